@@ -1,0 +1,1 @@
+"""Pillar from environment and facts, Salt in-process, its typed report."""

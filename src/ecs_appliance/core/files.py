@@ -1,0 +1,84 @@
+"""Files that are either the old or the new ones, never half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+    """Replace `path` by `data` in one step that survives a power cut; makes missing parent folders.
+
+    `owner` is (uid, gid); without it the file belongs to the caller. Raises OSError, and then `path` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = data.encode() if isinstance(data, str) else data
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fchmod(handle.fileno(), mode)
+            if owner is not None:
+                os.fchown(handle.fileno(), *owner)
+            os.fsync(handle.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_changed(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> bool:
+    """`write_atomic` only where the content differs; returns whether it wrote."""
+    content = data.encode() if isinstance(data, str) else data
+    if path.is_file() and path.read_bytes() == content and path.stat().st_mode & 0o7777 == mode:
+        return False
+    write_atomic(path, content, mode=mode, owner=owner)
+    return True
+
+
+def point_symlink(link: Path, target: Path | str) -> bool:
+    """Make `link` a symlink to `target` in one step; returns whether it changed.
+
+    Raises FileExistsError where a real folder is in the way.
+    """
+    if link.is_symlink() and str(link.readlink()) == str(target):
+        return False
+    if link.is_dir() and not link.is_symlink():
+        raise FileExistsError(f"{link} is a folder, not a symlink")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with fresh_name(link) as temporary:
+        temporary.symlink_to(target)
+        temporary.replace(link)
+    sync_folder(link.parent)
+    return True
+
+
+def read_optional(path: Path) -> str | None:
+    """The text of `path`, or None where there is no such file."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def fresh_name(path: Path) -> Iterator[Path]:
+    """A free name beside `path` for building what will be renamed to it; removed again where it still lies there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+"""Logging: to the journal under systemd, else calm lines on stderr. Registered secrets never get through."""
+
+import logging
+import os
+import sys
+
+MASK = "*****"
+# Shorter strings would mask parts of ordinary words.
+SHORTEST_SECRET = 6
+
+_secrets: set[str] = set()
+
+
+def register_secret(*values: str) -> None:
+    """Mask each of `values`, and each long line of a multi-line one, in everything logged from now on."""
+    for value in values:
+        _secrets.update(part for part in (value, *value.splitlines()) if len(part.strip()) >= SHORTEST_SECRET)
+
+
+def masked(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """`text` without any registered secret, and without `secrets`."""
+    for secret in sorted((*secrets, *_secrets), key=len, reverse=True):
+        if secret:
+            text = text.replace(secret, MASK)
+    return text
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats a record, traceback included, and masks secrets in the result; under systemd leads with the priority."""
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__("%(message)s")
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = masked(super().format(record))
+        if not self._journal:
+            return text
+        prefix = f"<{_priority(record.levelno)}>"
+        return "\n".join(prefix + line for line in text.splitlines() or [""])
+
+
+def _priority(level: int) -> int:
+    for limit, priority in ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6)):
+        if level >= limit:
+            return priority
+    return 7
+
+
+def set_up_logging(*, verbose: bool = False) -> None:
+    """Send the project's log to stderr; call once, from the command line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter(journal="JOURNAL_STREAM" in os.environ))
+    logger = logging.getLogger("ecs_appliance")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -1,0 +1,119 @@
+"""Every path of the machine, below one root: `/` on a server, a temporary folder in tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Paths of the operator's contract (docs/manual.md, chapter Runtime layout)."""
+
+    root: Path = Path("/")
+
+    def at(self, absolute: str) -> Path:
+        """The absolute path `absolute` of the machine, below this root."""
+        return self.root / absolute.lstrip("/")
+
+    @property
+    def app(self) -> Path:
+        return self.at("/app")
+
+    @property
+    def env_yml(self) -> Path:
+        return self.at("/app/env.yml")
+
+    @property
+    def active_env(self) -> Path:
+        return self.at("/run/active-env.yml")
+
+    @property
+    def active_env_origin(self) -> Path:
+        return self.at("/run/active-env.origin")
+
+    @property
+    def latch(self) -> Path:
+        return self.at("/run/appliance-failed")
+
+    @property
+    def run(self) -> Path:
+        """Volatile state of the appliance itself."""
+        return self.at("/run/appliance")
+
+    @property
+    def lock(self) -> Path:
+        return self.at("/run/appliance/lock")
+
+    @property
+    def appliance(self) -> Path:
+        """The active release: a symlink into `releases`."""
+        return self.at("/app/appliance")
+
+    @property
+    def releases(self) -> Path:
+        return self.at("/app/releases")
+
+    @property
+    def source(self) -> Path:
+        """The application's git checkout."""
+        return self.at("/app/ecs")
+
+    @property
+    def docs_source(self) -> Path:
+        """The user manual's git checkout."""
+        return self.at("/app/ecs-docs")
+
+    @property
+    def etc(self) -> Path:
+        return self.at("/app/etc")
+
+    @property
+    def tags(self) -> Path:
+        return self.at("/app/etc/tags")
+
+    @property
+    def flags(self) -> Path:
+        return self.at("/app/etc/flags")
+
+    @property
+    def hooks(self) -> Path:
+        return self.at("/app/etc/hooks")
+
+    @property
+    def compose(self) -> Path:
+        """Folder of docker-compose.yml and of the containers' env files."""
+        return self.at("/app/etc/ecs")
+
+    @property
+    def data(self) -> Path:
+        return self.at("/data")
+
+    @property
+    def volatile(self) -> Path:
+        return self.at("/volatile")
+
+    @property
+    def ecs_ca(self) -> Path:
+        return self.at("/app/ecs-ca")
+
+    @property
+    def pgdump(self) -> Path:
+        return self.at("/data/ecs-pgdump")
+
+    @property
+    def vault_keys(self) -> Path:
+        return self.at("/data/ecs-gpg")
+
+    @property
+    def www(self) -> Path:
+        """Root of what nginx serves by itself: the status page."""
+        return self.at("/var/www/html")
+
+    @property
+    def client_ca(self) -> Path:
+        """The client CA and CRL as nginx reads them: always valid, the last good ones."""
+        return self.at("/etc/nginx/client-ca")
+
+    @property
+    def server_tls(self) -> Path:
+        """The deployed server certificate and key."""
+        return self.at("/app/etc")

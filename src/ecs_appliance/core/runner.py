@@ -1,0 +1,243 @@
+"""The one place where processes are started."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NoReturn, Protocol
+
+from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.log import masked
+
+log = logging.getLogger(__name__)
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
+# What a network's own arrangements need; everything else of the caller's environment stays with the caller.
+INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
+OUTPUT_TAIL_LINES = 20
+
+
+class CommandError(ApplianceError):
+    """A process failed: ended by itself with a code that is not expected, by a signal, or could not be started."""
+
+    def __init__(self, message: str, hint: str = "", *, returncode: int | None = None, output: str = "") -> None:
+        super().__init__(message, hint)
+        self.returncode = returncode
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a process did; `seconds` is wall time."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """Non-empty lines of its standard output."""
+        return [line for line in self.stdout.splitlines() if line.strip()]
+
+
+class Runner(Protocol):
+    """Starts processes. `SystemRunner` does; tests may pass their own."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        input: str | bytes | None = None,  # noqa: A002 # the name subprocess has made known
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        ok: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run `argv` to its end within `timeout` seconds and return its result; no shell, stdin is `input` or closed.
+
+        `env` is added to a minimal environment. `user` drops to that account. `secrets` are masked wherever the command
+        or its output is told. `on_line` gets each line of output (both streams) as it comes. Raises CommandError for an
+        exit code not in `ok`, DeadlineError past `timeout` (the whole process group is killed then).
+        """
+        ...
+
+
+class SystemRunner:
+    """The real runner."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        input: str | bytes | None = None,  # noqa: A002
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        ok: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """See Runner.run."""
+        words = [str(word) for word in argv]
+        hidden = tuple(secrets)
+        log.debug("$ %s", masked(" ".join(words), hidden))
+        began = time.monotonic()
+        process = _start(words, env=env, cwd=cwd, user=user, merged=on_line is not None, hidden=hidden)
+        try:
+            stdout, stderr = _communicate(process, input, timeout, on_line)
+        except subprocess.TimeoutExpired:
+            raise DeadlineError(
+                f"{masked(words[0], hidden)} did not end within {timeout:g} s",
+                "look at what it waits for, then try again",
+            ) from None
+        finally:
+            _kill_group(process)
+        seconds = time.monotonic() - began
+        if process.returncode not in ok:
+            raise _failure(words, process.returncode, stderr or stdout, hidden)
+        return Result(tuple(words), process.returncode, stdout, stderr, seconds)
+
+    def spawn(
+        self, argv: Sequence[str | Path], *, output: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start `argv` in a session of its own and return at once; its output goes to `output`, or to ours."""
+        words = [str(word) for word in argv]
+        sink: IO[bytes] | None = output.open("ab") if output else None
+        try:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT if sink else None,
+                env=_environment(env),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandError(f"{words[0]} could not be started: {error.strerror}") from None
+        finally:
+            if sink:
+                sink.close()
+
+    def replace(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> NoReturn:
+        """Become `argv`, keeping the terminal: for shells and for handing over to another release."""
+        words = [str(word) for word in argv]
+        os.execvpe(words[0], words, _environment(env))  # noqa: S606 # no shell is the point
+
+    def interact(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> int:
+        """Run `argv` on our own terminal to its end and return its exit code."""
+        words = [str(word) for word in argv]
+        return subprocess.run(words, env=_environment(env), check=False).returncode
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**BASE_ENVIRONMENT, **inherited, **(extra or {})}
+
+
+def _start(
+    words: list[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    user: str | None,
+    merged: bool,
+    hidden: tuple[str, ...],
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            env=_environment(env),
+            cwd=cwd,
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise CommandError(f"{words[0]} is not installed", f"install the package that has {words[0]}") from None
+    except (OSError, KeyError, LookupError) as error:
+        raise CommandError(f"{words[0]} could not be started: {masked(str(error), hidden)}") from None
+
+
+def _communicate(
+    process: subprocess.Popen[bytes],
+    data: str | bytes | None,
+    timeout: float,
+    on_line: Callable[[str], None] | None,
+) -> tuple[str, str]:
+    content = data.encode() if isinstance(data, str) else data or b""
+    if on_line is None:
+        stdout, stderr = process.communicate(content, timeout=timeout)
+        return stdout.decode(errors="replace"), stderr.decode(errors="replace")
+    return _read_lines(process, content, timeout, on_line), ""
+
+
+def _read_lines(
+    process: subprocess.Popen[bytes], content: bytes, timeout: float, on_line: Callable[[str], None]
+) -> str:
+    """Only short inputs are meant to go with `on_line`: they fit into the pipe before anything is read."""
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101 # _start asked for both
+    watchdog = _Watchdog(process, timeout)
+    collected: list[str] = []
+    with watchdog:
+        process.stdin.write(content)
+        process.stdin.close()
+        for raw in process.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            collected.append(line)
+            on_line(line)
+        process.wait()
+    if watchdog.fired:
+        raise subprocess.TimeoutExpired(process.args, timeout)
+    return "\n".join(collected)
+
+
+class _Watchdog:
+    """Kills a process group after `timeout` seconds, so that reading its output ends too."""
+
+    def __init__(self, process: subprocess.Popen[bytes], timeout: float) -> None:
+        from threading import Timer  # noqa: PLC0415 # only streaming runs pay for threads
+
+        self.fired = False
+        self._process = process
+        self._timer = Timer(timeout, self._fire)
+
+    def _fire(self) -> None:
+        self.fired = True
+        _kill_group(self._process)
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _failure(words: list[str], returncode: int, output: str, hidden: tuple[str, ...]) -> CommandError:
+    name = masked(" ".join(words[:3]), hidden)
+    ended = returncode < 0
+    how = f"was ended by {signal.Signals(-returncode).name}" if ended else f"failed with exit code {returncode}"
+    tail = masked("\n".join(output.strip().splitlines()[-OUTPUT_TAIL_LINES:]), hidden)
+    return CommandError(f"{name} {how}" + (f":\n{tail}" if tail else ""), returncode=returncode, output=tail)

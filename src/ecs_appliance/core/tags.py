@@ -1,0 +1,26 @@
+"""Tags (what ran last) and flags (what is asked for), each one small file, written atomically."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecs_appliance.core.files import read_optional, write_atomic
+
+
+@dataclass(frozen=True)
+class Marks:
+    """A folder of one-line files: `Marks(paths.tags)` or `Marks(paths.flags)`."""
+
+    folder: Path
+
+    def get(self, name: str) -> str | None:
+        """The value of `name`, or None."""
+        text = read_optional(self.folder / name)
+        return None if text is None else text.strip()
+
+    def set(self, name: str, value: str = "") -> None:
+        """Set `name` to `value`."""
+        write_atomic(self.folder / name, f"{value}\n", mode=0o644)
+
+    def clear(self, name: str) -> None:
+        """Remove `name` where it is set."""
+        (self.folder / name).unlink(missing_ok=True)

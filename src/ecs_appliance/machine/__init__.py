@@ -1,0 +1,1 @@
+"""Whole machines on this one: bootstrap, boot, guest control, the demonstration."""

@@ -1,0 +1,246 @@
+"""Docker's command line, as far as the appliance uses it. Values of the environment never stand in an argv."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.runner import CommandError, Result, Runner
+
+ASK_SECONDS = 60
+BUILD_SECONDS = 3600
+IMPORT_SECONDS = 600
+# A container that is asked to end gets longer than the slowest of them needs.
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as `docker image inspect` knows it; `created` is RFC 3339."""
+
+    id: str
+    tags: tuple[str, ...]
+    created: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """The state of a container; `health` is "" where it has no health check."""
+
+    name: str
+    image_id: str
+    status: str
+    health: str
+    exit_code: int
+    restarts: int
+    started: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Build:
+    """What to build: `context` is the folder of the Dockerfile, `tags` the names of the result."""
+
+    context: Path
+    tags: tuple[str, ...]
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """`source` on the host, `target` in the container."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A container that runs once. `name` makes it findable; `env` reaches it without standing in any argv."""
+
+    name: str
+    image: str
+    argv: tuple[str, ...]
+    mounts: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_files: tuple[Path, ...] = ()
+    network: str = "bridge"
+    entrypoint: str = ""
+    user: str = ""
+    options: tuple[str, ...] = ()
+
+
+def inspect_image(runner: Runner, reference: str) -> Image | None:
+    """The image that `reference` (a tag or an id) names, or None."""
+    found = _inspect(runner, "image", reference)
+    if found is None:
+        return None
+    labels = found["Config"].get("Labels") or {}
+    return Image(found["Id"], tuple(found.get("RepoTags") or ()), found["Created"], labels)
+
+
+def image_exists(runner: Runner, reference: str) -> bool:
+    """Whether `reference` names an image of this machine."""
+    return inspect_image(runner, reference) is not None
+
+
+def image_id(runner: Runner, reference: str) -> str | None:
+    """The id of the image that `reference` names, or None."""
+    image = inspect_image(runner, reference)
+    return image.id if image else None
+
+
+def pull(runner: Runner, reference: str, *, timeout: float) -> bool:
+    """Pull `reference` within `timeout` seconds; returns whether that worked."""
+    try:
+        runner.run(["docker", "pull", "--quiet", reference], timeout=timeout)
+    except (CommandError, DeadlineError):
+        return False
+    return True
+
+
+def import_tar(runner: Runner, archive: Path, reference: str, *, labels: Mapping[str, str] | None = None) -> str:
+    """Make an image `reference` of a root filesystem's tar; returns its id."""
+    changes = [f"--change=LABEL {name}={json.dumps(value)}" for name, value in (labels or {}).items()]
+    command = ["docker", "import", *changes, '--change=CMD ["bash"]', str(archive), reference]
+    return runner.run(command, timeout=IMPORT_SECONDS).stdout.strip()
+
+
+def tag(runner: Runner, image: str, reference: str) -> None:
+    """Let `reference` name `image` too."""
+    runner.run(["docker", "tag", image, reference], timeout=ASK_SECONDS)
+
+
+def build(runner: Runner, build: Build, on_line: Callable[[str], None]) -> None:
+    """Build with BuildKit; `on_line` gets its log as it comes. Raises CommandError with the log's last lines."""
+    options = [f"--tag={name}" for name in build.tags]
+    options += [f"--build-arg={name}={value}" for name, value in build.args.items()]
+    options += [f"--label={name}={value}" for name, value in build.labels.items()]
+    command = ["docker", "buildx", "build", "--progress=plain", "--load", *options, str(build.context)]
+    runner.run(command, timeout=BUILD_SECONDS, on_line=on_line)
+
+
+def exec_in(
+    runner: Runner,
+    container: str,
+    argv: Sequence[str],
+    *,
+    input: str | bytes | None = None,  # noqa: A002 # as the runner's
+    timeout: float = ASK_SECONDS,
+    user: str = "",
+) -> Result:
+    """Run `argv` in the running `container`. Raises CommandError where it fails or no such container runs."""
+    options = ["--interactive"] if input is not None else []
+    options += [f"--user={user}"] if user else []
+    return runner.run(["docker", "exec", *options, container, *argv], timeout=timeout, input=input)
+
+
+def run_once(
+    runner: Runner,
+    task: Task,
+    *,
+    timeout: float,
+    input: str | bytes | None = None,  # noqa: A002
+    on_line: Callable[[str], None] | None = None,
+    ok: Sequence[int] = (0,),
+) -> Result:
+    """Run `task` to its end in a container that is gone afterwards, also after `timeout` seconds or a failure.
+
+    One of its name that an interrupted run left is removed first. Raises CommandError, DeadlineError.
+    """
+    remove_container(runner, task.name)
+    command = _run_command(task, interactive=input is not None)
+    try:
+        return runner.run(command, timeout=timeout, input=input, env=task.env, on_line=on_line, ok=ok)
+    finally:
+        # Killing docker's client, as a timeout does, leaves its container running.
+        remove_container(runner, task.name)
+
+
+def remove_container(runner: Runner, name: str) -> None:
+    """Kill and remove the container `name` where there is one."""
+    runner.run(["docker", "rm", "--force", "--volumes", name], timeout=ASK_SECONDS, ok=(0, 1))
+
+
+def inspect_container(runner: Runner, name: str) -> Container | None:
+    """The state of the container `name`, or None."""
+    found = _inspect(runner, "container", name)
+    if found is None:
+        return None
+    state = found["State"]
+    return Container(
+        name=name,
+        image_id=found["Image"],
+        status=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state["ExitCode"],
+        restarts=found["RestartCount"],
+        started=state["StartedAt"],
+        pid=state["Pid"],
+    )
+
+
+def container_health(runner: Runner, name: str) -> str:
+    """`healthy`, `unhealthy` or `starting`; the container's status where it has no check or does not run; else ""."""
+    container = inspect_container(runner, name)
+    if container is None:
+        return ""
+    return container.health if container.health and container.status == "running" else container.status
+
+
+def restart_count(runner: Runner, name: str) -> int:
+    """How often docker has restarted the container `name`; 0 where there is none."""
+    container = inspect_container(runner, name)
+    return container.restarts if container else 0
+
+
+def list_tags(runner: Runner, repository: str) -> list[str]:
+    """All `repository:tag` names of `repository`, newest first."""
+    command = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", repository]
+    return [name for name in runner.run(command, timeout=ASK_SECONDS).lines() if not name.endswith(":<none>")]
+
+
+def prune(runner: Runner, repositories: Collection[str], keep: Collection[str]) -> list[str]:
+    """Remove tags of `repositories` but those in `keep`, then what has no tag left; returns the tags removed.
+
+    An image that a container uses stays.
+    """
+    removed = []
+    for repository in repositories:
+        for name in list_tags(runner, repository):
+            gone = name not in keep and _remove_tag(runner, name)
+            removed += [name] if gone else []
+    runner.run(["docker", "image", "prune", "--force"], timeout=IMPORT_SECONDS)
+    return removed
+
+
+def _remove_tag(runner: Runner, name: str) -> bool:
+    return runner.run(["docker", "image", "rm", name], timeout=IMPORT_SECONDS, ok=(0, 1)).returncode == 0
+
+
+def _run_command(task: Task, *, interactive: bool) -> list[str]:
+    # Its output is ours already; docker's own log would keep it a second time.
+    options = [f"--name={task.name}", "--rm", "--init", "--log-driver=none", f"--network={task.network}"]
+    options += ["--interactive"] if interactive else []
+    options += [f"--entrypoint={task.entrypoint}"] if task.entrypoint else []
+    options += [f"--user={task.user}"] if task.user else []
+    options += [f"--env-file={file}" for file in task.env_files]
+    options += [f"--env={name}" for name in task.env]
+    for mount in task.mounts:
+        options.append(f"--volume={mount.source}:{mount.target}{':ro' if mount.read_only else ''}")
+    return ["docker", "run", *options, *task.options, task.image, *task.argv]
+
+
+def _inspect(runner: Runner, kind: str, name: str) -> dict | None:  # type: ignore[type-arg] # docker's own JSON
+    result = runner.run(["docker", kind, "inspect", name], timeout=ASK_SECONDS, ok=(0, 1))
+    if result.returncode == 0:
+        return json.loads(result.stdout)[0]  # type: ignore[no-any-return]
+    if "no such" in result.stderr.lower():
+        return None
+    raise CommandError(
+        f"docker does not answer: {result.stderr.strip()}", "systemctl status docker", returncode=result.returncode
+    )

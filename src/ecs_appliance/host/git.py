@@ -1,0 +1,281 @@
+"""Git checkouts that follow a source: fetched first, looked at, then checked out."""
+
+import os
+import pwd
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.runner import CommandError, Result, Runner
+
+FETCH_SECONDS = 1800
+LOCAL_SECONDS = 300
+REMOTE = "appliance"
+# The address is kept out of argv, for it may hold a token; hooks and helpers of whoever runs git stay out of it.
+# A local source may belong to another account than the one that fetches, which git would refuse without safe.directory.
+CONFIG = """\
+[safe]
+    directory = *
+[core]
+    hooksPath = /dev/null
+[credential]
+    helper =
+[advice]
+    detachedHead = false
+[gc]
+    autoDetach = false
+[remote "{remote}"]
+    url = "{url}"
+    fetch = +refs/heads/*:refs/remotes/origin/*
+"""
+ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+    "LC_ALL": "C.UTF-8",
+}
+FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit by its full id, and the branch it was found on ("" for a pinned one)."""
+
+    id: str
+    branch: str = ""
+
+    @property
+    def short(self) -> str:
+        return self.id[:12]
+
+
+def sync(
+    runner: Runner, folder: Path, *, source: str, branch: str, commitid: str = "", user: str | None = None
+) -> Commit:
+    """Make `folder` a clean checkout of `source` at `commitid`, or else at the head of `branch`; returns the commit.
+
+    Runs git as `user`. What an earlier, interrupted run left is repaired. Raises ApplianceError naming what is missing.
+    """
+    target = fetch(runner, folder, source=source, branch=branch, commitid=commitid, user=user)
+    checkout(runner, folder, target.id, user=user)
+    return target
+
+
+def fetch(
+    runner: Runner, folder: Path, *, source: str, branch: str, commitid: str = "", user: str | None = None
+) -> Commit:
+    """Fetch all of `source` into the repository of `folder`, made where missing; returns the target, leaves the files.
+
+    Raises as `sync` does.
+    """
+    _check_arguments(source, branch, commitid)
+    git = _Git(runner, folder, user, source)
+    _prepare(git)
+    try:
+        _fetch_all(git)
+    except CommandError as error:
+        if _is_sound(git):
+            raise _unreachable(source, error) from None
+        _replace_repository(git)
+    return _target(git, branch, commitid)
+
+
+def checkout(runner: Runner, folder: Path, commit: str, *, user: str | None = None) -> None:
+    """Set the files of `folder` to `commit`: local changes and files that git does not know are removed."""
+    git = _Git(runner, folder, user)
+    _remove_locks(folder)
+    git("checkout", "--quiet", "--force", "--detach", _checked_id(commit), "--")
+    git("clean", "-ffdxq")
+
+
+def head(runner: Runner, folder: Path) -> str | None:
+    """The full id of the commit that `folder` is at; None where it is no checkout."""
+    if not (folder / ".git").exists():
+        return None
+    return _resolve(_Git(runner, folder, None), "HEAD")
+
+
+def files_added(runner: Runner, folder: Path, old: str, new: str, pattern: str) -> list[str] | None:
+    """Paths matching the glob `pattern` (`**/migrations/**`) that `new` has and `old` has not.
+
+    None where one of the two commits is unknown, so that nothing can be said.
+    """
+    git = _Git(runner, folder, None)
+    if _resolve(git, old) is None or _resolve(git, new) is None:
+        return None
+    limits = ("diff", "--name-only", "--no-renames", "--diff-filter=A", "-z")
+    found = git(*limits, _checked_id(old), _checked_id(new), "--", f":(glob){pattern}")
+    return [path for path in found.stdout.split("\0") if path]
+
+
+@dataclass(frozen=True)
+class _Git:
+    """Git in `folder` as `user`, with our own configuration only."""
+
+    runner: Runner
+    folder: Path
+    user: str | None
+    source: str = ""
+
+    def __call__(self, *arguments: str, timeout: float = LOCAL_SECONDS, ok: tuple[int, ...] = (0,)) -> Result:
+        with _config_file(self.source, self.user) as config:
+            return self.runner.run(
+                ["git", "-C", self.folder, *arguments],
+                timeout=timeout,
+                user=self.user,
+                env={**ENVIRONMENT, "GIT_CONFIG_GLOBAL": str(config), "HOME": _home(self.user)},
+                ok=ok,
+                secrets=_secrets(self.source),
+            )
+
+
+@contextmanager
+def _config_file(source: str, user: str | None) -> Iterator[Path]:
+    url = source.replace("\\", "\\\\").replace('"', '\\"')
+    with tempfile.NamedTemporaryFile("w", prefix="appliance-git.", encoding="utf-8") as handle:
+        handle.write(CONFIG.format(remote=REMOTE, url=url))
+        handle.flush()
+        _give(Path(handle.name), user)
+        yield Path(handle.name)
+
+
+def _home(user: str | None) -> str:
+    return pwd.getpwnam(user).pw_dir if user else str(Path.home())
+
+
+def _give(path: Path, user: str | None) -> None:
+    if user:
+        entry = pwd.getpwnam(user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def _secrets(source: str) -> tuple[str, ...]:
+    try:
+        password = urlsplit(source).password
+    except ValueError:
+        return ()
+    return (password,) if password else ()
+
+
+def _shown(source: str) -> str:
+    for secret in _secrets(source):
+        source = source.replace(secret, "*****")
+    return source
+
+
+def _check_arguments(source: str, branch: str, commitid: str) -> None:
+    if not source or source.startswith("-") or not source.isprintable():
+        raise ApplianceError(f"{_shown(source)!r} is no git source", "name a URL or an absolute path as git.source")
+    for name, value in (("branch", branch), ("commitid", commitid)):
+        if value.startswith("-") or not value.isprintable() or re.search(r"[\s~^:?*\[\\]|\.\.|@\{", value):
+            raise ApplianceError(f"{value!r} is no git {name}", f"correct git.{name} in the environment")
+    if not branch and not commitid:
+        raise ApplianceError("neither a branch nor a commit is asked for", "set git.branch in the environment")
+
+
+def _prepare(git: _Git) -> None:
+    folder = git.folder
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / ".git").is_dir():
+        raise RefusedError(f"{folder} is in the way: it has files, but is no git checkout", f"move {folder} away")
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        _give(folder, git.user)
+    _remove_locks(folder)
+    # On a repository that is already there this changes nothing; one half made it completes.
+    git("init", "--quiet", "--initial-branch=appliance")
+
+
+def _remove_locks(folder: Path) -> None:
+    """Whoever fetches holds the appliance's lock: a lock of git's is one that a killed process left."""
+    for lock in (folder / ".git").rglob("*.lock"):
+        lock.unlink(missing_ok=True)
+
+
+def _fetch_all(git: _Git) -> None:
+    deepen = ("--unshallow",) if (git.folder / ".git" / "shallow").exists() else ()
+    options = ("--quiet", "--prune", "--tags", "--force", "--update-shallow", *deepen)
+    try:
+        git("fetch", *options, REMOTE, timeout=FETCH_SECONDS)
+    except CommandError:
+        if not deepen:
+            raise
+        # A source that is shallow itself has nothing to deepen with.
+        git("fetch", *options[: -len(deepen)], REMOTE, timeout=FETCH_SECONDS)
+
+
+def _is_sound(git: _Git) -> bool:
+    return git("fsck", "--connectivity-only", "--no-dangling", ok=(0, 1, 2, 3, 8, 128)).returncode == 0
+
+
+def _replace_repository(git: _Git) -> None:
+    """Fetch anew beside a damaged repository, and take its place only once that has worked."""
+    beside = git.folder.with_name(f".{git.folder.name}.fresh")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    _give(beside, git.user)
+    fresh = _Git(git.runner, beside, git.user, git.source)
+    try:
+        fresh("init", "--quiet", "--initial-branch=appliance")
+        _fetch_all(fresh)
+        shutil.rmtree(git.folder / ".git")
+        (beside / ".git").rename(git.folder / ".git")
+    except CommandError as error:
+        raise _unreachable(git.source, error) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _unreachable(source: str, error: CommandError) -> ApplianceError:
+    lines = [line for line in error.output.splitlines() if line.strip()]
+    reason = lines[0] if lines else error.message
+    return ApplianceError(
+        f"cannot fetch from {_shown(source)}: {reason}", "check git.source in the environment, and the network"
+    )
+
+
+def _target(git: _Git, branch: str, commitid: str) -> Commit:
+    if commitid:
+        return Commit(_pinned(git, commitid))
+    found = _resolve(git, f"refs/remotes/origin/{branch}")
+    if found is None:
+        raise ApplianceError(
+            f"{_shown(git.source)} has no branch {branch}", f"set git.branch to one of: {_branches(git)}"
+        )
+    return Commit(found, branch)
+
+
+def _pinned(git: _Git, commitid: str) -> str:
+    found = _resolve(git, commitid)
+    if found is None and FULL_ID.fullmatch(commitid):
+        # A commit that no branch holds any more may still be served by its id.
+        git("fetch", "--quiet", "--update-shallow", REMOTE, commitid, timeout=FETCH_SECONDS, ok=(0, 1, 128))
+        found = _resolve(git, commitid)
+    if found is None:
+        raise ApplianceError(
+            f"{_shown(git.source)} has no commit {commitid}",
+            "correct git.commitid in the environment, or remove it to follow the branch",
+        )
+    return found
+
+
+def _branches(git: _Git) -> str:
+    names = git("for-each-ref", "--format=%(refname:lstrip=3)", "--count=10", "refs/remotes/origin").lines()
+    return ", ".join(names) or "none, it is empty"
+
+
+def _resolve(git: _Git, revision: str) -> str | None:
+    found = git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", ok=(0, 1, 128))
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _checked_id(commit: str) -> str:
+    if not FULL_ID.fullmatch(commit):
+        raise ValueError(f"{commit!r} is no full commit id")
+    return commit

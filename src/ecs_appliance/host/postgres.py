@@ -1,0 +1,256 @@
+"""The database server, asked over its local socket as its superuser."""
+
+import base64
+import hashlib
+import hmac
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
+from ecs_appliance.core.files import fresh_name, sync_folder
+from ecs_appliance.core.runner import Runner
+
+PasswordMethod = Literal["scram-sha-256", "md5"]
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_SECONDS = 10
+POLL_SECONDS = 0.2
+# What would otherwise keep a verifier: the server's log, and its statistics of statements.
+DISCREET = (
+    "set log_statement = 'none'",
+    "set log_min_duration_statement = -1",
+    "set log_min_error_statement = 'panic'",
+    "set pg_stat_statements.track_utility = off",
+)
+RELATIONS = """
+    select c.relkind, format('%I.%I', n.nspname, c.relname)
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+      and pg_get_userbyid(c.relowner) <> %s
+      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid
+                      and (d.deptype = 'e' or (c.relkind = 'S' and d.deptype in ('a', 'i'))))
+    order by c.relkind, 2
+"""
+KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the server listens: `host` is the folder of its socket. `user` is its superuser, as which root may come."""
+
+    host: str = "/var/run/postgresql"
+    port: int = 5432
+    user: str = "postgres"
+
+    @property
+    def socket(self) -> Path:
+        return Path(self.host) / f".s.PGSQL.{self.port}"
+
+
+@dataclass(frozen=True)
+class Locale:
+    """How a database sorts. `stale`: its indexes were sorted by another version of the C library than today's."""
+
+    encoding: str
+    collate: str
+    ctype: str
+    stale: bool
+
+
+def wait_ready(server: Server, *, deadline: float) -> None:
+    """Return once the server answers; raises DeadlineError after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            with _connected(server):
+                return
+        except NotRunningError as error:
+            if time.monotonic() >= end:
+                raise DeadlineError(f"{error.message} for {deadline:g} s", error.hint) from None
+        time.sleep(POLL_SECONDS)
+
+
+def database_exists(server: Server, name: str) -> bool:
+    """Whether there is a database `name`. Raises NotRunningError where the server does not answer."""
+    with _connected(server) as connection:
+        return _has(connection, "select 1 from pg_database where datname = %s", name)
+
+
+def ensure_role(server: Server, name: str, password: str, method: PasswordMethod) -> bool:
+    """Make `name` a role that logs in with `password`, stored as `method`; returns whether anything changed.
+
+    The server gets a verifier only, never the password.
+    """
+    with _connected(server) as connection:
+        stored = connection.execute("select rolpassword, rolcanlogin from pg_authid where rolname = %s", [name])
+        row = stored.fetchone()
+        if row is not None and row[1] and _verifies(row[0] or "", name, password, method):
+            return False
+        for setting in DISCREET:
+            connection.execute(setting)
+        verifier = _verifier(connection, name, password, method)
+        verb = sql.SQL("create role" if row is None else "alter role")
+        connection.execute(sql.SQL("{} {} with login password {}").format(verb, sql.Identifier(name), verifier))
+        return True
+
+
+def stored_method(server: Server, name: str) -> PasswordMethod | None:
+    """How the password of role `name` is stored now; None without role or password."""
+    with _connected(server) as connection:
+        row = connection.execute("select rolpassword from pg_authid where rolname = %s", [name]).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return "md5" if row[0].startswith("md5") else "scram-sha-256"
+
+
+def ensure_owner(server: Server, database: str, role: str) -> bool:
+    """Give `database`, its schema public and all that lies in it to `role`; returns whether anything changed.
+
+    What belongs to an extension stays as it is.
+    """
+    owner = sql.Identifier(role)
+    with _connected(server, database) as connection, connection.transaction():
+        changes = []
+        if not _has(
+            connection, "select 1 from pg_database where datname = %s and datdba = %s::regrole", database, role
+        ):
+            changes.append(sql.SQL("alter database {} owner to {}").format(sql.Identifier(database), owner))
+        if not _has(connection, "select 1 from pg_namespace where nspname = 'public' and nspowner = %s::regrole", role):
+            changes.append(sql.SQL("alter schema public owner to {}").format(owner))
+        for kind, relation in connection.execute(RELATIONS, [role]).fetchall():
+            # The name comes quoted from the server.
+            changes.append(sql.SQL("alter {} {} owner to {}").format(sql.SQL(KINDS[kind]), sql.SQL(relation), owner))
+        for change in changes:
+            connection.execute(change)
+        return bool(changes)
+
+
+def ensure_extension(server: Server, database: str, name: str) -> bool:
+    """Make extension `name` in `database`; returns whether it was missing."""
+    with _connected(server, database) as connection:
+        if _has(connection, "select 1 from pg_extension where extname = %s", name):
+            return False
+        connection.execute(sql.SQL("create extension if not exists {}").format(sql.Identifier(name)))
+        return True
+
+
+def read_locale(server: Server, database: str) -> Locale:
+    """How `database` sorts. Raises ApplianceError where there is none."""
+    query = """
+        select pg_encoding_to_char(encoding), datcollate, datctype,
+               coalesce(datcollversion <> pg_database_collation_actual_version(oid), false)
+        from pg_database where datname = %s
+    """
+    with _connected(server) as connection:
+        row = connection.execute(query, [database]).fetchone()
+    if row is None:
+        raise ApplianceError(f"there is no database {database}", _create_hint(database))
+    return Locale(*row)
+
+
+def refresh_collation(server: Server, database: str) -> bool:
+    """Sort the indexes of `database` anew where the C library's order has changed since; returns whether it did."""
+    if not read_locale(server, database).stale:
+        return False
+    name = sql.Identifier(database)
+    with _connected(server, database) as connection:
+        connection.execute(sql.SQL("reindex database {}").format(name))
+        connection.execute(sql.SQL("alter database {} refresh collation version").format(name))
+    return True
+
+
+def dump(
+    runner: Runner,
+    server: Server,
+    database: str,
+    target: Path,
+    *,
+    owner: tuple[int, int] | None = None,
+    timeout: float = 3 * 3600,
+) -> None:
+    """Dump `database` into `target`, custom format, uncompressed, 0600, of `owner` (uid, gid); at most `timeout` s.
+
+    A dump that fails leaves an older `target` as it is. Raises CommandError, DeadlineError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with fresh_name(target) as temporary:
+        temporary.touch(mode=0o600)
+        access = (f"--host={server.host}", f"--port={server.port}", f"--username={server.user}", "--no-password")
+        shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={temporary}")
+        runner.run(["pg_dump", *access, *shape, f"--dbname={database}"], timeout=timeout)
+        _settle(temporary, owner)
+        temporary.replace(target)
+    sync_folder(target.parent)
+
+
+def _settle(path: Path, owner: tuple[int, int] | None) -> None:
+    with path.open("rb") as handle:
+        if owner is not None:
+            os.fchown(handle.fileno(), *owner)
+        os.fsync(handle.fileno())
+
+
+@contextmanager
+def _connected(server: Server, database: str = "postgres") -> Iterator[Connection]:
+    try:
+        connection = psycopg.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            dbname=database,
+            connect_timeout=CONNECT_SECONDS,
+            autocommit=True,
+        )
+    except psycopg.OperationalError as error:
+        raise _no_connection(database, error) from None
+    with connection:
+        yield connection
+
+
+def _no_connection(database: str, error: psycopg.OperationalError) -> ApplianceError:
+    reason = str(error).strip()
+    if "does not exist" in reason and database in reason:
+        return ApplianceError(f"there is no database {database}", _create_hint(database))
+    return NotRunningError(f"PostgreSQL does not answer: {reason}", "systemctl status postgresql")
+
+
+def _create_hint(database: str) -> str:
+    return f"sudo -u postgres createdb {database} -T template0 -l de_DE.utf8, or recover from backup"
+
+
+def _has(connection: Connection, query: str, *values: str) -> bool:
+    return connection.execute(query.encode(), values).fetchone() is not None
+
+
+def _verifier(connection: Connection, role: str, password: str, method: PasswordMethod) -> str:
+    return connection.pgconn.encrypt_password(password.encode(), role.encode(), method.encode()).decode()
+
+
+def _verifies(stored: str, role: str, password: str, method: PasswordMethod) -> bool:
+    if method == "md5":
+        digest = hashlib.md5(f"{password}{role}".encode(), usedforsecurity=False).hexdigest()
+        return hmac.compare_digest(stored, f"md5{digest}")
+    return _verifies_scram(stored, password)
+
+
+def _verifies_scram(stored: str, password: str) -> bool:
+    """`stored` is SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey (RFC 5803)."""
+    try:
+        mechanism, parameters, keys = stored.split("$")
+        iterations, salt = parameters.split(":")
+        client_stored = base64.b64decode(keys.split(":")[0])
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
+    except ValueError:
+        return False
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    expected = hashlib.sha256(client_key).digest()
+    return mechanism == "SCRAM-SHA-256" and hmac.compare_digest(client_stored, expected)

@@ -1,0 +1,24 @@
+from django.db import models
+
+
+class SentMail(models.Model):
+    """What went out, without its attachments."""
+
+    message_id = models.CharField(max_length=250)
+    recipient = models.CharField(max_length=250)
+    subject = models.CharField(max_length=250)
+    text = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True)
+
+
+class ReceivedMail(models.Model):
+    """What smtpd took in: raw at first, then read by the worker."""
+
+    thread = models.UUIDField(db_index=True)
+    sender = models.CharField(max_length=250)
+    raw = models.BinaryField()
+    received_at = models.DateTimeField(auto_now_add=True)
+    filed_at = models.DateTimeField(null=True)
+    subject = models.CharField(max_length=250, blank=True)
+    text = models.TextField(blank=True)

@@ -1,0 +1,15 @@
+import time
+from pathlib import Path
+
+from celery import shared_task
+from django.conf import settings
+
+MAX_AGE = 24 * 3600
+
+
+@shared_task
+def expire_cache():
+    """Removes temporary files a day old: those of killed processes."""
+    for path in Path(settings.CACHE_DIR).iterdir():
+        if path.is_file() and path.stat().st_mtime < time.time() - MAX_AGE:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""The vault: encrypted files by uuid, each written once and never changed."""
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from django.conf import settings
+
+from ecs.documents import gpg
+from ecs.documents.models import Document
+
+FILE_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+class Altered(Exception):
+    """What came out of the vault is not what went in."""
+
+
+def path_of(identifier: UUID, vault: str | None = None) -> Path:
+    name = identifier.hex
+    return Path(vault or settings.STORAGE_VAULT["dir"], *name[:4], name)
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(fd)
+    os.close(fd)
+
+
+def write_once(path: Path, write) -> None:
+    """`write(fd)` fills the file, which appears complete, durable and read-only, or not at all."""
+    top = Path(settings.STORAGE_VAULT["dir"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    try:
+        write(fd)
+        os.fsync(fd)
+        os.link(part, path)  # unlike a rename it never replaces
+    finally:
+        os.close(fd)
+        part.unlink()
+    for folder in path.parents:
+        sync_folder(folder)
+        if folder == top:
+            break
+
+
+def store(name: str, chunks, user) -> Document:
+    """Encrypts the chunks into the vault, then records them."""
+    plain, size = hashlib.sha256(), 0
+
+    def counted():
+        nonlocal size
+        for chunk in chunks:
+            plain.update(chunk)
+            size += len(chunk)
+            yield chunk
+
+    identifier = uuid4()
+    path = path_of(identifier)
+    write_once(path, lambda fd: gpg.encrypt(counted(), fd))
+    return Document.objects.create(
+        uuid=identifier, name=name, size=size, sha256=plain.hexdigest(), vault_sha256=hash_file(path), uploaded_by=user
+    )
+
+
+def open_document(document: Document, vault: str | None = None):
+    """The decrypted document as an open temporary file, checked against its record; Altered, GpgError, OSError if not."""
+    file = tempfile.TemporaryFile(dir=settings.CACHE_DIR)
+    try:
+        gpg.decrypt(path_of(document.uuid, vault), file.fileno())
+        file.seek(0)
+        if hashlib.file_digest(file, "sha256").hexdigest() != document.sha256:
+            raise Altered(document.uuid.hex)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+@dataclass
+class Report:
+    documents: int = 0
+    files: int = 0
+    missing: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+    altered: list[str] = field(default_factory=list)
+
+
+def check(vault: str | None = None, decrypt: bool = False) -> Report:
+    """Compares every row with its file, and every file with the rows."""
+    folder = Path(vault or settings.STORAGE_VAULT["dir"])
+    files = {path.name: path for path in folder.glob("?/?/?/?/*") if FILE_NAME.fullmatch(path.name)}
+    report = Report(files=len(files))
+    for document in Document.objects.order_by("uuid").iterator():
+        report.documents += 1
+        path = files.pop(document.uuid.hex, None)
+        if path is None or path != path_of(document.uuid, vault):
+            report.missing.append(document.uuid.hex)
+        elif hash_file(path) != document.vault_sha256 or (decrypt and not decrypts(document, vault)):
+            report.altered.append(document.uuid.hex)
+    report.orphaned = sorted(files)
+    return report
+
+
+def decrypts(document: Document, vault: str | None) -> bool:
+    try:
+        open_document(document, vault).close()
+    except (Altered, gpg.GpgError):
+        return False
+    return True

@@ -1,0 +1,15 @@
+from django.conf import settings
+from django.shortcuts import render
+
+
+class ClientCertificate:
+    """Internal users work with a client certificate, whose verdict the frontend passes on."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if settings.ECS_REQUIRE_CLIENT_CERTS and request.user.is_authenticated and request.user.profile.is_internal:
+            if request.META.get("HTTP_X_SSL_CLIENT_VERIFY") != "SUCCESS":
+                return render(request, "403.html", status=403)
+        return self.get_response(request)

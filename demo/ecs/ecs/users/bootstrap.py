@@ -1,0 +1,41 @@
+"""Groups, and the users that training and tests log in as."""
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group, User
+
+from ecs.users.models import UserProfile
+from ecs.users.utils import create_user
+
+GROUPS = (
+    "EC-Executive", "EC-Office", "EC-Signing", "Board Member", "Resident Board Member", "Omniscient Board Member",
+    "Specialist", "External Reviewer", "GCP Reviewer", "Insurance Reviewer", "Statistic Reviewer",
+)
+ROLES = {
+    "presenter": None, "sponsor": None, "investigator": None, "reviewer": "External Reviewer", "board": "Board Member",
+    "specialist": "Specialist", "office": "EC-Office", "executive": "EC-Executive",
+}
+INTERNAL = {"EC-Office", "EC-Executive", "EC-Signing"}
+USERS_PER_ROLE = 6
+PASSWORD = "test"  # everybody knows it: a production site deactivates these users
+
+
+def create_groups() -> int:
+    return sum(Group.objects.get_or_create(name=name)[1] for name in GROUPS)
+
+
+def create_testusers() -> int:
+    """Makes the missing ones and leaves those that are there, deactivated or not, as they are."""
+    wanted = {f"{role}{n}@example.org": group for role, group in ROLES.items() for n in range(1, USERS_PER_ROLE + 1)}
+    present = set(User.objects.filter(email__in=wanted).values_list("email", flat=True))
+    missing = {email: group for email, group in wanted.items() if email not in present}
+    password = make_password(PASSWORD) if missing else ""
+    for email, group in missing.items():
+        create_testuser(email, group, password)
+    return len(missing)
+
+
+def create_testuser(email: str, group: str | None, password: str) -> None:
+    name = email.partition("@")[0]
+    user = create_user(email, password=password, first_name=name.rstrip("0123456789").title(), last_name=f"Test{name[-1]}")
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+    UserProfile.objects.filter(user=user).update(is_testuser=True, is_internal=group in INTERNAL, gender="f")

@@ -1,0 +1,93 @@
+"""Control of a running machine from the outside: commands, files, readiness."""
+
+import base64
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.runner import BASE_ENVIRONMENT, Result, Runner, SystemRunner
+
+READY_STATES = ("running", "degraded")
+POLL_SECONDS = 0.1
+FILE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Guest:
+    """The inside of a machine; `init` is its process 1 as this host numbers it.
+
+    Commands enter the machine's namespaces: as fast as a local process, and they end with whoever started them.
+    """
+
+    init: int
+    runner: Runner
+
+    def argv(
+        self,
+        words: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/root",
+        user: str | None = None,
+    ) -> list[str]:
+        """The command of this host that runs `words` inside."""
+        variables = {**BASE_ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
+        drop = ["runuser", f"--user={user}", "--"] if user else []
+        assignments = [f"{name}={value}" for name, value in variables.items()]
+        enter = ["nsenter", f"--target={self.init}", "--all", "--", "env", "-i", f"--chdir={cwd}"]
+        return [*enter, *assignments, *drop, *map(str, words)]
+
+    def run(
+        self,
+        words: Sequence[str | Path],
+        *,
+        timeout: float,
+        data: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/root",
+        user: str | None = None,
+        ok: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run `words` inside to their end; everything else as Runner.run, `data` being its `input`."""
+        inside = self.argv(words, env=env, cwd=cwd, user=user)
+        return self.runner.run(inside, timeout=timeout, input=data, ok=ok, secrets=secrets, on_line=on_line)
+
+    def sh(self, script: str, *, timeout: float = 60.0, ok: Sequence[int] = (0,)) -> str:
+        """Run a shell script inside and return its output: for tests and short questions."""
+        return self.run(["sh", "-euc", script], timeout=timeout, ok=ok).stdout
+
+    def become(self, words: Sequence[str | Path]) -> NoReturn:
+        """Turn this very process into `words` inside: terminal, standard input and exit code are theirs."""
+        SystemRunner().replace(self.argv(words))
+
+    def push(self, target: PurePosixPath | str, data: str | bytes, *, mode: int = 0o644) -> None:
+        """Write `data` to the file `target` inside, making its folders; links on the way are the machine's own."""
+        words = ["install", "-D", f"--mode={mode:o}", "/dev/stdin", str(target)]
+        self.run(words, data=data, timeout=FILE_SECONDS)
+
+    def pull(self, source: PurePosixPath | str) -> bytes:
+        """The content of the file `source` inside."""
+        encoded = self.run(["base64", "--wrap=0", str(source)], timeout=FILE_SECONDS).stdout
+        return base64.b64decode(encoded)
+
+    def state(self) -> str:
+        """What systemd inside says of itself: starting, running, degraded, …, or nothing before it answers."""
+        return self.run(["systemctl", "is-system-running"], timeout=20, ok=range(256)).stdout.strip()
+
+    def wait_ready(self, seconds: float) -> str:
+        """Wait until the machine has booted; returns `running`, or `degraded` where a unit failed.
+
+        Raises DeadlineError after `seconds`.
+        """
+        deadline = time.monotonic() + seconds
+        while (state := self.state()) not in READY_STATES:
+            if time.monotonic() > deadline:
+                raise DeadlineError(f"the machine did not boot within {seconds:g} s ({state or 'no answer'})")
+            time.sleep(POLL_SECONDS)
+        return state

@@ -1,0 +1,65 @@
+"""Which process a process id means: a pid alone may be given to a stranger after its owner has ended."""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+# Fields of /proc/PID/stat counted after the closing parenthesis of the name: see proc(5).
+STATE_FIELD = 0
+START_FIELD = 19
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process of this boot: `started` is in clock ticks after `boot`, the kernel's random id of the boot."""
+
+    pid: int
+    started: int
+    boot: str
+
+    def alive(self, proc: Path = PROC) -> bool:
+        """Whether this very process still runs; a zombie does not."""
+        return identify(self.pid, proc) == self
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this very process; nothing happens where it has ended."""
+        if self.alive():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def to_json(self) -> dict[str, int | str]:
+        """Plain data for a state file."""
+        return asdict(self)
+
+
+def identify(pid: int, proc: Path = PROC) -> Identity | None:
+    """The identity of the process that has `pid` now, or None where there is none."""
+    try:
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if fields[STATE_FIELD] in "ZX":
+        return None
+    return Identity(pid, int(fields[START_FIELD]), boot)
+
+
+def find_init(parent: int, proc: Path = PROC) -> int | None:
+    """The child of `parent` that is process 1 of a PID namespace of its own, or None while there is none."""
+    try:
+        children = (proc / str(parent) / "task" / str(parent) / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return next((int(child) for child in children if _number_inside(proc / child) == "1"), None)
+
+
+def _number_inside(folder: Path) -> str:
+    try:
+        status = (folder / "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    return numbers[-1] if len(numbers) > 1 else ""

@@ -1,0 +1,78 @@
+"""The process beside a running machine: boots it again when it reboots, and clears its network when it has ended.
+
+Run as `python -m ecs_appliance.machine.keeper FOLDER`, by nspawn.Machine.start only.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.machine.cgroups import fresh_group, remove_group
+from ecs_appliance.machine.identity import identify
+from ecs_appliance.machine.network import lower_network
+from ecs_appliance.machine.state import Folder, Processes, Spec
+
+# systemd-nspawn's own way to say that the machine wants to boot again.
+REBOOT = 133
+SYSTEMD_RUNS = Path("/run/systemd/system")
+
+
+def keep(folder: Folder, runner: SystemRunner) -> None:
+    """Boot the machine of `folder` as often as it asks for it; returns when it has ended for good."""
+    spec = Spec.load(folder.spec)
+    try:
+        while _boot_once(folder, spec, runner) == REBOOT:
+            pass
+    finally:
+        remove_group(spec.group)
+        lower_network(spec.network, runner)
+        folder.process.unlink(missing_ok=True)
+
+
+def plan_nspawn(folder: Folder, spec: Spec, *, host_systemd: bool) -> list[str | Path]:
+    """The command that boots the machine; with `host_systemd` nspawn gets a scope from this host's systemd."""
+    return [
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        "--settings=no",
+        "--register=no",
+        *([] if host_systemd else ["--keep-unit"]),
+        f"--directory={folder.root}",
+        f"--machine={spec.name}",
+        f"--network-bridge={spec.network.bridge}",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
+        "--console=pipe",
+        "--kill-signal=SIGRTMIN+4",
+        # Docker in the machine needs the rest; with these two it could set this host's clock and load into its kernel.
+        "--capability=all",
+        "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",
+        "--system-call-filter=add_key keyctl bpf @mount",
+        *(f"--bind={mount.source}:{mount.target}" for mount in spec.mounts),
+    ]
+
+
+def _boot_once(folder: Folder, spec: Spec, runner: SystemRunner) -> int:
+    host_systemd = SYSTEMD_RUNS.is_dir()
+    command = plan_nspawn(folder, spec, host_systemd=host_systemd)
+    env = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    with fresh_group(spec.group if not host_systemd else None):
+        nspawn = runner.spawn(command, env=env, output=folder.log)
+
+    def hand_on(_number: int, _frame: FrameType | None) -> None:
+        nspawn.terminate()
+
+    signal.signal(signal.SIGTERM, hand_on)
+    noted = Processes(keeper=identify(os.getpid()), nspawn=identify(nspawn.pid))
+    write_atomic(folder.process, noted.dump(), mode=0o644)
+    return nspawn.wait()
+
+
+if __name__ == "__main__":
+    keep(Folder(Path(sys.argv[1])), SystemRunner())

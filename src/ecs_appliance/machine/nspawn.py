@@ -1,0 +1,186 @@
+"""A whole Debian machine on this one: made from the base image, booted by systemd-nspawn, removed without a trace."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.locks import locked
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.machine.cgroups import remove_group
+from ecs_appliance.machine.guest import Guest
+from ecs_appliance.machine.identity import find_init
+from ecs_appliance.machine.network import choose_subnet, lower_network, raise_network, read_resolvers, used_networks
+from ecs_appliance.machine.provision import provision_root
+from ecs_appliance.machine.state import Folder, Mount, Spec
+
+BOOT_SECONDS = 90.0
+STOP_SECONDS = 150.0
+KILL_SECONDS = 15.0
+UNPACK_SECONDS = 300.0
+POLL_SECONDS = 0.05
+LOG_TAIL_LINES = 20
+
+
+class Child(Protocol):
+    """A process that we started ourselves, and so have to reap."""
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class Machine:
+    """One machine; what it is lies in `folder`, so that any process can go on with it."""
+
+    def __init__(self, name: str, runner: SystemRunner, paths: Paths | None = None) -> None:
+        self.name = name
+        self.runner = runner
+        self.folder = Folder.of(name, paths or Paths())
+        self._keeper: Child | None = None
+
+    @property
+    def exists(self) -> bool:
+        return self.folder.root.is_dir() and self.folder.spec.exists()
+
+    @property
+    def spec(self) -> Spec:
+        """What the machine was created as. Raises NotRunningError where it never was."""
+        if not self.folder.spec.exists():
+            raise NotRunningError(f"there is no machine {self.name}", f"appliance demo --name {self.name} makes it")
+        return Spec.load(self.folder.spec)
+
+    @property
+    def running(self) -> bool:
+        return bool(self.folder.processes().alive())
+
+    @property
+    def guest(self) -> Guest:
+        """Control of the inside. Raises NotRunningError where the machine does not run."""
+        init = self._init()
+        if init is None:
+            raise NotRunningError(
+                f"the machine {self.name} does not run", f"appliance demo start --name {self.name} boots it"
+            )
+        return Guest(init, self.runner)
+
+    def create(self, base: Path, mounts: Sequence[Mount] = ()) -> None:
+        """Unpack `base` and make it a machine of its own; does nothing where that is done. `mounts` are kept."""
+        if self.exists:
+            return
+        with locked(self.folder.path.parent / "lock", "creating a machine", wait=UNPACK_SECONDS):
+            used = [*used_networks(self.runner), *(Spec.load(file).subnet for file in self.folder.all_specs())]
+            spec = Spec(self.name, choose_subnet(used), tuple(mounts))
+            write_atomic(self.folder.spec, spec.dump(), mode=0o644)
+        fresh = self.folder.path / "root.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o755)
+        unpack: list[str | Path] = [
+            "tar",
+            "--extract",
+            "--numeric-owner",
+            "--xattrs",
+            "--xattrs-include=*",
+            "-C",
+            fresh,
+            "-f",
+            base,
+        ]
+        self.runner.run(unpack, timeout=UNPACK_SECONDS)
+        provision_root(fresh, spec.network, self.runner)
+        fresh.rename(self.folder.root)
+
+    def start(self) -> None:
+        """Boot the machine and wait until it is up; does nothing where it runs. Raises ApplianceError."""
+        spec = self.spec
+        if not self.running:
+            self._clear()
+            write_atomic(self.folder.root / "etc/resolv.conf", read_resolvers(), mode=0o644)
+            for mount in spec.mounts:
+                mount.source.mkdir(parents=True, exist_ok=True)
+            raise_network(spec.network, self.runner)
+            self._keeper = self.runner.spawn(
+                [sys.executable, "-m", "ecs_appliance.machine.keeper", self.folder.path],
+                output=self.folder.log,
+                env={"PYTHONPATH": str(Path(__file__).parents[2])},
+            )
+        self.wait_ready()
+
+    def wait_ready(self, seconds: float = BOOT_SECONDS) -> str:
+        """Wait until the machine has booted; returns systemd's state. Raises ApplianceError."""
+        deadline = time.monotonic() + seconds
+        self._wait(self._booting, deadline, "boot")
+        return self.guest.wait_ready(deadline - time.monotonic())
+
+    def stop(self) -> None:
+        """Shut the machine down in order, by force after STOP_SECONDS; leaves no process and no network behind."""
+        for process in self.folder.processes().alive()[:1]:
+            process.send(signal.SIGTERM)
+        if not self._ended(STOP_SECONDS):
+            self.kill()
+        self._clear()
+
+    def kill(self) -> None:
+        """Cut the power: nothing inside gets a chance to finish."""
+        init = self._init()
+        if init is not None:
+            os.kill(init, signal.SIGKILL)
+        if not self._ended(KILL_SECONDS):
+            for process in self.folder.processes().alive():
+                process.send(signal.SIGKILL)
+            self._ended(KILL_SECONDS)
+        self._clear()
+
+    def reboot(self, seconds: float = BOOT_SECONDS) -> str:
+        """Reboot from the inside and wait until it is up again; returns systemd's state."""
+        before = self.guest.init
+        deadline = time.monotonic() + seconds + STOP_SECONDS
+        self.guest.run(["systemctl", "reboot"], timeout=20, ok=range(-64, 256))
+        self._wait(lambda: self._booting() and self.guest.init != before, deadline, "reboot")
+        return self.wait_ready(seconds)
+
+    def destroy(self) -> None:
+        """End the machine and remove everything of it; does nothing where there is none."""
+        if self.folder.spec.exists():
+            self.kill()
+        if self.folder.path.exists():
+            shutil.rmtree(self.folder.path)
+
+    def _clear(self) -> None:
+        lower_network(self.spec.network, self.runner)
+        remove_group(self.spec.group)
+        self.folder.process.unlink(missing_ok=True)
+
+    def _init(self) -> int | None:
+        nspawn = self.folder.processes().nspawn
+        return find_init(nspawn.pid) if nspawn and nspawn.alive() else None
+
+    def _booting(self) -> bool:
+        """Whether there is a process 1 to talk to. Raises ApplianceError where there will never be one."""
+        if self._keeper is not None and self._keeper.poll() is not None:
+            tail = "\n".join(self.folder.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+            raise ApplianceError(f"the machine {self.name} did not boot:\n{tail}", f"its log: {self.folder.log}")
+        return self._init() is not None
+
+    def _ended(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.running:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        if self._keeper is not None:
+            self._keeper.wait(KILL_SECONDS)
+            self._keeper = None
+        return True
+
+    def _wait(self, met: Callable[[], bool], deadline: float, what: str) -> None:
+        while not met():
+            if time.monotonic() > deadline:
+                raise DeadlineError(f"the machine {self.name} did not {what} in time", f"its log: {self.folder.log}")
+            time.sleep(POLL_SECONDS)

@@ -1,0 +1,32 @@
+"""What makes an unpacked base image one certain machine: its name, address, certificates and keys."""
+
+import shutil
+from pathlib import Path
+
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.machine.network import Network
+
+# Certificates that this host's administrator added: a closed network's own authorities.
+EXTRA_AUTHORITIES = Path("/usr/local/share/ca-certificates")
+SECONDS = 120.0
+
+
+def provision_root(root: Path, network: Network, runner: Runner) -> None:
+    """Make the base image unpacked at `root` the machine that `network` names; it has never been booted yet."""
+    hosts = f"127.0.0.1 localhost\n127.0.1.1 {network.name}\n::1 localhost ip6-localhost ip6-loopback\n"
+    write_atomic(root / "etc/hostname", f"{network.name}\n", mode=0o644)
+    write_atomic(root / "etc/hosts", hosts, mode=0o644)
+    write_atomic(root / "etc/systemd/network/10-host0.network", network.guest_config(), mode=0o644)
+    # Its repositories belong to this host's root; git refuses those of strangers otherwise.
+    write_atomic(root / "etc/gitconfig", "[safe]\n\tdirectory = /srv/git/*\n", mode=0o644)
+    runner.run(["chroot", root, "ssh-keygen", "-A"], timeout=SECONDS)
+    _trust_authorities(root, runner)
+
+
+def _trust_authorities(root: Path, runner: Runner) -> None:
+    added = sorted(EXTRA_AUTHORITIES.rglob("*.crt"))
+    for certificate in added:
+        shutil.copy(certificate, root / "usr/local/share/ca-certificates" / certificate.name)
+    if added:
+        runner.run(["chroot", root, "update-ca-certificates"], timeout=SECONDS)

@@ -1,0 +1,100 @@
+"""The Debian image that ours stand on: pulled where a registry answers, else made of Debian's signed packages."""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.host import docker
+
+log = logging.getLogger(__name__)
+
+REGISTRY = "https://registry-1.docker.io/v2/"
+REGISTRY_SECONDS = 5
+PULL_SECONDS = 900
+BOOTSTRAP_SECONDS = 1800
+# Older ones are made anew, but only where something is built on them anyway: a start never waits for that.
+FRESH = timedelta(days=7)
+SOURCES = (
+    "deb http://deb.debian.org/debian {suite} main",
+    "deb http://deb.debian.org/debian {suite}-updates main",
+    "deb http://deb.debian.org/debian-security {suite}-security main",
+)
+# A machine in a closed network has its own mirror: what serves the machine serves its images.
+HOST_SOURCES = "/etc/apt/sources.list.d/debian.sources"
+# As in Debian's own images: no services started while packages install, no documentation.
+SLIM = (
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*/LC_MESSAGES/*.mo",
+)
+NO_SERVICES = 'printf "#!/bin/sh\\nexit 101\\n" >"$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"'
+
+
+def ensure_base(
+    runner: Runner, paths: Paths, *, suite: str = "trixie", proxy: str | None = None, refresh: bool = False
+) -> str:
+    """Have `debian:SUITE-slim` and return its id. With `refresh` one older than a week is replaced, where that works.
+
+    `proxy` is the HTTP proxy to download through. Raises CommandError where there is no such image and none can be had.
+    """
+    reference = f"debian:{suite}-slim"
+    present = docker.inspect_image(runner, reference)
+    if present is not None and not (refresh and is_stale(present.created, datetime.now(UTC))):
+        return present.id
+    try:
+        _obtain(runner, paths, reference, suite, proxy)
+    except (CommandError, DeadlineError) as error:
+        if present is None:
+            raise
+        log.warning("%s stays as of %s: %s", reference, present.created[:10], error.message)
+    return docker.image_id(runner, reference) or ""
+
+
+def is_stale(created: str, now: datetime) -> bool:
+    """Whether an image `created` then (RFC 3339) is older than a week."""
+    return now - datetime.fromisoformat(created) > FRESH
+
+
+def _obtain(runner: Runner, paths: Paths, reference: str, suite: str, proxy: str | None) -> None:
+    if _registry_answers() and docker.pull(runner, reference, timeout=PULL_SECONDS):
+        log.info("pulled %s", reference)
+        return
+    log.info("no registry answers: making %s of Debian's packages", reference)
+    with tempfile.TemporaryDirectory(prefix="appliance-base.", dir=paths.at("/var/tmp")) as folder:  # noqa: S108
+        archive = Path(folder) / "base.tar"
+        _bootstrap(runner, archive, suite, _sources(paths, suite), proxy)
+        docker.import_tar(runner, archive, reference, labels=_labels(suite))
+
+
+def _registry_answers() -> bool:
+    import httpx  # noqa: PLC0415 # only builds pay for it
+
+    try:
+        return httpx.get(REGISTRY, timeout=REGISTRY_SECONDS).status_code in (200, 401)
+    except httpx.HTTPError:
+        return False
+
+
+def _sources(paths: Paths, suite: str) -> list[str]:
+    """Arguments of mmdebstrap: the machine's own file where it is of the same suite, else Debian's mirrors."""
+    own = paths.at(HOST_SOURCES)
+    if own.is_file() and f"{suite}-security" in own.read_text():
+        return [str(own)]
+    return [line.format(suite=suite) for line in SOURCES]
+
+
+def _bootstrap(runner: Runner, archive: Path, suite: str, sources: list[str], proxy: str | None) -> None:
+    options = ["--variant=minbase", f"--customize-hook={NO_SERVICES}", *(f"--dpkgopt={line}" for line in SLIM)]
+    # As a variable: given as an option it would stay in the image.
+    environment = {"http_proxy": proxy} if proxy else {}
+    runner.run(["mmdebstrap", *options, suite, archive, *sources], timeout=BOOTSTRAP_SECONDS, env=environment)
+
+
+def _labels(suite: str) -> Mapping[str, str]:
+    return {"org.opencontainers.image.title": f"debian {suite}", "org.opencontainers.image.vendor": "ecs-appliance"}

@@ -1,0 +1,136 @@
+"""The images of a site: the application's by its commit, our own by what they are made of; built only where missing."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecs_appliance.app.base import ensure_base
+from ecs_appliance.app.source import Sources
+from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.host import docker
+from ecs_appliance.host.docker import Build
+
+log = logging.getLogger(__name__)
+
+APP = "ecs/ecs"
+OWN = ("redis", "memcached")
+REPOSITORIES = (APP, *(f"ecs/{name}" for name in OWN))
+DOCS_LABEL = "org.ecs-appliance.docs"
+# Layers that no build has used for two weeks.
+CACHE_AGE = "336h"
+CACHE_SECONDS = 600
+
+
+class BuildError(ApplianceError):
+    """An image could not be built; what runs is not touched."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Tags of the images of a site, and which of them were built just now."""
+
+    app: str
+    own: Mapping[str, str]
+    built: tuple[str, ...] = field(default=())
+
+    def tags(self) -> tuple[str, ...]:
+        return (self.app, *self.own.values())
+
+
+def app_tag(commit: str) -> str:
+    """The name of the application's image of `commit`."""
+    return f"{APP}:{commit}"
+
+
+def own_tag(folder: Path, base: str) -> str:
+    """The name of the image made from `folder` on the base image of id `base`: another content has another name."""
+    digest = hashlib.sha256(base.encode())
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"\0{file.relative_to(folder)}\0{file.stat().st_mode & 0o111:o}\0".encode())
+        digest.update(file.read_bytes())
+    return f"ecs/{folder.name}:{digest.hexdigest()[:16]}"
+
+
+def plan_app_build(
+    sources: Sources, context: Path, *, labels: Mapping[str, str] | None, proxy: str | None, force: bool = False
+) -> Build | None:
+    """How to build the application, or None where its image is as it should be.
+
+    `labels` are those of the image that its tag names now, None where there is none.
+    """
+    docs = sources.docs.id if sources.docs else ""
+    if labels is not None and labels.get(DOCS_LABEL, "") == docs and not force:
+        return None
+    args = {"GIT_REV": sources.app.id, "GIT_BRANCH": sources.app.branch or "pinned", **_proxy_args(proxy)}
+    return Build(context, (app_tag(sources.app.id),), args, {DOCS_LABEL: docs})
+
+
+def plan_own_builds(folders: Collection[Path], base: str, present: Collection[str], proxy: str | None) -> list[Build]:
+    """How to build those of our own images whose tag is not in `present`."""
+    wanted = {own_tag(folder, base): folder for folder in folders}
+    return [Build(folder, (name,), _proxy_args(proxy)) for name, folder in wanted.items() if name not in present]
+
+
+def ensure_images(
+    runner: Runner,
+    paths: Paths,
+    sources: Sources,
+    *,
+    containers: Path,
+    proxy: str | None = None,
+    force: bool = False,
+    on_line: Callable[[str], None] = log.info,
+) -> Images:
+    """Have every image for `sources`; those of our own come from the folders redis and memcached of `containers`.
+
+    What runs keeps its images and tags until `activate_images`. `force` builds the application anew. Raises BuildError
+    with the last lines of the build.
+    """
+    tag = app_tag(sources.app.id)
+    present = docker.inspect_image(runner, tag)
+    labels = present.labels if present else None
+    app = plan_app_build(sources, paths.source, labels=labels, proxy=proxy, force=force)
+    try:
+        base = ensure_base(runner, paths, proxy=proxy, refresh=app is not None)
+    except (CommandError, DeadlineError) as error:
+        raise BuildError(f"there is no base image: {error.message}", "check the network, then try again") from None
+    folders = [containers / name for name in OWN]
+    known = {name for folder in folders for name in docker.list_tags(runner, f"ecs/{folder.name}")}
+    builds = [*plan_own_builds(folders, base, known, proxy), *([app] if app else [])]
+    for build in builds:
+        _build(runner, build, on_line)
+    own = {folder.name: own_tag(folder, base) for folder in folders}
+    return Images(tag, own, tuple(build.tags[0] for build in builds))
+
+
+def activate_images(runner: Runner, images: Images) -> None:
+    """Let `latest` of each repository, which is what the containers are started from, name `images`."""
+    for tag in images.tags():
+        docker.tag(runner, tag, f"{tag.partition(':')[0]}:latest")
+
+
+def prune_images(runner: Runner, keep: Collection[str]) -> list[str]:
+    """Remove our images but those tagged `latest` or in `keep`, and old build layers; returns the tags removed."""
+    latest = {f"{repository}:latest" for repository in REPOSITORIES}
+    same = {tag for name in latest if (image := docker.inspect_image(runner, name)) for tag in image.tags}
+    removed = docker.prune(runner, REPOSITORIES, {*keep, *latest, *same})
+    runner.run(["docker", "builder", "prune", "--force", f"--filter=until={CACHE_AGE}"], timeout=CACHE_SECONDS)
+    return removed
+
+
+def _build(runner: Runner, build: Build, on_line: Callable[[str], None]) -> None:
+    log.info("building %s", build.tags[0])
+    try:
+        docker.build(runner, build, on_line)
+    except (CommandError, DeadlineError) as error:
+        raise BuildError(
+            f"{build.tags[0]} could not be built: {error.message}", "what ran before is untouched; correct the source"
+        ) from None
+
+
+def _proxy_args(proxy: str | None) -> dict[str, str]:
+    return {"http_proxy": proxy} if proxy else {}

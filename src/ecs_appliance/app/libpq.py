@@ -1,0 +1,71 @@
+"""Which way of logging in to PostgreSQL the application's image knows."""
+
+import logging
+
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.tags import Marks
+from ecs_appliance.host.docker import Task, image_id, run_once
+from ecs_appliance.host.postgres import PasswordMethod
+
+log = logging.getLogger(__name__)
+
+SECONDS = 120
+TAG = "last_libpq"
+FIRST_WITH_SCRAM = 100000
+# Runs in whatever Python the image has. A driver may bring its own libpq along, so it is asked before the system's.
+QUESTION = """
+def newest():
+    try:
+        import psycopg
+        return psycopg.pq.version()
+    except Exception:
+        pass
+    try:
+        import psycopg2.extensions
+        return psycopg2.extensions.libpq_version()
+    except Exception:
+        pass
+    try:
+        import psycopg2
+        return psycopg2.__libpq_version__
+    except Exception:
+        pass
+    import ctypes, ctypes.util
+    return ctypes.CDLL(ctypes.util.find_library('pq')).PQlibVersion()
+print('libpq %d' % newest())
+"""
+PYTHON = (
+    'for python in /app/env/bin/python python3; do command -v "$python" >/dev/null && exec "$python" -; done; exit 1'
+)
+
+
+def password_method(runner: Runner, image: str, tags: Marks) -> PasswordMethod:
+    """SCRAM where the libpq in `image` is 10 or newer; md5, which every one knows, where it is older or not found.
+
+    Asks each image only once, and keeps the answer in `tags`.
+    """
+    version = libpq_version(runner, image, tags)
+    return "scram-sha-256" if version >= FIRST_WITH_SCRAM else "md5"
+
+
+def libpq_version(runner: Runner, image: str, tags: Marks) -> int:
+    """The version of the libpq in `image` as libpq numbers it (90524 is 9.5.24); 0 where there is none to be found."""
+    identity = image_id(runner, image)
+    known, _, version = (tags.get(TAG) or "").partition(" ")
+    if identity is not None and known == identity:
+        return int(version)
+    found = _ask(runner, image)
+    if identity is not None:
+        tags.set(TAG, f"{identity} {found}")
+    return found
+
+
+def _ask(runner: Runner, image: str) -> int:
+    task = Task("appliance-libpq", image, ("-c", PYTHON), network="none", entrypoint="/bin/sh")
+    answer = run_once(runner, task, timeout=SECONDS, input=QUESTION, ok=range(256))
+    for line in answer.lines():
+        name, _, version = line.partition(" ")
+        if name == "libpq" and version.isdecimal():
+            return int(version)
+    log.warning("%s does not tell its libpq's version: its database password is stored as md5", image)
+    return 0

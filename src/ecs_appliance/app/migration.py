@@ -1,0 +1,145 @@
+"""Bringing the database to the application's version, before it starts; never without a dump to go back to."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from ecs_appliance.app.settings import Site, once_environment
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.host import postgres
+from ecs_appliance.host.docker import Mount, Task, run_once
+
+log = logging.getLogger(__name__)
+
+# `held`: migrations are due, but the environment lets none run by itself.
+Decision = Literal["migrate", "bootstrap", "held"]
+
+MIGRATE_SECONDS = 4 * 3600
+BOOTSTRAP_SECONDS = 900
+KEPT_DUMPS = 3
+COMMANDS: dict[Decision, tuple[str, ...]] = {
+    "migrate": ("migrate",),
+    "bootstrap": ("run", "./manage.py", "bootstrap"),
+}
+
+
+class MigrationError(LatchedError):
+    """A migration failed: the database may be between two versions."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database `name` of `server`; `owner` is the (uid, gid) that its dumps are given to."""
+
+    server: postgres.Server
+    name: str
+    owner: tuple[int, int] | None = None
+
+
+def plan_migration(last: str | None, target: str, added: Sequence[str] | None, *, auto: bool) -> Decision:
+    """What to do before `target` starts where `last` ran last (None: nothing yet).
+
+    `added` are the migrations that came in between, None where that is unknown: then they are assumed. A database that
+    no version has run on is migrated even without `auto`, for nothing runs on it otherwise.
+    """
+    if last is None:
+        return "migrate"
+    if last == target or added == []:
+        return "bootstrap"
+    return "migrate" if auto else "held"
+
+
+def app_mounts(paths: Paths) -> tuple[Mount, ...]:
+    """The volumes of web and worker."""
+    durable = [Mount(paths.data / name, f"/app/{name}") for name in ("ecs-storage-vault", "ecs-ca", "ecs-gpg")]
+    return (*durable, Mount(paths.volatile / "ecs-cache", "/app/ecs-cache"))
+
+
+def app_task(name: str, image: str, paths: Paths, site: Site, argv: tuple[str, ...]) -> Task:
+    """A container `name` of the application that runs `argv` once, with its volumes, without redis and memcached."""
+    return Task(name, image, argv, mounts=app_mounts(paths), env=once_environment(site))
+
+
+def run_migration(
+    runner: Runner,
+    paths: Paths,
+    decision: Decision,
+    *,
+    image: str,
+    target: str,
+    site: Site,
+    database: Database,
+    on_line: Callable[[str], None] = log.info,
+) -> Path | None:
+    """Do what `decision` says with `image`, of commit `target`; returns the dump made before, None without one.
+
+    Raises MigrationError (latches) where a migration fails or takes over four hours, ApplianceError for a bootstrap or
+    a dump that fails, and for `held`.
+    """
+    if decision == "held":
+        raise ApplianceError(
+            "the new version needs migrations, and ecs.migrate.auto is off",
+            "set ecs.migrate.auto: true to let them run",
+        )
+    task = app_task("appliance-migration", image, paths, site, COMMANDS[decision])
+    if decision == "bootstrap":
+        _bootstrap(runner, task, on_line)
+        return None
+    dump = _dump_before(runner, paths.pgdump, target, database)
+    _migrate(runner, task, dump, on_line)
+    _remove(outdated(list_dumps(paths.pgdump, database.name)))
+    return dump
+
+
+def list_dumps(folder: Path, database: str) -> list[Path]:
+    """The dumps of `database` that were made before migrations, oldest first."""
+    return sorted(folder.glob(f"{database}-before-migration.*.pgdump"))
+
+
+def outdated(dumps: Sequence[Path], target: str | None = None) -> list[Path]:
+    """Which of `dumps`, oldest first, to remove: all but the newest three.
+
+    While the migration to `target` has not come through, the first dump made for it stays too: later ones may be of a
+    database that is already half migrated.
+    """
+    first = next((dump for dump in dumps if target and f".{target[:12]}." in dump.name), None)
+    return [dump for dump in dumps[:-KEPT_DUMPS] if dump != first]
+
+
+def _dump_before(runner: Runner, folder: Path, target: str, database: Database) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    dump = folder / f"{database.name}-before-migration.{stamp}.{target[:12]}.pgdump"
+    log.info("dumping database %s to %s", database.name, dump)
+    postgres.dump(runner, database.server, database.name, dump, owner=database.owner)
+    _remove(outdated(list_dumps(folder, database.name), target))
+    return dump
+
+
+def _migrate(runner: Runner, task: Task, dump: Path, on_line: Callable[[str], None]) -> None:
+    try:
+        run_once(runner, task, timeout=MIGRATE_SECONDS, on_line=on_line)
+    except (CommandError, DeadlineError) as error:
+        raise MigrationError(
+            f"the migration of the database failed: {error.message}", f"the state before it is kept in {dump}"
+        ) from None
+
+
+def _bootstrap(runner: Runner, task: Task, on_line: Callable[[str], None]) -> None:
+    try:
+        run_once(runner, task, timeout=BOOTSTRAP_SECONDS, on_line=on_line)
+    except CommandError as error:
+        raise ApplianceError(
+            f"the application's bootstrap failed: {error.message}",
+            "correct ecs.settings, or report it with these lines",
+        ) from None
+
+
+def _remove(dumps: Sequence[Path]) -> None:
+    for dump in dumps:
+        log.info("removing %s", dump)
+        dump.unlink(missing_ok=True)

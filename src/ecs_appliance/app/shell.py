@@ -1,0 +1,90 @@
+"""Python run inside the application. What it is told are data, never code; what it answers is one marked line."""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ecs_appliance.app.migration import app_task
+from ecs_appliance.app.settings import Site
+from ecs_appliance.core.errors import ApplianceError, NotRunningError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Result, Runner
+from ecs_appliance.host import docker
+
+WEB = "ecs_ecs.web_1"
+ARGV = ("run", "./manage.py", "shell")
+SECONDS = 120
+ANSWER = re.compile(r"@@appliance:([A-Za-z0-9+/=]+)@@")
+# Runs in the application's Python 3.5 too. `main(data)` is the script's.
+FRAME = """
+import base64, json, traceback
+class Refused(Exception):
+    pass
+%(script)s
+def _answer(data):
+    try:
+        return {'result': main(data)}
+    except Refused as error:
+        return {'refused': str(error)}
+    except Exception:
+        return {'failed': traceback.format_exc()}
+_said = json.dumps(_answer(json.loads(base64.b64decode('%(data)s').decode('utf-8'))))
+print('@@appliance:' + base64.b64encode(_said.encode('utf-8')).decode('ascii') + '@@')
+"""
+
+Send = Callable[[str], Result]
+Answer = Mapping[str, Any]
+
+
+def in_web(runner: Runner, container: str = WEB) -> Send:
+    """Runs scripts in the running site. Raises NotRunningError where it does not run."""
+
+    def send(text: str) -> Result:
+        state = docker.inspect_container(runner, container)
+        if state is None or state.status != "running":
+            raise NotRunningError(f"{container} does not run", "systemctl start appliance")
+        return docker.exec_in(runner, container, ("/start", *ARGV), input=text, timeout=SECONDS)
+
+    return send
+
+
+def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:
+    """Runs scripts in a container of `image` that is there for that only: before the site starts."""
+
+    def send(text: str) -> Result:
+        return docker.run_once(
+            runner, app_task("appliance-shell", image, paths, site, ARGV), timeout=SECONDS, input=text
+        )
+
+    return send
+
+
+def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
+    """Run `script`, which defines `main(data)`, and return what that returns.
+
+    It may raise `Refused(message)`, which arrives as ApplianceError, as does every other failure.
+    """
+    result = send(embed(script, data))
+    found = ANSWER.findall(result.stdout)
+    if not found:
+        tail = "\n".join((result.stdout + result.stderr).splitlines()[-5:])
+        raise ApplianceError(f"the application did not answer:\n{tail}", "docker logs ecs_ecs.web_1 may say why")
+    answer = json.loads(base64.b64decode(found[-1]))
+    if "refused" in answer:
+        raise ApplianceError(answer["refused"])
+    if "failed" in answer:
+        raise ApplianceError(f"the application failed:\n{answer['failed'].strip()}")
+    return answer["result"]  # type: ignore[no-any-return]
+
+
+def embed(script: str, data: Mapping[str, Any]) -> str:
+    """`script` and `data` as one line of Python: an interactive interpreter reading stdin knows no other blocks."""
+    framed = FRAME % {"script": script, "data": _encoded(json.dumps(data))}
+    # Its own namespace: some shells run their stdin inside a function, where imports would not be seen.
+    return f"exec(__import__('base64').b64decode('{_encoded(framed)}').decode('utf-8'), {{}})\n"
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,55 @@
+"""`appliance user` and `appliance cert`: people who work with the application, and what they log in with."""
+
+import json
+from typing import Annotated
+
+import typer
+
+user = typer.Typer(no_args_is_help=True, help="Users of the application.")
+cert = typer.Typer(no_args_is_help=True, help="Client certificates of the application's users.")
+
+Email = Annotated[str, typer.Argument(help="Mail address of the user.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@user.command("create")
+def create_user(
+    email: Email,
+    first: Annotated[str, typer.Argument(help="First name.")],
+    last: Annotated[str, typer.Argument(help="Last name.")],
+    gender: Annotated[str, typer.Argument(help="f or m.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an internal office user, or give the one there is a new password, and print it."""
+    from ecs_appliance.app.shell import in_web  # noqa: PLC0415 # --help stays quick
+    from ecs_appliance.app.users import create_internal_user  # noqa: PLC0415
+    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
+
+    password = create_internal_user(in_web(SystemRunner()), email, first, last, gender)
+    _show({"user": email, "password": password}, as_json=as_json)
+
+
+@cert.command("create")
+def create_cert(
+    email: Email,
+    name: Annotated[str, typer.Argument(help="Name of the certificate, used only once.")],
+    days: Annotated[int, typer.Argument(help="Days it is valid, 1 to 3650.")] = 7,
+    send_to: Annotated[str, typer.Option("--send-to", "--sendto", help="Mail it there, not to the user.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make a client certificate for a user, mail it, and print the passphrase that opens it."""
+    from ecs_appliance.app.shell import in_web  # noqa: PLC0415
+    from ecs_appliance.app.users import create_client_certificate  # noqa: PLC0415
+    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
+
+    passphrase = create_client_certificate(in_web(SystemRunner()), email, name, days, send_to=send_to)
+    answer = {"user": email, "certificate": name, "sent_to": send_to or email, "passphrase": passphrase}
+    _show(answer, as_json=as_json)
+
+
+def _show(answer: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"ok": True, **answer}))
+        return
+    for name, value in answer.items():
+        typer.echo(f"{name.replace('_', ' '):<12} {value}")

@@ -1,0 +1,76 @@
+"""Makes an environment the machine's current one: find, check, write; a broken one changes nothing."""
+
+from dataclasses import dataclass
+
+from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
+from ecs_appliance.core.files import write_changed
+from ecs_appliance.core.log import register_secret
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.env.check import check, load
+from ecs_appliance.env.layout import secrets
+from ecs_appliance.env.model import Env
+from ecs_appliance.env.problem import Problem, report
+from ecs_appliance.env.source import Found
+from ecs_appliance.env.sources import find
+
+
+@dataclass(frozen=True)
+class Activated:
+    """`origin` says where `env` was found, `changed` whether it differs from what was active before."""
+
+    env: Env
+    origin: str
+    changed: bool
+    warnings: tuple[Problem, ...] = ()
+
+
+def activate(paths: Paths, runner: Runner) -> Activated:
+    """Find the environment, check it, write it to /run/active-env.yml.
+
+    Raises InvalidEnvError with the whole report where it cannot be used, and what `sources.find` raises; then the
+    active environment stays as it was.
+    """
+    return activate_found(paths, find(paths, runner))
+
+
+def activate_found(paths: Paths, found: Found) -> Activated:
+    """`activate` for an environment that is at hand."""
+    checked = check(found.data)
+    if checked.env is None:
+        hint = "correct it there; the environment that was active stays in force"
+        raise InvalidEnvError(report(checked.problems, found.origin), hint)
+    protect(checked.env)
+    try:
+        changed = write_changed(paths.active_env, found.data, mode=0o600)
+        write_changed(paths.active_env_origin, f"{found.origin}\n", mode=0o644)
+    except OSError as error:
+        raise ApplianceError(f"cannot write {paths.active_env}: {error.strerror}", "run this as root") from None
+    return Activated(checked.env, found.origin, changed, checked.problems)
+
+
+def load_active(paths: Paths) -> Env:
+    """The active environment; its secrets are masked in the log from now on.
+
+    Raises InvalidEnvError where there is none, or one that cannot be used.
+    """
+    if not paths.active_env.exists():
+        raise InvalidEnvError(f"no environment is active: {paths.active_env} is missing", "run `appliance env update`")
+    env = load(paths.active_env)
+    protect(env)
+    return env
+
+
+def read_origin(paths: Paths) -> str:
+    """Where the active environment came from; empty where that is not known."""
+    origin = paths.active_env_origin
+    return origin.read_text().strip() if origin.exists() else ""
+
+
+def protect(env: Env) -> None:
+    """Mask every secret of `env` in the log of this process.
+
+    Not the text of extra.states: its words are those that Salt's messages are made of.
+    """
+    states = env.appliance.extra.states.get_secret_value()
+    register_secret(*(secret for secret in secrets(env) if secret != states))

@@ -1,0 +1,238 @@
+"""All that is wrong with an env.yml, at once, with the place of each; no message holds a secret's value."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
+from ecs_appliance.env import rules
+from ecs_appliance.env.layout import item_of, nearest, section_of
+from ecs_appliance.env.model import Env, Section
+from ecs_appliance.env.problem import Problem, Severity, in_order, report
+from ecs_appliance.env.pysettings import SettingsError
+from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, TreeError, joined, parse, scalar, typed
+
+LARGEST = 1024 * 1024
+FIRST_LINE = "#cloud-config"
+# The old name of a key, and the one that holds now.
+RENAMED = {"appliance.extra.files[].content": "contents"}
+TEXT_HINT = ": put it into quotes to have it as text"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`env` is there where no problem is an error."""
+
+    env: Env | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file can be used."""
+        return self.env is not None
+
+
+def check(data: bytes, *, strict: bool = False) -> Checked:
+    """What is wrong with the file content `data`, and what it says; `strict` makes warnings errors. Never raises."""
+    try:
+        text = decode(data)
+        problems = list(_first_line(text))
+        tree = parse(text)
+    except TreeError as error:
+        found = (
+            [*error.problems, *_first_line(data.decode(errors="replace"))] if len(data) <= LARGEST else error.problems
+        )
+        return Checked(None, in_order(found, strict=strict))
+    checker = _Checker(tree, text)
+    env = checker.run()
+    ordered = in_order([*problems, *checker.problems], strict=strict)
+    usable = env is not None and all(problem.severity == "warning" for problem in ordered)
+    return Checked(env if usable else None, ordered)
+
+
+def load(source: bytes | Path, *, name: str = "env.yml") -> Env:
+    """The environment in `source`. Raises InvalidEnvError with the whole report on `name` where it cannot be used."""
+    if isinstance(source, Path):
+        name = str(source)
+    checked = check(read(source) if isinstance(source, Path) else source)
+    if checked.env is None:
+        raise InvalidEnvError(report(checked.problems, name), "correct it; `appliance env check` tells what is left")
+    return checked.env
+
+
+def read(path: Path) -> bytes:
+    """The content of `path`, but no more of it than needed to see that it is too large."""
+    try:
+        with path.open("rb") as handle:
+            return handle.read(LARGEST + 1)
+    except OSError as error:
+        raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
+
+
+def decode(data: bytes) -> str:
+    """`data` as text. Raises TreeError where it is none, or too much of it."""
+    if len(data) > LARGEST:
+        raise _refused(Mark(), f"larger than {LARGEST // 1024} KiB: this is no env.yml")
+    zero = data.find(b"\0")
+    if zero >= 0:
+        raise _refused(_place(data, zero), "holds a zero byte: this is no text file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _refused(_place(data, error.start), "is not UTF-8") from None
+
+
+def _refused(mark: Mark, message: str) -> TreeError:
+    return TreeError((Problem(mark.line, mark.column, "", "error", message),))
+
+
+def _place(data: bytes, offset: int) -> Mark:
+    before = data[:offset].rpartition(b"\n")
+    return Mark(before[0].count(b"\n") + bool(before[1]) + 1, len(before[2].decode(errors="replace")) + 1)
+
+
+def _first_line(text: str) -> Iterator[Problem]:
+    first = text.partition("\n")[0]
+    if first == FIRST_LINE:
+        return
+    message = f"the first line must be exactly {FIRST_LINE}"
+    if first.rstrip("\r") == FIRST_LINE:
+        message += ": this file has the line ends of Windows"
+    elif first.startswith("\ufeff"):
+        message += ": this file begins with a byte order mark"
+    yield Problem(1, 1, "", "error", message)
+
+
+class _Checker:
+    """One run over one tree."""
+
+    def __init__(self, tree: Mapping, text: str) -> None:
+        self.problems: list[Problem] = []
+        self._tree = tree
+        self._lines = text.split("\n")
+        self._broken: set[str] = set()
+
+    def run(self) -> Env | None:
+        """The model of the tree, if every value is of its type; the problems found are in `problems`."""
+        data = self._section(self._tree, Env, "", "")
+        env = None
+        try:
+            env = Env.model_validate(data)
+        except ValidationError as error:
+            for found in error.errors(include_url=False, include_input=False):
+                self._invalid(found)
+        self.problems += rules.broken(self._tree, frozenset(self._broken))
+        return env
+
+    def _say(self, mark: Mark, path: str, message: str, severity: Severity = "error") -> None:
+        if severity == "error":
+            self._broken.add(path)
+        self.problems.append(Problem(mark.line, mark.column, path, severity, message))
+
+    def _section(self, node: Mapping, section: type[Section], path: str, pattern: str) -> dict[str, Any]:
+        """Plain data of `node` for the model: known keys with a value, under their current names."""
+        self._rename(node, path, pattern)
+        data = {}
+        for key, value in node.entries.items():
+            field = section.model_fields.get(key)
+            if field is None:
+                self._unknown(node.keys[key], key, path, section)
+            elif not (isinstance(value, Scalar) and value.kind == "null"):
+                inner = f"{pattern}.{key}" if pattern else key
+                data[key] = self._value(value, field.annotation, joined(path, key), inner)
+        return data
+
+    def _value(self, node: Node, annotation: Any, path: str, pattern: str) -> Any:
+        section, item = section_of(annotation), item_of(annotation)
+        if section and isinstance(node, Mapping):
+            return self._section(node, section, path, pattern)
+        if item and isinstance(node, Sequence):
+            return [
+                self._value(value, item, joined(path, number), f"{pattern}[]")
+                for number, value in enumerate(node.items)
+            ]
+        if pattern == "appliance.storage.setup":
+            return self._setup(node, path)
+        return scalar(node) if isinstance(node, Scalar) else typed(node)
+
+    def _setup(self, node: Node, path: str) -> Any:
+        if isinstance(node, Scalar) and node.kind == "text":
+            try:
+                return typed(parse(node.text))
+            except TreeError as error:
+                for problem in error.problems:
+                    self._say(self._inside(node, problem.line, problem.column), path, problem.message)
+                return {}
+        return typed(node)
+
+    def _rename(self, node: Mapping, path: str, pattern: str) -> None:
+        for old_path, new in RENAMED.items():
+            parent, _, old = old_path.rpartition(".")
+            if parent != pattern or old not in node.entries:
+                continue
+            mark = node.keys.pop(old)
+            value = node.entries.pop(old)
+            if new in node.entries:
+                self._say(mark, joined(path, old), f"is the old name of {new}, which is here too")
+                continue
+            self._say(mark, joined(path, old), f"is the old name of {new}", "warning")
+            node.entries[new], node.keys[new] = value, mark
+
+    def _unknown(self, mark: Mark, key: str, path: str, section: type[Section]) -> None:
+        meant = nearest(key, path, section)
+        hint = f", did you mean {meant}?" if meant else ""
+        self._say(mark, joined(path, key), f"unknown key{hint}", "warning")
+
+    def _invalid(self, found: Any) -> None:
+        """Translate one error of pydantic."""
+        node, path = self._find(found["loc"])
+        mark = node.mark
+        error = found.get("ctx", {}).get("error")
+        if isinstance(error, SettingsError) and error.line and isinstance(node, Scalar):
+            mark = self._inside(node, error.line, error.column)
+        self._say(mark, path, str(error) if error else _expected(found["type"], node))
+
+    def _find(self, loc: tuple[str | int, ...]) -> tuple[Node, str]:
+        """The node at `loc`, or the one that lacks it, and the dotted path of `loc`."""
+        node: Node = self._tree
+        path = ""
+        for part in loc:
+            path = joined(path, part)
+            if isinstance(node, Mapping) and part in node.entries:
+                node = node.entries[str(part)]
+            elif isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+                node = node.items[part]
+        return node, path
+
+    def _inside(self, node: Scalar, line: int, column: int) -> Mark:
+        """The place in the file of a place in the text of `node`; a `|` block has its lines below its mark."""
+        number = node.mark.line + line
+        if not node.literal or number > len(self._lines):
+            return node.mark
+        texts = node.text.split("\n")
+        text = texts[line - 1] if line <= len(texts) else ""
+        return Mark(number, max(len(self._lines[number - 1]) - len(text), 0) + max(column, 1))
+
+
+def _expected(kind: str, node: Node) -> str:
+    """What should be here, from pydantic's name of the error."""
+    if kind == "missing":
+        return "this key is needed"
+    if kind.startswith("bool"):
+        return f"expected true or false, found {_found(node)}"
+    if kind.startswith("string"):
+        return f"expected text, found {_found(node)}{TEXT_HINT if isinstance(node, Scalar) else ''}"
+    if kind.startswith(("tuple", "list")):
+        return f"expected a list, found {_found(node)}"
+    return f"expected a mapping of keys, found {_found(node)}"
+
+
+def _found(node: Node) -> str:
+    if isinstance(node, Mapping):
+        return "a mapping"
+    if isinstance(node, Sequence):
+        return "a list"
+    return {"bool": "true or false", "number": "a number", "null": "nothing", "text": "text"}[node.kind]

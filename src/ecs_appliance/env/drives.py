@@ -1,0 +1,104 @@
+"""Environments on labelled drives: cloud-init's `cidata` and OpenStack's `config-2`."""
+
+import codecs
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.env.source import Found, SourceError, read_limited, unpacked
+
+TOOL_SECONDS = 30
+NOT_FOUND = 2
+
+
+class Drives(Protocol):
+    """Looks drives up by label and makes their files readable."""
+
+    def find(self, label: str) -> Path | None:
+        """The device whose filesystem has `label`, or None."""
+        ...
+
+    def opened(self, device: Path) -> AbstractContextManager[Path]:
+        """A folder with the files of `device`. Raises SourceError where it cannot be mounted."""
+        ...
+
+
+@dataclass(frozen=True)
+class DriveSource:
+    """The first of `files` on the drive labelled `label`, or, as FAT has it, with the label in capitals."""
+
+    label: str
+    files: Sequence[str]
+    drives: Drives
+
+    def detect(self) -> bool:
+        return self._device() is not None
+
+    def get(self) -> Found | None:
+        """A drive without the file has no environment: the search goes on."""
+        device = self._device()
+        if device is None:
+            return None
+        with self.drives.opened(device) as folder:
+            for name in self.files:
+                file = folder / name
+                if file.is_file():
+                    origin = f"drive {self.label} ({device}, {name})"
+                    return Found(unpacked(read_limited(file), origin), origin)
+        return None
+
+    def _device(self) -> Path | None:
+        return self.drives.find(self.label) or self.drives.find(self.label.upper())
+
+
+@dataclass(frozen=True)
+class SystemDrives:
+    """The drives of this machine, by blkid and mount."""
+
+    paths: Paths
+    runner: Runner
+
+    def find(self, label: str) -> Path | None:
+        """See Drives.find. blkid probes by itself: its cache may know a drive that is gone."""
+        found = self.runner.run(
+            ["blkid", "-c", "/dev/null", "-L", label], timeout=TOOL_SECONDS, ok=(0, NOT_FOUND)
+        ).lines()
+        return Path(found[0]) if found else None
+
+    @contextmanager
+    def opened(self, device: Path) -> Iterator[Path]:
+        """Where `device` is mounted already it stays so; else it is mounted read-only, and unmounted after."""
+        ours = self.paths.run / "drive"
+        folder = self._mounted_at(device)
+        if folder is None:
+            self._mount(device, ours)
+            folder = ours
+        try:
+            yield folder
+        finally:
+            # Also one that a run which was killed has left behind.
+            if folder == ours:
+                self.runner.run(["umount", ours], timeout=TOOL_SECONDS)
+                ours.rmdir()
+
+    def _mount(self, device: Path, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            options = "ro,nosuid,nodev,noexec"
+            self.runner.run(["mount", "-o", options, device, folder], timeout=TOOL_SECONDS)
+        except (CommandError, DeadlineError) as error:
+            folder.rmdir()
+            raise SourceError(f"the drive {device} cannot be mounted: {error.message}") from None
+
+    def _mounted_at(self, device: Path) -> Path | None:
+        """Where `device` is mounted; spaces in mount points are escaped in octal."""
+        for line in self.paths.at("/proc/self/mounts").read_text().splitlines():
+            mounted, folder = (codecs.decode(word, "unicode_escape") for word in line.split(" ")[:2])
+            if mounted.startswith("/") and Path(mounted).resolve() == device.resolve():
+                return Path(folder)
+        return None

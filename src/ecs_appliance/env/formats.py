@@ -1,0 +1,177 @@
+"""What a text must look like to be a domain, a URL, a path, …: each function returns it, or raises ValueError."""
+
+import base64
+import binascii
+import ipaddress
+import re
+import struct
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from ecs_appliance.env.problem import quoted
+
+LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+LONGEST_NAME = 253
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+SCP_SOURCE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/+-]+")
+GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
+GIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@=-]*")
+DATABASE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+ACCOUNT = r"([a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})"
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?")
+SSH_TYPE = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256))\S*")
+
+
+def host_name(text: str) -> str:
+    """A name of one label or more, as DNS has it."""
+    labels = text.split(".")
+    if len(text) > LONGEST_NAME or not all(LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"expected letters, digits, hyphens and dots (umlauts in xn-- form), found {quoted(text)}")
+    return text
+
+
+def domain(text: str) -> str:
+    """`localhost`, or a full host name of at least two labels that is no address."""
+    if text in ("", "localhost"):
+        return text
+    if "." not in text or text.rpartition(".")[2].isdigit():
+        raise ValueError(f"expected localhost or a full host name such as ecs.example.org, found {quoted(text)}")
+    return host_name(text)
+
+
+def host_names(text: str) -> str:
+    """Names, `*.` wildcards and addresses, separated by spaces."""
+    for name in text.split():
+        if not _is_address(name.strip("[]")):
+            host_name(name.removeprefix("*."))
+    return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def url(text: str) -> str:
+    """`scheme:…` in printable ASCII without spaces. The message never shows it: it may hold a password."""
+    if text and not (URL.fullmatch(text) and _splits(text)):
+        raise ValueError("expected a URL such as sftp://user@host/folder")
+    return text
+
+
+def web_url(text: str) -> str:
+    """An http or https URL with a host."""
+    if text and not (url(text) and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
+        raise ValueError("expected a URL such as https://key@sentry.example.org/1")
+    return text
+
+
+def _splits(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def git_source(text: str) -> str:
+    """A URL that git fetches from without running anything, `user@host:path`, or an absolute path."""
+    known = url_scheme(text) in GIT_SCHEMES and _splits(text) and URL.fullmatch(text)
+    if known or SCP_SOURCE.fullmatch(text) or re.fullmatch(r"/[A-Za-z0-9._/+-]+", text):
+        return text
+    raise ValueError("expected a git URL (https, ssh, git, file), user@host:path or an absolute path")
+
+
+def url_scheme(text: str) -> str:
+    """The scheme of `text`, in lower case; empty where it has none."""
+    scheme, separator, _ = text.partition("://")
+    return scheme.lower() if separator else ""
+
+
+def git_name(text: str) -> str:
+    """A branch, tag or commit by the rules of git, and by stricter ones about characters that shells interpret."""
+    wrong = ".." in text or "//" in text or "@{" in text or text.endswith(("/", ".", ".lock"))
+    if text and (wrong or not GIT_NAME.fullmatch(text)):
+        raise ValueError(f"expected a name or commit that git accepts, found {quoted(text)}")
+    return text
+
+
+def database(text: str) -> str:
+    """A PostgreSQL name that needs no quotes but for hyphens."""
+    if not DATABASE.fullmatch(text):
+        raise ValueError(f"expected a database name of letters, digits and _, at most 63, found {quoted(text)}")
+    return text
+
+
+def absolute_path(text: str) -> str:
+    """The path of a file: absolute, without `..`."""
+    if not text.startswith("/") or text.endswith("/"):
+        raise ValueError(f"expected the absolute path of a file, found {quoted(text)}")
+    if ".." in PurePosixPath(text).parts:
+        raise ValueError(f'a path must not contain "..", found {quoted(text)}')
+    return text
+
+
+def folder(text: str) -> str:
+    """The absolute path of a folder, or nothing."""
+    return absolute_path(text.rstrip("/")) if text else text
+
+
+def owner(text: str) -> str:
+    """`user:group`, by name or number."""
+    if not re.fullmatch(f"{ACCOUNT}:{ACCOUNT}", text):
+        raise ValueError(f"expected user:group, found {quoted(text)}")
+    return text
+
+
+def permissions(text: str) -> str:
+    """An octal mode of three or four digits."""
+    if not re.fullmatch("[0-7]{3,4}", text):
+        raise ValueError(f'expected an octal mode such as "0600", found {quoted(text)}')
+    return text
+
+
+def package(text: str) -> str:
+    """The name of a Debian package, with `:architecture` or `=version` where wanted."""
+    if not PACKAGE.fullmatch(text):
+        raise ValueError(f"expected the name of a Debian package, found {quoted(text)}")
+    return text
+
+
+def ssh_key(text: str) -> str:
+    """One line of authorized_keys: options where wanted, type, base64, comment."""
+    if "PRIVATE KEY" in text:
+        raise ValueError("this is a private key: expected the public one, the line of the .pub file")
+    if "\n" in text.strip():
+        raise ValueError("expected one key in one line")
+    words = _ssh_words(text)
+    place = next((index for index, word in enumerate(words[:2]) if SSH_TYPE.fullmatch(word)), None)
+    if place is None:
+        raise ValueError("expected an OpenSSH public key such as ssh-ed25519 AAAA… name")
+    if len(words) <= place + 1 or not _is_ssh_blob(words[place], words[place + 1]):
+        raise ValueError("this OpenSSH public key is incomplete or damaged")
+    return text
+
+
+def _ssh_words(text: str) -> list[str]:
+    """Words as sshd splits them: spaces within double quotes belong to an option."""
+    return re.findall(r'(?:[^\s"]|"(?:\\.|[^"\\])*")+', text)
+
+
+def _is_ssh_blob(kind: str, encoded: str) -> bool:
+    """Whether `encoded` is a sequence of length-prefixed fields that fills it, led by its type."""
+    try:
+        blob = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        return False
+    fields = []
+    while blob:
+        if len(blob) < 4 or len(blob) < 4 + struct.unpack(">I", blob[:4])[0]:  # noqa: PLR2004 # the length field
+            return False
+        end = 4 + struct.unpack(">I", blob[:4])[0]
+        fields.append(blob[4:end])
+        blob = blob[end:]
+    return len(fields) > 1 and fields[0] == kind.encode()

@@ -1,0 +1,160 @@
+"""Environments from the metadata services of clouds: EC2 (and what speaks like it), GCE.
+
+A machine in no cloud must not wait for one: where the firmware names no cloud, a service counts only if it answers
+within QUICK_SECONDS.
+"""
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.source import MOST_BYTES, Found, SourceError, unpacked
+
+LINK_LOCAL = "http://169.254.169.254"
+QUICK_SECONDS = 0.4
+PATIENT_SECONDS = 10.0
+TOKEN_SECONDS = 60
+OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
+# What a service of the first version, as OpenStack has it, says to a request for a token.
+WITHOUT_TOKENS = (NOT_FOUND, 405, 501)
+DMI_FIELDS = ("sys_vendor", "bios_vendor", "bios_version", "product_name", "product_uuid", "chassis_asset_tag")
+
+
+@dataclass(frozen=True)
+class Hints:
+    """Which cloud the firmware names."""
+
+    ec2: bool = False
+    gce: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service said; `server_is_google` tells whether it is GCE's."""
+
+    status: int
+    body: bytes
+    server_is_google: bool
+
+
+def read_hints(paths: Paths) -> Hints:
+    """The hints of this machine."""
+    values = [_read(paths, f"/sys/class/dmi/id/{name}") for name in DMI_FIELDS]
+    named = " ".join(values)
+    by_uuid = any(
+        _read(paths, file).startswith("ec2") for file in ("/sys/class/dmi/id/product_uuid", "/sys/hypervisor/uuid")
+    )
+    return Hints(ec2=by_uuid or "amazon" in named or "openstack" in named, gce="google" in named)
+
+
+def _read(paths: Paths, file: str) -> str:
+    try:
+        return paths.at(file).read_text(errors="replace").strip().lower()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Ec2Source:
+    """User-data of EC2, with a token first, as version 2 of its service demands."""
+
+    hints: Hints
+    base_url: str = LINK_LOCAL
+
+    def detect(self) -> bool:
+        return self.hints.ec2 or _answers(self.base_url)
+
+    def get(self) -> Found | None:
+        timeout = PATIENT_SECONDS if self.hints.ec2 else QUICK_SECONDS
+        try:
+            token = self._token(timeout)
+        except OSError as error:
+            # Something that accepts connections, and is no metadata service: there is no EC2 here.
+            if not self.hints.ec2:
+                return None
+            raise SourceError(f"the EC2 metadata service at {self.base_url} does not answer: {_why(error)}") from None
+        headers = {"X-aws-ec2-metadata-token": token} if token else {}
+        return _user_data("EC2", self.base_url, "/latest/user-data", headers)
+
+    def _token(self, timeout: float) -> str:
+        """A session's token; empty where the service knows none."""
+        headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
+        answer = _ask("PUT", self.base_url, "/latest/api/token", headers, timeout)
+        if answer.status == OK:
+            return answer.body.decode("ascii", errors="replace").strip()
+        if answer.status in WITHOUT_TOKENS:
+            return ""
+        hint = "allow the instance its metadata service" if answer.status == FORBIDDEN else ""
+        raise SourceError(f"the EC2 metadata service refuses a token: status {answer.status}", hint)
+
+
+@dataclass(frozen=True)
+class GceSource:
+    """The attribute `user-data` of a GCE instance."""
+
+    hints: Hints
+    base_url: str = LINK_LOCAL
+
+    def detect(self) -> bool:
+        return self.hints.gce or _answers(self.base_url)
+
+    def get(self) -> Found | None:
+        headers = {"Metadata-Flavor": "Google"}
+        path = "/computeMetadata/v1/instance/attributes/user-data"
+        timeout = PATIENT_SECONDS if self.hints.gce else QUICK_SECONDS
+        try:
+            is_google = _ask("GET", self.base_url, "/computeMetadata/v1/instance/id", headers, timeout).server_is_google
+        except OSError as error:
+            if not self.hints.gce:
+                return None
+            raise SourceError(f"the GCE metadata service at {self.base_url} does not answer: {_why(error)}") from None
+        return _user_data("GCE", self.base_url, path, headers) if is_google else None
+
+
+def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str]) -> Found | None:
+    origin = f"{cloud} metadata service ({base_url})"
+    try:
+        answer = _ask("GET", base_url, path, headers, PATIENT_SECONDS)
+    except OSError as error:
+        raise SourceError(f"{origin} broke off: {_why(error)}") from None
+    if answer.status == NOT_FOUND or (answer.status == OK and not answer.body.strip()):
+        return None
+    if answer.status != OK:
+        raise SourceError(f"{origin} refuses the user-data: status {answer.status}")
+    return Found(unpacked(answer.body, origin), origin)
+
+
+def _answers(base_url: str) -> bool:
+    connection = _connection(base_url, QUICK_SECONDS)
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _ask(method: str, base_url: str, path: str, headers: Mapping[str, str], timeout: float) -> Answer:
+    """One request, no proxy, no redirect. Raises OSError where there is no whole answer within `timeout` seconds."""
+    connection = _connection(base_url, timeout)
+    try:
+        connection.request(method, path, headers=dict(headers))
+        response = connection.getresponse()
+        is_google = response.getheader("Metadata-Flavor") == "Google"
+        return Answer(response.status, response.read(MOST_BYTES), is_google)
+    except http.client.HTTPException as error:
+        raise ConnectionError(type(error).__name__) from None
+    finally:
+        connection.close()
+
+
+def _connection(base_url: str, timeout: float) -> http.client.HTTPConnection:
+    parts = urlsplit(base_url)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,252 @@
+"""The configuration of one appliance: every key of env.yml, its type, its default, its meaning.
+
+The documentation and the JSON Schema are generated from here (`appliance env reference`).
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
+from pydantic.config import JsonDict
+
+from ecs_appliance.env import formats, pem, pgp, pysettings
+from ecs_appliance.env.oncalendar import oncalendar
+
+Rule = Callable[[str], str]
+
+
+def _one_line(rule: Rule) -> Rule:
+    """`rule` on a text of one line; spaces around it do not count."""
+
+    def check(text: str) -> str:
+        line = text.strip()
+        if "\n" in line or "\t" in line:
+            raise ValueError("expected one line")
+        return rule(line)
+
+    return check
+
+
+def _line(rule: Rule = str) -> AfterValidator:
+    return AfterValidator(_one_line(rule))
+
+
+def _concealed(rule: Rule) -> AfterValidator:
+    """`rule` on the text of a secret."""
+    return AfterValidator(lambda secret: SecretStr(rule(secret.get_secret_value())))
+
+
+Line = Annotated[str, _line()]
+Domain = Annotated[str, _line(formats.domain)]
+HostNames = Annotated[str, _line(formats.host_names)]
+GitSource = Annotated[str, _line(formats.git_source)]
+GitName = Annotated[str, _line(formats.git_name)]
+Database = Annotated[str, _line(formats.database)]
+FilePath = Annotated[str, _line(formats.absolute_path)]
+Folder = Annotated[str, _line(formats.folder)]
+Owner = Annotated[str, _line(formats.owner)]
+Permissions = Annotated[str, _line(formats.permissions)]
+Package = Annotated[str, _line(formats.package)]
+SshKey = Annotated[str, _line(formats.ssh_key)]
+Calendar = Annotated[str, _line(oncalendar)]
+Certificates = Annotated[str, AfterValidator(pem.certificates)]
+SecretText = SecretStr
+SecretLine = Annotated[SecretStr, _concealed(_one_line(str))]
+SecretUrl = Annotated[SecretStr, _concealed(_one_line(formats.url))]
+SecretWebUrl = Annotated[SecretStr, _concealed(_one_line(formats.web_url))]
+PemKey = Annotated[SecretStr, _concealed(pem.private_key)]
+RsaKey = Annotated[SecretStr, _concealed(pem.rsa_key)]
+PgpKey = Annotated[SecretStr, _concealed(pgp.private_key)]
+PythonText = Annotated[SecretStr, _concealed(pysettings.settings)]
+# Sections of docs/storage.md; what is in them is checked where it is used.
+StorageSetup = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
+]
+
+NONE = SecretStr("")
+NEEDED: JsonDict = {"needed": True}
+Item = TypeVar("Item")
+# A list in YAML, a tuple in Python.
+Many = tuple[Item, ...]
+# Quoted words are no booleans.
+Flag = Annotated[bool, Strict()]
+
+
+class Section(BaseModel):
+    """A mapping of env.yml. Frozen; unknown keys are reported by env.check, and dropped."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class GitTarget(Section):
+    """What to check out of which git repository."""
+
+    source: GitSource = Field(description="URL of the repository")
+    branch: GitName = Field("", description="branch; empty: the repository's default branch")
+    commitid: GitName = Field("", description="commit or tag that is used instead of the branch's last, until removed")
+
+
+class ApplianceGit(GitTarget):
+    """What the appliance updates itself from."""
+
+    source: GitSource = Field("https://github.com/ecs-org/ecs-appliance.git", description="URL of the repository")
+
+
+class EcsGit(GitTarget):
+    """Where the application's source is."""
+
+    source: GitSource = Field("https://github.com/ecs-org/ecs.git", description="URL of the repository")
+    branch: GitName = Field("master", description="branch; empty: the repository's default branch")
+
+
+class DocsGit(GitTarget):
+    """Where the user manual's source is."""
+
+    source: GitSource = Field("https://github.com/ecs-org/ecs-docs.git", description="URL of the repository")
+    branch: GitName = Field("master", description="branch; empty: the repository's default branch")
+
+
+class LetsEncrypt(Section):
+    enabled: Flag = Field(True, description="get and renew the server certificate by ACME; false: snakeoil")
+
+
+class Ssl(Section):
+    letsencrypt: LetsEncrypt = LetsEncrypt()
+    key: PemKey = Field(NONE, description="server key, used together with `cert` instead of ACME")
+    cert: Certificates = Field("", description="server certificate, may be a full chain, the server's own first")
+    client_certs_mandatory: Flag = Field(
+        False, description="true: no client certificate, no site; false: optional, its verdict goes to the application"
+    )
+
+
+class Sentry(Section):
+    dsn: SecretWebUrl = Field(NONE, description="where the appliance reports errors; empty: nowhere")
+
+
+class Metric(Section):
+    exporter: Flag = Field(False, description="start the exporters of metrics")
+    server: Flag = Field(False, description="start Prometheus and Alertmanager")
+    gui: Flag = Field(False, description="start Grafana")
+    pghero: Flag = Field(False, description="start an inspector of PostgreSQL")
+
+
+class ExtraFile(Section):
+    """A file that is written at convergence and at every start."""
+
+    path: FilePath = Field(description="absolute, without `..`; each path once")
+    contents: SecretText = Field(NONE, description="what is in it (old name `content`)")
+    owner: Owner = Field("root:root", description="`user:group`")
+    permissions: Permissions = Field("0644", description="octal, in quotes")
+
+
+class Extra(Section):
+    files: Many[ExtraFile] = Field((), description="files written at convergence and at every start")
+    packages: Many[Package] = Field((), description="Debian packages installed at convergence and at every start")
+    states: SecretText = Field(NONE, description="a Salt SLS that is run at convergence")
+
+
+class Update(Section):
+    automatic: Flag = Field(True, description="false: the timer of updates is masked")
+    oncalendar: Calendar = Field("*-*-* 06:30:00", description="when to update, as systemd writes calendars")
+
+
+class StorageIgnore(Section):
+    volatile: Flag = Field(False, description="true: no volume labelled `ecs-volatile`, use the root filesystem")
+    data: Flag = Field(False, description="true: no volume labelled `ecs-data`, use the root filesystem")
+
+
+class Storage(Section):
+    setup: StorageSetup = Field(
+        default_factory=dict, repr=False, description="how to make missing volumes, a mapping or its text"
+    )
+    ignore: StorageIgnore = StorageIgnore()
+    grow_root: Flag = Field(False, description="grow the root partition to the disk's end at the next boot")
+    proxy_cache: Flag = Field(False, description="a local HTTP cache for package and image downloads")
+
+
+class Dkim(Section):
+    key: RsaKey = Field(NONE, description="signs outgoing mail; empty: mail goes out unsigned")
+
+
+class BackupMount(Section):
+    """Mounted before a backup or restore and unmounted after."""
+
+    type: Line = Field("", description="filesystem, as `mount -t` has it")
+    source: Line = Field("", description="what to mount")
+    target: Folder = Field("", description="where to mount it, absolute")
+    options: SecretLine = Field(NONE, description="as `mount -o` has them")
+
+
+class Backup(Section):
+    url: SecretUrl = Field(
+        SecretStr("file:///volatile/ecs-backup-test/"),
+        description="where backups go: file, sftp, scp, s3, webdav, rest, or a folder of `mount`",
+    )
+    options: SecretLine = Field(NONE, description="extra options for the backup engine")
+    mount: BackupMount = BackupMount()
+    encrypt: PgpKey = Field(NONE, description="the backup key", json_schema_extra=NEEDED)
+
+
+class Appliance(Section):
+    """The machine."""
+
+    standby: Flag = Field(False, description="true: read the environment, show the standby page, start nothing else")
+    domain: Domain = Field(
+        "", description="full host name of machine, certificate and site, or localhost", json_schema_extra=NEEDED
+    )
+    allowed_hosts: HostNames = Field(
+        "", description="names the site answers for, separated by spaces; empty: the domain"
+    )
+    ssl: Ssl = Ssl()
+    sentry: Sentry = Sentry()
+    metric: Metric = Metric()
+    git: ApplianceGit = Field(ApplianceGit(), description="what the appliance updates itself from")
+    extra: Extra = Extra()
+    update: Update = Update()
+    storage: Storage = Storage()
+    dkim: Dkim = Dkim()
+    backup: Backup = Backup()
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The names the site answers for, the domain first."""
+        return tuple(dict.fromkeys((self.domain, *self.allowed_hosts.split())))
+
+
+class Docs(Section):
+    git: DocsGit = Field(DocsGit(), description="the user manual, served at /static/help")
+
+
+class Migrate(Section):
+    auto: Flag = Field(True, description="run migrations on update")
+
+
+class Userswitcher(Section):
+    enabled: Flag = Field(False, description="test instances: anyone logged in may become a test user")
+    parameter: Line = Field("", description="passed to the application")
+
+
+class Ecs(Section):
+    """The application."""
+
+    git: EcsGit = Field(EcsGit(), description="the application's source")
+    docs: Docs = Docs()
+    database: Database = Field("ecs", description="name of the PostgreSQL database")
+    migrate: Migrate = Migrate()
+    userswitcher: Userswitcher = Userswitcher()
+    settings: PythonText = Field(
+        NONE, description="Python text, passed verbatim to the application as ECS_SETTINGS", json_schema_extra=NEEDED
+    )
+    vault_encrypt: PgpKey = Field(NONE, description="encrypts the document vault", json_schema_extra=NEEDED)
+    vault_sign: PgpKey = Field(NONE, description="signs the document vault", json_schema_extra=NEEDED)
+
+
+class Env(Section):
+    """One env.yml."""
+
+    ssh_authorized_keys: Many[SshKey] = Field((), description="may log in as root and app")
+    ssh_deprecated_keys: Many[SshKey] = Field((), description="must no longer log in")
+    disable_root: Flag = Field(False, description="for cloud-init")
+    appliance: Appliance = Appliance()
+    ecs: Ecs = Ecs()

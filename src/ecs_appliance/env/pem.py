@@ -1,0 +1,77 @@
+"""PEM keys and certificates: whether a machine can use them without asking anyone."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+SMALLEST_RSA = 1024
+BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?\s-----END \1-----", re.DOTALL)
+
+
+def private_key(text: str) -> str:
+    """One unencrypted PEM private key, or nothing. Raises ValueError; its message shows nothing of the key."""
+    if text.strip():
+        load_key(text)
+    return text
+
+
+def rsa_key(text: str) -> str:
+    """One unencrypted RSA private key, or nothing, as DKIM needs it."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+
+    if text.strip():
+        key = load_key(text)
+        if not isinstance(key, RSAPrivateKey) or key.key_size < SMALLEST_RSA:
+            raise ValueError(f"expected an RSA private key of {SMALLEST_RSA} bits or more")
+    return text
+
+
+def certificates(text: str) -> str:
+    """One PEM certificate or a chain, the server's own one first, or nothing."""
+    if text.strip():
+        _check_blocks(text, "CERTIFICATE", "a PEM certificate")
+        from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
+
+        try:
+            load_pem_x509_certificates(text.encode())
+        except ValueError:
+            raise ValueError("this PEM certificate is damaged") from None
+    return text
+
+
+def belong_together(key: str, chain: str) -> bool:
+    """Whether the first certificate of `chain` is for `key`; both were checked before."""
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
+
+    return load_pem_x509_certificates(chain.encode())[0].public_key() == load_key(key).public_key()
+
+
+def load_key(text: str) -> "PrivateKeyTypes":
+    """The key in `text`. Raises ValueError that tells a wrong block, an encrypted key and a damaged one apart."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    _check_blocks(text, "PRIVATE KEY", "a PEM private key")
+    if "ENCRYPTED" in text:
+        raise ValueError("this private key is encrypted, and nobody is there to type its password: store it decrypted")
+    try:
+        return load_pem_private_key(text.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("this PEM private key is damaged") from None
+
+
+def _check_blocks(text: str, kind: str, expected: str) -> None:
+    """All blocks of `text` are of `kind`, and there is one. EC keys may have their parameters with them."""
+    if "-----BEGIN " not in text:
+        raise ValueError(f"expected {expected}: -----BEGIN …{kind}-----")
+    found = [label for label in BLOCK.findall(text) if label != "EC PARAMETERS"]
+    begun = len(re.findall("-----BEGIN ", text))
+    if begun != len(BLOCK.findall(text)):
+        raise ValueError(f"expected {expected}: it is cut off, its END line is missing or damaged")
+    wrong = next((label for label in found if not label.endswith(kind)), None)
+    if wrong is not None:
+        raise ValueError(f"expected {expected}, found a {wrong.lower()}")
+    if kind == "PRIVATE KEY" and len(found) != 1:
+        raise ValueError("expected one PEM private key, found several")

@@ -1,0 +1,138 @@
+"""Rules about more than one value: what is needed, what excludes or must fit to something else.
+
+They read the tree, not the model, so that they speak although another value is wrong.
+"""
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ecs_appliance.env import pem, pgp, pysettings
+from ecs_appliance.env.layout import keys
+from ecs_appliance.env.problem import Problem, Severity
+from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
+
+SETUP_SECTIONS = ("parted", "mdadm", "crypt", "lvm", "format", "mount", "swap")
+# The user ids by which the application asks for its keys.
+VAULT_USERS = {"ecs.vault_encrypt": "ecs_mediaserver", "ecs.vault_sign": "ecs_authority"}
+
+
+def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
+    """The broken rules of `tree`. `invalid` are paths found wrong before: what depends on them is left out."""
+    seen = _Seen(tree, invalid)
+    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _setup)
+    return [problem for rule in rules for problem in rule(seen)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Look-ups by dotted path."""
+
+    tree: Mapping
+    invalid: frozenset[str]
+
+    def node(self, path: str) -> Node | None:
+        node: Node | None = self.tree
+        for part in path.split("."):
+            node = node.entries.get(part) if isinstance(node, Mapping) else None
+        return node
+
+    def text(self, path: str) -> str:
+        """The text at `path`; empty where there is none, or a wrong one."""
+        node = self.node(path)
+        value = scalar(node) if isinstance(node, Scalar) and path not in self.invalid else None
+        return value.strip() if isinstance(value, str) else ""
+
+    def flag(self, path: str) -> bool:
+        node = self.node(path)
+        return isinstance(node, Scalar) and scalar(node) is True
+
+    def problem(self, path: str, message: str, severity: Severity = "error") -> Problem:
+        """A problem at `path`, or at the nearest thing above it that is there."""
+        mark, above = Mark(), path
+        while above:
+            parent, _, key = above.rpartition(".")
+            node = self.node(parent) if parent else self.tree
+            if isinstance(node, Mapping) and key in node.keys:
+                mark = node.keys[key]
+                break
+            above = parent
+        return Problem(mark.line, mark.column, path, severity, message)
+
+
+def _needed(seen: _Seen) -> Iterator[Problem]:
+    """A machine on standby starts nothing, so it needs nothing."""
+    if seen.flag("appliance.standby"):
+        return
+    for key in keys():
+        if key.needed and "[]" not in key.path and key.path not in seen.invalid and not seen.text(key.path):
+            yield seen.problem(key.path, f"is missing: {key.field.description}")
+
+
+def _certificate(seen: _Seen) -> Iterator[Problem]:
+    key, cert = "appliance.ssl.key", "appliance.ssl.cert"
+    if key in seen.invalid or cert in seen.invalid:
+        return
+    if bool(seen.text(key)) != bool(seen.text(cert)):
+        given, lacking = (key, cert) if seen.text(key) else (cert, key)
+        yield seen.problem(given, f"needs {lacking} too")
+    elif seen.text(key) and not pem.belong_together(seen.text(key), seen.text(cert)):
+        yield seen.problem(cert, f"the first certificate is not for {key}")
+
+
+def _extra_files(seen: _Seen) -> Iterator[Problem]:
+    files = seen.node("appliance.extra.files")
+    first: dict[str, int] = {}
+    for index, item in enumerate(files.items if isinstance(files, Sequence) else []):
+        node = item.entries.get("path") if isinstance(item, Mapping) else None
+        value = scalar(node) if isinstance(node, Scalar) else None
+        if node is None or not isinstance(value, str):
+            continue
+        path = posixpath.normpath(value.strip().replace("//", "/"))
+        if path in first:
+            message = f"this path is here twice, first in line {first[path]}"
+            yield Problem(node.mark.line, node.mark.column, f"appliance.extra.files[{index}].path", "error", message)
+        first.setdefault(path, node.mark.line)
+
+
+def _settings(seen: _Seen) -> Iterator[Problem]:
+    text = seen.text("ecs.settings")
+    missing = pysettings.missing(text) if text else []
+    if missing:
+        yield seen.problem("ecs.settings", f"does not set {', '.join(missing)}: the application has no safe default")
+
+
+def _vault(seen: _Seen) -> Iterator[Problem]:
+    for path, user in VAULT_USERS.items():
+        text = seen.text(path)
+        if not text:
+            continue
+        key = pgp.read_private_key(text)
+        if not any(user in name for name in key.users):
+            yield seen.problem(
+                path, f"the application asks for a key of the user id {user}, this is another", "warning"
+            )
+        if not key.is_classic:
+            yield seen.problem(path, "the application's gpg 1.4 cannot use this kind of key: expected RSA", "warning")
+
+
+def _dkim(seen: _Seen) -> Iterator[Problem]:
+    path = "appliance.dkim.key"
+    if not (seen.text(path) or path in seen.invalid or seen.flag("appliance.standby")):
+        yield seen.problem(path, "is missing: mail goes out unsigned", "warning")
+
+
+def _mount(seen: _Seen) -> Iterator[Problem]:
+    base = "appliance.backup.mount"
+    given = {name for name in ("type", "source", "target", "options") if seen.text(f"{base}.{name}")}
+    for name in ("source", "target"):
+        if given and name not in given and f"{base}.{name}" not in seen.invalid:
+            yield seen.problem(f"{base}.{name}", "is missing: a mount needs a source and a target")
+
+
+def _setup(seen: _Seen) -> Iterator[Problem]:
+    node = seen.node("appliance.storage.setup")
+    for section in node.entries if isinstance(node, Mapping) else ():
+        if section not in SETUP_SECTIONS:
+            message = f"unknown section, expected one of {', '.join(SETUP_SECTIONS)}"
+            yield seen.problem(f"appliance.storage.setup.{section}", message, "warning")

@@ -1,0 +1,83 @@
+"""What a source of environments is, and those that are files of this machine."""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ecs_appliance.core.errors import ApplianceError
+
+# A byte more than the check takes: enough for it to refuse what is too large.
+MOST_BYTES = 1024 * 1024 + 1
+
+
+class SourceError(ApplianceError):
+    """A source is there, but what it has cannot be got."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The content of an environment, not checked yet, and where it came from, for people."""
+
+    data: bytes
+    origin: str
+
+
+class Source(Protocol):
+    """One place where an environment may be."""
+
+    def detect(self) -> bool:
+        """Whether this place exists here, as far as can be said fast."""
+        ...
+
+    def get(self) -> Found | None:
+        """What is there; None where there is no environment in it. Raises SourceError where it is broken."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file of this machine."""
+
+    path: Path
+
+    def detect(self) -> bool:
+        """A symlink that leads nowhere exists too: it is broken."""
+        return self.path.is_symlink() or self.path.exists()
+
+    def get(self) -> Found:
+        return Found(read_limited(self.path), str(self.path))
+
+
+@dataclass(frozen=True)
+class CloudInitSource:
+    """The copy that cloud-init keeps of the user-data it found; an empty one is none."""
+
+    path: Path
+
+    def detect(self) -> bool:
+        return self.path.is_file()
+
+    def get(self) -> Found | None:
+        data = unpacked(read_limited(self.path), str(self.path))
+        return Found(data, f"cloud-init ({self.path})") if data.strip() else None
+
+
+def read_limited(path: Path) -> bytes:
+    """The content of `path`, at most as much as is needed to see that it is too large. Raises SourceError."""
+    try:
+        with path.open("rb") as handle:
+            return handle.read(MOST_BYTES)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+
+
+def unpacked(data: bytes, origin: str) -> bytes:
+    """User-data may be gzipped, as cloud-init has it; what it unpacks to is limited too. Raises SourceError."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        return decompressor.decompress(data, MOST_BYTES)
+    except zlib.error:
+        raise SourceError(f"{origin}: the gzipped user-data is damaged") from None

@@ -1,0 +1,310 @@
+"""YAML to a tree that knows its lines and columns, and that no file can blow up.
+
+Scalars are resolved as YAML 1.1, which every tool that has read these files so far did: `yes` and `on` are booleans.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ecs_appliance.core.errors import InvalidEnvError
+from ecs_appliance.env.problem import Problem, in_order, quoted, report
+
+DEEPEST = 40
+MOST_NODES = 20_000
+
+Kind = Literal["text", "bool", "number", "null"]
+
+NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+TRUES = frozenset(spelling for word in ("true", "yes", "on") for spelling in (word, word.title(), word.upper()))
+FALSES = frozenset(spelling for word in ("false", "no", "off") for spelling in (word, word.title(), word.upper()))
+INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)")
+FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+][0-9]+)?|\.[0-9][0-9_]*|\.(inf|Inf|INF))|\.(nan|NaN|NAN)")
+PLAIN_KEY = re.compile(r"[A-Za-z0-9_./-]{1,40}")
+STANDARD_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "int", "float", "null", "map", "seq"))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in the file; both count from 1."""
+
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """`text` is what stands in the file; `literal` tells a `|` block, whose lines are lines of the file."""
+
+    mark: Mark
+    kind: Kind
+    text: str
+    literal: bool = False
+    size: int = 1
+
+
+@dataclass
+class Sequence:
+    mark: Mark
+    items: list["Node"] = field(default_factory=list)
+    size: int = 1
+
+
+@dataclass
+class Mapping:
+    """`keys` has the place of each key of `entries`."""
+
+    mark: Mark
+    entries: dict[str, "Node"] = field(default_factory=dict)
+    keys: dict[str, Mark] = field(default_factory=dict)
+    size: int = 1
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class TreeError(InvalidEnvError):
+    """The text is no usable YAML; `problems` says why."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(report(problems, "yaml"))
+        self.problems = problems
+
+
+def parse(text: str) -> Mapping:
+    """The tree of `text`, whose root must be a mapping. Raises TreeError with everything that is wrong."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 # costs 0.1 s, which `--help` need not pay
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    builder = _Builder()
+    try:
+        root = builder.build(YAML(typ="safe", pure=True).parse(text))
+    except MarkedYAMLError as error:
+        place = error.problem_mark or error.context_mark
+        mark = Mark(place.line + 1, place.column + 1) if place else Mark()
+        raise TreeError(in_order([*builder.problems, _problem(mark, "", _explain(error.problem or ""))])) from None
+    except YAMLError:
+        raise TreeError(in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")])) from None
+    except _UnusableError as error:
+        raise TreeError(in_order([*builder.problems, error.problem])) from None
+    if builder.problems:
+        raise TreeError(in_order(builder.problems))
+    return root
+
+
+def typed(node: Node) -> Any:
+    """Plain Python data of `node`, numbers as numbers: for what is handed on as it is."""
+    if isinstance(node, Mapping):
+        return {key: typed(value) for key, value in node.entries.items()}
+    if isinstance(node, Sequence):
+        return [typed(item) for item in node.items]
+    return _number(node.text) if node.kind == "number" else scalar(node)
+
+
+def scalar(node: Scalar) -> str | bool | None:
+    """The value of `node`; a number as it was written, so that `0600` or the commit `1234567` lose nothing."""
+    if node.kind == "bool":
+        return node.text in TRUES
+    return None if node.kind == "null" else node.text
+
+
+def joined(path: str, key: str | int) -> str:
+    """`key` below the dotted `path`. A key that is no plain word may be a misplaced secret, and stays unnamed."""
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    shown = key if PLAIN_KEY.fullmatch(key) else "?"
+    return f"{path}.{shown}" if path else shown
+
+
+class _UnusableError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class _Builder:
+    """Builds the tree from parse events, so that depth, size and aliases are bounded before anything is expanded."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._anchors: dict[str, Node] = {}
+        self._open: set[str] = set()
+        self._nodes = 0
+
+    def build(self, events: Iterator[Any]) -> Mapping:
+        documents = 0
+        root: Node | None = None
+        for event in events:
+            if type(event).__name__ != "DocumentStartEvent":
+                continue
+            documents += 1
+            if documents > 1:
+                raise self._unusable(_mark(event), "", "a second document begins here: one file is one document")
+            root = self._node(next(events), events, "", 0)
+        if root is None or (isinstance(root, Scalar) and root.kind == "null"):
+            raise self._unusable(Mark(), "", "the file is empty: expected keys such as appliance and ecs")
+        if not isinstance(root, Mapping):
+            raise self._unusable(root.mark, "", "expected keys such as appliance and ecs at the top level")
+        return root
+
+    def _node(self, event: Any, events: Iterator[Any], path: str, depth: int) -> Node:
+        mark = _mark(event)
+        if depth > DEEPEST:
+            raise self._unusable(mark, path, f"nested deeper than {DEEPEST} levels")
+        kind = type(event).__name__
+        if kind == "AliasEvent":
+            return self._alias(event, mark, path)
+        anchor = str(event.anchor or "")
+        self._open.add(anchor)
+        self._check_tag(event, mark, path)
+        node: Node
+        if kind == "MappingStartEvent":
+            node = self._mapping(mark, events, path, depth)
+        elif kind == "SequenceStartEvent":
+            node = self._sequence(mark, events, path, depth)
+        else:
+            node = self._scalar(event, mark, path)
+        self._open.discard(anchor)
+        if anchor:
+            self._anchors[anchor] = node
+        self._count(1, mark, path)
+        return node
+
+    def _alias(self, event: Any, mark: Mark, path: str) -> Node:
+        name = str(event.anchor)
+        if name in self._open:
+            raise self._unusable(mark, path, "this alias refers to what it is part of")
+        if name not in self._anchors:
+            message = "an alias without its anchor: a text that begins with * or & needs quotes"
+            raise self._unusable(mark, path, message)
+        node = self._anchors[name]
+        self._count(node.size, mark, path)
+        return node
+
+    def _mapping(self, mark: Mark, events: Iterator[Any], path: str, depth: int) -> Mapping:
+        node = Mapping(mark)
+        merged: list[tuple[Mark, Node]] = []
+        for event in events:
+            if type(event).__name__ == "MappingEndEvent":
+                break
+            place = _mark(event)
+            key = self._key(event, events, place, path, depth)
+            below = joined(path, key)
+            value = self._node(next(events), events, below, depth + 1)
+            node.size += 1 + value.size
+            if key == "<<" and event.implicit[0]:
+                merged.append((place, value))
+            elif key in node.entries:
+                message = f"this key is here twice, first in line {node.keys[key].line}"
+                self.problems.append(_problem(place, below, message))
+            else:
+                node.entries[key], node.keys[key] = value, place
+        for place, value in merged:
+            self._merge(node, value, place, path)
+        return node
+
+    def _key(self, event: Any, events: Iterator[Any], place: Mark, path: str, depth: int) -> str:
+        key = self._node(event, events, path, depth + 1)
+        if not isinstance(key, Scalar):
+            raise self._unusable(place, path, "a key must be a word")
+        if len(key.text) > 255:  # noqa: PLR2004 # longer than any key of any tool that reads this
+            raise self._unusable(place, path, "a key must be a word, this is a text")
+        return key.text
+
+    def _merge(self, node: Mapping, value: Node, place: Mark, path: str) -> None:
+        for source in value.items if isinstance(value, Sequence) else [value]:
+            if not isinstance(source, Mapping):
+                self.problems.append(_problem(place, path, "<< takes a mapping"))
+                continue
+            for key, inherited in source.entries.items():
+                if key not in node.entries:
+                    node.entries[key], node.keys[key] = inherited, source.keys[key]
+
+    def _sequence(self, mark: Mark, events: Iterator[Any], path: str, depth: int) -> Sequence:
+        node = Sequence(mark)
+        for event in events:
+            if type(event).__name__ == "SequenceEndEvent":
+                break
+            item = self._node(event, events, joined(path, len(node.items)), depth + 1)
+            node.items.append(item)
+            node.size += item.size
+        return node
+
+    def _scalar(self, event: Any, mark: Mark, path: str) -> Scalar:
+        text = str(event.value)
+        if any(ord(char) < ord(" ") and char not in "\t\n" for char in text) or not _encodable(text):
+            self.problems.append(_problem(mark, path, "holds a control character"))
+        plain = event.implicit[0] and not event.style
+        return Scalar(mark, _kind(text) if plain else "text", text, literal=event.style == "|")
+
+    def _check_tag(self, event: Any, mark: Mark, path: str) -> None:
+        if event.tag is not None and str(event.tag) not in STANDARD_TAGS:
+            message = "tags are not accepted: a text that begins with ! needs quotes"
+            self.problems.append(_problem(mark, path, message))
+
+    def _count(self, nodes: int, mark: Mark, path: str) -> None:
+        self._nodes += nodes
+        if self._nodes > MOST_NODES:
+            raise self._unusable(mark, path, f"more than {MOST_NODES} values, aliases followed")
+
+    def _unusable(self, mark: Mark, path: str, message: str) -> _UnusableError:
+        return _UnusableError(_problem(mark, path, message))
+
+
+def _problem(mark: Mark, path: str, message: str) -> Problem:
+    return Problem(mark.line, mark.column, path, "error", message)
+
+
+def _mark(event: Any) -> Mark:
+    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(text: str) -> Kind:
+    if text in NULLS:
+        return "null"
+    if text in TRUES or text in FALSES:
+        return "bool"
+    return "number" if INTEGER.fullmatch(text) or FLOAT.fullmatch(text) else "text"
+
+
+def _number(text: str) -> int | float | str:
+    plain = text.replace("_", "")
+    digits = plain.lstrip("+-")
+    try:
+        if digits.startswith(("0x", "0b")):
+            return int(plain, 0)
+        if INTEGER.fullmatch(text):
+            return int(plain, 8 if len(digits) > 1 and digits.startswith("0") else 10)
+        return float(plain.replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        return text
+
+
+# The parser's own words may quote the file, and so a secret: only what it means is told.
+EXPLANATIONS = (
+    (r"\\t", "a tab: YAML is indented with spaces"),
+    (r"character '([@`%,\]}])'", "a text that begins with {0} needs quotes"),
+    (r"mapping values are not allowed", "a second ':' or a wrong indentation: a text with ': ' in it needs quotes"),
+    (r"unexpected end of stream", "the file ends inside of quotes: a closing quote is missing"),
+    (r"expected ',' or '([\]}])'", "a closing {0} is missing"),
+    (r"expected ':'|could not find", "expected 'key: value': is the indentation less than the text's above?"),
+    (r"unknown escape|escape sequence", "an unknown \\ sequence: single quotes or a | block take text as it is"),
+    (r"expected <block end>", "the indentation does not fit to the lines above"),
+)
+
+
+def _explain(problem: str) -> str:
+    for pattern, meaning in EXPLANATIONS:
+        found = re.search(pattern, problem)
+        if found:
+            return meaning.format(*(quoted(group)[1:-1] for group in found.groups()))
+    return "this is not valid YAML"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
+from ecs_appliance.cli import machine, stage, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -18,6 +19,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Install, run, update and recover an ecs appliance from one env.yml.",
 )
+app.command("install")(machine.install)
+app.command("plan")(machine.plan)
+app.command("converge")(machine.converge)
+app.add_typer(user.user, name="user")
+app.add_typer(user.cert, name="cert")
+app.add_typer(stage.app, name="stage")
 
 
 def _print_version(wanted: bool) -> None:

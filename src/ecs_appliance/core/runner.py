@@ -22,6 +22,8 @@ BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DE
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
 OUTPUT_TAIL_LINES = 20
 
+Process = subprocess.Popen[bytes]
+
 
 class CommandError(ApplianceError):
     """A process failed: ended by itself with a code that is not expected, by a signal, or could not be started."""
@@ -110,7 +112,7 @@ class SystemRunner:
 
     def spawn(
         self, argv: Sequence[str | Path], *, output: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
+    ) -> Process:
         """Start `argv` in a session of its own and return at once; its output goes to `output`, or to ours."""
         words = [str(word) for word in argv]
         sink: IO[bytes] | None = output.open("ab") if output else None
@@ -138,6 +140,16 @@ class SystemRunner:
         """Run `argv` on our own terminal to its end and return its exit code."""
         words = [str(word) for word in argv]
         return subprocess.run(words, env=_environment(env), check=False).returncode
+
+
+def end(process: Process, *, grace: float) -> None:
+    """Ask a spawned process to end, and after `grace` seconds make it."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:

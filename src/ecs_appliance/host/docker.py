@@ -38,6 +38,11 @@ class Container:
     started: str
     pid: int
 
+    @property
+    def up(self) -> bool:
+        """Whether it runs, and its health check, where it has one, says so too."""
+        return self.status == "running" and self.health in ("", "healthy")
+
 
 @dataclass(frozen=True)
 class Build:
@@ -169,19 +174,15 @@ def remove_container(runner: Runner, name: str) -> None:
 def inspect_container(runner: Runner, name: str) -> Container | None:
     """The state of the container `name`, or None."""
     found = _inspect(runner, "container", name)
-    if found is None:
-        return None
-    state = found["State"]
-    return Container(
-        name=name,
-        image_id=found["Image"],
-        status=state["Status"],
-        health=(state.get("Health") or {}).get("Status", ""),
-        exit_code=state["ExitCode"],
-        restarts=found["RestartCount"],
-        started=state["StartedAt"],
-        pid=state["Pid"],
-    )
+    return _container(found) if found else None
+
+
+def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
+    """The containers of the compose project `project`, by name; those that have ended too."""
+    label = f"--filter=label=com.docker.compose.project={project}"
+    names = runner.run(["docker", "ps", "--all", "--format={{.Names}}", label], timeout=ASK_SECONDS).lines()
+    found = (inspect_container(runner, name) for name in sorted(names))
+    return tuple(container for container in found if container)
 
 
 def container_health(runner: Runner, name: str) -> str:
@@ -233,6 +234,20 @@ def _run_command(task: Task, *, interactive: bool) -> list[str]:
     for mount in task.mounts:
         options.append(f"--volume={mount.source}:{mount.target}{':ro' if mount.read_only else ''}")
     return ["docker", "run", *options, *task.options, task.image, *task.argv]
+
+
+def _container(found: dict) -> Container:  # type: ignore[type-arg] # docker's own JSON
+    state = found["State"]
+    return Container(
+        name=found["Name"].lstrip("/"),
+        image_id=found["Image"],
+        status=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        exit_code=state["ExitCode"],
+        restarts=found["RestartCount"],
+        started=state["StartedAt"],
+        pid=state["Pid"],
+    )
 
 
 def _inspect(runner: Runner, kind: str, name: str) -> dict | None:  # type: ignore[type-arg] # docker's own JSON

@@ -1,0 +1,10 @@
+/app/etc/ecs/docker-compose.yml:
+  file.managed:
+    - source: salt://containers/compose.yml
+    - template: jinja
+    - context:
+        compose: {{ pillar['machine']['compose'] | tojson }}
+    - mode: '0600'
+    - makedirs: true
+    - show_changes: false
+

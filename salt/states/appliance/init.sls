@@ -1,0 +1,7 @@
+include:
+  - appliance.commands
+  - appliance.units
+{% if pillar['machine']['configured'] %}
+  - appliance.compose
+  - appliance.extra
+{% endif %}

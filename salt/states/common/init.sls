@@ -1,0 +1,4 @@
+include:
+  - common.system
+  - common.packages
+  - common.user

@@ -1,0 +1,33 @@
+app:
+  group.present:
+    - gid: 1000
+  user.present:
+    - uid: 1000
+    - gid: 1000
+    - home: /app
+    - createhome: false
+    - shell: /bin/bash
+
+{% for user, home in (('root', '/root'), ('app', '/app')) %}
+{{ home }}/.ssh:
+  file.directory:
+    - user: {{ user }}
+    - group: {{ user }}
+    - mode: '0700'
+
+{% for key in pillar['ssh_authorized_keys'] %}
+authorized key {{ loop.index }} of {{ user }}:
+  ssh_auth.present:
+    - name: {{ key | tojson }}
+    - user: {{ user }}
+    - config: {{ home }}/.ssh/authorized_keys
+{% endfor %}
+
+{% for key in pillar['ssh_deprecated_keys'] %}
+deprecated key {{ loop.index }} of {{ user }}:
+  ssh_auth.absent:
+    - name: {{ key | tojson }}
+    - user: {{ user }}
+    - config: {{ home }}/.ssh/authorized_keys
+{% endfor %}
+{% endfor %}

@@ -1,0 +1,2 @@
+#!jinja|jinja|yaml
+{{ pillar['machine']['extra']['states'] }}

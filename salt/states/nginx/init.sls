@@ -1,0 +1,62 @@
+nginx packages:
+  pkg.installed:
+    - pkgs: {{ pillar['machine']['nginx']['packages'] | tojson }}
+    - install_recommends: false
+
+/etc/nginx/sites-enabled/default:
+  file.absent
+
+{% set certificate = pillar['machine']['nginx']['certificate'] %}
+{% if certificate['given'] %}
+/app/etc/server.cert.pem:
+  file.managed:
+    - contents_pillar: appliance:ssl:cert
+    - mode: '0644'
+
+/app/etc/server.key.pem:
+  file.managed:
+    - contents_pillar: appliance:ssl:key
+    - mode: '0600'
+    - show_changes: false
+{% else %}
+self-signed certificate:
+  tls.self_signed:
+    - certificate: {{ certificate['cert'] }}
+    - key: {{ certificate['key'] }}
+    - hosts: {{ certificate['names'] | tojson }}
+{% endif %}
+
+client ca:
+  tls.client_ca: []
+
+/var/www/html/index.html:
+  file.absent
+
+{% for name in ('appliance.conf', 'proxy.inc') %}
+/etc/nginx/appliance/{{ name }}:
+  file.managed:
+    - source: salt://nginx/files/{{ name }}
+    - template: jinja
+    - makedirs: true
+{% endfor %}
+
+/etc/nginx/sites-enabled/appliance.conf:
+  file.symlink:
+    - target: /etc/nginx/appliance/appliance.conf
+
+status page:
+  status_page.present: []
+
+nginx:
+  service.running:
+    - enable: true
+    - reload: true
+    - watch:
+      - file: /etc/nginx/appliance/*
+      - file: /etc/nginx/sites-enabled/*
+{% if certificate['given'] %}
+      - file: /app/etc/server.*
+{% else %}
+      - tls: self-signed certificate
+{% endif %}
+      - tls: client ca

@@ -1,0 +1,69 @@
+"""Commands about this machine: install, plan, converge."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecs_appliance.core.errors import RefusedError
+
+if TYPE_CHECKING:
+    from ecs_appliance.converge.report import ConvergeReport
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def install(
+    yes: Annotated[bool, typer.Option("--yes", help="Yes, turn this machine into an appliance.")] = False,
+    branch: Annotated[str, typer.Option(help="Branch to install; default: the commit of this clone.")] = "",
+    source: Annotated[str, typer.Option(help="Repository to install from; default: this clone.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overrule too little memory or disk.")] = False,
+) -> None:
+    """Turn this Debian 13 machine into an appliance."""
+    from ecs_appliance.core.paths import Paths  # noqa: PLC0415 # --help stays quick
+    from ecs_appliance.lifecycle import preflight  # noqa: PLC0415
+
+    preflight.check_machine(preflight.look_at(Paths()), force=force)
+    if not yes:
+        raise RefusedError("this turns the whole machine into an appliance", "say so with --yes")
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.install import install as work  # noqa: PLC0415
+
+    work(Context(), source=source or None, branch=branch or None)
+
+
+def plan(as_json: AsJson = False) -> None:
+    """Show what converge would change; changes nothing."""
+    _converge(dry_run=True, as_json=as_json)
+
+
+def converge(as_json: AsJson = False) -> None:
+    """Bring this machine into the state its environment asks for."""
+    _converge(dry_run=False, as_json=as_json)
+
+
+def _converge(*, dry_run: bool, as_json: bool) -> None:
+    from ecs_appliance.converge.engine import converge as run  # noqa: PLC0415
+    from ecs_appliance.core.locks import locked  # noqa: PLC0415
+    from ecs_appliance.core.paths import Paths  # noqa: PLC0415
+
+    paths = Paths()
+    if dry_run:
+        report = run(dry_run=True)
+    else:
+        with locked(paths.lock, "converge"):
+            report = run()
+    _print(report, as_json=as_json)
+    report.check()
+
+
+def _print(report: "ConvergeReport", *, as_json: bool) -> None:
+    from ecs_appliance.core.log import masked  # noqa: PLC0415
+
+    shown = report.having("changed", "would change", "failed")
+    if as_json:
+        typer.echo(masked(json.dumps(report.as_data())))
+        return
+    for state in shown:
+        typer.echo(masked(f"{state.outcome:<13} {state.name}\n{state.describe()}".rstrip()))
+    typer.echo(report.summary())

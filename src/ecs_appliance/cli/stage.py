@@ -1,0 +1,134 @@
+"""`appliance stage`: what the units start; not for people."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from ecs_appliance.lifecycle.context import Context
+
+app = typer.Typer(no_args_is_help=True, hidden=True, help="What systemd's units start.")
+
+
+def _run(work: "Callable[[Context], object]") -> None:
+    """Do `work`; a failure that must not be retried leaves the latch behind."""
+    from ecs_appliance.core.errors import ApplianceError  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.latch import latch  # noqa: PLC0415
+
+    context = Context()
+    try:
+        work(context)
+    except ApplianceError as error:
+        context.page.fail(error.message, error.hint)
+        if error.latches:
+            latch(context.paths, error.message)
+        raise
+
+
+@app.command("prepare-env")
+def prepare_env() -> None:
+    """Find, check and activate the environment."""
+    from ecs_appliance.lifecycle.prepare_env import prepare_env as work  # noqa: PLC0415
+
+    _run(work)
+
+
+@app.command("prepare-appliance")
+def prepare_appliance() -> None:
+    """Prepare storage, machine, database and keys."""
+    from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance as work  # noqa: PLC0415
+
+    _run(work)
+
+
+@app.command("prepare-ecs")
+def prepare_ecs() -> None:
+    """Prepare the application's source, images and database."""
+    from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs as work  # noqa: PLC0415
+
+    _run(work)
+
+
+@app.command("run")
+def run() -> None:
+    """Run the containers in the foreground."""
+    from ecs_appliance.lifecycle.run import run as work  # noqa: PLC0415
+
+    _run(work)
+
+
+@app.command("reload")
+def reload() -> None:
+    """Apply what needs no restart of the containers."""
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.reload import reload_appliance  # noqa: PLC0415
+
+    reload_appliance(Context())
+
+
+@app.command("stopped")
+def stopped() -> None:
+    """Show that the containers have ended."""
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.failed import tell_stopped  # noqa: PLC0415
+
+    tell_stopped(Context(), os.environ.get("SERVICE_RESULT", "success"))
+
+
+@app.command("cleanup")
+def cleanup() -> None:
+    """Remove what is no longer needed."""
+    from ecs_appliance.lifecycle.cleanup import clean_up  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+
+    clean_up(Context())
+
+
+@app.command("failed")
+def failed(unit: str) -> None:
+    """Tell that a unit of the appliance failed."""
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.failed import tell_appliance_failed  # noqa: PLC0415
+
+    tell_appliance_failed(Context(), unit)
+
+
+@app.command("service-failed")
+def service_failed(unit: str) -> None:
+    """Record that a unit beside the appliance failed."""
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.failed import tell_service_failed  # noqa: PLC0415
+
+    tell_service_failed(Context(), unit)
+
+
+@app.command("update")
+def update() -> None:
+    """Update everything, restart where due."""
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.update import update as work  # noqa: PLC0415
+
+    work(Context())
+
+
+@app.command("client-ca")
+def client_ca() -> None:
+    """Give nginx the application's client CA and CRL."""
+    from ecs_appliance.lifecycle.client_ca import follow_client_ca  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+
+    follow_client_ca(Context())
+
+
+@app.command("install")
+def install() -> None:
+    """Finish the installation with the release this is."""
+    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.install import finish_install  # noqa: PLC0415
+
+    report = finish_install(Context())
+    typer.echo(f"installed: {report.summary()}")
+    typer.echo("next: appliance env create DOMAIN /app/env.yml, edit it, then see the manual, chapter Activate")

@@ -1,0 +1,33 @@
+"""Salt, called in-process: the only module that imports it."""
+
+import logging
+import time
+from pathlib import Path
+
+from ecs_appliance.converge.report import ConvergeReport, parse_result
+
+MINION_CONFIG = Path("/etc/salt/minion")
+CONVERGE_HINT = {"appliance": {"enabled": True}}
+
+
+def converge(config: Path = MINION_CONFIG, *, dry_run: bool = False) -> ConvergeReport:
+    """Bring the machine into the state its pillar asks for, or with `dry_run` only say what would change.
+
+    Returns the report, failed states included; raises ConvergeError where the states cannot even be read.
+    """
+    began = time.monotonic()
+    caller = _caller(config)
+    result = caller.cmd("state.highstate", pillar=CONVERGE_HINT, test=dry_run)
+    return parse_result(result, time.monotonic() - began)
+
+
+def _caller(config: Path):  # type: ignore[no-untyped-def] # salt has no types
+    import salt.client  # noqa: PLC0415 # half a second that other commands need not pay
+    import salt.config  # noqa: PLC0415
+
+    # Importing salt replaces the logger class and would log the output of commands, secrets included.
+    for name in ("salt", "salt.state", "salt.loaded"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    options = salt.config.minion_config(str(config))
+    options["file_client"] = "local"
+    return salt.client.Caller(mopts=options)

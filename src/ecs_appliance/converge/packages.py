@@ -1,0 +1,25 @@
+"""Debian packages of the machine, by the state that installs them."""
+
+COMMON = (
+    "ca-certificates",
+    "cron",
+    "curl",
+    "git",
+    "gnupg",
+    "gnupg1",
+    "gosu",
+    "jq",
+    "less",
+    "locales",
+    "mmdebstrap",
+    "openssh-server",
+    "openssl",
+    "python3-venv",
+    "rsync",
+    "sudo",
+    "tzdata",
+    "unattended-upgrades",
+)
+DOCKER = ("docker-buildx", "docker-cli", "docker-compose", "docker.io", "iptables")
+POSTGRESQL = ("postgresql-17", "postgresql-client-17")
+NGINX = ("nginx-light",)

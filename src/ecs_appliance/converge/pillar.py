@@ -1,0 +1,112 @@
+"""The pillar: the environment as it is, and under `machine` everything the states need, computed here."""
+
+from typing import TYPE_CHECKING, Any
+
+from ecs_appliance.converge import packages
+from ecs_appliance.converge.tuning import tune_postgresql
+from ecs_appliance.core.facts import Facts, read_facts
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.activate import load_active
+from ecs_appliance.env.plain import plain
+
+if TYPE_CHECKING:
+    from ecs_appliance.env.model import Env
+
+TIMEZONE = "Europe/Vienna"
+BRIDGE = "172.17.0.1"
+DOCKER_SUBNET = "172.17.0.0/16"
+CONTAINER_SUBNET = "172.18.0.0/24"
+
+
+def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
+    """The pillar of this machine as it is now; raises InvalidEnvError where the active environment is broken."""
+    paths = paths or Paths()
+    env = load_active(paths) if paths.active_env.exists() else None
+    return build_pillar(env, read_facts(paths), commands=_commands(paths))
+
+
+def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The pillar for `env` (None: not configured yet) on a machine with `facts`."""
+    tree: dict[str, Any] = plain(env) if env else {"appliance": {}, "ecs": {}}
+    return {
+        **tree,
+        "ssh_authorized_keys": tree.get("ssh_authorized_keys", []),
+        "ssh_deprecated_keys": tree.get("ssh_deprecated_keys", []),
+        "machine": {
+            "configured": env is not None,
+            "hostname": env.appliance.domain if env and env.appliance.domain != "localhost" else "",
+            "timezone": TIMEZONE,
+            "packages": list(packages.COMMON),
+            "commands": list(commands),
+            "docker": {"packages": list(packages.DOCKER)},
+            "proxy_cache": bool(env and env.appliance.storage.proxy_cache),
+            "postgresql": {
+                "packages": list(packages.POSTGRESQL),
+                "settings": tune_postgresql(facts),
+                "database": env.ecs.database if env else "ecs",
+                "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+            },
+            "nginx": _nginx(env),
+            "compose": _compose(env),
+            "update": {
+                "automatic": bool(env and env.appliance.update.automatic),
+                "oncalendar": env.appliance.update.oncalendar if env else "*-*-* 06:30:00",
+            },
+            "extra": _extra(env),
+        },
+    }
+
+
+def _commands(paths: Paths) -> tuple[str, ...]:
+    folder = paths.appliance / "commands"
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".sh", ".py")))
+
+
+def _nginx(env: "Env | None") -> dict[str, Any]:
+    names = list(env.appliance.server_names) if env else ["localhost"]
+    given = bool(env and env.appliance.ssl.key.get_secret_value() and env.appliance.ssl.cert)
+    stem = "/app/etc/server" if given else "/etc/nginx/appliance/snakeoil"
+    return {
+        "packages": list(packages.NGINX),
+        "server_names": names,
+        "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
+        "certificate": {
+            "given": given,
+            "cert": f"{stem}.cert.pem",
+            "key": f"{stem}.key.pem",
+            "names": names,
+        },
+    }
+
+
+def _compose(env: "Env | None") -> dict[str, Any]:
+    """Compose would take what follows a `$` for a variable of its own."""
+    if env is None:
+        return {}
+    return {
+        "subnet": CONTAINER_SUBNET,
+        "host_address": BRIDGE,
+        "domain": env.appliance.domain,
+        "userswitcher_enabled": env.ecs.userswitcher.enabled,
+        "userswitcher_parameter": env.ecs.userswitcher.parameter.replace("$", "$$"),
+        "ecs_settings": env.ecs.settings.get_secret_value().replace("$", "$$"),
+    }
+
+
+def _extra(env: "Env | None") -> dict[str, Any]:
+    if env is None:
+        return {"packages": [], "files": [], "states": ""}
+    extra = env.appliance.extra
+    files = []
+    for file in extra.files:
+        user, _, group = file.owner.partition(":")
+        files.append(
+            {
+                "path": file.path,
+                "contents": plain(file.contents),
+                "user": user,
+                "group": group or user,
+                "permissions": file.permissions,
+            }
+        )
+    return {"packages": list(extra.packages), "files": files, "states": plain(extra.states)}

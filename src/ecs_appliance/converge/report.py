@@ -1,0 +1,102 @@
+"""What Salt says of a run, typed."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.log import masked
+
+Outcome = Literal["unchanged", "changed", "would change", "failed"]
+
+
+class ConvergeError(ApplianceError):
+    """The machine could not be brought into its state; the message names each state that failed."""
+
+
+@dataclass(frozen=True)
+class StateResult:
+    """One state: its id and function, what became of it, its changes (plain data), seconds."""
+
+    name: str
+    outcome: Outcome
+    comment: str
+    changes: Mapping[str, Any]
+    seconds: float
+
+    def describe(self) -> str:
+        """Its changes as indented text: diffs as they are, the rest by key; else the comment."""
+        diff = self.changes.get("diff")
+        text = diff if isinstance(diff, str) else "\n".join(f"{key}: {value}" for key, value in self.changes.items())
+        return "\n".join(f"    {line}" for line in (text or self.comment).splitlines())
+
+
+@dataclass(frozen=True)
+class ConvergeReport:
+    """One run over all states, in the order of execution."""
+
+    states: tuple[StateResult, ...]
+    seconds: float
+
+    def having(self, *outcomes: Outcome) -> tuple[StateResult, ...]:
+        """The states with one of `outcomes`."""
+        return tuple(state for state in self.states if state.outcome in outcomes)
+
+    def check(self) -> None:
+        """Raise ConvergeError where a state failed."""
+        failed = self.having("failed")
+        if failed:
+            lines = [f"{state.name}: {state.comment}" for state in failed]
+            raise ConvergeError(
+                f"{len(failed)} of {len(self.states)} states failed:\n" + masked("\n".join(lines)),
+                "mend the cause, then run `appliance converge` again",
+            )
+
+    def as_data(self) -> dict[str, Any]:
+        """The report as plain data, the unchanged states only counted."""
+        shown = [asdict(state) for state in self.having("changed", "would change", "failed")]
+        return {"ok": not self.having("failed"), "states": len(self.states), "seconds": self.seconds, "shown": shown}
+
+    def summary(self) -> str:
+        """One line for people and journals."""
+        changed = len(self.having("changed", "would change"))
+        return (
+            f"{len(self.states)} states, {changed} changed, {len(self.having('failed'))} failed, {self.seconds:.1f} s"
+        )
+
+
+def parse_result(result: object, seconds: float) -> ConvergeReport:
+    """Salt's answer as a report; raises ConvergeError for render errors (a list of texts) and for an empty run."""
+    if isinstance(result, list):
+        raise ConvergeError("the states could not be read:\n" + masked("\n".join(map(str, result))), _where(result))
+    if not isinstance(result, Mapping) or not result:
+        raise ConvergeError(f"Salt gave no result: {masked(str(result))}", "`appliance -v converge` shows more")
+    ordered = sorted(result.items(), key=lambda item: item[1]["__run_num__"])
+    return ConvergeReport(tuple(_parse_state(key, value) for key, value in ordered), seconds)
+
+
+def _where(errors: list[Any]) -> str:
+    if any("extra" in str(error) for error in errors):
+        return "mend appliance.extra.states in env.yml; nothing was changed"
+    return "the release is broken: go back to the last one, nothing was changed"
+
+
+def _parse_state(key: str, value: Mapping[str, Any]) -> StateResult:
+    module, identifier, name, function = key.split("_|-", 3)
+    changes = value.get("changes") or {}
+    label = identifier if identifier == name else f"{identifier} ({name})"
+    return StateResult(
+        name=f"{module}.{function} {label}",
+        outcome=_outcome(value["result"], bool(changes)),
+        comment=str(value.get("comment", "")).strip(),
+        changes=changes,
+        seconds=float(value.get("duration") or 0) / 1000,
+    )
+
+
+def _outcome(result: bool | None, changes: bool) -> Outcome:
+    if result is None:
+        return "would change"
+    if not result:
+        return "failed"
+    return "changed" if changes else "unchanged"

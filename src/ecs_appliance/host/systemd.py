@@ -1,0 +1,68 @@
+"""systemd: units and readiness."""
+
+import os
+import socket
+from pathlib import Path
+
+from ecs_appliance.core.runner import Runner
+
+QUICK = 30
+SERVICE_TIMEOUT = 300
+
+
+def is_active(runner: Runner, unit: str) -> bool:
+    """Whether `unit` is active."""
+    return runner.run(["systemctl", "is-active", "--quiet", unit], timeout=QUICK, ok=range(256)).returncode == 0
+
+
+def start(runner: Runner, unit: str) -> None:
+    """Start `unit` and wait for it."""
+    runner.run(["systemctl", "start", unit], timeout=SERVICE_TIMEOUT)
+
+
+def stop(runner: Runner, *units: str) -> None:
+    """Stop `units` and wait for them."""
+    runner.run(["systemctl", "stop", *units], timeout=SERVICE_TIMEOUT)
+
+
+def stop_later(runner: Runner, *units: str) -> None:
+    """Ask for the stop of `units` without waiting: for a unit that stops itself."""
+    runner.run(["systemctl", "stop", "--no-block", *units], timeout=QUICK)
+
+
+def restart(runner: Runner, unit: str, *, timeout: float = SERVICE_TIMEOUT) -> None:
+    """Restart `unit` and wait for it, at most `timeout` seconds."""
+    runner.run(["systemctl", "restart", unit], timeout=timeout)
+
+
+def reload(runner: Runner, unit: str) -> None:
+    """Reload `unit`."""
+    runner.run(["systemctl", "reload", unit], timeout=SERVICE_TIMEOUT)
+
+
+def unit_properties(runner: Runner, unit: str, *names: str) -> dict[str, str]:
+    """Properties `names` of `unit`, as systemctl show prints them."""
+    result = runner.run(["systemctl", "show", unit, f"--property={','.join(names)}"], timeout=QUICK)
+    return dict(line.split("=", 1) for line in result.lines())
+
+
+def journal_tail(runner: Runner, unit: str, lines: int = 15) -> str:
+    """The last `lines` messages of `unit` in this boot."""
+    argv = ["journalctl", "--unit", unit, "--boot", "--output", "cat", "--no-pager", "--lines", str(lines)]
+    return runner.run(argv, timeout=QUICK).stdout.strip()
+
+
+def notify(message: str) -> None:
+    """Tell the service manager `message` (READY=1, STATUS=…) as sd_notify(3) does; nothing where none listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.sendto(message.encode(), address)
+
+
+def is_running_system(root: Path) -> bool:
+    """Whether systemd runs the machine below `root`."""
+    return (root / "run/systemd/system").is_dir()

@@ -1,0 +1,20 @@
+"""watch-ecs-ca: what the application revokes is refused from the next handshake on."""
+
+import logging
+
+from ecs_appliance.host import systemd
+from ecs_appliance.host.certificates import client_ca_is_usable, deploy_client_ca
+from ecs_appliance.lifecycle.context import Context
+
+log = logging.getLogger(__name__)
+
+
+def follow_client_ca(context: Context) -> None:
+    """Give nginx the application's client CA and CRL where they changed; a broken pair leaves the last good one."""
+    paths = context.paths
+    if not client_ca_is_usable(paths.ecs_ca):
+        log.error("%s holds no valid CA with its CRL: nginx keeps the last good ones", paths.ecs_ca)
+        return
+    if deploy_client_ca(paths.ecs_ca, paths.client_ca):
+        systemd.reload(context.runner, "nginx.service")
+        log.info("nginx has the new client CA and CRL")

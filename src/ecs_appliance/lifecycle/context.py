@@ -1,0 +1,34 @@
+"""What every stage gets passed in."""
+
+from dataclasses import dataclass, field
+
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.core.steps import Steps
+from ecs_appliance.core.tags import Marks
+from ecs_appliance.lifecycle.journal import log_step
+from ecs_appliance.reporting.status import StatusPage
+
+
+@dataclass(frozen=True)
+class Context:
+    """The machine a stage works on."""
+
+    paths: Paths = field(default_factory=Paths)
+    runner: SystemRunner = field(default_factory=SystemRunner)
+
+    @property
+    def tags(self) -> Marks:
+        return Marks(self.paths.tags)
+
+    @property
+    def flags(self) -> Marks:
+        return Marks(self.paths.flags)
+
+    @property
+    def page(self) -> StatusPage:
+        return StatusPage(self.paths)
+
+    def steps(self) -> Steps:
+        """Steps that show on the status page and in the journal."""
+        return Steps([self.page, log_step])

@@ -1,0 +1,32 @@
+"""The operator's own scripts around a stage: /app/etc/hooks/STAGE.{early,late}/*.sh."""
+
+import logging
+import os
+from typing import Literal
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+
+log = logging.getLogger(__name__)
+
+HOOK_TIMEOUT = 1800
+
+
+def run_hooks(paths: Paths, runner: Runner, stage: str, when: Literal["early", "late"]) -> list[str]:
+    """Run the hooks of `stage` in the order of their names; returns which ran.
+
+    Raises ApplianceError naming the first that fails or cannot be executed; those after it do not run.
+    """
+    folder = paths.hooks / f"{stage}.{when}"
+    ran = []
+    for script in sorted(folder.glob("*.sh")):
+        if not os.access(script, os.X_OK):
+            raise ApplianceError(f"hook {script} is not executable", f"chmod +x {script}, or rename it")
+        log.info("hook %s", script)
+        try:
+            runner.run([script], timeout=HOOK_TIMEOUT, cwd=folder, on_line=log.info)
+        except CommandError as error:
+            raise ApplianceError(f"hook {script} failed: {error.message}", f"mend or remove {script}") from None
+        ran.append(script.name)
+    return ran

@@ -1,0 +1,49 @@
+"""Install: from a clone of this repository to a configured machine that waits for its env.yml."""
+
+import logging
+from pathlib import Path
+from typing import NoReturn
+
+from ecs_appliance.converge.engine import converge
+from ecs_appliance.converge.report import ConvergeReport
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.locks import locked
+from ecs_appliance.host import git
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.release import Release, activate_release, add_release
+
+log = logging.getLogger(__name__)
+
+HERE = Path(__file__).resolve().parents[3]
+APT_TIMEOUT = 600
+
+
+def install(context: Context, *, source: str | None, branch: str | None) -> NoReturn:
+    """Make a release of `source` at `branch` (default: this clone's commit) and hand over to it."""
+    with locked(context.paths.lock, "install"):
+        log.info("fetching the appliance …")
+        release = _add(context, source, branch)
+    context.runner.replace([release.command, "stage", "install"])
+
+
+def finish_install(context: Context) -> ConvergeReport:
+    """Activate the release this code belongs to and bring the machine into its state."""
+    paths, runner = context.paths, context.runner
+    with locked(paths.lock, "install", wait=60):
+        release = Release(HERE.name, HERE)
+        activate_release(paths, release)
+        log.info("updating the package lists …")
+        runner.run(["apt-get", "update", "-qq"], timeout=APT_TIMEOUT)
+        log.info("configuring the machine …")
+        report = converge(paths.appliance / "salt" / "minion")
+        report.check()
+    return report
+
+
+def _add(context: Context, source: str | None, branch: str | None) -> Release:
+    if branch:
+        return add_release(context.paths, context.runner, source=source or str(HERE), branch=branch)
+    commit = git.head(context.runner, HERE)
+    if commit is None:
+        raise ApplianceError(f"{HERE} is no git clone", "clone the repository, or name --source and --branch")
+    return add_release(context.paths, context.runner, source=source or str(HERE), branch="", commitid=commit)

@@ -1,0 +1,110 @@
+"""What a machine must be before the appliance is installed on it."""
+
+import os
+import pwd
+import shutil
+import socket
+from dataclasses import dataclass
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.facts import read_facts
+from ecs_appliance.core.paths import Paths
+
+MEMORY_MB = 3000
+FREE_BYTES = 10 * 1000**3
+PORTS = (80, 443)
+APP_UID = 1000
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What preflight looks at. `strangers` names who listens on which of our ports."""
+
+    distribution: str
+    root: bool
+    memory_mb: int
+    free_bytes: int
+    strangers: tuple[str, ...]
+    uid_owner: str | None
+    systemd: bool
+
+
+@dataclass(frozen=True)
+class Objection:
+    """One reason not to install here; a `soft` one gives way to --force."""
+
+    message: str
+    soft: bool = False
+
+
+def look_at(paths: Paths) -> Machine:
+    """Read all that preflight judges; changes nothing."""
+    return Machine(
+        distribution=_distribution(paths),
+        root=os.geteuid() == 0,
+        memory_mb=read_facts(paths).memory_mb,
+        free_bytes=shutil.disk_usage(paths.root).free,
+        strangers=tuple(_strangers(paths)),
+        uid_owner=_account(APP_UID),
+        systemd=(paths.root / "run/systemd/system").is_dir(),
+    )
+
+
+def judge(machine: Machine) -> list[Objection]:
+    """Everything that speaks against installing, all at once."""
+    found = [Objection(f"port taken by another server: {stranger}") for stranger in machine.strangers]
+    if machine.distribution != "debian 13":
+        found.append(Objection(f"Debian 13 is needed, this is {machine.distribution}"))
+    if not machine.root:
+        found.append(Objection("root is needed: run it with sudo"))
+    if not machine.systemd:
+        found.append(Objection("systemd is needed as the machine's init"))
+    if machine.memory_mb < MEMORY_MB:
+        found.append(Objection(f"3 GB of memory are needed, there are {machine.memory_mb} MB", soft=True))
+    if machine.free_bytes < FREE_BYTES:
+        found.append(
+            Objection(f"10 GB of free disk are needed, there are {machine.free_bytes / 1e9:.1f} GB", soft=True)
+        )
+    if machine.uid_owner not in (None, "app"):
+        found.append(Objection(f"user id {APP_UID} is needed for the account app, {machine.uid_owner} has it"))
+    return found
+
+
+def check_machine(machine: Machine, *, force: bool) -> None:
+    """Raise RefusedError with all objections; `force` overrules the soft ones."""
+    objections = [objection for objection in judge(machine) if not (force and objection.soft)]
+    if not objections:
+        return
+    lines = [f"  - {objection.message}{' (--force overrules)' if objection.soft else ''}" for objection in objections]
+    raise RefusedError("this machine cannot become an appliance:\n" + "\n".join(lines), "nothing was touched")
+
+
+def _distribution(paths: Paths) -> str:
+    fields = dict(line.split("=", 1) for line in paths.at("/etc/os-release").read_text().splitlines() if "=" in line)
+    return f"{fields.get('ID', '?')} {fields.get('VERSION_ID', '?')}".replace('"', "")
+
+
+def _strangers(paths: Paths) -> list[str]:
+    """Our ports that somebody else listens on; that nginx has them after an earlier installation is as it should be."""
+    if paths.at("/etc/nginx/appliance/appliance.conf").exists():
+        return []
+    return [str(port) for port in PORTS if _is_taken(port)]
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("::", port))
+        except PermissionError:
+            return False
+        except OSError:
+            return True
+    return False
+
+
+def _account(uid: int) -> str | None:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None

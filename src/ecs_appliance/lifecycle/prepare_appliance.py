@@ -1,0 +1,86 @@
+"""prepare-appliance: storage, the machine's states, the database, the vault keys."""
+
+import logging
+
+from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password, service_urls_env
+from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
+from ecs_appliance.converge.engine import converge
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.files import write_changed
+from ecs_appliance.core.locks import locked
+from ecs_appliance.env.model import Env
+from ecs_appliance.host import postgres
+from ecs_appliance.host.postgres import Server
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.hooks import run_hooks
+from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.standby import stand_by
+from ecs_appliance.lifecycle.storage import prepare_storage
+
+log = logging.getLogger(__name__)
+
+STAGE = "prepare-appliance"
+LOCK_WAIT = 900
+DATABASE_DEADLINE = 60
+EXTENSION = "pg_stat_statements"
+
+
+def prepare_appliance(context: Context) -> None:
+    """Bring the machine to where the application can be built and its database migrated."""
+    env = active_env(context)
+    paths, runner, steps = context.paths, context.runner, context.steps()
+    with locked(paths.lock, STAGE, wait=LOCK_WAIT):
+        run_hooks(paths, runner, STAGE, "early")
+        with steps.step("storage", "preparing storage"):
+            prepare_storage(paths, runner, env)
+        with steps.step("converge", "configuring the machine"):
+            report = converge(paths.appliance / "salt" / "minion")
+            log.info("%s", report.summary())
+            report.check()
+        with steps.step("database", "preparing the database"):
+            ready = prepare_database(context, env)
+        if not ready:
+            stand_by(context, "no-database", next_step=create_hint(env.ecs.database))
+            return
+        with steps.step("vault-keys", "importing the vault keys"):
+            ensure_vault_keys(runner, paths.vault_keys, vault_keys(env))
+        run_hooks(paths, runner, STAGE, "late")
+
+
+def prepare_database(context: Context, env: Env) -> bool:
+    """Have role, owner, extension and connection files; returns False where there is no database at all.
+
+    A database is never made here: an empty one in the place of a lost one would look like a success.
+    """
+    server, name, folder = Server(), env.ecs.database, context.paths.compose
+    postgres.wait_ready(server, deadline=DATABASE_DEADLINE)
+    if not postgres.database_exists(server, name):
+        return False
+    ensure_database_url(folder, name)
+    write_changed(folder / "service_urls.env", service_urls_env(), mode=0o600)
+    set_password(context, postgres.stored_method(server, ROLE) or "scram-sha-256")
+    postgres.ensure_owner(server, name, ROLE)
+    postgres.ensure_extension(server, name, EXTENSION)
+    postgres.refresh_collation(server, name)
+    return True
+
+
+def set_password(context: Context, method: postgres.PasswordMethod) -> None:
+    """Let the application's role log in with the password of database_url.env, stored as `method`."""
+    password = read_password(context.paths.compose / "database_url.env")
+    if password is None:
+        raise ApplianceError("there is no database_url.env", "systemctl restart appliance")
+    postgres.ensure_role(Server(), ROLE, password, method)
+
+
+def vault_keys(env: Env) -> VaultKeys:
+    """The vault's keys of `env`."""
+    return VaultKeys(env.ecs.vault_encrypt.get_secret_value(), env.ecs.vault_sign.get_secret_value())
+
+
+def create_hint(database: str) -> str:
+    """What to do where there is no database."""
+    return (
+        f"new site: sudo -u postgres createdb {database} -T template0 -l de_DE.utf8; systemctl restart appliance"
+        " — lost site: recover from backup"
+    )

@@ -1,0 +1,150 @@
+"""prepare-ecs: the application's source, its images, its database version."""
+
+import logging
+from dataclasses import dataclass
+
+from ecs_appliance.app.images import Images, app_tag, ensure_images
+from ecs_appliance.app.libpq import password_method
+from ecs_appliance.app.migration import Database, plan_migration, run_migration
+from ecs_appliance.app.settings import Site, ensure_database_url
+from ecs_appliance.app.source import Origin, Sources, checkout_sources, fetch_sources, migrations_added
+from ecs_appliance.app.vaultkeys import check_in_image
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.files import write_changed
+from ecs_appliance.core.locks import locked
+from ecs_appliance.env.model import Env, GitTarget
+from ecs_appliance.host import docker
+from ecs_appliance.host.postgres import Server
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.hooks import run_hooks
+from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password, vault_keys
+from ecs_appliance.lifecycle.prepare_env import active_env
+
+log = logging.getLogger(__name__)
+
+STAGE = "prepare-ecs"
+APP_USER = "app"
+APP_OWNER = (1000, 1000)
+PROXY = "http://172.17.0.1:3142"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the application that can be started: its commit and its images."""
+
+    commit: str
+    images: Images
+
+
+def prepare_ecs(context: Context) -> None:
+    """Build what the environment asks for and bring the database to it; the containers can start then."""
+    env = active_env(context)
+    paths, runner, steps = context.paths, context.runner, context.steps()
+    with locked(paths.lock, STAGE, wait=LOCK_WAIT):
+        run_hooks(paths, runner, STAGE, "early")
+        version = choose_version(context, env)
+        with steps.step("migration", "migrating the database"):
+            check_in_image(runner, version.images.app, paths.vault_keys, vault_keys(env))
+            set_password(context, password_method(runner, version.images.app, context.tags))
+            migrate(context, env, version)
+        select_images(context, version)
+        run_hooks(paths, runner, STAGE, "late")
+
+
+def choose_version(context: Context, env: Env) -> Version:
+    """The version that `env` asks for, built; where that fails, the one that ran last, with the failure told.
+
+    Raises ApplianceError where the wanted one cannot be had and none has ever run.
+    """
+    try:
+        version = build_version(context, env)
+    except ApplianceError as error:
+        last = last_version(context)
+        if last is None:
+            raise
+        context.tags.set("last_failed_ecs", wanted(env))
+        log.error("%s\n%s\nThe version that ran last is started: %s", error.message, error.hint, last.commit)
+        return last
+    context.tags.clear("last_failed_ecs")
+    return version
+
+
+def build_version(context: Context, env: Env) -> Version:
+    """Fetch and build the version that `env` asks for; what runs is not touched. Raises ApplianceError."""
+    paths, runner, steps = context.paths, context.runner, context.steps()
+    with steps.step("source", "fetching the application"):
+        sources = fetch_application(context, env)
+        checkout_sources(runner, paths, sources, user=APP_USER)
+    with steps.step("images", "building the application"):
+        images = ensure_images(
+            runner,
+            paths,
+            sources,
+            containers=paths.appliance / "containers",
+            proxy=PROXY if env.appliance.storage.proxy_cache else None,
+            on_line=log.debug,
+        )
+    context.tags.set("last_build_ecs", sources.app.id)
+    return Version(sources.app.id, images)
+
+
+def fetch_application(context: Context, env: Env) -> Sources:
+    """Fetch source and manual, and return the commits that `env` asks for; the checkouts stay."""
+    origins = _origin(env.ecs.git), _origin(env.ecs.docs.git)
+    return fetch_sources(context.runner, context.paths, *origins, user=APP_USER)
+
+
+def last_version(context: Context) -> Version | None:
+    """The version that ran last, where its images are still there."""
+    commit = context.tags.get("last_running_ecs")
+    own = {name: f"ecs/{name}:latest" for name in ("redis", "memcached")}
+    if commit is None or not docker.image_exists(context.runner, app_tag(commit)):
+        return None
+    return Version(commit, Images(app_tag(commit), own))
+
+
+def migrate(context: Context, env: Env, version: Version) -> None:
+    """Bring the database to `version`, with a dump before; records what was done. Raises MigrationError (latches)."""
+    last = context.tags.get("last_migration_ecs")
+    added = migrations_added(context.runner, context.paths, last, version.commit)
+    decision = plan_migration(last, version.commit, added, auto=env.ecs.migrate.auto)
+    log.info("database: %s (from %s to %s)", decision, last or "nothing", version.commit)
+    run_migration(
+        context.runner,
+        context.paths,
+        decision,
+        image=version.images.app,
+        target=version.commit,
+        site=site(context, env),
+        database=Database(Server(), env.ecs.database, APP_OWNER),
+    )
+    context.tags.set("last_migration_ecs", version.commit)
+
+
+def site(context: Context, env: Env) -> Site:
+    """What the application is told of `env`."""
+    return Site(
+        database_url=ensure_database_url(context.paths.compose, env.ecs.database),
+        settings=env.ecs.settings.get_secret_value(),
+        userswitcher=env.ecs.userswitcher.enabled,
+        userswitcher_parameter=env.ecs.userswitcher.parameter,
+    )
+
+
+def select_images(context: Context, version: Version) -> bool:
+    """Let docker compose start `version`; returns whether that is a change."""
+    images = {"ECS_IMAGE": version.images.app}
+    images.update({f"{name.upper()}_IMAGE": tag for name, tag in version.images.own.items()})
+    text = "".join(f"{name}={tag}\n" for name, tag in sorted(images.items()))
+    context.tags.set("selected_ecs", version.commit)
+    return write_changed(context.paths.compose / ".env", text, mode=0o644)
+
+
+def wanted(env: Env) -> str:
+    """What `env` asks for, in words."""
+    target = env.ecs.git
+    return target.commitid or f"branch {target.branch or 'default'} of {target.source}"
+
+
+def _origin(target: GitTarget) -> Origin:
+    return Origin(target.source, target.branch, target.commitid)

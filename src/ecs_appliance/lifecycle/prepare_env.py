@@ -1,0 +1,40 @@
+"""prepare-env: find, check and activate the environment."""
+
+import logging
+
+from ecs_appliance.core.errors import InvalidEnvError
+from ecs_appliance.env.activate import activate, load_active
+from ecs_appliance.env.model import Env
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.standby import leave_standby, stand_by
+
+log = logging.getLogger(__name__)
+
+
+def prepare_env(context: Context) -> None:
+    """Activate the environment; raises InvalidEnvError where none is usable."""
+    leave_standby(context)
+    with context.steps().step("environment", "reading the environment"):
+        env = find_env(context)
+    if env.appliance.standby:
+        stand_by(context, "standby", next_step="set appliance.standby to false, then: systemctl start appliance-update")
+
+
+def find_env(context: Context) -> Env:
+    """The environment as its sources have it now, activated.
+
+    A source that broke while another environment is active changes nothing on a running machine: it is told, and the
+    active one stays in force. Without an active one it is an error.
+    """
+    try:
+        return activate(context.paths, context.runner).env
+    except InvalidEnvError as error:
+        if not context.paths.active_env.exists():
+            raise
+        log.error("%s\nThe environment activated last stays in force. %s", error.message, error.hint)
+        return active_env(context)
+
+
+def active_env(context: Context) -> Env:
+    """The active environment, its secrets known to the log; raises InvalidEnvError."""
+    return load_active(context.paths)

@@ -1,0 +1,176 @@
+"""appliance: the containers in the foreground, ready once the site answers, ended by a signal or a crash loop."""
+
+import http.client
+import logging
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from ecs_appliance.app.shell import in_web
+from ecs_appliance.app.users import disable_test_users
+from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.runner import Process, end
+from ecs_appliance.env.model import Env
+from ecs_appliance.host import docker, systemd
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.release import active_release
+from ecs_appliance.lifecycle.standby import end_stages, standing_by
+
+log = logging.getLogger(__name__)
+
+PROJECT = "ecs"
+PROBE = ("127.0.0.1", 5001)
+LOGIN = "/accounts/login/"
+UP_DEADLINE = 600
+STOP_SECONDS = 90
+POLL_SECONDS = 1.0
+WATCH_SECONDS = 5.0
+# A container that dies this often within the window will not come right by itself.
+CRASHES = 6
+CRASH_WINDOW = 300.0
+
+
+class StopRequestedError(Exception):
+    """systemd asked for the end."""
+
+
+@dataclass
+class CrashLoop:
+    """Counts restarts of containers within a window of seconds."""
+
+    seen: dict[str, int] = field(default_factory=dict)
+    crashes: deque[float] = field(default_factory=deque)
+
+    def note(self, restarts: Mapping[str, int], now: float) -> bool:
+        """Take note of the restart counts by container; returns whether this is a crash loop."""
+        for name, count in restarts.items():
+            fresh = count - self.seen.get(name, 0)
+            self.crashes.extend([now] * max(0, fresh))
+            self.seen[name] = count
+        while self.crashes and now - self.crashes[0] > CRASH_WINDOW:
+            self.crashes.popleft()
+        return len(self.crashes) >= CRASHES
+
+
+def run(context: Context) -> None:
+    """Run the containers until systemd asks for the end; raises ApplianceError where they end by themselves."""
+    if standing_by(context):
+        _rest(context)
+        return
+    env = active_env(context)
+    with _stop_signals(), _compose(context) as process:
+        try:
+            _come_up(context, env, process)
+            _watch(context, process)
+        except StopRequestedError:
+            log.info("stopping the containers")
+
+
+def _rest(context: Context) -> None:
+    """Nothing is to run: end as a success, and let the next start begin with the first stage."""
+    systemd.notify("READY=1\nSTATUS=standing by")
+    end_stages(context)
+
+
+def _come_up(context: Context, env: Env, process: Process) -> None:
+    steps = context.steps()
+    with steps.step("containers", "starting the application"):
+        _wait_until_up(context, env.appliance.domain, process)
+        if not env.ecs.userswitcher.enabled:
+            disable_test_users(in_web(context.runner))
+    _record(context)
+    context.page.hide()
+    systemd.notify("READY=1\nSTATUS=the site is up")
+    log.info("the site is up: https://%s/", env.appliance.domain)
+
+
+def _wait_until_up(context: Context, domain: str, process: Process) -> None:
+    deadline = time.monotonic() + UP_DEADLINE
+    while True:
+        _check_process(process)
+        waiting = {c.name: c.health or c.status for c in docker.project_containers(context.runner, PROJECT) if not c.up}
+        if not waiting and site_answers(domain):
+            return
+        if time.monotonic() > deadline:
+            states = (
+                ", ".join(f"{name} is {state}" for name, state in waiting.items()) or "the login page does not answer"
+            )
+            raise DeadlineError(f"the site did not come up within {UP_DEADLINE} s: {states}", "journalctl -u appliance")
+        time.sleep(POLL_SECONDS)
+
+
+def site_answers(domain: str) -> bool:
+    """Whether the login page answers with 200 through nginx."""
+    connection = http.client.HTTPConnection(*PROBE, timeout=10)
+    try:
+        connection.request("GET", LOGIN, headers={"Host": domain})
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _watch(context: Context, process: Process) -> None:
+    loop = CrashLoop()
+    while True:
+        _check_process(process)
+        containers = docker.project_containers(context.runner, PROJECT)
+        if loop.note({container.name: container.restarts for container in containers}, time.monotonic()):
+            raise ApplianceError(
+                f"containers died {CRASHES} times within {CRASH_WINDOW:.0f} s", "journalctl -u appliance tells why"
+            )
+        ended = [container.name for container in containers if container.status == "exited"]
+        if ended:
+            raise ApplianceError(f"{', '.join(ended)} ended by itself", "journalctl -u appliance tells why")
+        time.sleep(WATCH_SECONDS)
+
+
+def _check_process(process: Process) -> None:
+    code = process.poll()
+    if code is not None:
+        raise ApplianceError(f"docker compose ended by itself (exit code {code})", "journalctl -u appliance tells why")
+
+
+def _record(context: Context) -> None:
+    commit = context.tags.get("selected_ecs") or ""
+    release = active_release(context.paths)
+    image = docker.image_id(context.runner, f"ecs/ecs:{commit}")
+    context.tags.set("last_running_ecs", commit)
+    context.tags.set("last_running_ecs_image", image or "")
+    context.tags.set("last_running_appliance", release.commit if release else "")
+
+
+@contextmanager
+def _compose(context: Context) -> Iterator[Process]:
+    """docker compose up in the foreground; at the end the containers are stopped and removed.
+
+    They are made anew at each start: memcached must not remember what a former web put there.
+    """
+    compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
+    compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
+    process = context.runner.spawn([*compose, "up", "--no-build", "--force-recreate", "--remove-orphans"])
+    try:
+        yield process
+    finally:
+        end(process, grace=STOP_SECONDS)
+    context.runner.run([*compose, "down", "--remove-orphans"], timeout=STOP_SECONDS)
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise StopRequestedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,168 @@
+"""Where data live: folders of /data and /volatile, and the symlinks that lead to them from their usual places."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecs_appliance.core.errors import LatchedError
+from ecs_appliance.core.files import point_symlink, sync_folder
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.host import systemd
+
+if TYPE_CHECKING:
+    from ecs_appliance.env.model import Env
+
+log = logging.getLogger(__name__)
+
+APP = "app"
+COPY_TIMEOUT = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder to be there; `owner` is an account of the machine or a number."""
+
+    path: str
+    owner: str | int = "root"
+    mode: int = 0o755
+
+
+@dataclass(frozen=True)
+class Relocation:
+    """`link` becomes a symlink to `target`; `units` are stopped around the move of its contents."""
+
+    link: str
+    target: str
+    units: tuple[str, ...] = ()
+
+
+FOLDERS = (
+    Folder("/data"),
+    Folder("/data/etc", APP),
+    Folder("/data/ecs-ca", APP, 0o700),
+    Folder("/data/ecs-gpg", APP, 0o700),
+    Folder("/data/ecs-storage-vault", APP, 0o700),
+    Folder("/data/ecs-pgdump", APP, 0o700),
+    Folder("/data/postgresql", "postgres"),
+    Folder("/volatile"),
+    Folder("/volatile/docker", mode=0o710),
+    Folder("/volatile/ecs-backup-test", APP, 0o700),
+    Folder("/volatile/ecs-cache", APP),
+    Folder("/volatile/redis", APP, 0o700),
+    Folder("/app/etc/tags"),
+    Folder("/app/etc/flags"),
+    *(
+        Folder(f"/app/etc/hooks/{stage}.{when}")
+        for stage in ("prepare-appliance", "prepare-ecs")
+        for when in ("early", "late")
+    ),
+    Folder("/app/etc/ecs", mode=0o700),
+)
+RELOCATIONS = (
+    Relocation("/var/lib/postgresql", "/data/postgresql", ("postgresql@17-main.service", "postgresql.service")),
+    Relocation("/var/lib/docker", "/volatile/docker", ("docker.socket", "docker.service")),
+    Relocation("/app/etc", "/data/etc"),
+    Relocation("/app/ecs-ca", "/data/ecs-ca"),
+    Relocation("/app/ecs-gpg", "/data/ecs-gpg"),
+    Relocation("/app/ecs-storage-vault", "/data/ecs-storage-vault"),
+    Relocation("/app/ecs-cache", "/volatile/ecs-cache"),
+)
+
+
+def prepare_storage(paths: Paths, runner: Runner, env: "Env") -> None:
+    """Check that the volumes are where `env` wants them, then relocate and lay out the folders.
+
+    Raises LatchedError where a volume that should be mounted is not; nothing was written then.
+    """
+    ignored = env.appliance.storage.ignore
+    check_volume(paths, "data", ignored=ignored.data)
+    check_volume(paths, "volatile", ignored=ignored.volatile)
+    for relocation in RELOCATIONS:
+        relocate(paths, runner, relocation)
+    for folder in FOLDERS:
+        lay_out(paths, folder)
+
+
+def check_volume(paths: Paths, name: str, *, ignored: bool) -> None:
+    """Raise LatchedError where /`name` should be a mounted volume and is none."""
+    place = paths.at(f"/{name}")
+    if ignored or os.path.ismount(place):
+        return
+    raise LatchedError(
+        f"no volume is mounted at /{name}, and appliance.storage.ignore.{name} is false",
+        f"mount the volume labelled ecs-{name} at /{name} (in /etc/fstab), or set ignore.{name} to true, "
+        "then: rm /run/appliance-failed; systemctl restart appliance",
+    )
+
+
+def lay_out(paths: Paths, folder: Folder) -> None:
+    """Make `folder` with its owner and mode; an existing one is only put right."""
+    path = paths.at(folder.path)
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(folder.mode)
+    shutil.chown(path, folder.owner, folder.owner)
+
+
+def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:
+    """Move the contents of a link's place to its target once, and leave the symlink.
+
+    Wherever it is cut off, the next call finishes it: contents exist whole at one of both places at any time.
+    A target that already has contents (a data volume on a new machine) wins; what lay at the place is kept beside it.
+    """
+    link, target = paths.at(relocation.link), paths.at(relocation.target)
+    moved = link.with_name(f"{link.name}.relocated")
+    if link.is_symlink() and link.resolve() == target.resolve() and not moved.exists():
+        return
+    log.info("%s moves to %s", relocation.link, relocation.target)
+    with _stopped(runner, relocation.units):
+        if link.is_dir() and not link.is_symlink():
+            _clear_place(runner, link, target, moved)
+        target.mkdir(parents=True, exist_ok=True)
+        point_symlink(link, paths.at(relocation.target))
+    if moved.is_dir():
+        shutil.rmtree(moved)
+
+
+def _clear_place(runner: Runner, link: Path, target: Path, moved: Path) -> None:
+    """Get a folder's contents to `target`, and the folder out of the symlink's way."""
+    if not _has_entries(target):
+        _copy_contents(runner, link, target)
+    elif _has_entries(link):
+        moved = link.with_name(f"{link.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
+        log.warning("%s already has contents and is used; what lay at %s is kept as %s", target, link, moved)
+    if moved.exists():
+        shutil.rmtree(moved)
+    link.rename(moved)
+    sync_folder(link.parent)
+
+
+def _has_entries(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _copy_contents(runner: Runner, source: Path, target: Path) -> None:
+    incoming = target.with_name(f".{target.name}.incoming")
+    incoming.mkdir(parents=True, exist_ok=True)
+    runner.run(["rsync", "-aHAX", "--delete", f"{source}/", f"{incoming}/"], timeout=COPY_TIMEOUT)
+    os.sync()
+    if target.is_dir():
+        target.rmdir()
+    incoming.rename(target)
+    sync_folder(target.parent)
+
+
+@contextmanager
+def _stopped(runner: Runner, units: tuple[str, ...]) -> Iterator[None]:
+    running = [unit for unit in units if systemd.is_active(runner, unit)]
+    if running:
+        systemd.stop(runner, *running)
+    yield
+    for unit in running:
+        systemd.start(runner, unit)

@@ -1,0 +1,88 @@
+"""appliance-update: environment, appliance, packages, machine, application; then a restart, where one is due."""
+
+import logging
+import time
+
+from ecs_appliance.app.images import app_tag
+from ecs_appliance.converge.engine import converge
+from ecs_appliance.core.locks import locked
+from ecs_appliance.env.activate import activate
+from ecs_appliance.env.model import Env
+from ecs_appliance.host import docker, systemd
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.prepare_ecs import build_version
+from ecs_appliance.lifecycle.release import activate_release, active_release, add_release
+
+log = logging.getLogger(__name__)
+
+UNIT = "appliance.service"
+RESTART_TIMEOUT = 4 * 3600
+APT_TIMEOUT = 3600
+LOCK_WAIT = 900
+UPGRADED_DAY = "last_update_system"
+
+
+def update(context: Context) -> None:
+    """Bring everything up to date while the site runs, then restart it where something changed.
+
+    A broken environment ends the update before anything is touched. A new release of the appliance takes over.
+    """
+    with locked(context.paths.lock, "update", wait=LOCK_WAIT):
+        reasons = _update_locked(context)
+    if not reasons:
+        log.info("everything is up to date, the site stays as it is")
+        return
+    log.info("restarting the site: %s", "; ".join(reasons))
+    systemd.restart(context.runner, UNIT, timeout=RESTART_TIMEOUT)
+
+
+def _update_locked(context: Context) -> list[str]:
+    activated = activate(context.paths, context.runner)
+    env = activated.env
+    update_appliance(context, env)
+    update_packages(context)
+    report = converge(context.paths.appliance / "salt" / "minion")
+    log.info("machine: %s", report.summary())
+    report.check()
+    reasons = ["the environment changed"] if activated.changed else []
+    if report.having("changed"):
+        reasons.append("the machine's configuration changed")
+    if not systemd.is_active(context.runner, UNIT):
+        return [*reasons, "it does not run"]
+    return [*reasons, *_build_ahead(context, env)]
+
+
+def update_appliance(context: Context, env: Env) -> None:
+    """Hand over to a newer release of the appliance where its source has one; returns where there is none."""
+    target = env.appliance.git
+    release = add_release(
+        context.paths, context.runner, source=target.source, branch=target.branch, commitid=target.commitid
+    )
+    active = active_release(context.paths)
+    if active is not None and active.commit == release.commit:
+        return
+    log.info("appliance: %s replaces %s", release.commit, active.commit if active else "the clone")
+    activate_release(context.paths, release)
+    context.runner.replace([release.command, "stage", "update"])
+
+
+def update_packages(context: Context) -> None:
+    """Install the security updates of the day, once a day, or when asked for by the flag force.update.system."""
+    today = time.strftime("%Y-%m-%d")
+    forced = context.flags.get("force.update.system") is not None
+    if context.tags.get(UPGRADED_DAY) == today and not forced:
+        return
+    context.runner.run(["apt-get", "update", "-qq"], timeout=APT_TIMEOUT)
+    context.runner.run(["unattended-upgrade"], timeout=APT_TIMEOUT, on_line=log.debug)
+    context.flags.clear("force.update.system")
+    context.tags.set(UPGRADED_DAY, today)
+
+
+def _build_ahead(context: Context, env: Env) -> list[str]:
+    """Build the wanted version while the running one serves. Raises BuildError, and then that one goes on serving."""
+    version = build_version(context, env)
+    running = context.tags.get("last_running_ecs")
+    image = docker.image_id(context.runner, app_tag(version.commit))
+    if version.commit == running and image == context.tags.get("last_running_ecs_image"):
+        return []
+    return [f"version {version.commit[:12]} replaces {(running or 'none')[:12]}"]

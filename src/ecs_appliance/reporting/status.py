@@ -1,0 +1,165 @@
+"""What the machine is doing, for everyone who meets it before the site is up: status.json and the 503 page."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.log import masked
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.steps import StepEvent
+
+Kind = Literal["installed", "starting", "standby", "no-database", "updating", "failed", "stopped"]
+
+TEMPLATE = Path(__file__).with_name("status_page.html")
+PUBLIC = 0o644
+# Every step of a start, in order, with its title in both languages of the page.
+STEPS: dict[str, tuple[str, str]] = {
+    "environment": ("Reading the environment", "Umgebung wird gelesen"),
+    "storage": ("Preparing storage", "Speicher wird vorbereitet"),
+    "converge": ("Configuring the machine", "Maschine wird eingerichtet"),
+    "database": ("Preparing the database", "Datenbank wird vorbereitet"),
+    "vault-keys": ("Importing the vault keys", "Schlüssel werden eingelesen"),
+    "source": ("Fetching the application", "Anwendung wird geholt"),
+    "images": ("Building the application", "Anwendung wird gebaut"),
+    "migration": ("Migrating the database", "Datenbank wird umgestellt"),
+    "containers": ("Starting the application", "Anwendung wird gestartet"),
+}
+HEADLINES: dict[Kind, tuple[str, str]] = {
+    "installed": ("Installed, waiting for its env.yml", "Installiert, wartet auf env.yml"),
+    "starting": ("Starting", "Wird gestartet"),
+    "standby": ("Standby", "Bereitschaft"),
+    "no-database": (
+        "No database: create one or recover from backup",
+        "Keine Datenbank: bitte anlegen oder aus der Sicherung wiederherstellen",
+    ),
+    "updating": ("Updating", "Wird aktualisiert"),
+    "failed": ("Not available", "Nicht verfügbar"),
+    "stopped": ("Stopped", "Angehalten"),
+}
+
+
+@dataclass(frozen=True)
+class Status:
+    """What status.json holds. Times are Unix seconds; `usual` is the seconds the step took last time."""
+
+    kind: Kind
+    headline: str
+    headline_de: str
+    step: str = ""
+    step_de: str = ""
+    number: int = 0
+    of: int = len(STEPS)
+    since: int = 0
+    usual: float = 0.0
+    error: str = ""
+    next: str = ""
+    updated: int = 0
+
+
+@dataclass(frozen=True)
+class StatusPage:
+    """Writes the page below `paths`; a listener of steps. All text is escaped and masked."""
+
+    paths: Paths
+
+    def show(self, kind: Kind, *, error: str = "", next_step: str = "") -> None:
+        """Show `kind` with the first line of `error` and what to do next."""
+        self._write(_status(kind, error=error, next_step=next_step))
+
+    def fail(self, error: str, next_step: str) -> None:
+        """Show what failed, with the step it failed in where one is shown, and what to do next."""
+        shown = self.shown()
+        fresh = _status("failed", error=error, next_step=next_step)
+        if shown is not None and shown.kind in ("starting", "failed"):
+            fresh = replace(fresh, step=shown.step, step_de=shown.step_de, number=shown.number)
+        self._write(fresh)
+
+    def hide(self) -> None:
+        """The site is up: let nginx pass requests to it."""
+        (self.paths.www / "503.html").unlink(missing_ok=True)
+        (self.paths.www / "status.json").unlink(missing_ok=True)
+
+    def hold(self) -> None:
+        """Write the page that answers where the application does not, whatever happened."""
+        write_atomic(self.paths.www / "unavailable.html", render(_status("failed")), mode=PUBLIC)
+
+    def shown(self) -> Status | None:
+        """What is shown now, None when the site is up."""
+        text = read_optional(self.paths.www / "status.json")
+        return Status(**json.loads(text)) if text else None
+
+    def __call__(self, event: StepEvent) -> None:
+        """Show a step of a start; an ended one leaves its duration for the next time."""
+        if event.name not in STEPS:
+            return
+        if event.state == "done":
+            self._remember(event)
+            return
+        english, german = STEPS[event.name]
+        self._write(
+            _status(
+                "starting" if event.state == "running" else "failed",
+                step=english,
+                step_de=german,
+                number=list(STEPS).index(event.name) + 1,
+                usual=self._durations().get(event.name, 0.0),
+                error=event.error,
+            )
+        )
+
+    def _write(self, status: Status) -> None:
+        write_atomic(self.paths.www / "status.json", json.dumps(asdict(status), ensure_ascii=False), mode=PUBLIC)
+        write_atomic(self.paths.www / "503.html", render(status), mode=PUBLIC)
+
+    @property
+    def _durations_file(self) -> Path:
+        return self.paths.at("/var/lib/ecs-appliance/durations.json")
+
+    def _durations(self) -> dict[str, float]:
+        try:
+            return dict(json.loads(read_optional(self._durations_file) or "{}"))
+        except ValueError:
+            return {}
+
+    def _remember(self, event: StepEvent) -> None:
+        durations = {**self._durations(), event.name: event.seconds}
+        write_atomic(self._durations_file, json.dumps(durations), mode=PUBLIC)
+
+
+def render(status: Status) -> str:
+    """The page for `status`, every text in it escaped."""
+    from jinja2 import Environment  # noqa: PLC0415 # not needed by most commands
+
+    page = Environment(autoescape=True).from_string(TEMPLATE.read_text())
+    return page.render(status=status, since=time.strftime("%H:%M:%S", time.localtime(status.since)))
+
+
+def _status(
+    kind: Kind,
+    *,
+    step: str = "",
+    step_de: str = "",
+    number: int = 0,
+    usual: float = 0.0,
+    error: str = "",
+    next_step: str = "",
+) -> Status:
+    now = int(time.time())
+    english, german = HEADLINES[kind]
+    lines = masked(error).strip().splitlines()
+    return Status(
+        kind=kind,
+        headline=english,
+        headline_de=german,
+        step=step,
+        step_de=step_de,
+        number=number,
+        since=now,
+        usual=usual,
+        error=lines[0] if lines else "",
+        next=masked(next_step),
+        updated=now,
+    )

@@ -14,22 +14,20 @@ update time:
         OnCalendar={{ pillar['machine']['update']['oncalendar'] }}
 
 unit files:
-  cmd.run:
-    - name: systemctl daemon-reload
-    - onchanges:
-      - file: units
-      - file: update time
+  applied.since_change:
+    - files: [/usr/local/lib/systemd/system/*, /etc/systemd/system/appliance-update.timer.d/*]
+    - commands: [systemctl daemon-reload]
 
 appliance:
   service.enabled:
     - require:
-      - cmd: unit files
+      - applied: unit files
 
 watch-ecs-ca.path:
   service.running:
     - enable: true
     - require:
-      - cmd: unit files
+      - applied: unit files
 
 {% if pillar['machine']['configured'] %}
 appliance-update.timer:
@@ -38,12 +36,10 @@ appliance-update.timer:
     - enable: true
     - unmask: true
     - require:
-      - cmd: unit files
-    - watch:
-      - file: update time
+      - applied: unit files
 {% else %}
   service.masked:
     - require:
-      - cmd: unit files
+      - applied: unit files
 {% endif %}
 {% endif %}

@@ -10,7 +10,6 @@ packages:
       - pkg: packages
 
 locales:
-  cmd.run:
-    - name: locale-gen
-    - onchanges:
-      - file: /etc/locale.gen
+  applied.since_change:
+    - files: [/etc/locale.gen]
+    - commands: [locale-gen]

@@ -5,10 +5,9 @@
     - contents: {{ machine['hostname'] }}
 
 hostname:
-  cmd.run:
-    - name: hostname -F /etc/hostname
-    - onchanges:
-      - file: /etc/hostname
+  applied.since_change:
+    - files: [/etc/hostname]
+    - commands: [hostname -F /etc/hostname]
 
 /etc/hosts:
   file.replace:
@@ -33,11 +32,15 @@ hostname:
     - makedirs: true
 
 journald:
-  cmd.run:
-    - name: systemctl restart systemd-journald
-    - onchanges:
-      - file: /etc/systemd/journald.conf.d/appliance.conf
+  applied.since_change:
+    - files: [/etc/systemd/journald.conf.d/appliance.conf]
+    - commands: [systemctl restart systemd-journald]
 
 /etc/tmpfiles.d/appliance.conf:
   file.managed:
     - source: salt://common/files/tmpfiles.conf
+
+runtime folders:
+  applied.since_change:
+    - files: [/etc/tmpfiles.d/appliance.conf]
+    - commands: [systemd-tmpfiles --create /etc/tmpfiles.d/appliance.conf]

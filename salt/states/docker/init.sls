@@ -13,10 +13,15 @@ docker packages:
 docker:
   service.running:
     - enable: true
-    - watch:
-      - file: /etc/docker/daemon.json
     - require:
       - pkg: docker packages
+
+docker configuration:
+  applied.since_change:
+    - files: [/etc/docker/daemon.json]
+    - commands: [systemctl restart docker]
+    - require:
+      - service: docker
 
 {% if pillar['machine']['proxy_cache'] %}
 /volatile/proxy-cache:
@@ -42,10 +47,15 @@ proxy cache package:
 apt-cacher-ng:
   service.running:
     - enable: true
-    - watch:
-      - file: /etc/apt-cacher-ng/appliance.conf
     - require:
       - pkg: proxy cache package
       - file: /volatile/proxy-cache
       - service: docker
+
+proxy cache configuration:
+  applied.since_change:
+    - files: [/etc/apt-cacher-ng/appliance.conf]
+    - commands: [systemctl restart apt-cacher-ng]
+    - require:
+      - service: apt-cacher-ng
 {% endif %}

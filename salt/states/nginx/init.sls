@@ -6,6 +6,10 @@ nginx packages:
 /etc/nginx/sites-enabled/default:
   file.absent
 
+/etc/nginx/nginx.conf:
+  file.managed:
+    - source: salt://nginx/files/nginx.conf
+
 {% set certificate = pillar['machine']['nginx']['certificate'] %}
 {% if certificate['given'] %}
 /app/etc/server.cert.pem:
@@ -50,13 +54,16 @@ status page:
 nginx:
   service.running:
     - enable: true
-    - reload: true
-    - watch:
-      - file: /etc/nginx/appliance/*
-      - file: /etc/nginx/sites-enabled/*
-{% if certificate['given'] %}
-      - file: /app/etc/server.*
-{% else %}
-      - tls: self-signed certificate
-{% endif %}
-      - tls: client ca
+
+nginx configuration:
+  applied.since_change:
+    - files:
+      - /etc/nginx/nginx.conf
+      - /etc/nginx/appliance/*
+      - /etc/nginx/sites-enabled/*
+      - /etc/nginx/client-ca/*
+      - {{ certificate['cert'] }}
+      - {{ certificate['key'] }}
+    - commands:
+      - nginx -t -q
+      - systemctl reload nginx

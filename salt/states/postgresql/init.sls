@@ -33,24 +33,26 @@ postgresql packages:
     - makedirs: true
 
 postgresql units:
-  cmd.run:
-    - name: systemctl daemon-reload
-    - onchanges:
-      - file: /etc/systemd/system/postgresql@17-main.service.d/appliance.conf
+  applied.since_change:
+    - files: [/etc/systemd/system/postgresql@17-main.service.d/appliance.conf]
+    - commands: [systemctl daemon-reload]
 
 postgresql@17-main:
   service.running:
     - enable: true
-    - watch:
-      - file: {{ cluster }}/conf.d/appliance.conf
     - require:
-      - cmd: postgresql units
+      - applied: postgresql units
 
-postgresql access rules:
-  cmd.run:
-    - name: systemctl reload postgresql@17-main
-    - onchanges:
-      - file: {{ cluster }}/pg_hba.conf
-      - file: {{ cluster }}/pg_ident.conf
+postgresql settings:
+  applied.since_change:
+    - files: [{{ cluster }}/conf.d/appliance.conf]
+    - commands: [systemctl restart postgresql@17-main]
     - require:
       - service: postgresql@17-main
+
+postgresql access rules:
+  applied.since_change:
+    - files: [{{ cluster }}/pg_hba.conf, {{ cluster }}/pg_ident.conf]
+    - commands: [systemctl reload postgresql@17-main]
+    - require:
+      - applied: postgresql settings

@@ -1,0 +1,30 @@
+"""State of commands that follow a change of files; see ecs_appliance.converge.applied."""
+
+import shlex
+from typing import Any
+
+from ecs_appliance.converge.applied import contents_digest, is_applied, mark_applied
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+
+__opts__: dict[str, Any]  # Salt puts the minion's options here
+
+TIMEOUT = 600
+
+
+def since_change(name: str, files: list[str], commands: list[str]) -> dict[str, Any]:
+    """`commands` have succeeded since the contents of `files` (absolute globs) changed last."""
+    paths, digest = Paths(), contents_digest(files)
+    if is_applied(paths, name, digest):
+        return {"name": name, "result": True, "changes": {}, "comment": "applied"}
+    changes = {"applied": ", ".join(commands)}
+    if __opts__["test"]:
+        return {"name": name, "result": None, "changes": changes, "comment": "would be applied"}
+    try:
+        for command in commands:
+            SystemRunner().run(shlex.split(command), timeout=TIMEOUT)
+    except ApplianceError as error:
+        return {"name": name, "result": False, "changes": {}, "comment": error.message}
+    mark_applied(paths, name, digest)
+    return {"name": name, "result": True, "changes": changes, "comment": "applied"}

@@ -92,7 +92,8 @@ def run_migration(
         return None
     dump = _dump_before(runner, paths.pgdump, target, database)
     _migrate(runner, task, dump, on_line)
-    _remove(outdated(list_dumps(paths.pgdump, database.name)))
+    # Never the one just made, wherever a clock that was set back has sorted it.
+    _remove([other for other in outdated(list_dumps(paths.pgdump, database.name)) if other != dump])
     return dump
 
 

@@ -53,10 +53,10 @@ def in_web(runner: Runner, container: str = WEB) -> Send:
 def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:
     """Runs scripts in a container of `image` that is there for that only: before the site starts."""
 
+    task = app_task("appliance-shell", image, paths, site, ARGV)
+
     def send(text: str) -> Result:
-        return docker.run_once(
-            runner, app_task("appliance-shell", image, paths, site, ARGV), timeout=SECONDS, input=text
-        )
+        return docker.run_once(runner, task, timeout=SECONDS, input=text)
 
     return send
 

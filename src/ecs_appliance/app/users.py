@@ -14,7 +14,7 @@ PASSWORD_LENGTH = 17
 ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
 )
-LONGEST_ADDRESS = 75
+LONGEST_ADDRESS = 254
 LONGEST_NAME = 64
 MOST_DAYS = 3650
 

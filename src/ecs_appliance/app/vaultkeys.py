@@ -49,16 +49,15 @@ def ensure_vault_keys(
         _fingerprint(runner, keys.encrypt, "ecs.vault_encrypt", ENCRYPT_UID),
         _fingerprint(runner, keys.sign, "ecs.vault_sign", SIGN_UID),
     )
-    if _is_complete(runner, folder, wanted):
-        return False
-    folder.mkdir(parents=True, exist_ok=True)
-    with _workshop(folder) as workshop:
-        _build_keyring(runner, workshop, folder, keys)
-        _verify(runner, workshop, wanted)
-        _install(workshop, folder)
-    if owner is not None:
-        gpg.own(folder, owner)
-    return True
+    changed = not _is_complete(runner, folder, wanted)
+    if changed:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _workshop(folder) as workshop:
+            _build_keyring(runner, workshop, folder, keys)
+            _verify(runner, workshop, wanted)
+            _install(workshop, folder)
+    # A restored keyring may belong to whoever restored it.
+    return (owner is not None and gpg.own(folder, owner)) or changed
 
 
 def check_in_image(runner: Runner, image: str, folder: Path, keys: VaultKeys) -> None:
@@ -82,7 +81,8 @@ def check_in_image(runner: Runner, image: str, folder: Path, keys: VaultKeys) ->
 
 
 def _fingerprint(runner: Runner, block: str, name: str, uid: str) -> str:
-    secret = [key for key in gpg.list_keys(runner, block.encode()) if key.secret]
+    # One of an algorithm that it does not know gets zeros for a fingerprint.
+    secret = [key for key in gpg.list_keys(runner, block.encode()) if key.secret and key.fingerprint.strip("0")]
     if len(secret) != 1:
         raise InvalidEnvError(
             f"{name} holds {len(secret)} private keys that GnuPG 1.4 can read, not one", "RSA is needed"

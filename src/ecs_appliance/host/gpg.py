@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.runner import Result, Runner
+from ecs_appliance.core.runner import CommandError, Result, Runner
 
 PROGRAM = "gpg1"
 SECONDS = 60
@@ -42,21 +42,32 @@ def check_round_trip(runner: Runner, home: Path, *, recipient: str, signer: str)
     """Sign and encrypt with the keyring of `home`, and open it again. Raises ApplianceError where that fails."""
     probe = b"round trip"
     sealed = home / "probe.gpg"
+    names = (f"--recipient={recipient}", f"--local-user={signer}", f"--output={sealed}")
     try:
-        names = (f"--recipient={recipient}", f"--local-user={signer}", f"--output={sealed}")
         _gpg(runner, home, *names, "--sign", "--encrypt", data=probe)
         opened = _gpg(runner, home, "--decrypt", data=sealed.read_bytes())
+    except CommandError as error:
+        raise ApplianceError(
+            f"what {signer} signs for {recipient} cannot be written and read: {error.output or error.message}",
+            "both keys have to be without passphrase, and fit for signing and encryption",
+        ) from None
     finally:
         sealed.unlink(missing_ok=True)
     if opened.stdout.encode() != probe or f'Good signature from "{signer}' not in opened.stderr:
-        raise ApplianceError(f"what {signer} signs for {recipient} cannot be opened again", "check both keys")
+        raise ApplianceError(f"what {signer} signs for {recipient} is not read as its own", "check both keys")
 
 
-def own(home: Path, owner: tuple[int, int]) -> None:
-    """Give the keyring of `home` to `owner` (uid, gid): 0700, files 0600."""
+def own(home: Path, owner: tuple[int, int]) -> bool:
+    """Give the keyring of `home` to `owner` (uid, gid): 0700, files 0600; returns whether anything changed."""
+    changed = False
     for path in (home, *home.iterdir()):
-        os.chown(path, *owner)
-        path.chmod(0o700 if path.is_dir() else 0o600)
+        state = path.lstat()
+        mode = 0o700 if path.is_dir() else 0o600
+        if ((state.st_uid, state.st_gid), state.st_mode & 0o7777) != (owner, mode):
+            os.chown(path, *owner)
+            path.chmod(mode)
+            changed = True
+    return changed
 
 
 def _gpg(runner: Runner, home: Path, *arguments: str, data: bytes, ok: tuple[int, ...] = (0,)) -> Result:

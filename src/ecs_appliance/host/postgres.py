@@ -31,7 +31,7 @@ DISCREET = (
     "set pg_stat_statements.track_utility = off",
 )
 RELATIONS = """
-    select c.relkind, format('%I.%I', n.nspname, c.relname)
+    select c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')

@@ -1,0 +1,123 @@
+"""The application's checkout with the manual in it, with real git."""
+
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.app import source
+from ecs_appliance.app.source import Origin
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+
+RUNNER = SystemRunner()
+AUTHOR = {f"GIT_{who}_{what}": "Test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+NONE = Origin("")
+
+
+def publish(folder: Path, **files: str) -> str:
+    """Commit `files` (a__b.txt is a/b.txt) to the repository in `folder`, and return the commit's id."""
+    git = ["git", "-C", str(folder)]
+    folder.mkdir(exist_ok=True)
+    RUNNER.run([*git, "init", "--quiet", "--initial-branch=master"], timeout=30)
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    RUNNER.run([*git, "add", "."], timeout=30)
+    RUNNER.run([*git, "commit", "--quiet", "-m", "change"], timeout=30, env=AUTHOR)
+    return RUNNER.run([*git, "rev-parse", "HEAD"], timeout=30).stdout.strip()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path / "machine")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Origin:
+    publish(tmp_path / "app", Dockerfile="FROM scratch")
+    return Origin(str(tmp_path / "app"))
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Origin:
+    manual = {"user-manual-de__index.html": "Handbuch", "user-manual-de__img__logo": "x", "README": "not the manual"}
+    publish(tmp_path / "docs", **manual)
+    return Origin(str(tmp_path / "docs"))
+
+
+def update(paths: Paths, app: Origin, docs: Origin) -> source.Sources:
+    return source.update_sources(RUNNER, paths, app, docs, user=None)
+
+
+def test_manual_lies_in_the_application(paths: Paths, app: Origin, docs: Origin) -> None:
+    sources = update(paths, app, docs)
+    assert sources.docs is not None
+    help_folder = paths.source / "static" / "help"
+    assert (help_folder / "index.html").read_text() == "Handbuch"
+    assert (help_folder / "img" / "logo").exists()
+    assert not (help_folder / "README").exists()
+
+
+def test_pages_that_the_manual_lost_are_gone(paths: Paths, app: Origin, docs: Origin) -> None:
+    update(paths, app, docs)
+    (Path(docs.source) / "user-manual-de" / "index.html").unlink()
+    publish(Path(docs.source), **{"user-manual-de__start.html": "neu"})
+    update(paths, app, docs)
+    assert sorted(path.name for path in (paths.source / "static" / "help").iterdir()) == ["img", "start.html"]
+
+
+def test_site_without_a_manual(paths: Paths, app: Origin) -> None:
+    assert update(paths, app, NONE).docs is None
+    assert not (paths.source / "static").exists()
+
+
+def test_docs_without_a_manual_are_told(
+    paths: Paths, app: Origin, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(tmp_path / "empty", README="nothing")
+    update(paths, app, Origin(str(tmp_path / "empty")))
+    assert "no user-manual-de" in caplog.text
+
+
+def test_manual_that_cannot_be_fetched_stays(
+    paths: Paths, app: Origin, docs: Origin, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = update(paths, app, docs)
+    Path(docs.source).rename(Path(docs.source).with_name("moved"))
+    after = update(paths, app, docs)
+    assert after.docs is not None and before.docs is not None
+    assert after.docs.id == before.docs.id
+    assert (paths.source / "static" / "help" / "index.html").exists()
+    assert "the user manual stays as it is" in caplog.text
+
+
+def test_application_that_cannot_be_fetched_is_an_error(paths: Paths, tmp_path: Path) -> None:
+    with pytest.raises(ApplianceError, match="cannot fetch"):
+        update(paths, Origin(str(tmp_path / "nowhere")), NONE)
+
+
+def test_links_in_the_manual_lead_nowhere(paths: Paths, app: Origin, docs: Origin, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of the host")
+    (Path(docs.source) / "user-manual-de" / "link").symlink_to(tmp_path / "secret")
+    publish(Path(docs.source))
+    update(paths, app, docs)
+    assert (paths.source / "static" / "help" / "link").is_symlink()
+
+
+def test_fetching_alone_changes_no_file(paths: Paths, app: Origin, docs: Origin) -> None:
+    update(paths, app, docs)
+    target = publish(Path(app.source), new="file")
+    assert source.fetch_sources(RUNNER, paths, app, docs, user=None).app.id == target
+    assert not (paths.source / "new").exists()
+
+
+def test_migrations_between_two_commits(paths: Paths, app: Origin) -> None:
+    first = update(paths, app, NONE).app.id
+    target = publish(Path(app.source), **{"ecs__users__migrations__0001_initial.py": ""})
+    source.fetch_sources(RUNNER, paths, app, NONE, user=None)
+    added = source.migrations_added(RUNNER, paths, first, target)
+    assert added == ["ecs/users/migrations/0001_initial.py"]
+    assert source.migrations_added(RUNNER, paths, None, target) is None
+    assert source.migrations_added(RUNNER, paths, "f" * 40, target) is None

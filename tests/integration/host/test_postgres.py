@@ -1,0 +1,174 @@
+"""Role, owner, extension, locale and dump, with a real server."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
+from ecs_appliance.core.runner import CommandError, SystemRunner
+from ecs_appliance.host import postgres
+from ecs_appliance.host.postgres import PasswordMethod, Server
+
+RUNNER = SystemRunner()
+PASSWORD = "it's a 'pass$word' with ümlaut"
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    with psycopg.connect(host=server.host, port=server.port, user="postgres", autocommit=True) as admin:
+        # ICU has versions of its sort orders on every machine; those of the C library need a generated locale.
+        admin.execute("create database ecs template template0 locale_provider icu icu_locale 'de-AT'")
+        yield "ecs"
+        admin.execute("drop database ecs with (force)")
+        admin.execute("drop role if exists app")
+
+
+def as_superuser(server: Server, database: str, *statements: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(host=server.host, port=server.port, user="postgres", dbname=database) as admin:
+        for statement in statements:
+            cursor = admin.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def log_in(server: Server, database: str, password: str) -> str:
+    with psycopg.connect(
+        host="127.0.0.1", port=server.port, user="app", password=password, dbname=database
+    ) as connection:
+        row = connection.execute("select current_user").fetchone()
+    return str(row[0]) if row else ""
+
+
+def test_tells_databases_that_exist(server: Server, database: str) -> None:
+    assert postgres.database_exists(server, database)
+    assert not postgres.database_exists(server, "nothing")
+
+
+@pytest.mark.parametrize("method", ["scram-sha-256", "md5"])
+def test_role_logs_in_and_a_second_run_changes_nothing(server: Server, database: str, method: PasswordMethod) -> None:
+    assert postgres.ensure_role(server, "app", PASSWORD, method)
+    assert log_in(server, database, PASSWORD) == "app"
+    assert not postgres.ensure_role(server, "app", PASSWORD, method)
+    assert postgres.stored_method(server, "app") == method
+
+
+def test_role_follows_password_and_method(server: Server, database: str) -> None:
+    postgres.ensure_role(server, "app", PASSWORD, "md5")
+    assert postgres.ensure_role(server, "app", "another", "md5")
+    assert postgres.ensure_role(server, "app", "another", "scram-sha-256")
+    assert log_in(server, database, "another") == "app"
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        log_in(server, database, PASSWORD)
+
+
+def test_role_without_login_or_password_is_completed(server: Server, database: str) -> None:
+    as_superuser(server, database, "create role app nologin")
+    assert postgres.stored_method(server, "app") is None
+    assert postgres.ensure_role(server, "app", PASSWORD, "md5")
+    assert log_in(server, database, PASSWORD) == "app"
+
+
+@pytest.mark.parametrize("method", ["scram-sha-256", "md5"])
+def test_server_keeps_no_trace_of_the_password(
+    server: Server, database: str, cluster: Path, method: PasswordMethod
+) -> None:
+    postgres.ensure_extension(server, "postgres", "pg_stat_statements")
+    postgres.ensure_role(server, "app", PASSWORD, method)
+    verifier = str(as_superuser(server, database, "select rolpassword from pg_authid where rolname = 'app'")[0][0])
+    statements = str(as_superuser(server, "postgres", "select query from pg_stat_statements"))
+    log = (cluster / "log").read_text()
+    for secret in (PASSWORD, verifier):
+        assert secret not in log
+        assert secret not in statements
+    assert "select rolpassword" in log  # the log does tell statements
+
+
+def test_owner_gets_everything_but_what_an_extension_made(server: Server, database: str) -> None:
+    postgres.ensure_role(server, "app", PASSWORD, "scram-sha-256")
+    postgres.ensure_extension(server, database, "pg_stat_statements")
+    as_superuser(
+        server,
+        database,
+        'create table "Odd ""Name"" of a table" (id serial primary key)',
+        "create table parts (id int generated always as identity, day date) partition by range (day)",
+        "create table parts_1 partition of parts for values from ('2020-01-01') to ('2021-01-01')",
+        "create sequence alone",
+        "create view seen as select 1",
+        "create materialized view kept as select 1",
+    )
+    assert postgres.ensure_owner(server, database, "app")
+    owned = """select relname, pg_get_userbyid(relowner) from pg_class c join pg_namespace n on n.oid = relnamespace
+               where nspname = 'public' and relkind in ('r', 'p', 'v', 'm', 'S')"""
+    owners = {str(name): owner for name, owner in as_superuser(server, database, owned)}
+    assert {name for name, owner in owners.items() if owner != "app"} == {
+        "pg_stat_statements",
+        "pg_stat_statements_info",
+    }
+    assert len(owners) == 10
+    assert as_superuser(server, database, "select pg_get_userbyid(datdba) from pg_database where datname = 'ecs'") == [
+        ("app",)
+    ]
+    assert not postgres.ensure_owner(server, database, "app")
+
+
+def test_extension_is_made_once(server: Server, database: str) -> None:
+    assert postgres.ensure_extension(server, database, "pg_stat_statements")
+    assert not postgres.ensure_extension(server, database, "pg_stat_statements")
+
+
+def test_locale_is_read_and_a_stale_one_refreshed(server: Server, database: str) -> None:
+    as_superuser(server, database, "create table words (word text primary key)")
+    assert postgres.read_locale(server, database) == postgres.Locale("UTF8", "C.UTF-8", "C.UTF-8", stale=False)
+    assert not postgres.refresh_collation(server, database)
+    as_superuser(server, database, "update pg_database set datcollversion = '1.0' where datname = 'ecs'")
+    assert postgres.read_locale(server, database).stale
+    assert postgres.refresh_collation(server, database)
+    assert not postgres.read_locale(server, database).stale
+
+
+def test_missing_database_is_told_with_the_next_step(server: Server) -> None:
+    with pytest.raises(ApplianceError, match="there is no database nothing") as caught:
+        postgres.ensure_owner(server, "nothing", "postgres")
+    assert "createdb nothing" in caught.value.hint
+    with pytest.raises(ApplianceError, match="there is no database nothing"):
+        postgres.read_locale(server, "nothing")
+
+
+def test_dump_can_be_restored(server: Server, database: str, tmp_path: Path) -> None:
+    as_superuser(server, database, "create table words (word text)", "insert into words values ('größer')")
+    target = tmp_path / "dumps" / "ecs.pgdump"
+    postgres.dump(RUNNER, server, database, target, owner=(1000, 1000))
+    assert (target.stat().st_mode & 0o777, target.stat().st_uid) == (0o600, 1000)
+    listing = RUNNER.run(["pg_restore", "--file=-", target], timeout=30).stdout
+    assert "größer" in listing
+    assert [path.name for path in target.parent.iterdir()] == ["ecs.pgdump"]
+
+
+def test_failed_dump_leaves_the_old_one(server: Server, tmp_path: Path) -> None:
+    target = tmp_path / "ecs.pgdump"
+    target.write_text("the last good one")
+    with pytest.raises(CommandError, match="nothing"):
+        postgres.dump(RUNNER, server, "nothing", target)
+    assert target.read_text() == "the last good one"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_no_server_is_told_within_the_deadline(tmp_path: Path) -> None:
+    absent = Server(host=str(tmp_path))
+    with pytest.raises(NotRunningError, match="does not answer"):
+        postgres.database_exists(absent, "ecs")
+    with pytest.raises(DeadlineError, match=r"for 0\.3 s"):
+        postgres.wait_ready(absent, deadline=0.3)
+
+
+def test_waits_for_a_server_that_comes_up(server: Server, tmp_path: Path) -> None:
+    late = Server(host=str(tmp_path), port=server.port)
+    timer = threading.Timer(0.5, lambda: late.socket.symlink_to(server.socket))
+    timer.start()
+    began = time.monotonic()
+    postgres.wait_ready(late, deadline=10)
+    assert 0.4 < time.monotonic() - began < 5
+    timer.join()

@@ -1,4 +1,4 @@
-"""Defaults of the application. What differs between sites comes from the environment; ECS_SETTINGS has the last word."""
+"""Defaults. What differs between sites comes from the environment; ECS_SETTINGS has the last word."""
 import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -132,9 +132,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = "/tmp/celerybeat-schedule"
 CELERY_BEAT_SCHEDULE = {
     "received mail": {"task": "ecs.communication.tasks.file_received_mail", "schedule": crontab()},
     "temporary files": {"task": "ecs.documents.tasks.expire_cache", "schedule": crontab(minute=7)},
-    "sessions": {"task": "ecs.integration.tasks.clearsessions", "schedule": crontab(hour=3, minute=28)},
-    "old traces": {"task": "ecs.integration.tasks.forget_traces", "schedule": crontab(hour=3, minute=38, day_of_week=0)},
-    "revocation list": {"task": "ecs.pki.tasks.write_crl", "schedule": crontab(hour=4, minute=8, day_of_month=1)},
+    "sessions": {"task": "ecs.integration.tasks.clearsessions", "schedule": crontab(28, 3)},
+    "old traces": {"task": "ecs.integration.tasks.forget_traces", "schedule": crontab(38, 3, day_of_week=0)},
+    "revocation list": {"task": "ecs.pki.tasks.write_crl", "schedule": crontab(8, 4, day_of_month=1)},
 }
 
 LOGGING = {
@@ -143,7 +143,7 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django": {"handlers": [], "propagate": True}},
+    "loggers": {"django": {"handlers": [], "propagate": True}, "mail.log": {"level": "WARNING"}},
 }
 
 exec(os.environ.get("ECS_SETTINGS", ""))

@@ -29,7 +29,7 @@ web)
     serve ;;
 combined)
     bootstrap "${ECS_MIGRATE_AUTO:-false}"
-    serve --attach-daemon="$0 worker-as-app" --attach-daemon="$0 beat-as-app" ;;
+    serve --attach-daemon="exec $0 worker-as-app" --attach-daemon="exec $0 beat-as-app" ;;
 migrate)
     bootstrap true ;;
 worker)

@@ -8,7 +8,7 @@ _folder = Path(tempfile.mkdtemp(prefix="ecs-test-"))
 for _name in ("vault", "gpg", "ca", "cache"):
     (_folder / _name).mkdir(mode=0o700)
 
-SECRET_KEY = "tests"  # noqa: S105
+SECRET_KEY = "tests"
 DOMAIN = "ecs.example.org"
 ALLOWED_HOSTS = [DOMAIN, "testserver"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}

@@ -11,7 +11,7 @@ def deliver(recipient_list, *args, **kwargs):
 
 
 def deliver_to_recipient(recipient, subject, message, from_email, attachments=None, nofilter=False):
-    """`attachments`: (name, content, mime type) each. `nofilter` is for sites that filter their mail; this one does not."""
+    """`attachments`: (name, content, mime type) each. `nofilter` is for sites that filter mail; this one does not."""
     message_id = make_msgid()
     record = SentMail.objects.create(message_id=message_id, recipient=recipient, subject=subject[:250], text=message)
     mail = EmailMessage(subject, message, from_email, [recipient], headers={"Message-ID": message_id},

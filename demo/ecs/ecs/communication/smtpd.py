@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiosmtpd.smtp import SMTP
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, connection
 
 from ecs.communication.models import ReceivedMail
 
@@ -26,15 +26,22 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         try:
-            await asyncio.to_thread(store, envelope)
+            await asyncio.to_thread(store_and_disconnect, envelope)
         except DatabaseError as error:
             logger.error("not stored: %s", error)
             return "451 4.3.0 try again later"
         return "250 2.0.0 stored"
 
 
+def store_and_disconnect(envelope) -> None:
+    """Mail is rare: no thread keeps a connection for it."""
+    try:
+        store(envelope)
+    finally:
+        connection.close()
+
+
 def store(envelope) -> None:
-    close_old_connections()
     thread = UUID(RECIPIENT.fullmatch(envelope.rcpt_tos[0])[1])
     mail = ReceivedMail.objects.create(thread=thread, sender=(envelope.mail_from or "")[:250], raw=envelope.content)
     logger.info("mail %d: %d bytes from %s", mail.pk, len(envelope.content), mail.sender)

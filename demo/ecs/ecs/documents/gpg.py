@@ -32,8 +32,9 @@ def import_default_keys() -> None:
 def encrypt(chunks, target: int) -> None:
     """Signs and encrypts the chunks to the open file `target`."""
     vault = settings.STORAGE_VAULT
-    run(command("--local-user", vault["signature_uid"], "--recipient", vault["encryption_uid"], "--digest-algo", "SHA256",
-                "--cipher-algo", "AES256", "--compress-algo", "none", "--sign", "--encrypt"), chunks, target)
+    people = ("--local-user", vault["signature_uid"], "--recipient", vault["encryption_uid"])
+    algorithms = ("--digest-algo", "SHA256", "--cipher-algo", "AES256", "--compress-algo", "none")
+    run(command(*people, *algorithms, "--sign", "--encrypt"), chunks, target)
 
 
 def decrypt(source: Path, target: int) -> None:

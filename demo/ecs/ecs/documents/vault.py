@@ -74,7 +74,7 @@ def store(name: str, chunks, user) -> Document:
 
 
 def open_document(document: Document, vault: str | None = None):
-    """The decrypted document as an open temporary file, checked against its record; Altered, GpgError, OSError if not."""
+    """The decrypted document as an open temporary file, compared with its record; raises Altered, GpgError, OSError."""
     file = tempfile.TemporaryFile(dir=settings.CACHE_DIR)
     try:
         gpg.decrypt(path_of(document.uuid, vault), file.fileno())

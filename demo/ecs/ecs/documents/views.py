@@ -10,7 +10,7 @@ PAGE = 50
 
 
 class UploadForm(forms.Form):
-    file = forms.FileField(label="Document")
+    file = forms.FileField(label="Document", max_length=250)
 
 
 def visible(user):

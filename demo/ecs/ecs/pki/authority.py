@@ -1,4 +1,4 @@
-"""The certificate authority of the client certificates: key in the database, certificate and revocation list in files."""
+"""The authority of the client certificates: its key in the database, certificate and revocation list in files."""
 import os
 import subprocess
 import tempfile
@@ -54,7 +54,8 @@ def load():
     """The key and certificate of the authority, made at first use."""
     with transaction.atomic():
         stored = CertificateAuthority.objects.select_for_update().order_by("pk").first() or create()
-    return serialization.load_pem_private_key(stored.key.encode(), None), x509.load_pem_x509_certificate(stored.cert.encode())
+    key = serialization.load_pem_private_key(stored.key.encode(), None)
+    return key, x509.load_pem_x509_certificate(stored.cert.encode())
 
 
 def write_files() -> None:

@@ -9,7 +9,11 @@ class ClientCertificate:
         self.get_response = get_response
 
     def __call__(self, request):
-        if settings.ECS_REQUIRE_CLIENT_CERTS and request.user.is_authenticated and request.user.profile.is_internal:
-            if request.META.get("HTTP_X_SSL_CLIENT_VERIFY") != "SUCCESS":
-                return render(request, "403.html", status=403)
+        verified = request.META.get("HTTP_X_SSL_CLIENT_VERIFY") == "SUCCESS"
+        if settings.ECS_REQUIRE_CLIENT_CERTS and not verified and is_internal(request.user):
+            return render(request, "403.html", status=403)
         return self.get_response(request)
+
+
+def is_internal(user) -> bool:
+    return user.is_authenticated and user.profile.is_internal

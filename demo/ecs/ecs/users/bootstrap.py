@@ -34,8 +34,8 @@ def create_testusers() -> int:
 
 
 def create_testuser(email: str, group: str | None, password: str) -> None:
-    name = email.partition("@")[0]
-    user = create_user(email, password=password, first_name=name.rstrip("0123456789").title(), last_name=f"Test{name[-1]}")
+    role, number = email.partition("@")[0][:-1], email.partition("@")[0][-1]
+    user = create_user(email, password=password, first_name=role.title(), last_name=f"Test {number}")
     if group:
         user.groups.add(Group.objects.get(name=group))
     UserProfile.objects.filter(user=user).update(is_testuser=True, is_internal=group in INTERNAL, gender="f")

@@ -1,3 +1,5 @@
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from django.core.management.base import BaseCommand
@@ -15,8 +17,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", help="name of the document, if not the file's")
 
     def handle(self, file, user, name, **options):
-        path = Path("/dev/stdin" if file == "-" else file)
-        with path.open("rb") as source:
+        with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as source:
             chunks = iter(lambda: source.read(65536), b"")
-            document = vault.store(name or path.name, chunks, get_user(user))
+            document = vault.store(name or Path(file).name, chunks, get_user(user))
         self.stdout.write(str(document.uuid))

@@ -5,7 +5,7 @@ Scalars are resolved as YAML 1.1, which every tool that has read these files so 
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ecs_appliance.core.errors import InvalidEnvError
@@ -27,10 +27,12 @@ STANDARD_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "bool"
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in the file; both count from 1."""
+    """A place in the file: `line` and `column` count from 1, `start` and `end` are offsets of its text."""
 
     line: int = 1
     column: int = 1
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,20 @@ class Scalar:
 
 @dataclass
 class Sequence:
+    """`flow` tells `[a, b]` from a list of lines."""
+
     mark: Mark
+    flow: bool = False
     items: list["Node"] = field(default_factory=list)
     size: int = 1
 
 
 @dataclass
 class Mapping:
-    """`keys` has the place of each key of `entries`."""
+    """`keys` has the place of each key of `entries`; `flow` tells `{a: b}` from lines."""
 
     mark: Mark
+    flow: bool = False
     entries: dict[str, "Node"] = field(default_factory=dict)
     keys: dict[str, Mark] = field(default_factory=dict)
     size: int = 1
@@ -77,7 +83,7 @@ def parse(text: str) -> Mapping:
     from ruamel.yaml import YAML  # noqa: PLC0415 # costs 0.1 s, which `--help` need not pay
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
-    builder = _Builder()
+    builder = _Builder(text)
     try:
         root = builder.build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
@@ -126,8 +132,9 @@ class _UnusableError(Exception):
 class _Builder:
     """Builds the tree from parse events, so that depth, size and aliases are bounded before anything is expanded."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self.problems: list[Problem] = []
+        self._text = text
         self._anchors: dict[str, Node] = {}
         self._open: set[str] = set()
         self._nodes = 0
@@ -160,9 +167,9 @@ class _Builder:
         self._check_tag(event, mark, path)
         node: Node
         if kind == "MappingStartEvent":
-            node = self._mapping(mark, events, path, depth)
+            node = self._mapping(Mapping(mark, bool(event.flow_style)), events, path, depth)
         elif kind == "SequenceStartEvent":
-            node = self._sequence(mark, events, path, depth)
+            node = self._sequence(Sequence(mark, bool(event.flow_style)), events, path, depth)
         else:
             node = self._scalar(event, mark, path)
         self._open.discard(anchor)
@@ -178,21 +185,22 @@ class _Builder:
         if name not in self._anchors:
             message = "an alias without its anchor: a text that begins with * or & needs quotes"
             raise self._unusable(mark, path, message)
-        node = self._anchors[name]
+        node = replace(self._anchors[name], mark=mark)
         self._count(node.size, mark, path)
         return node
 
-    def _mapping(self, mark: Mark, events: Iterator[Any], path: str, depth: int) -> Mapping:
-        node = Mapping(mark)
+    def _mapping(self, node: Mapping, events: Iterator[Any], path: str, depth: int) -> Mapping:
         merged: list[tuple[Mark, Node]] = []
+        last = node.mark.end
         for event in events:
             if type(event).__name__ == "MappingEndEvent":
                 break
             place = _mark(event)
             key = self._key(event, events, place, path, depth)
             below = joined(path, key)
-            value = self._node(next(events), events, below, depth + 1)
+            value = self._placed(self._node(next(events), events, below, depth + 1), place)
             node.size += 1 + value.size
+            last = value.mark.end
             if key == "<<" and event.implicit[0]:
                 merged.append((place, value))
             elif key in node.entries:
@@ -202,7 +210,15 @@ class _Builder:
                 node.entries[key], node.keys[key] = value, place
         for place, value in merged:
             self._merge(node, value, place, path)
+        node.mark = replace(node.mark, end=event.end_mark.index if node.flow else last)
         return node
+
+    def _placed(self, value: Node, key: Mark) -> Node:
+        """The parser has no place for a value that is not there: it is right after the colon."""
+        if isinstance(value, Scalar) and value.mark.start == value.mark.end:
+            colon = self._text.find(":", key.end) + 1
+            return replace(value, mark=replace(key, start=colon, end=colon))
+        return value
 
     def _key(self, event: Any, events: Iterator[Any], place: Mark, path: str, depth: int) -> str:
         key = self._node(event, events, path, depth + 1)
@@ -221,14 +237,15 @@ class _Builder:
                 if key not in node.entries:
                     node.entries[key], node.keys[key] = inherited, source.keys[key]
 
-    def _sequence(self, mark: Mark, events: Iterator[Any], path: str, depth: int) -> Sequence:
-        node = Sequence(mark)
+    def _sequence(self, node: Sequence, events: Iterator[Any], path: str, depth: int) -> Sequence:
         for event in events:
             if type(event).__name__ == "SequenceEndEvent":
                 break
             item = self._node(event, events, joined(path, len(node.items)), depth + 1)
             node.items.append(item)
             node.size += item.size
+        last = node.items[-1].mark.end if node.items else node.mark.end
+        node.mark = replace(node.mark, end=event.end_mark.index if node.flow else last)
         return node
 
     def _scalar(self, event: Any, mark: Mark, path: str) -> Scalar:
@@ -236,6 +253,7 @@ class _Builder:
         if any(ord(char) < ord(" ") and char not in "\t\n" for char in text) or not _encodable(text):
             self.problems.append(_problem(mark, path, "holds a control character"))
         plain = event.implicit[0] and not event.style
+        mark = replace(mark, end=mark.start + len(self._text[mark.start : mark.end].rstrip("\n")))
         return Scalar(mark, _kind(text) if plain else "text", text, literal=event.style == "|")
 
     def _check_tag(self, event: Any, mark: Mark, path: str) -> None:
@@ -257,7 +275,8 @@ def _problem(mark: Mark, path: str, message: str) -> Problem:
 
 
 def _mark(event: Any) -> Mark:
-    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
+    start, end = event.start_mark, event.end_mark
+    return Mark(start.line + 1, start.column + 1, start.index, end.index)
 
 
 def _encodable(text: str) -> bool:
@@ -308,3 +327,8 @@ def _explain(problem: str) -> str:
         if found:
             return meaning.format(*(quoted(group)[1:-1] for group in found.groups()))
     return "this is not valid YAML"
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether `text` without quotes is read as text, not as a number, a boolean or nothing."""
+    return _kind(text) == "text"

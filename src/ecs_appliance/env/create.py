@@ -1,0 +1,171 @@
+"""Makes a new env.yml with fresh secrets."""
+
+import base64
+import os
+import re
+import secrets
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecs_appliance.core.errors import ApplianceError, InvalidEnvError, RefusedError
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.env import formats
+from ecs_appliance.env.check import check, decode, read
+from ecs_appliance.env.edit import dotted, set_values
+from ecs_appliance.env.openpgp import make_keys
+from ecs_appliance.env.pem import load_key
+from ecs_appliance.env.problem import quoted, report
+from ecs_appliance.env.tree import parse, typed
+
+TEMPLATE = Path(__file__).with_name("template.yml")
+FILE_NAME = "env.yml"
+DKIM_BITS = 2048
+RANDOM_BYTES = 39
+# A string of a TXT record holds no more.
+RECORD_CHARACTERS = 255
+ALONE = re.compile(r"^([ #]*)\{\{ (\w+) \}\}$", re.MULTILINE)
+WITHIN = re.compile(r"\{\{ (\w+) \}\}")
+
+
+@dataclass(frozen=True, repr=False)
+class Secrets:
+    """All that is secret in a new env.yml, by the names the template has for it."""
+
+    dkim_key: str
+    backup_key: str
+    vault_encrypt_key: str
+    vault_sign_key: str
+    secret_key: str
+    registration_secret: str
+    password_reset_secret: str
+
+
+def create(
+    domain: str, target: str, runner: Runner, *, template: Path | None = None, extra: Path | None = None
+) -> Path:
+    """Write a new env.yml for `domain`, 0600, and return its path.
+
+    `target` is the file, or a folder (one that exists, or ends with a slash) for a file env.yml. `extra` is a YAML file
+    that is merged over the template: its mappings are merged key by key, its lists and values replace.
+    Raises RefusedError where there is a file already or the domain is none, ApplianceError where template or extra
+    cannot be read, InvalidEnvError where the result could not be used; nothing is written then.
+    """
+    path = _path(target)
+    overrides = dotted(typed(parse(decode(read(extra))))) if extra else {}
+    text = render(domain, overrides, runner=runner, template=template)
+    _refuse_overwrite(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, text, mode=0o600)
+    except OSError as error:
+        raise ApplianceError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def render(
+    domain: str, overrides: Mapping[str, object] | None = None, *, runner: Runner, template: Path | None = None
+) -> str:
+    """The text of a new env.yml for `domain` with fresh secrets, and with `overrides`: dotted keys and their values.
+
+    Raises as `create` does.
+    """
+    _check_domain(domain)
+    source = decode(read(template or TEMPLATE))
+    text = set_values(fill(source, domain, make_secrets(runner)), overrides or {})
+    checked = check(text.encode())
+    if not checked.ok:
+        raise InvalidEnvError(report(checked.problems, FILE_NAME), "correct the template, or what was merged over it")
+    return text
+
+
+def make_secrets(runner: Runner) -> Secrets:
+    """Fresh ones."""
+    backup, encrypt, sign = make_keys(("ecs_backup", "ecs_mediaserver", "ecs_authority"), runner)
+    return Secrets(_make_dkim_key(), backup, encrypt, sign, _make_random(), _make_random(), _make_random())
+
+
+def fill(template: str, domain: str, fresh: Secrets) -> str:
+    """`template` with each `{{ name }}` filled in: those of `Secrets`, domain, letsencrypt, dns_records.
+
+    A name alone in its line may stand for several lines; what leads that line (spaces, `#`) then leads each of them.
+    Raises ApplianceError for an unknown name.
+    """
+    values: dict[str, str] = {name: value.strip("\n") for name, value in vars(fresh).items()}
+    values |= {
+        "domain": domain,
+        "letsencrypt": "false" if domain == "localhost" else "true",
+        "dns_records": "\n".join(dns_records(domain, fresh.dkim_key)),
+    }
+
+    def look_up(name: str) -> str:
+        if name not in values:
+            raise ApplianceError(f"the template asks for {quoted(name)}", f"it may ask for {', '.join(values)}")
+        return values[name]
+
+    lines = ALONE.sub(lambda found: textwrap.indent(look_up(found[2]), found[1], lambda _: True), template)
+    return WITHIN.sub(lambda found: look_up(found[1]), lines)
+
+
+def dns_records(domain: str, dkim_key: str) -> list[str]:
+    """The records to publish for `domain`, aligned, with an address of RFC 5737 in place of the machine's."""
+    records = (
+        (domain, "A", "192.0.2.1"),
+        (domain, "MX", f"10 {domain}."),
+        ("1.2.0.192.in-addr.arpa", "PTR", f"{domain}."),
+        (domain, "TXT", '"v=spf1 mx -all"'),
+        (f"default._domainkey.{domain}", "TXT", f"( {dkim_record(dkim_key)} )"),
+        (f"_dmarc.{domain}", "TXT", '"v=DMARC1; p=quarantine; adkim=s; aspf=s"'),
+        (domain, "CAA", '0 issue "letsencrypt.org"'),
+    )
+    width = max(len(name) for name, _, _ in records) + 3
+    return [f"{name + '.':{width}}IN {kind:4} {value}" for name, kind, value in records]
+
+
+def dkim_record(key: str) -> str:
+    """What the TXT record of the private key `key` says, in as many quoted strings as it takes."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    public = load_key(key).public_key()
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    text = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
+    return " ".join(f'"{part}"' for part in re.findall(f".{{1,{RECORD_CHARACTERS}}}", text))
+
+
+def _make_dkim_key() -> str:
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=DKIM_BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def _make_random() -> str:
+    return base64.b64encode(secrets.token_bytes(RANDOM_BYTES)).decode()
+
+
+def _check_domain(domain: str) -> None:
+    try:
+        wrong = "" if domain and formats.domain(domain) else "expected a domain"
+    except ValueError as error:
+        wrong = str(error)
+    if wrong:
+        raise RefusedError(f"{quoted(domain)} is no domain: {wrong}")
+
+
+def _path(target: str) -> Path:
+    path = Path(target).expanduser()
+    result = path / FILE_NAME if path.is_dir() or target.endswith(os.sep) else path
+    _refuse_overwrite(result)
+    return result
+
+
+def _refuse_overwrite(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise RefusedError(f"{path} is there already: an env.yml is never overwritten", "choose another target")

@@ -1,0 +1,160 @@
+"""Sets values in a YAML text without touching anything else of it: comments, order, quotes and spaces stay."""
+
+import json
+import re
+from collections.abc import Mapping as AnyMapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.env.tree import Mapping, Scalar, TreeError, is_plain_text, parse, typed
+
+STEP = "  "
+PLAIN = re.compile(r"[A-Za-z0-9/_](?:(?:[A-Za-z0-9 ./_@+=~%-]|:(?=[^ ]))*[A-Za-z0-9./_@+=~%-])?")
+
+
+def set_values(text: str, values: AnyMapping[str, object]) -> str:
+    """`text` with each dotted key of `values` set to its value: text, bool, number, None, list, mapping or SecretStr.
+
+    Keys that are not there yet come at the end of what they are part of. Raises TreeError where `text` is no YAML
+    mapping, ApplianceError where a key leads through something that is no mapping.
+    """
+    wanted = typed(parse(text))
+    try:
+        for path, value in values.items():
+            plain = _revealed(value)
+            text = _set(text, path, plain)
+            _assign(wanted, path.split("."), plain)
+        changed = typed(parse(text))
+    except TreeError:
+        changed = None
+    if changed != wanted:
+        raise ApplianceError("this YAML is written in a way that cannot be edited safely", "edit it by hand")
+    return text
+
+
+def dotted(values: AnyMapping[str, object], path: str = "") -> dict[str, object]:
+    """Nested mappings as dotted keys; lists and empty mappings are values."""
+    result: dict[str, object] = {}
+    for key, value in values.items():
+        below = f"{path}.{key}" if path else key
+        if isinstance(value, AnyMapping) and value:
+            result |= dotted(value, below)
+        else:
+            result[below] = value
+    return result
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, AnyMapping):
+        return {str(key): _revealed(item) for key, item in value.items()}
+    return [_revealed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _assign(data: dict[str, Any], parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        if data.get(part) is None:
+            data[part] = {}
+        data = data[part]
+    data[parts[-1]] = value
+
+
+def _set(text: str, path: str, value: Any) -> str:
+    parent = parse(text)
+    parts = path.split(".")
+    for depth, part in enumerate(parts):
+        node = parent.entries.get(part)
+        rest = parts[depth + 1 :]
+        if node is None:
+            return _inserted(text, parent, part, _nested(rest, value))
+        if not rest or (isinstance(node, Scalar) and node.kind == "null"):
+            return _replaced(text, parent, part, _nested(rest, value))
+        if isinstance(node, Mapping) and (node.flow or not node.entries):
+            changed = typed(node)
+            _assign(changed, rest, value)
+            return _replaced(text, parent, part, changed)
+        if not isinstance(node, Mapping):
+            raise ApplianceError(f"{path} cannot be set: {'.'.join(parts[: depth + 1])} is no mapping")
+        parent = node
+    raise AssertionError("a path has at least one part")
+
+
+def _nested(parts: list[str], value: Any) -> Any:
+    for part in reversed(parts):
+        value = {part: value}
+    return value
+
+
+def _replaced(text: str, parent: Mapping, key: str, value: Any) -> str:
+    """The value of `key` exchanged; a comment behind it, or behind the `|` of a block, stays in that line."""
+    place, old = parent.keys[key], parent.entries[key].mark
+    colon = text.index(":", place.end) + 1
+    line_end = _line_end(text, old.end)
+    comment = text[old.end : line_end]
+    header = re.match(r"[|>][-+0-9]*([ \t]+#.*)", text[old.start : old.end])
+    if header:
+        comment = header[1]
+    first, lines = _rendered(value, STEP * (place.column // len(STEP) + 1))
+    return text[:colon] + (f" {first}" if first else "") + comment + lines + text[line_end:]
+
+
+def _inserted(text: str, parent: Mapping, key: str, value: Any) -> str:
+    column = next(iter(parent.keys.values())).column - 1 if parent.keys else 0
+    first, lines = _rendered(value, " " * column + STEP)
+    end = _line_end(text, parent.mark.end)
+    line = f"{' ' * column}{_key(key)}:" + (f" {first}" if first else "") + lines
+    return f"{text[:end]}\n{line}{text[end:]}"
+
+
+def _line_end(text: str, offset: int) -> int:
+    end = text.find("\n", offset)
+    return len(text) if end < 0 else end
+
+
+def _rendered(value: Any, indent: str) -> tuple[str, str]:
+    """What follows in the line of the key, and the lines below it, each led by a line feed."""
+    if isinstance(value, dict) and value:
+        pairs = ((_key(key), _rendered(item, indent + STEP)) for key, item in value.items())
+        return "", "".join(f"\n{indent}{key}:{' ' if first else ''}{first}{lines}" for key, (first, lines) in pairs)
+    if isinstance(value, list) and value:
+        return "", "".join(f"\n{indent}- {_item(item, indent + STEP)}" for item in value)
+    if isinstance(value, str) and "\n" in value and _fits_block(value):
+        body = value.removesuffix("\n")
+        chomp = "" if body != value else "-"
+        lines = "".join(f"\n{indent}{line}" if line else "\n" for line in body.split("\n"))
+        return f"|{chomp}", lines
+    return _scalar(value), ""
+
+
+def _item(value: Any, indent: str) -> str:
+    first, lines = _rendered(value, indent)
+    return first + lines if first else lines.removeprefix(f"\n{indent}")
+
+
+def _fits_block(text: str) -> bool:
+    """A block takes printable text; its first line tells the indentation, and its end is one line feed or none."""
+    body = text.removesuffix("\n")
+    lines = body.split("\n")
+    printable = all(char.isprintable() or char in "\n\t" for char in text)
+    return printable and bool(body.strip()) and lines[0][:1] not in ("", " ", "\t") and bool(lines[-1].strip())
+
+
+def _key(key: str) -> str:
+    return key if PLAIN.fullmatch(key) and is_plain_text(key) else json.dumps(key)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str):
+        return value if PLAIN.fullmatch(value) and is_plain_text(value) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | dict):
+        return "[]" if isinstance(value, list) else "{}"
+    raise TypeError(f"{type(value).__name__} has no place in an env.yml")

@@ -1,0 +1,52 @@
+"""An environment as it holds, defaults included, for people to look at: no secret is in it."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import SecretStr
+
+from ecs_appliance.env.formats import URL
+from ecs_appliance.env.model import Env, Section
+
+MASK = "*****"
+# Words in the names of keys below storage.setup whose values are nobody's business.
+SECRET_WORDS = re.compile("pass|secret|key", re.IGNORECASE)
+
+
+def show(env: Env) -> dict[str, str]:
+    """Every key of `env`, dotted, with its value; secrets as MASK, of URLs only what opens them."""
+    return dict(_values(env, ""))
+
+
+def _values(section: Section, path: str) -> Iterator[tuple[str, str]]:
+    for name in type(section).model_fields:
+        yield from _told(getattr(section, name), f"{path}.{name}" if path else name)
+
+
+def _told(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    match value:
+        case Section():
+            yield from _values(value, path)
+        case tuple() | list():
+            for index, item in enumerate(value):
+                yield from _told(item, f"{path}[{index}]")
+        case dict():
+            for key, item in value.items():
+                below = f"{path}.{key}"
+                yield from [(below, MASK)] if SECRET_WORDS.search(str(key)) else _told(item, below)
+        case SecretStr():
+            yield path, _masked(value.get_secret_value())
+        case bool():
+            yield path, "true" if value else "false"
+        case _:
+            yield path, str(value)
+
+
+def _masked(text: str) -> str:
+    if not text:
+        return ""
+    if not URL.fullmatch(text):
+        return MASK
+    without_password = re.sub(r"(://[^/@:]*):[^/@]*@", rf"\1:{MASK}@", text)
+    return re.sub(r"^(https?://)[^/@]*@", rf"\1{MASK}@", without_password).partition("?")[0]

@@ -105,6 +105,7 @@ class SystemRunner:
             ) from None
         finally:
             _kill_group(process)
+            _close_pipes(process)
         seconds = time.monotonic() - began
         if process.returncode not in ok:
             raise _failure(words, process.returncode, stderr or stdout, hidden)
@@ -245,6 +246,13 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _close_pipes(process: Process) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
 
 
 def _failure(words: list[str], returncode: int, output: str, hidden: tuple[str, ...]) -> CommandError:

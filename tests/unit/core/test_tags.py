@@ -1,0 +1,15 @@
+"""Tags and flags."""
+
+from pathlib import Path
+
+from ecs_appliance.core.tags import Marks
+
+
+def test_a_mark_is_set_read_and_cleared(tmp_path: Path) -> None:
+    marks = Marks(tmp_path / "tags")
+    assert marks.get("last_running_ecs") is None
+    marks.set("last_running_ecs", "abc")
+    assert marks.get("last_running_ecs") == "abc"
+    marks.clear("last_running_ecs")
+    marks.clear("last_running_ecs")
+    assert marks.get("last_running_ecs") is None

@@ -37,9 +37,6 @@ class Images:
     own: Mapping[str, str]
     built: tuple[str, ...] = field(default=())
 
-    def tags(self) -> tuple[str, ...]:
-        return (self.app, *self.own.values())
-
 
 def app_tag(commit: str) -> str:
     """The name of the application's image of `commit`."""
@@ -87,8 +84,8 @@ def ensure_images(
 ) -> Images:
     """Have every image for `sources`; those of our own come from the folders redis and memcached of `containers`.
 
-    What runs keeps its images and tags until `activate_images`. `force` builds the application anew. Raises BuildError
-    with the last lines of the build.
+    What runs keeps its image, and `ecs/ecs` names it, until `activate_images`. `force` builds the application anew.
+    Raises BuildError with the last lines of the build.
     """
     tag = app_tag(sources.app.id)
     present = docker.inspect_image(runner, tag)
@@ -104,13 +101,14 @@ def ensure_images(
     for build in builds:
         _build(runner, build, on_line)
     own = {folder.name: own_tag(folder, base) for folder in folders}
+    for name, reference in own.items():
+        docker.tag(runner, reference, f"ecs/{name}:latest")
     return Images(tag, own, tuple(build.tags[0] for build in builds))
 
 
 def activate_images(runner: Runner, images: Images) -> None:
-    """Let `latest` of each repository, which is what the containers are started from, name `images`."""
-    for tag in images.tags():
-        docker.tag(runner, tag, f"{tag.partition(':')[0]}:latest")
+    """Let plain `ecs/ecs` name what runs from now on."""
+    docker.tag(runner, images.app, f"{APP}:latest")
 
 
 def prune_images(runner: Runner, keep: Collection[str]) -> list[str]:

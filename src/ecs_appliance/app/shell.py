@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from ecs_appliance.core.errors import ApplianceError, NotRunningError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Result, Runner
 from ecs_appliance.host import docker
+
+log = logging.getLogger(__name__)
 
 WEB = "ecs_ecs.web_1"
 ARGV = ("run", "./manage.py", "shell")
@@ -75,7 +78,8 @@ def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
     if "refused" in answer:
         raise ApplianceError(answer["refused"])
     if "failed" in answer:
-        raise ApplianceError(f"the application failed:\n{answer['failed'].strip()}")
+        log.info("%s", answer["failed"])
+        raise ApplianceError(f"the application failed: {answer['failed'].strip().splitlines()[-1]}")
     return answer["result"]  # type: ignore[no-any-return]
 
 

@@ -1,8 +1,10 @@
 """Users and client certificates of the application, made from outside."""
 
+import base64
 import re
 import secrets
 import string
+from dataclasses import dataclass
 
 from ecs_appliance.app.shell import Send, run_script
 from ecs_appliance.core.errors import ApplianceError, ExitCode
@@ -44,7 +46,7 @@ def main(data):
     return {'created': created}
 """
 CREATE_CERTIFICATE = """
-import tempfile
+import base64, smtplib, tempfile
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -60,10 +62,15 @@ def main(data):
     with transaction.atomic(), tempfile.NamedTemporaryFile() as file:
         certificate, passphrase = Certificate.create_for_user(file.name, user, cn=data['name'], days=data['days'])
         with open(file.name, 'rb') as written:
-            attachment = (data['name'] + '.p12', written.read(), 'application/x-pkcs12')
-        deliver([data['send_to'] or user.email], subject='Certificate ' + data['name'], message='See attachment',
-                from_email=settings.DEFAULT_FROM_EMAIL, attachments=(attachment,), nofilter=True)
-    return {'passphrase': passphrase}
+            pkcs12 = written.read()
+        if data['mail']:
+            try:
+                deliver([data['send_to'] or user.email], subject='Certificate ' + data['name'],
+                        message='See attachment', from_email=settings.DEFAULT_FROM_EMAIL,
+                        attachments=((data['name'] + '.p12', pkcs12, 'application/x-pkcs12'),), nofilter=True)
+            except (OSError, smtplib.SMTPException) as error:
+                raise Refused('it could not be mailed, so none was made: %s' % error)
+    return {'passphrase': passphrase, 'pkcs12': base64.b64encode(pkcs12).decode('ascii')}
 """
 DISABLE_TEST_USERS = """
 from django.contrib.auth.models import User
@@ -96,20 +103,35 @@ def create_internal_user(send: Send, email: str, first: str, last: str, gender: 
     return data["password"]
 
 
-def create_client_certificate(send: Send, email: str, name: str, days: int, *, send_to: str = "") -> str:
-    """Make a client certificate `name` for the user `email`, valid for `days`; returns its passphrase.
+@dataclass(frozen=True)
+class ClientCertificate:
+    """A PKCS #12 file (RC2-40 and 3DES: OpenSSL 3 needs -legacy) and the passphrase that opens it."""
 
-    It is mailed to the user, or to `send_to`; where that fails, none is made. Raises as `create_internal_user` does.
+    pkcs12: bytes
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return "ClientCertificate(…)"
+
+
+def create_client_certificate(
+    send: Send, email: str, name: str, days: int, *, send_to: str = "", mail: bool = True
+) -> ClientCertificate:
+    """Make a client certificate `name` for the user `email`, valid for `days`, and return it.
+
+    With `mail` it is sent to the user, or to `send_to`; where that fails, none is made. Raises as
+    `create_internal_user` does.
     """
     data = {
         "email": _checked_address(email),
         "name": _checked_certificate_name(name),
         "days": _checked_days(days),
         "send_to": _checked_address(send_to) if send_to else "",
+        "mail": mail,
     }
-    passphrase = str(run_script(send, CREATE_CERTIFICATE, data)["passphrase"])
-    register_secret(passphrase)
-    return passphrase
+    answer = run_script(send, CREATE_CERTIFICATE, data)
+    register_secret(answer["passphrase"])
+    return ClientCertificate(base64.b64decode(answer["pkcs12"]), answer["passphrase"])
 
 
 def disable_test_users(send: Send) -> int:

@@ -1,9 +1,12 @@
 """`appliance user` and `appliance cert`: people who work with the application, and what they log in with."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ecs_appliance.core.errors import RefusedError
 
 user = typer.Typer(no_args_is_help=True, help="Users of the application.")
 cert = typer.Typer(no_args_is_help=True, help="Client certificates of the application's users.")
@@ -30,21 +33,29 @@ def create_user(
 
 
 @cert.command("create")
-def create_cert(
+def create_cert(  # noqa: PLR0917 # how typer names what it reads
     email: Email,
     name: Annotated[str, typer.Argument(help="Name of the certificate, used only once.")],
     days: Annotated[int, typer.Argument(help="Days it is valid, 1 to 3650.")] = 7,
     send_to: Annotated[str, typer.Option("--send-to", "--sendto", help="Mail it there, not to the user.")] = "",
+    output: Annotated[Path | None, typer.Option(help="Write it to this .p12 file, and mail nothing.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a client certificate for a user, mail it, and print the passphrase that opens it."""
     from ecs_appliance.app.shell import in_web  # noqa: PLC0415
     from ecs_appliance.app.users import create_client_certificate  # noqa: PLC0415
+    from ecs_appliance.core.files import write_atomic  # noqa: PLC0415
     from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
 
-    passphrase = create_client_certificate(in_web(SystemRunner()), email, name, days, send_to=send_to)
-    answer = {"user": email, "certificate": name, "sent_to": send_to or email, "passphrase": passphrase}
-    _show(answer, as_json=as_json)
+    if output and output.exists():
+        raise RefusedError(f"{output} is there already", "name a new file")
+    web, mail = in_web(SystemRunner()), output is None
+    made = create_client_certificate(web, email, name, days, send_to=send_to, mail=mail)
+    where = {"sent_to": send_to or email}
+    if output:
+        write_atomic(output, made.pkcs12, mode=0o600)
+        where = {"written_to": str(output)}
+    _show({"user": email, "certificate": name, **where, "passphrase": made.passphrase}, as_json=as_json)
 
 
 def _show(answer: dict[str, str], *, as_json: bool) -> None:

@@ -61,7 +61,8 @@ def sync(
 ) -> Commit:
     """Make `folder` a clean checkout of `source` at `commitid`, or else at the head of `branch`; returns the commit.
 
-    Runs git as `user`. What an earlier, interrupted run left is repaired. Raises ApplianceError naming what is missing.
+    An empty `branch` is the source's default one. Runs git as `user`. What an earlier, interrupted run left is
+    repaired. Raises ApplianceError naming what is missing.
     """
     target = fetch(runner, folder, source=source, branch=branch, commitid=commitid, user=user)
     checkout(runner, folder, target.id, user=user)
@@ -176,8 +177,6 @@ def _check_arguments(source: str, branch: str, commitid: str) -> None:
     for name, value in (("branch", branch), ("commitid", commitid)):
         if value.startswith("-") or not value.isprintable() or re.search(r"[\s~^:?*\[\\]|\.\.|@\{", value):
             raise ApplianceError(f"{value!r} is no git {name}", f"correct git.{name} in the environment")
-    if not branch and not commitid:
-        raise ApplianceError("neither a branch nor a commit is asked for", "set git.branch in the environment")
 
 
 def _prepare(git: _Git) -> None:
@@ -243,12 +242,21 @@ def _unreachable(source: str, error: CommandError) -> ApplianceError:
 def _target(git: _Git, branch: str, commitid: str) -> Commit:
     if commitid:
         return Commit(_pinned(git, commitid))
+    branch = branch or _default_branch(git)
     found = _resolve(git, f"refs/remotes/origin/{branch}")
     if found is None:
         raise ApplianceError(
             f"{_shown(git.source)} has no branch {branch}", f"set git.branch to one of: {_branches(git)}"
         )
     return Commit(found, branch)
+
+
+def _default_branch(git: _Git) -> str:
+    answer = git("ls-remote", "--symref", REMOTE, "HEAD", timeout=FETCH_SECONDS).stdout
+    named = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", answer, re.MULTILINE)
+    if named is None:
+        raise ApplianceError(f"{_shown(git.source)} names no default branch", "set git.branch in the environment")
+    return named[1]
 
 
 def _pinned(git: _Git, commitid: str) -> str:

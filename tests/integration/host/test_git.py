@@ -95,6 +95,12 @@ def test_unknown_pin_is_named(sync: Sync) -> None:
     assert "git.commitid" in caught.value.hint
 
 
+def test_no_branch_is_the_default_one(upstream: Upstream, sync: Sync) -> None:
+    upstream.git("branch", "stable")
+    upstream.git("symbolic-ref", "HEAD", "refs/heads/stable")
+    assert sync(branch="") == git.Commit(upstream.first, "stable")
+
+
 def test_unknown_branch_is_named_with_those_there_are(upstream: Upstream, sync: Sync) -> None:
     upstream.git("branch", "stable")
     with pytest.raises(ApplianceError, match="no branch main") as caught:
@@ -123,7 +129,6 @@ def test_a_failed_fetch_keeps_what_there_is(upstream: Upstream, sync: Sync, tmp_
     {"branch": "a b"},
     {"commitid": "-f"},
     {"commitid": "HEAD~1"},
-    {"branch": "", "commitid": ""},
 ])  # fmt: skip
 def test_arguments_cannot_be_options(sync: Sync, changes: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ApplianceError):

@@ -101,8 +101,11 @@ def test_user_gets_a_strong_password() -> None:
     assert application.asked
 
 
-def test_certificate_answers_its_passphrase() -> None:
-    assert users.create_client_certificate(Application({"passphrase": "abc"}), "a@example.org", "Büro 1", 60) == "abc"
+def test_certificate_comes_with_its_passphrase() -> None:
+    application = Application({"passphrase": "abcdef", "pkcs12": "AAEC"})
+    made = users.create_client_certificate(application, "a@example.org", "Büro 1", 60)
+    assert (made.pkcs12, made.passphrase) == (b"\x00\x01\x02", "abcdef")
+    assert "abcdef" not in repr(made)
 
 
 def test_count_of_test_users() -> None:

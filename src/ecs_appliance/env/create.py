@@ -54,7 +54,7 @@ def create(
     cannot be read, InvalidEnvError where the result could not be used; nothing is written then.
     """
     path = _path(target)
-    overrides = dotted(typed(parse(decode(read(extra))))) if extra else {}
+    overrides = dotted(typed(parse(decode(read(extra)), str(extra)))) if extra else {}
     text = render(domain, overrides, runner=runner, template=template)
     _refuse_overwrite(path)
     try:

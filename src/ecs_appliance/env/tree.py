@@ -73,13 +73,13 @@ Node = Scalar | Sequence | Mapping
 class TreeError(InvalidEnvError):
     """The text is no usable YAML; `problems` says why."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(report(problems, "yaml"))
+    def __init__(self, problems: tuple[Problem, ...], name: str = "yaml") -> None:
+        super().__init__(report(problems, name))
         self.problems = problems
 
 
-def parse(text: str) -> Mapping:
-    """The tree of `text`, whose root must be a mapping. Raises TreeError with everything that is wrong."""
+def parse(text: str, name: str = "yaml") -> Mapping:
+    """The tree of `text`, whose root must be a mapping. Raises TreeError with all that is wrong in the file `name`."""
     from ruamel.yaml import YAML  # noqa: PLC0415 # costs 0.1 s, which `--help` need not pay
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
@@ -89,13 +89,17 @@ def parse(text: str) -> Mapping:
     except MarkedYAMLError as error:
         place = error.problem_mark or error.context_mark
         mark = Mark(place.line + 1, place.column + 1) if place else Mark()
-        raise TreeError(in_order([*builder.problems, _problem(mark, "", _explain(error.problem or ""))])) from None
+        raise TreeError(
+            in_order([*builder.problems, _problem(mark, "", _explain(error.problem or ""))]), name
+        ) from None
     except YAMLError:
-        raise TreeError(in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")])) from None
+        raise TreeError(
+            in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")]), name
+        ) from None
     except _UnusableError as error:
-        raise TreeError(in_order([*builder.problems, error.problem])) from None
+        raise TreeError(in_order([*builder.problems, error.problem]), name) from None
     if builder.problems:
-        raise TreeError(in_order(builder.problems))
+        raise TreeError(in_order(builder.problems), name)
     return root
 
 

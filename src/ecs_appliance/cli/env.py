@@ -1,0 +1,117 @@
+"""`appliance env`: make, check, show and activate the configuration. Everything but `update` runs on any laptop."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="The configuration of the appliance: env.yml.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+STDIN = "-"
+
+
+@app.command("check")
+def check_file(
+    file: Annotated[str, typer.Argument(help="The env.yml; - reads standard input.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings, as of unknown keys, are errors.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell all that is wrong with an env.yml; the exit code is 3 where it cannot be used."""
+    from ecs_appliance.core.errors import ExitCode  # noqa: PLC0415 # --help stays quick
+    from ecs_appliance.env import problem  # noqa: PLC0415
+    from ecs_appliance.env.check import check  # noqa: PLC0415
+
+    checked = check(_read(file), strict=strict)
+    if as_json:
+        typer.echo(problem.as_json(checked.problems))
+    else:
+        typer.echo(problem.report(checked.problems, file) or f"{file}: no problem found")
+    raise typer.Exit(ExitCode.OK if checked.ok else ExitCode.INVALID_ENV)
+
+
+@app.command("create")
+def create_file(
+    domain: Annotated[str, typer.Argument(help="Full host name of the machine and the site, or localhost.")],
+    target: Annotated[str, typer.Argument(help="The new file, or a folder for it.")],
+    template: Annotated[Path | None, typer.Option(help="Use this template instead of the own one.")] = None,
+    extra: Annotated[Path | None, typer.Option(help="Merge this YAML over the template.")] = None,
+) -> None:
+    """Write a new env.yml with fresh secrets; a file that is there is never overwritten."""
+    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
+    from ecs_appliance.env.create import create  # noqa: PLC0415
+
+    path = create(domain, target, SystemRunner(), template=template, extra=extra)
+    typer.echo(f"created: {path}")
+    typer.echo(f"  → edit it, publish the DNS records in its head, then: appliance env check --strict {path}")
+
+
+@app.command("update")
+def update_active() -> None:
+    """Find the environment, test it, and write it to /run/active-env.yml."""
+    from ecs_appliance.core.paths import Paths  # noqa: PLC0415
+    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
+    from ecs_appliance.env.update import told, update  # noqa: PLC0415
+
+    paths = Paths()
+    for line in told(update(paths, SystemRunner()), paths):
+        typer.echo(line)
+
+
+@app.command("show")
+def show_values(
+    file: Annotated[Path | None, typer.Argument(help="An env.yml; without it, the active one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every key with the value that holds, defaults included; secrets are masked."""
+    from ecs_appliance.core.paths import Paths  # noqa: PLC0415
+    from ecs_appliance.env.activate import load_active  # noqa: PLC0415
+    from ecs_appliance.env.check import load  # noqa: PLC0415
+    from ecs_appliance.env.show import show  # noqa: PLC0415
+
+    values = show(load(file) if file else load_active(Paths()))
+    if as_json:
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    width = max(len(key) for key in values)
+    for key, value in values.items():
+        typer.echo(f"{key:{width}}  {value}".rstrip())
+
+
+@app.command("flatten")
+def flatten_file(  # noqa: PLR0917 # typer reads options off the signature
+    trees: Annotated[str, typer.Argument(help="Top-level keys, separated by commas, or . for all.")],
+    file: Annotated[str, typer.Option(help="The YAML file; - reads standard input.")] = STDIN,
+    prefix: Annotated[str, typer.Option(help="Leads each line.")] = "",
+    postfix: Annotated[str, typer.Option(help="Ends each line.")] = "",
+    assign: Annotated[str, typer.Option(help="Stands between key and value.")] = "=",
+    combine: Annotated[str, typer.Option(help="Joins the levels of a key.")] = "_",
+) -> None:
+    """Print a YAML file as lines of shell assignments."""
+    from ecs_appliance.env.check import decode  # noqa: PLC0415
+    from ecs_appliance.env.flatten import Style, absent, flatten  # noqa: PLC0415
+    from ecs_appliance.env.tree import parse  # noqa: PLC0415
+
+    tree = parse(decode(_read(file)), file)
+    for name in absent(tree, trees):
+        typer.echo(f'Error: key "{name}" not found in data', err=True)
+    for line in flatten(tree, trees, Style(prefix, postfix, assign, combine)):
+        typer.echo(line)
+
+
+@app.command("reference")
+def print_reference(
+    schema: Annotated[bool, typer.Option("--schema/--markdown", help="JSON Schema, or a table of all keys.")] = False,
+) -> None:
+    """Print the documentation of env.yml that is generated from its model."""
+    from ecs_appliance.env.reference import as_markdown, as_schema  # noqa: PLC0415
+
+    typer.echo(as_schema() if schema else as_markdown(), nl=False)
+
+
+def _read(file: str) -> bytes:
+    from ecs_appliance.env.check import LARGEST, read  # noqa: PLC0415
+
+    return sys.stdin.buffer.read(LARGEST + 1) if file == STDIN else read(Path(file))

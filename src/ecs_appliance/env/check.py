@@ -224,7 +224,8 @@ def _expected(kind: str, node: Node) -> str:
     if kind.startswith("bool"):
         return f"expected true or false, found {_found(node)}"
     if kind.startswith("string"):
-        return f"expected text, found {_found(node)}{TEXT_HINT if isinstance(node, Scalar) else ''}"
+        quotable = isinstance(node, Scalar) and node.kind != "null"
+        return f"expected text, found {_found(node)}{TEXT_HINT if quotable else ''}"
     if kind.startswith(("tuple", "list")):
         return f"expected a list, found {_found(node)}"
     return f"expected a mapping of keys, found {_found(node)}"

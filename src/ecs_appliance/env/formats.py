@@ -26,7 +26,7 @@ def host_name(text: str) -> str:
     """A name of one label or more, as DNS has it."""
     labels = text.split(".")
     if len(text) > LONGEST_NAME or not all(LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f"expected letters, digits, hyphens and dots (umlauts in xn-- form), found {quoted(text)}")
+        raise ValueError(f"expected a host name of letters, digits, - and . (umlauts as xn--…), found {quoted(text)}")
     return text
 
 
@@ -57,16 +57,20 @@ def _is_address(text: str) -> bool:
 
 def url(text: str) -> str:
     """`scheme:…` in printable ASCII without spaces. The message never shows it: it may hold a password."""
-    if text and not (URL.fullmatch(text) and _splits(text)):
+    if text and not _is_url(text):
         raise ValueError("expected a URL such as sftp://user@host/folder")
     return text
 
 
 def web_url(text: str) -> str:
     """An http or https URL with a host."""
-    if text and not (url(text) and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
+    if text and not (_is_url(text) and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
         raise ValueError("expected a URL such as https://key@sentry.example.org/1")
     return text
+
+
+def _is_url(text: str) -> bool:
+    return bool(URL.fullmatch(text)) and _splits(text)
 
 
 def _splits(text: str) -> bool:
@@ -79,7 +83,7 @@ def _splits(text: str) -> bool:
 
 def git_source(text: str) -> str:
     """A URL that git fetches from without running anything, `user@host:path`, or an absolute path."""
-    known = url_scheme(text) in GIT_SCHEMES and _splits(text) and URL.fullmatch(text)
+    known = url_scheme(text) in GIT_SCHEMES and _is_url(text)
     if known or SCP_SOURCE.fullmatch(text) or re.fullmatch(r"/[A-Za-z0-9._/+-]+", text):
         return text
     raise ValueError("expected a git URL (https, ssh, git, file), user@host:path or an absolute path")
@@ -117,6 +121,8 @@ def absolute_path(text: str) -> str:
 
 def folder(text: str) -> str:
     """The absolute path of a folder, or nothing."""
+    if text and not text.startswith("/"):
+        raise ValueError(f"expected the absolute path of a folder, found {quoted(text)}")
     return absolute_path(text.rstrip("/")) if text else text
 
 
@@ -145,7 +151,7 @@ def ssh_key(text: str) -> str:
     """One line of authorized_keys: options where wanted, type, base64, comment."""
     if "PRIVATE KEY" in text:
         raise ValueError("this is a private key: expected the public one, the line of the .pub file")
-    if "\n" in text.strip():
+    if "\n" in text:
         raise ValueError("expected one key in one line")
     words = _ssh_words(text)
     place = next((index for index, word in enumerate(words[:2]) if SSH_TYPE.fullmatch(word)), None)

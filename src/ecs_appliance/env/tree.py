@@ -87,11 +87,7 @@ def parse(text: str, name: str = "yaml") -> Mapping:
     try:
         root = builder.build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
-        place = error.problem_mark or error.context_mark
-        mark = Mark(place.line + 1, place.column + 1) if place else Mark()
-        raise TreeError(
-            in_order([*builder.problems, _problem(mark, "", _explain(error.problem or ""))]), name
-        ) from None
+        raise TreeError(in_order([*builder.problems, _explained(error)]), name) from None
     except YAMLError:
         raise TreeError(
             in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")]), name
@@ -162,7 +158,7 @@ class _Builder:
     def _node(self, event: Any, events: Iterator[Any], path: str, depth: int) -> Node:
         mark = _mark(event)
         if depth > DEEPEST:
-            raise self._unusable(mark, path, f"nested deeper than {DEEPEST} levels")
+            raise self._unusable(mark, "", f"nested deeper than {DEEPEST} levels")
         kind = type(event).__name__
         if kind == "AliasEvent":
             return self._alias(event, mark, path)
@@ -317,12 +313,23 @@ EXPLANATIONS = (
     (r"\\t", "a tab: YAML is indented with spaces"),
     (r"character '([@`%,\]}])'", "a text that begins with {0} needs quotes"),
     (r"mapping values are not allowed", "a second ':' or a wrong indentation: a text with ': ' in it needs quotes"),
-    (r"unexpected end of stream", "the file ends inside of quotes: a closing quote is missing"),
-    (r"expected ',' or '([\]}])'", "a closing {0} is missing"),
+    (r"unexpected end of stream", "this quote is never closed"),
+    (r"expected ',' or '([\]}])'", "the closing {0} of this is missing, or a comma in it"),
     (r"expected ':'|could not find", "expected 'key: value': is the indentation less than the text's above?"),
     (r"unknown escape|escape sequence", "an unknown \\ sequence: single quotes or a | block take text as it is"),
     (r"expected <block end>", "the indentation does not fit to the lines above"),
 )
+
+
+# What these are about began earlier than where the parser noticed.
+BEGUN_BEFORE = re.compile("unexpected end of stream|expected ',' or")
+
+
+def _explained(error: Any) -> Problem:
+    problem = error.problem or ""
+    begun = error.context_mark if BEGUN_BEFORE.search(problem) else None
+    place = begun or error.problem_mark or error.context_mark
+    return _problem(Mark(place.line + 1, place.column + 1) if place else Mark(), "", _explain(problem))
 
 
 def _explain(problem: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from pathlib import Path
 
 from ecs_appliance.converge.report import ConvergeReport, parse_result
@@ -25,6 +26,7 @@ def _caller(config: Path):  # type: ignore[no-untyped-def] # salt has no types
     import salt.client  # noqa: PLC0415 # half a second that other commands need not pay
     import salt.config  # noqa: PLC0415
 
+    warnings.filterwarnings("ignore", module="salt")
     # Importing salt replaces the logger class and would log the output of commands, secrets included.
     for name in ("salt", "salt.state", "salt.loaded"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from ecs_appliance.app.images import Images, app_tag, ensure_images
+from ecs_appliance.app.images import Images, activate_images, app_tag, ensure_images
 from ecs_appliance.app.libpq import password_method
 from ecs_appliance.app.migration import Database, plan_migration, run_migration
 from ecs_appliance.app.settings import Site, ensure_database_url
@@ -135,6 +135,7 @@ def select_images(context: Context, version: Version) -> bool:
     """Let docker compose start `version`; returns whether that is a change."""
     images = {"ECS_IMAGE": version.images.app}
     images.update({f"{name.upper()}_IMAGE": tag for name, tag in version.images.own.items()})
+    activate_images(context.runner, version.images)
     text = "".join(f"{name}={tag}\n" for name, tag in sorted(images.items()))
     context.tags.set("selected_ecs", version.commit)
     return write_changed(context.paths.compose / ".env", text, mode=0o644)

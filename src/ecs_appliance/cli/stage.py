@@ -1,6 +1,7 @@
 """`appliance stage`: what the units start; not for people."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, hidden=True, help="What systemd's units start.")
 
 
-def _run(work: "Callable[[Context], object]") -> None:
-    """Do `work`; a failure that must not be retried leaves the latch behind."""
-    from ecs_appliance.core.errors import ApplianceError  # noqa: PLC0415
+# How often systemd starts a stage again that failed; a crash of what runs has no such limit but that of its unit.
+RETRIES = {"prepare-appliance": 2, "prepare-ecs": 2}
+
+
+def _run(stage: str, work: "Callable[[Context], object]") -> None:
+    """Do `work`. A failure that must not be retried blindly leaves the latch behind; one retried enough ends it."""
+    from ecs_appliance.core.errors import ApplianceError, ExitCode  # noqa: PLC0415
     from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
     from ecs_appliance.lifecycle.latch import latch  # noqa: PLC0415
 
@@ -25,7 +30,15 @@ def _run(work: "Callable[[Context], object]") -> None:
         context.page.fail(error.message, error.hint)
         if error.latches:
             latch(context.paths, error.message)
+        if error.latches or _retries(context, stage) >= RETRIES.get(stage, sys.maxsize):
+            error.exit_code = ExitCode.GAVE_UP
         raise
+
+
+def _retries(context: "Context", stage: str) -> int:
+    from ecs_appliance.host import systemd  # noqa: PLC0415
+
+    return int(systemd.unit_properties(context.runner, f"{stage}.service", "NRestarts").get("NRestarts") or 0)
 
 
 @app.command("prepare-env")
@@ -33,7 +46,7 @@ def prepare_env() -> None:
     """Find, check and activate the environment."""
     from ecs_appliance.lifecycle.prepare_env import prepare_env as work  # noqa: PLC0415
 
-    _run(work)
+    _run("prepare-env", work)
 
 
 @app.command("prepare-appliance")
@@ -41,7 +54,7 @@ def prepare_appliance() -> None:
     """Prepare storage, machine, database and keys."""
     from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance as work  # noqa: PLC0415
 
-    _run(work)
+    _run("prepare-appliance", work)
 
 
 @app.command("prepare-ecs")
@@ -49,7 +62,7 @@ def prepare_ecs() -> None:
     """Prepare the application's source, images and database."""
     from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs as work  # noqa: PLC0415
 
-    _run(work)
+    _run("prepare-ecs", work)
 
 
 @app.command("run")
@@ -57,7 +70,7 @@ def run() -> None:
     """Run the containers in the foreground."""
     from ecs_appliance.lifecycle.run import run as work  # noqa: PLC0415
 
-    _run(work)
+    _run("appliance", work)
 
 
 @app.command("reload")

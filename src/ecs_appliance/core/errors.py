@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     BUSY = 5
     NOT_RUNNING = 6
     TIMEOUT = 7
+    GAVE_UP = 8
 
 
 class ApplianceError(Exception):

@@ -113,8 +113,7 @@ CACHES = {
 
 _smtp = urlsplit(os.environ.get("SMTP_URL", "smtp://localhost:25"))
 EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _smtp.hostname, _smtp.port or 25, 30
-SMTPD_ADDRESS = ("0.0.0.0", 8025)
-SMTPD_MAX_BYTES = 1024 * 1024
+SMTPD_CONFIG = {"listen_addr": ("0.0.0.0", 8025), "domain": DOMAIN, "max_size": 1024 * 1024}
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CELERY_BROKER_URL = REDIS_URL

@@ -23,7 +23,7 @@ class SmtpdTest(TestCase):
     def setUp(self):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        controller = Controller(smtpd.Handler(), "127.0.0.1", port, data_size_limit=settings.SMTPD_MAX_BYTES)
+        controller = Controller(smtpd.Handler(), "127.0.0.1", port, data_size_limit=settings.SMTPD_CONFIG["max_size"])
         controller.start()
         self.addCleanup(controller.stop)
         self.client = self.enterContext(smtplib.SMTP("127.0.0.1", port))
@@ -43,7 +43,7 @@ class SmtpdTest(TestCase):
 
     def test_too_large(self):
         with self.assertRaises(smtplib.SMTPResponseException) as refusal:
-            self.client.sendmail("someone@example.com", RECIPIENT, b"x" * (settings.SMTPD_MAX_BYTES + 1))
+            self.client.sendmail("someone@example.com", RECIPIENT, b"x" * (settings.SMTPD_CONFIG["max_size"] + 1))
         self.assertEqual(refusal.exception.smtp_code, 552)
 
 

@@ -19,7 +19,7 @@ class Handler:
         if envelope.rcpt_tos:
             return "452 4.5.3 one recipient a message"
         match = RECIPIENT.fullmatch(address)
-        if not match or match[2].lower() != settings.DOMAIN.lower():
+        if not match or match[2].lower() != settings.SMTPD_CONFIG["domain"].lower():
             return "550 5.1.1 no such recipient"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
@@ -49,9 +49,10 @@ def store(envelope) -> None:
 
 async def serve() -> None:
     def protocol():
-        return SMTP(Handler(), data_size_limit=settings.SMTPD_MAX_BYTES, hostname=settings.DOMAIN, ident="ECS")
+        return SMTP(Handler(), data_size_limit=config["max_size"], hostname=config["domain"], ident="ECS")
 
-    host, port = settings.SMTPD_ADDRESS
+    config = settings.SMTPD_CONFIG
+    host, port = config["listen_addr"]
     server = await asyncio.get_running_loop().create_server(protocol, host, port)
     logger.info("listening on port %d", port)
     await server.serve_forever()

@@ -1,6 +1,8 @@
 """The Debian image that ours stand on: pulled where a registry answers, else made of Debian's signed packages."""
 
+import io
 import logging
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,14 +28,15 @@ SOURCES = (
 )
 # A machine in a closed network has its own mirror: what serves the machine serves its images.
 HOST_SOURCES = "/etc/apt/sources.list.d/debian.sources"
-# As in Debian's own images: no services started while packages install, no documentation.
+# As in Debian's own slim images: neither documentation nor translations …
 SLIM = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*/LC_MESSAGES/*.mo",
 )
-NO_SERVICES = 'printf "#!/bin/sh\\nexit 101\\n" >"$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"'
+# … and no service is started while packages install.
+POLICY = ("./usr/sbin/policy-rc.d", b"#!/bin/sh\nexit 101\n")
 
 
 def ensure_base(
@@ -69,6 +72,7 @@ def _obtain(runner: Runner, paths: Paths, reference: str, suite: str, proxy: str
     with tempfile.TemporaryDirectory(prefix="appliance-base.", dir=paths.at("/var/tmp")) as folder:  # noqa: S108
         archive = Path(folder) / "base.tar"
         _bootstrap(runner, archive, suite, _sources(paths, suite), proxy)
+        _add_policy(archive)
         docker.import_tar(runner, archive, reference, labels=_labels(suite))
 
 
@@ -90,10 +94,19 @@ def _sources(paths: Paths, suite: str) -> list[str]:
 
 
 def _bootstrap(runner: Runner, archive: Path, suite: str, sources: list[str], proxy: str | None) -> None:
-    options = ["--variant=minbase", f"--customize-hook={NO_SERVICES}", *(f"--dpkgopt={line}" for line in SLIM)]
+    options = ["--variant=minbase", *(f"--dpkgopt={line}" for line in SLIM)]
     # As a variable: given as an option it would stay in the image.
     environment = {"http_proxy": proxy} if proxy else {}
     runner.run(["mmdebstrap", *options, suite, archive, *sources], timeout=BOOTSTRAP_SECONDS, env=environment)
+
+
+def _add_policy(archive: Path) -> None:
+    """mmdebstrap has a policy of its own and removes it at the end, so ours is appended to what it made."""
+    name, content = POLICY
+    entry = tarfile.TarInfo(name)
+    entry.mode, entry.size = 0o755, len(content)
+    with tarfile.open(archive, "a:") as tar:
+        tar.addfile(entry, io.BytesIO(content))
 
 
 def _labels(suite: str) -> Mapping[str, str]:

@@ -1,0 +1,131 @@
+"""What docker's command line is given, and what is made of its answers."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.runner import CommandError, Result
+from ecs_appliance.host import docker
+from ecs_appliance.host.docker import Build, Mount, Task
+
+TASK = Task(
+    "once",
+    "ecs/ecs:1",
+    ("migrate",),
+    mounts=(Mount(Path("/data/ecs-ca"), "/app/ecs-ca"), Mount(Path("/data/ecs-gpg"), "/app/ecs-gpg", read_only=True)),
+    env={"DATABASE_URL": "postgres://app:geheim@172.17.0.1:5432/ecs", "ECS_SETTINGS": "A = 'x'\nB = 2"},
+)
+
+
+class Docker:
+    """Answers as docker does, and keeps what it was asked."""
+
+    def __init__(self, returncode: int = 0, stdout: str = "", stderr: str = "") -> None:
+        self.answer = (returncode, stdout, stderr)
+        self.asked: list[list[str]] = []
+        self.environment: Mapping[str, str] = {}
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        input: str | bytes | None = None,  # noqa: A002
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        ok: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        words = [str(word) for word in argv]
+        self.asked.append(words)
+        self.environment = env or self.environment
+        returncode, stdout, stderr = self.answer
+        if returncode not in ok:
+            raise CommandError("docker failed", returncode=returncode)
+        return Result(tuple(words), returncode, stdout, stderr, 0.0)
+
+
+def test_secrets_reach_a_container_but_no_argv() -> None:
+    runner = Docker()
+    docker.run_once(runner, TASK, timeout=10)
+    assert "geheim" not in str(runner.asked)
+    assert runner.environment == TASK.env
+    command = runner.asked[1]
+    assert command[-2:] == ["ecs/ecs:1", "migrate"]
+    assert {"--env=DATABASE_URL", "--env=ECS_SETTINGS", "--rm", "--init", "--name=once"} <= set(command)
+    assert "--volume=/data/ecs-gpg:/app/ecs-gpg:ro" in command
+    assert "--volume=/data/ecs-ca:/app/ecs-ca" in command
+    assert "--interactive" not in command
+
+
+def test_container_is_removed_before_and_after_even_a_failure() -> None:
+    runner = Docker(returncode=1)
+    with pytest.raises(CommandError):
+        docker.run_once(runner, TASK, timeout=10)
+    removal = ["docker", "rm", "--force", "--volumes", "once"]
+    assert [words[1] for words in runner.asked] == ["rm", "run", "rm"]
+    assert runner.asked[0] == runner.asked[2] == removal
+
+
+def test_build_names_everything() -> None:
+    runner = Docker()
+    build = Build(Path("/app/ecs"), ("ecs/ecs:1",), {"GIT_REV": "1"}, {"docs": "2"})
+    docker.build(runner, build, lambda _: None)
+    options = ["--progress=plain", "--load", "--tag=ecs/ecs:1", "--build-arg=GIT_REV=1", "--label=docs=2"]
+    assert runner.asked == [["docker", "buildx", "build", *options, "/app/ecs"]]
+
+
+def container(**state: object) -> str:
+    full = {"Status": "running", "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00Z", "Pid": 7, **state}
+    return json.dumps([{"Name": "/web", "Image": "sha256:1", "RestartCount": 3, "State": full}])
+
+
+@pytest.mark.parametrize(
+    ("state", "health"),
+    [
+        ({}, "running"),
+        ({"Health": {"Status": "healthy"}}, "healthy"),
+        ({"Health": {"Status": "starting"}}, "starting"),
+        ({"Health": {"Status": "healthy"}, "Status": "exited"}, "exited"),
+        ({"Health": None}, "running"),
+    ],
+)
+def test_health_of_a_container(state: dict[str, object], health: str) -> None:
+    runner = Docker(stdout=container(**state))
+    assert docker.container_health(runner, "web") == health
+    assert docker.restart_count(runner, "web") == 3
+
+
+def test_what_is_not_there() -> None:
+    runner = Docker(returncode=1, stderr="Error response from daemon: No such container: web")
+    assert docker.inspect_container(runner, "web") is None
+    assert docker.container_health(runner, "web") == ""
+    assert docker.restart_count(runner, "web") == 0
+    assert not docker.image_exists(Docker(returncode=1, stderr="Error: No such image: x"), "x")
+
+
+def test_docker_that_does_not_answer_is_not_an_absent_image() -> None:
+    with pytest.raises(CommandError, match="docker does not answer"):
+        docker.image_exists(Docker(returncode=1, stderr="Cannot connect to the Docker daemon"), "x")
+
+
+def test_image_without_labels() -> None:
+    found = json.dumps(
+        [{"Id": "sha256:1", "RepoTags": None, "Created": "2026-01-01T00:00:00Z", "Config": {"Labels": None}}]
+    )
+    image = docker.inspect_image(Docker(stdout=found), "x")
+    assert image == docker.Image("sha256:1", (), "2026-01-01T00:00:00Z", {})
+
+
+def test_tags_of_a_repository() -> None:
+    runner = Docker(stdout="ecs/ecs:b\necs/ecs:a\necs/ecs:<none>\n")
+    assert docker.list_tags(runner, "ecs/ecs") == ["ecs/ecs:b", "ecs/ecs:a"]
+
+
+def test_failed_pull_is_an_answer() -> None:
+    assert docker.pull(Docker(), "debian:trixie-slim", timeout=1)
+    assert not docker.pull(Docker(returncode=1), "debian:trixie-slim", timeout=1)

@@ -34,9 +34,8 @@ def output(demo: Demo, *argv: str) -> str:
 
 
 def query(demo: Demo, statement: str) -> str:
-    return output(
-        demo, "psql", "--username=postgres", "--dbname=ecs", "--no-align", "--tuples-only", f"--command={statement}"
-    )
+    words = ("psql", "--username=postgres", "--dbname=ecs", "--no-align", "--tuples-only")
+    return output(demo, *words, f"--command={statement}")
 
 
 def in_python(demo: Demo, expression: str) -> str:
@@ -66,9 +65,10 @@ def test_second_call_gives_another_password_to_the_same_user(demo: Demo) -> None
     assert query(demo, "select count(*) from auth_user where email like 'sean.o%'") == "1"
 
 
-@pytest.mark.parametrize(
-    "words", [("x@", "A", "B", "f"), ("a@example.org", "A\nB", "C", "f"), ("a@example.org", "A", "B", "d")]
-)
+NONSENSE = (("x@", "A", "B", "f"), ("a@example.org", "A\nB", "C", "f"), ("a@example.org", "A", "B", "d"))
+
+
+@pytest.mark.parametrize("words", NONSENSE)
 def test_nonsense_is_refused(demo: Demo, words: tuple[str, ...]) -> None:
     assert demo.exec(("appliance", "user", "create", *words)).returncode == 2
 
@@ -92,9 +92,12 @@ def test_certificate_opens_with_its_passphrase_and_its_name_is_used_once(demo: D
 
 
 def test_nobody_can_log_in_as_a_test_user(demo: Demo) -> None:
-    users = "auth_user u join users_userprofile p on p.user_id = u.id where is_testuser"
-    assert query(demo, f"select count(*) from {users}") == "48"
-    assert query(demo, f"select count(*) from {users} and is_active") == "0"
+    counts = query(
+        demo,
+        "select count(*), count(*) filter (where is_active) "
+        "from auth_user u join users_userprofile p on p.user_id = u.id where is_testuser",
+    )
+    assert counts == "48|0"
 
 
 def test_database_password_is_stored_as_scram_and_known_to_nobody_else(demo: Demo) -> None:
@@ -106,7 +109,7 @@ def test_database_password_is_stored_as_scram_and_known_to_nobody_else(demo: Dem
     for container in ("ecs_redis_1", "ecs_memcached_1"):
         assert password not in output(demo, "docker", "inspect", container)
     assert demo.exec(("grep", "-rqF", password, "/var/log/postgresql")).returncode == 1
-    assert query(demo, f"select count(*) from pg_stat_statements where query like '%{password}%'") in ("0", "1")
+    assert password not in query(demo, "select query from pg_stat_statements")
     assert password not in output(demo, "journalctl", "--no-pager", "--quiet", "--boot")
 
 

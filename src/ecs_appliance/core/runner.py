@@ -112,17 +112,25 @@ class SystemRunner:
         return Result(tuple(words), process.returncode, stdout, stderr, seconds)
 
     def spawn(
-        self, argv: Sequence[str | Path], *, output: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str | Path],
+        *,
+        output: Path | None = None,
+        on_line: Callable[[str], None] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> Process:
-        """Start `argv` in a session of its own and return at once; its output goes to `output`, or to ours."""
+        """Start `argv` in a session of its own and return at once.
+
+        What it prints goes to the file `output`, or line by line to `on_line` (in a thread), or to where ours goes.
+        """
         words = [str(word) for word in argv]
         sink: IO[bytes] | None = output.open("ab") if output else None
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT if sink else None,
+                stdout=subprocess.PIPE if on_line else sink,
+                stderr=subprocess.STDOUT if on_line or sink else None,
                 env=_environment(env),
                 start_new_session=True,
             )
@@ -131,6 +139,9 @@ class SystemRunner:
         finally:
             if sink:
                 sink.close()
+        if on_line:
+            _follow(process, on_line)
+        return process
 
     def replace(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> NoReturn:
         """Become `argv`, keeping the terminal: for shells and for handing over to another release."""
@@ -141,6 +152,18 @@ class SystemRunner:
         """Run `argv` on our own terminal to its end and return its exit code."""
         words = [str(word) for word in argv]
         return subprocess.run(words, env=_environment(env), check=False).returncode
+
+
+def _follow(process: Process, on_line: Callable[[str], None]) -> None:
+    from threading import Thread  # noqa: PLC0415 # only streaming runs pay for threads
+
+    def read() -> None:
+        assert process.stdout is not None  # noqa: S101 # spawn asked for it
+        with process.stdout as lines:
+            for raw in lines:
+                on_line(raw.decode(errors="replace").rstrip("\n"))
+
+    Thread(target=read, daemon=True).start()
 
 
 def end(process: Process, *, grace: float) -> None:

@@ -154,12 +154,18 @@ def _compose(context: Context) -> Iterator[Process]:
     """
     compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
     compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
-    process = context.runner.spawn([*compose, "up", "--no-build", "--force-recreate", "--remove-orphans"])
+    up = [*compose, "up", "--no-build", "--force-recreate", "--remove-orphans"]
+    process = context.runner.spawn(up, on_line=_log_line)
     try:
         yield process
     finally:
         end(process, grace=STOP_SECONDS)
     context.runner.run([*compose, "down", "--remove-orphans"], timeout=STOP_SECONDS)
+
+
+def _log_line(line: str) -> None:
+    """compose leads each line with a terminal's "erase line", also where there is no terminal."""
+    log.info("%s", line.replace("\x1b[2K", "").rstrip())
 
 
 @contextmanager

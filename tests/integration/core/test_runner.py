@@ -78,3 +78,13 @@ def test_a_spawned_process_outlives_the_call_and_is_ended(tmp_path: Path) -> Non
     assert process.poll() is not None
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
+
+
+def test_a_spawned_process_is_followed_line_by_line() -> None:
+    seen: list[str] = []
+    process = SystemRunner().spawn(["sh", "-c", "echo one; echo two >&2"], on_line=seen.append)
+    deadline = time.monotonic() + 5
+    while len(seen) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    end(process, grace=1)
+    assert seen == ["one", "two"]

@@ -13,6 +13,7 @@ from ecs_appliance.env.problem import quoted
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 LONGEST_NAME = 253
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.-]+)://(?P<user>[^/@]*)@")
 SCP_SOURCE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/+-]+")
 GIT_SCHEMES = ("https", "http", "ssh", "git", "file")
 GIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@=-]*")

@@ -5,7 +5,6 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -108,7 +107,10 @@ def secrets(section: Section) -> Iterator[str]:
 def _confidential(text: str) -> tuple[str, ...]:
     if not formats.URL.fullmatch(text):
         return (text,)
-    parts = urlsplit(text)
-    # The name in a web address is a key, as Sentry has it; in others it is a user.
-    opens = parts.password or (parts.username if parts.scheme in ("http", "https") else None)
+    found = formats.USER_INFO.search(text)
+    if not found:
+        return ()
+    user, _, password = found["user"].partition(":")
+    # The name alone in a web address is a key, as Sentry has it; in others it is a user.
+    opens = password or (user if found["scheme"].startswith("http") else "")
     return (opens,) if opens else ()

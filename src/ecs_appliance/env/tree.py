@@ -88,7 +88,8 @@ def parse(text: str, name: str = "yaml") -> Mapping:
         root = builder.build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
         raise TreeError(in_order([*builder.problems, _explained(error)]), name) from None
-    except YAMLError:
+    except (YAMLError, ValueError, OverflowError):
+        # The parser trusts the numbers of escape sequences.
         raise TreeError(
             in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")]), name
         ) from None

@@ -1,0 +1,132 @@
+"""An environment is found, checked and written; a broken one changes nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.env.activate import activate_found, load_active, read_origin
+from ecs_appliance.env.source import CloudInitSource, FileSource, Found, SourceError, unpacked
+from ecs_appliance.env.sources import all_sources, find
+from ecs_appliance.env.update import told
+
+FIXTURES = Path(__file__).parents[2] / "fixtures/env"
+SMALLEST = (FIXTURES / "accepted/smallest.yml").read_bytes()
+BROKEN = (FIXTURES / "broken/domain-with-shell.yml").read_bytes()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path)
+
+
+def test_the_active_environment_is_only_for_its_owner(paths: Paths) -> None:
+    activated = activate_found(paths, Found(SMALLEST, "somewhere"))
+    assert activated.changed
+    assert paths.active_env.read_bytes() == SMALLEST
+    assert paths.active_env.stat().st_mode & 0o7777 == 0o600
+    assert read_origin(paths) == "somewhere"
+    assert load_active(paths) == activated.env
+
+
+def test_a_second_activation_changes_nothing(paths: Paths) -> None:
+    activate_found(paths, Found(SMALLEST, "somewhere"))
+    before = paths.active_env.stat()
+    activated = activate_found(paths, Found(SMALLEST, "elsewhere"))
+    assert not activated.changed
+    assert paths.active_env.stat() == before
+    assert read_origin(paths) == "elsewhere"
+    assert told(activated, paths) == [f"unchanged: {paths.active_env} is what elsewhere has"]
+
+
+def test_a_broken_environment_leaves_the_active_one(paths: Paths) -> None:
+    activate_found(paths, Found(SMALLEST, "somewhere"))
+    before = {file: file.stat() for file in paths.at("/run").iterdir()}
+    with pytest.raises(InvalidEnvError, match=r"somewhere:4:11: error: appliance\.domain"):
+        activate_found(paths, Found(BROKEN, "somewhere"))
+    assert {file: file.stat() for file in paths.at("/run").iterdir()} == before
+
+
+def test_warnings_are_told_with_what_to_do_next(paths: Paths) -> None:
+    activated = activate_found(paths, Found((FIXTURES / "accepted/predecessor.yml").read_bytes(), "old"))
+    lines = told(activated, paths)
+    assert lines[0] == "old:6:1: warning: appliance.dkim.key: is missing: mail goes out unsigned"
+    assert lines[-2:] == [f"active: {paths.active_env}, from old", "  → apply it: systemctl start appliance-update"]
+
+
+def test_no_active_environment_is_an_error(paths: Paths) -> None:
+    with pytest.raises(InvalidEnvError, match="no environment is active"):
+        load_active(paths)
+
+
+class Elsewhere:
+    """A source that tells whether it was asked."""
+
+    def __init__(self, found: Found | None = None) -> None:
+        self.found = found
+        self.asked = False
+
+    def detect(self) -> bool:
+        return True
+
+    def get(self) -> Found | None:
+        self.asked = True
+        return self.found
+
+
+def test_the_first_source_that_has_one_wins(paths: Paths) -> None:
+    first, second, third = Elsewhere(), Elsewhere(Found(b"x", "second")), Elsewhere(Found(b"y", "third"))
+    assert find(paths, SystemRunner(), sources=[first, second, third]).origin == "second"
+    assert (first.asked, second.asked, third.asked) == (True, True, False)
+
+
+def test_a_broken_source_ends_the_search(paths: Paths) -> None:
+    paths.env_yml.mkdir(parents=True)
+    after = Elsewhere(Found(b"x", "after"))
+    with pytest.raises(SourceError, match="Is a directory"):
+        find(paths, SystemRunner(), sources=[FileSource(paths.env_yml), after])
+    assert not after.asked
+
+
+def test_a_link_that_leads_nowhere_is_broken(tmp_path: Path) -> None:
+    link = tmp_path / "env.yml"
+    link.symlink_to(tmp_path / "gone")
+    assert FileSource(link).detect()
+    with pytest.raises(SourceError, match="No such file"):
+        FileSource(link).get()
+
+
+def test_no_source_at_all_is_an_error_with_a_next_step(paths: Paths) -> None:
+    with pytest.raises(ApplianceError) as caught:
+        find(paths, SystemRunner(), sources=[FileSource(paths.env_yml), Elsewhere()])
+    assert str(paths.env_yml) in caught.value.hint
+
+
+def test_the_order_is_that_of_the_manual(paths: Paths) -> None:
+    sources = all_sources(paths, SystemRunner(), {"ENV_YML": "/some/env.yml"})
+    assert [type(source).__name__ for source in sources] == [
+        "FileSource",
+        "FileSource",
+        "DriveSource",
+        "DriveSource",
+        "Ec2Source",
+        "GceSource",
+        "CloudInitSource",
+    ]
+    assert sources[:2] == [FileSource(Path("/some/env.yml")), FileSource(paths.env_yml)]
+    assert len(all_sources(paths, SystemRunner(), {})) == len(sources) - 1
+
+
+def test_an_empty_copy_of_cloud_init_is_none(tmp_path: Path) -> None:
+    copy = tmp_path / "user-data.txt"
+    copy.write_bytes(b"\n")
+    assert CloudInitSource(copy).get() is None
+    copy.write_bytes(SMALLEST)
+    assert CloudInitSource(copy).get() == Found(SMALLEST, f"cloud-init ({copy})")
+
+
+def test_damaged_gzip_is_broken() -> None:
+    with pytest.raises(SourceError, match="somewhere: the gzipped user-data is damaged"):
+        unpacked(b"\x1f\x8bnonsense", "somewhere")

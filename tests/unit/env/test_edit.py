@@ -1,0 +1,104 @@
+"""Values are set; everything else of the text stays as it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.env.edit import dotted, set_values
+from ecs_appliance.env.tree import parse, typed
+
+TEXT = """\
+# head
+a: one   # about a
+list: [1, 2]  # about list
+
+# about section
+section:
+  text: |  # about text
+    first
+    second
+
+  # about empty
+  empty:
+  deep: {x: 1}
+# end
+"""
+
+
+def changed(values: dict[str, object]) -> list[str]:
+    """The lines of TEXT that `values` take away (-) and bring (+)."""
+    before, after = TEXT.splitlines(), set_values(TEXT, values).splitlines()
+    return [f"-{line}" for line in before if line not in after] + [f"+{line}" for line in after if line not in before]
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        ({}, []),
+        ({"a": "two"}, ["-a: one   # about a", "+a: two   # about a"]),
+        ({"a": "x: y"}, ["-a: one   # about a", '+a: "x: y"   # about a']),
+        ({"a": True}, ["-a: one   # about a", "+a: true   # about a"]),
+        ({"a": "yes"}, ["-a: one   # about a", '+a: "yes"   # about a']),
+        ({"a": "0600"}, ["-a: one   # about a", '+a: "0600"   # about a']),
+        ({"a": SecretStr("s")}, ["-a: one   # about a", "+a: s   # about a"]),
+        ({"a": "x\ny\n"}, ["-a: one   # about a", "+a: |   # about a", "+  x", "+  y"]),
+        ({"list": ["x"]}, ["-list: [1, 2]  # about list", "+list:  # about list", "+  - x"]),
+        ({"list": []}, ["-list: [1, 2]  # about list", "+list: []  # about list"]),
+        ({"section.text": "t"}, ["-  text: |  # about text", "-    first", "-    second", "+  text: t  # about text"]),
+        ({"section.empty": "e"}, ["-  empty:", "+  empty: e"]),
+        ({"section.empty.below.it": 1}, ["+    below:", "+      it: 1"]),
+        ({"section.deep.y": 2}, ["-  deep: {x: 1}", "+  deep:", "+    x: 1", "+    y: 2"]),
+        ({"section.new": {"k": ["v"]}}, ["+  new:", "+    k:", "+      - v"]),
+        ({"other.deep": None}, ["+other:", "+  deep:"]),
+    ],
+)
+def test_only_the_value_changes(values: dict[str, object], lines: list[str]) -> None:
+    assert changed(values) == lines
+
+
+def test_a_value_can_not_be_set_below_a_text() -> None:
+    with pytest.raises(ApplianceError, match="a is no mapping"):
+        set_values(TEXT, {"a.b": 1})
+
+
+def test_an_anchor_that_others_need_is_not_taken_away() -> None:
+    with pytest.raises(ApplianceError, match="cannot be edited safely"):
+        set_values("a: &x 1\nb: *x\n", {"a": 2})
+
+
+def test_nested_mappings_become_dotted_keys() -> None:
+    assert dotted({"a": {"b": 1, "c": {"d": [2]}}, "e": {}}) == {"a.b": 1, "a.c.d": [2], "e": {}}
+
+
+LEAVES = st.one_of(st.booleans(), st.none(), st.integers(-999, 999), st.text(max_size=30))
+KEYS = st.text("abc-: ", min_size=1, max_size=4)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def printable(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(printable(key) and printable(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(printable(item) for item in value)
+    return not isinstance(value, str) or all(char.isprintable() or char == "\n" for char in value)
+
+
+@given(st.sampled_from(["a", "list", "section.text", "section.empty", "section.deep.x", "new.key"]), VALUES)
+def test_what_was_set_is_read_back(path: str, value: object) -> None:
+    try:
+        text = set_values(TEXT, {path: value})
+    except ApplianceError:
+        # Control characters have no place in a file; nothing is written then.
+        assert not printable(value)
+        return
+    data = typed(parse(text))
+    for part in path.split("."):
+        data = data[part]
+    assert data == value
+    assert [line for line in text.splitlines() if line.startswith("#")] == ["# head", "# about section", "# end"]

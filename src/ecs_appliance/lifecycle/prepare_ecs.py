@@ -12,6 +12,7 @@ from ecs_appliance.app.vaultkeys import check_in_image
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import write_changed
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.model import Env, GitTarget
 from ecs_appliance.host import docker
 from ecs_appliance.host.postgres import Server
@@ -42,7 +43,7 @@ def prepare_ecs(context: Context) -> None:
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
         run_hooks(paths, runner, STAGE, "early")
-        version = choose_version(context, env)
+        version = choose_version(context, env, steps)
         with steps.step("migration", "migrating the database"):
             check_in_image(runner, version.images.app, paths.vault_keys, vault_keys(env))
             set_password(context, password_method(runner, version.images.app, context.tags))
@@ -51,13 +52,13 @@ def prepare_ecs(context: Context) -> None:
         run_hooks(paths, runner, STAGE, "late")
 
 
-def choose_version(context: Context, env: Env) -> Version:
+def choose_version(context: Context, env: Env, steps: Steps) -> Version:
     """The version that `env` asks for, built; where that fails, the one that ran last, with the failure told.
 
     Raises ApplianceError where the wanted one cannot be had and none has ever run.
     """
     try:
-        version = build_version(context, env)
+        version = build_version(context, env, steps)
     except ApplianceError as error:
         last = last_version(context)
         if last is None:
@@ -69,9 +70,9 @@ def choose_version(context: Context, env: Env) -> Version:
     return version
 
 
-def build_version(context: Context, env: Env) -> Version:
+def build_version(context: Context, env: Env, steps: Steps) -> Version:
     """Fetch and build the version that `env` asks for; what runs is not touched. Raises ApplianceError."""
-    paths, runner, steps = context.paths, context.runner, context.steps()
+    paths, runner = context.paths, context.runner
     with steps.step("source", "fetching the application"):
         sources = fetch_application(context, env)
         checkout_sources(runner, paths, sources, user=APP_USER)

@@ -6,10 +6,12 @@ import time
 from ecs_appliance.app.images import app_tag
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
 from ecs_appliance.lifecycle.release import activate_release, active_release, add_release
 
@@ -80,7 +82,7 @@ def update_packages(context: Context) -> None:
 
 def _build_ahead(context: Context, env: Env) -> list[str]:
     """Build the wanted version while the running one serves. Raises BuildError, and then that one goes on serving."""
-    version = build_version(context, env)
+    version = build_version(context, env, Steps([log_step]))
     running = context.tags.get("last_running_ecs")
     image = docker.image_id(context.runner, app_tag(version.commit))
     if version.commit == running and image == context.tags.get("last_running_ecs_image"):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import env, machine, stage, user
+from ecs_appliance.cli import demo, env, machine, stage, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -26,6 +26,7 @@ app.add_typer(env.app, name="env")
 app.add_typer(user.user, name="user")
 app.add_typer(user.cert, name="cert")
 app.add_typer(stage.app, name="stage")
+app.add_typer(demo.app, name="demo")
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,6 +13,9 @@ from ecs_appliance.core.runner import BASE_ENVIRONMENT, Result, Runner, SystemRu
 
 READY_STATES = ("running", "degraded")
 POLL_SECONDS = 0.1
+# nsenter brings this host's own capabilities along: a clock set inside would be the host's. They are dropped out here,
+# by this host's own program.
+CONFINED = ("setpriv", "--bounding-set=-sys_time,-sys_module", "--inh-caps=-sys_time,-sys_module")
 FILE_SECONDS = 120.0
 
 
@@ -38,7 +41,7 @@ class Guest:
         variables = {**BASE_ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
         drop = ["runuser", f"--user={user}", "--"] if user else []
         assignments = [f"{name}={value}" for name, value in variables.items()]
-        enter = ["nsenter", f"--target={self.init}", "--all", "--", "env", "-i", f"--chdir={cwd}"]
+        enter = [*CONFINED, "nsenter", f"--target={self.init}", "--all", "--", "env", "-i", f"--chdir={cwd}"]
         return [*enter, *assignments, *drop, *map(str, words)]
 
     def run(

@@ -1,7 +1,6 @@
 """Which process a process id means: a pid alone may be given to a stranger after its owner has ended."""
 
 import os
-import signal
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ class Identity:
         """Whether this very process still runs; a zombie does not."""
         return identify(self.pid, proc) == self
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, number: int) -> None:
         """Send a signal to this very process; nothing happens where it has ended."""
         if self.alive():
             with suppress(ProcessLookupError):

@@ -6,18 +6,22 @@ Run as `python -m ecs_appliance.machine.keeper FOLDER`, by nspawn.Machine.start 
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.cgroups import fresh_group, remove_group
-from ecs_appliance.machine.identity import identify
+from ecs_appliance.machine.identity import Identity, find_init, identify
 from ecs_appliance.machine.network import lower_network
 from ecs_appliance.machine.state import Folder, Processes, Spec
 
 # systemd-nspawn's own way to say that the machine wants to boot again.
 REBOOT = 133
+POLL_SECONDS = 0.02
 SYSTEMD_RUNS = Path("/run/systemd/system")
 
 
@@ -71,7 +75,21 @@ def _boot_once(folder: Folder, spec: Spec, runner: SystemRunner) -> int:
     signal.signal(signal.SIGTERM, hand_on)
     noted = Processes(keeper=identify(os.getpid()), nspawn=identify(nspawn.pid))
     write_atomic(folder.process, noted.dump(), mode=0o644)
-    return nspawn.wait()
+    init = _wait_for_init(nspawn.poll, nspawn.pid)
+    write_atomic(folder.process, replace(noted, init=init).dump(), mode=0o644)
+    ended = nspawn.wait()
+    if init is not None:
+        init.send(signal.SIGKILL)  # it outlives an nspawn that somebody killed
+    return ended
+
+
+def _wait_for_init(poll: Callable[[], int | None], nspawn: int) -> Identity | None:
+    while poll() is None:
+        pid = find_init(nspawn)
+        if pid is not None:
+            return identify(pid)
+        time.sleep(POLL_SECONDS)
+    return None
 
 
 if __name__ == "__main__":

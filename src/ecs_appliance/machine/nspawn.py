@@ -1,6 +1,5 @@
 """A whole Debian machine on this one: made from the base image, booted by systemd-nspawn, removed without a trace."""
 
-import os
 import shutil
 import signal
 import sys
@@ -16,7 +15,6 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.cgroups import remove_group
 from ecs_appliance.machine.guest import Guest
-from ecs_appliance.machine.identity import find_init
 from ecs_appliance.machine.network import choose_subnet, lower_network, raise_network, read_resolvers, used_networks
 from ecs_appliance.machine.provision import provision_root
 from ecs_appliance.machine.state import Folder, Mount, Spec
@@ -63,12 +61,12 @@ class Machine:
     @property
     def guest(self) -> Guest:
         """Control of the inside. Raises NotRunningError where the machine does not run."""
-        init = self._init()
-        if init is None:
+        init = self.folder.processes().init
+        if init is None or not init.alive():
             raise NotRunningError(
                 f"the machine {self.name} does not run", f"appliance demo start --name {self.name} boots it"
             )
-        return Guest(init, self.runner)
+        return Guest(init.pid, self.runner)
 
     def create(self, base: Path, mounts: Sequence[Mount] = ()) -> None:
         """Unpack `base` and make it a machine of its own; does nothing where that is done. `mounts` are kept."""
@@ -120,17 +118,16 @@ class Machine:
 
     def stop(self) -> None:
         """Shut the machine down in order, by force after STOP_SECONDS; leaves no process and no network behind."""
-        for process in self.folder.processes().alive()[:1]:
-            process.send(signal.SIGTERM)
+        self.folder.processes().ask_to_end()
         if not self._ended(STOP_SECONDS):
             self.kill()
         self._clear()
 
     def kill(self) -> None:
         """Cut the power: nothing inside gets a chance to finish."""
-        init = self._init()
+        init = self.folder.processes().init
         if init is not None:
-            os.kill(init, signal.SIGKILL)
+            init.send(signal.SIGKILL)
         if not self._ended(KILL_SECONDS):
             for process in self.folder.processes().alive():
                 process.send(signal.SIGKILL)
@@ -151,22 +148,20 @@ class Machine:
             self.kill()
         if self.folder.path.exists():
             shutil.rmtree(self.folder.path)
+        self.folder.lock.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         lower_network(self.spec.network, self.runner)
         remove_group(self.spec.group)
         self.folder.process.unlink(missing_ok=True)
 
-    def _init(self) -> int | None:
-        nspawn = self.folder.processes().nspawn
-        return find_init(nspawn.pid) if nspawn and nspawn.alive() else None
-
     def _booting(self) -> bool:
         """Whether there is a process 1 to talk to. Raises ApplianceError where there will never be one."""
         if self._keeper is not None and self._keeper.poll() is not None:
             tail = "\n".join(self.folder.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
             raise ApplianceError(f"the machine {self.name} did not boot:\n{tail}", f"its log: {self.folder.log}")
-        return self._init() is not None
+        init = self.folder.processes().init
+        return init is not None and init.alive()
 
     def _ended(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -15,6 +15,7 @@ FOR_MACHINES: Mapping[str, str] = {
     "nft": "nftables",
     "ip": "iproute2",
     "git": "git",
+    "gpg": "gnupg",
     "nsenter": "util-linux",
 }
 DEBIAN_VERSIONS = ("12", "13")

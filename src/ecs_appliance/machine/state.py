@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -12,6 +13,8 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.machine.identity import Identity
 from ecs_appliance.machine.network import Network
 
+# What systemd as process 1 takes for "power off".
+POWEROFF = signal.SIGRTMIN + 4
 MACHINES = "/var/lib/ecs-appliance/machines"
 # Interface names of 15 characters are made of it.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
@@ -57,24 +60,34 @@ class Spec:
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that are a machine on this host; None for what was never noted."""
+    """The processes that are a machine on this host; None for what was never noted.
+
+    `init` is the machine's own process 1: it survives where somebody killed the other two.
+    """
 
     keeper: Identity | None = None
     nspawn: Identity | None = None
+    init: Identity | None = None
 
     def dump(self) -> str:
         """The JSON text that `load` reads."""
-        return json.dumps({"keeper": _plain(self.keeper), "nspawn": _plain(self.nspawn)}) + "\n"
+        noted = {"keeper": self.keeper, "nspawn": self.nspawn, "init": self.init}
+        return json.dumps({name: identity.to_json() for name, identity in noted.items() if identity}) + "\n"
 
     @staticmethod
     def load(text: str | None) -> "Processes":
         """Read what `dump` wrote; no text, no processes."""
         data = json.loads(text) if text else {}
-        return Processes(_identity(data.get("keeper")), _identity(data.get("nspawn")))
+        return Processes(**{name: Identity(**fields) for name, fields in data.items()})
 
     def alive(self) -> list[Identity]:
-        """Those that still run, the one to ask for an orderly end first."""
-        return [process for process in (self.keeper, self.nspawn) if process and process.alive()]
+        """Those that still run."""
+        return [process for process in (self.keeper, self.nspawn, self.init) if process and process.alive()]
+
+    def ask_to_end(self) -> None:
+        """Ask for an orderly shutdown, through whoever of them is left to hand it on."""
+        for process in self.alive()[:1]:
+            process.send(POWEROFF if process == self.init else signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,11 @@ class Folder:
     @property
     def spec(self) -> Path:
         return self.path / "machine.json"
+
+    @property
+    def lock(self) -> Path:
+        """Keeps two commands from changing the machine at once; beside its folder, which comes and goes."""
+        return self.path.with_name(f".{self.path.name}.lock")
 
     @property
     def process(self) -> Path:
@@ -121,11 +139,3 @@ class Folder:
     def all_specs(self) -> list[Path]:
         """The specifications of every machine of this host."""
         return sorted(self.path.parent.glob("*/machine.json"))
-
-
-def _plain(identity: Identity | None) -> dict[str, int | str] | None:
-    return identity.to_json() if identity else None
-
-
-def _identity(data: dict[str, int | str] | None) -> Identity | None:
-    return Identity(int(data["pid"]), int(data["started"]), str(data["boot"])) if data else None

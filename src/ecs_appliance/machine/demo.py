@@ -1,0 +1,229 @@
+"""The demonstration: from nothing to a running site in a machine of its own, by the code path a server uses.
+
+Every step checks its own effect: run again, the demonstration goes on where it ended.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ecs_appliance.core.errors import ApplianceError, NotRunningError
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.locks import locked
+from ecs_appliance.core.log import register_secret
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.core.steps import Steps
+from ecs_appliance.env.create import render
+from ecs_appliance.machine.base import provide_base
+from ecs_appliance.machine.caches import CACHE, fill_copies, harvest_copies, plan_mounts
+from ecs_appliance.machine.nspawn import Machine
+from ecs_appliance.machine.packages import FOR_MACHINES, install_packages, missing_packages
+from ecs_appliance.machine.progress import Progress
+from ecs_appliance.machine.repositories import publish_checkout, publish_folder
+from ecs_appliance.machine.site import failed_units, journal_tail, wait_up
+
+CHECKOUT = Path(__file__).parents[3]
+DOMAIN = "ecs.demo.internal"
+SOURCE = "/srv/git/ecs-appliance.git"
+CLONE = "/root/ecs-appliance"
+FETCH = f"""
+if [ -d {CLONE}/.git ]
+then git -C {CLONE} fetch --quiet origin main && git -C {CLONE} reset --quiet --hard FETCH_HEAD
+else git clone --quiet {SOURCE} {CLONE}
+fi
+"""
+# The operator's manual, chapter Activate; a latch of an earlier try goes too.
+ACTIVATE = """
+chmod 0600 /app/env.yml
+cp /app/env.yml /run/active-env.yml
+rm -f /run/appliance-failed /run/appliance_failed
+systemctl reset-failed
+systemctl start --no-block appliance-update
+"""
+CREATE_DATABASE = """
+psql --no-psqlrc --list --quiet --tuples-only --no-align | grep -q '^ecs|' ||
+    createdb ecs -T template0 -l de_DE.utf8
+"""
+INSTALL_SECONDS = 1800.0
+SITE_SECONDS = 1800.0
+SHORT_SECONDS = 120.0
+LOCK_SECONDS = 5.0
+
+
+@dataclass
+class Memory:
+    """What a demonstration remembers between runs; holds the first login, so its file is the owner's alone."""
+
+    installed: str = ""
+    activated: list[str] = field(default_factory=list)
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the demonstration made, as `--json` shows it; `steps` are seconds."""
+
+    ok: bool
+    url: str
+    address: str
+    user: str
+    password: str
+    ca_file: str
+    steps: dict[str, float]
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+
+class Demo:
+    """The demonstration in the machine `name`."""
+
+    def __init__(self, name: str, progress: Progress, paths: Paths | None = None) -> None:
+        self.paths = paths or Paths()
+        self.runner = SystemRunner()
+        self.machine = Machine(name, self.runner, self.paths)
+        self.progress = progress
+        self.steps = Steps([progress])
+        self._memory_file = self.machine.folder.path / "demo.json"
+
+    @property
+    def ca_file(self) -> Path:
+        """The machine's certificate, for clients on this host to trust."""
+        return self.machine.folder.path / "ca.pem"
+
+    def run(self) -> Site:
+        """Make the site, or what is missing of it. Raises ApplianceError that explains the failed step."""
+        with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
+            try:
+                return self._run()
+            finally:
+                if self.machine.exists:
+                    harvest_copies(self.machine.folder, self.paths)
+
+    def _run(self) -> Site:
+        with self._step("packages", "host packages"):
+            install_packages(missing_packages(FOR_MACHINES), self.runner)
+        with self._step("base", "base image: Debian 13"):
+            base = provide_base(self.paths.at(CACHE) / "base", self.runner)
+        with self._step("repositories", "git repositories"):
+            commits = self._publish()
+        with self._step("machine", "machine"):
+            self._boot(base)
+        with self._step("install", "appliance install, as on a server"):
+            self._install(commits[0])
+        with self._step("environment", "env.yml"):
+            self._write_env()
+        with self._step("database", "database"):
+            self.machine.guest.run(["sh", "-euc", CREATE_DATABASE], user="postgres", cwd="/", timeout=SHORT_SECONDS)
+        with self._step("activate", "activation"):
+            self._activate(commits)
+        with self._step("site", "site"):
+            wait_up(self.machine, self.ca_file, seconds=SITE_SECONDS, note=self.progress.note)
+            self._remember(activated=commits)
+        with self._step("user", "first login"):
+            self._create_user()
+        return self._site()
+
+    @contextmanager
+    def _step(self, name: str, title: str) -> Iterator[None]:
+        try:
+            with self.steps.step(name, title):
+                yield
+        except ApplianceError as error:
+            raise self._explained(title, error) from error
+
+    def _explained(self, title: str, error: ApplianceError) -> ApplianceError:
+        name = self.machine.name
+        again = f"look around: appliance demo shell --name {name}; mend it and run the demo again, it goes on here"
+        journal = "" if " failed:\n" in error.message else self._failures()
+        return ApplianceError(f"{title}: {error.message}{journal}", error.hint or again)
+
+    def _failures(self) -> str:
+        try:
+            guest = self.machine.guest
+        except NotRunningError:
+            return ""
+        return "".join(f"\n{unit} failed:\n{journal_tail(guest, unit)}" for unit in failed_units(guest))
+
+    def _publish(self) -> list[str]:
+        git = self.machine.folder.git
+        return [
+            publish_checkout(CHECKOUT, git / "ecs-appliance.git", self.runner),
+            publish_folder(CHECKOUT / "demo/ecs", git / "ecs.git", self.runner),
+            publish_folder(CHECKOUT / "demo/docs", git / "ecs-docs.git", self.runner),
+        ]
+
+    def _boot(self, base: Path) -> None:
+        if not self.machine.exists:
+            self.machine.folder.path.chmod(0o700)
+            fill_copies(self.machine.folder, self.paths)
+            self.machine.create(base, plan_mounts(self.machine.folder, self.paths))
+        self.machine.start()
+
+    def _install(self, commit: str) -> None:
+        if self._memory().installed:
+            return  # a newer commit comes by the appliance's own update
+        guest = self.machine.guest
+        guest.run(["sh", "-euc", FETCH], timeout=SHORT_SECONDS)
+        install = ["./appliance", "install", "--yes", "--source", SOURCE]
+        guest.run(install, cwd=CLONE, timeout=INSTALL_SECONDS, on_line=self.progress.note)
+        self._remember(installed=commit)
+
+    def _write_env(self) -> None:
+        guest = self.machine.guest
+        if guest.run(["test", "-s", "/app/env.yml"], timeout=SHORT_SECONDS, ok=(0, 1)).returncode:
+            address = str(self.machine.spec.network.address)
+            guest.push("/app/env.yml", render(DOMAIN, plan_overrides(address), runner=self.runner), mode=0o600)
+
+    def _activate(self, commits: list[str]) -> None:
+        if self._memory().activated != commits:
+            self.machine.guest.run(["sh", "-euc", ACTIVATE], timeout=SHORT_SECONDS)
+
+    def _create_user(self) -> None:
+        if self._memory().user:
+            return
+        words = ["create-internal-user.sh", f"office@{DOMAIN}", "Demo", "Office", "f", "--json"]
+        created = json.loads(self.machine.guest.run(words, timeout=SHORT_SECONDS).lines()[-1])
+        self._remember(user=created["user"], password=created["password"])
+
+    def _site(self) -> Site:
+        memory = self._memory()
+        address = str(self.machine.spec.network.address)
+        return Site(
+            ok=True,
+            url=f"https://{address}/",
+            address=address,
+            user=memory.user,
+            password=memory.password,
+            ca_file=str(self.ca_file),
+            steps=self.steps.seconds,
+        )
+
+    def _memory(self) -> Memory:
+        text = read_optional(self._memory_file)
+        memory = Memory(**json.loads(text)) if text else Memory()
+        register_secret(memory.password)
+        return memory
+
+    def _remember(self, **news: Any) -> None:
+        write_atomic(self._memory_file, json.dumps({**asdict(self._memory()), **news}), mode=0o600)
+
+
+def plan_overrides(address: str) -> dict[str, object]:
+    """What the demonstration's env.yml has other than a production one; its site is asked for by `address` too."""
+    return {
+        "appliance.allowed_hosts": f"{DOMAIN} {address}",
+        "appliance.ssl.letsencrypt.enabled": False,
+        "appliance.storage.ignore.volatile": True,
+        "appliance.storage.ignore.data": True,
+        "appliance.storage.proxy_cache": True,
+        "appliance.git.source": SOURCE,
+        "ecs.git.source": "/srv/git/ecs.git",
+        "ecs.docs.git.source": "/srv/git/ecs-docs.git",
+    }

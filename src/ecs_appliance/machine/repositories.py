@@ -1,0 +1,63 @@
+"""Bare git repositories that a machine clones from: this checkout, and folders of it as projects of their own."""
+
+from pathlib import Path
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.runner import Runner
+
+SECONDS = 120.0
+NAME, ADDRESS = "ecs-appliance demo", "demo@localhost"
+IDENTITY = {
+    "GIT_AUTHOR_NAME": NAME,
+    "GIT_AUTHOR_EMAIL": ADDRESS,
+    "GIT_COMMITTER_NAME": NAME,
+    "GIT_COMMITTER_EMAIL": ADDRESS,
+}
+# A checkout may belong to another account than root.
+GIT = ("git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null")
+
+
+def publish_checkout(checkout: Path, bare: Path, runner: Runner) -> str:
+    """Make the commit that is checked out in `checkout` the branch main of `bare`; returns the commit.
+
+    Raises RefusedError where `checkout` is no git checkout with a commit.
+    """
+    ensure_bare(bare, "main", runner)
+    commit = runner.run([*GIT, "-C", checkout, "rev-parse", "--verify", "HEAD"], timeout=SECONDS, ok=(0, 128))
+    if commit.returncode:
+        raise RefusedError(
+            f"{checkout} is not a git checkout with a commit", "git clone the appliance and run it there"
+        )
+    runner.run([*GIT, "-C", checkout, "push", "--quiet", "--force", bare, "HEAD:refs/heads/main"], timeout=SECONDS)
+    return commit.stdout.strip()
+
+
+def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "master") -> str:
+    """Commit the present content of `folder` to `branch` of `bare` where it differs; returns the branch's commit."""
+    ensure_bare(bare, branch, runner)
+    reference = f"refs/heads/{branch}"
+    git = [*GIT, f"--git-dir={bare}", f"--work-tree={folder}", "-c", "core.bare=false"]
+
+    def ask(*words: str, ok: tuple[int, ...] = (0,)) -> str:
+        return runner.run([*git, *words], timeout=SECONDS, env=IDENTITY, ok=ok, cwd=folder).stdout.strip()
+
+    ask("add", "--all", ".")
+    tree = ask("write-tree")
+    parent = ask("rev-parse", "--quiet", "--verify", reference, ok=(0, 1))
+    if parent and ask("rev-parse", f"{parent}^{{tree}}") == tree:
+        return parent
+    parents = ["-p", parent] if parent else []
+    commit = ask("commit-tree", tree, *parents, "-m", f"{folder.name} as it is in this checkout")
+    ask("update-ref", reference, commit)
+    return commit
+
+
+def ensure_bare(bare: Path, branch: str, runner: Runner) -> None:
+    """Make the bare repository `bare` with the default branch `branch` where it is not there yet."""
+    if (bare / "HEAD").exists():
+        return
+    bare.parent.mkdir(parents=True, exist_ok=True)
+    runner.run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", bare], timeout=SECONDS)
+    (bare / "info/exclude").write_text("__pycache__/\n*.pyc\n")
+    # A checkout made with limited depth is one too.
+    runner.run(["git", f"--git-dir={bare}", "config", "receive.shallowUpdate", "true"], timeout=SECONDS)

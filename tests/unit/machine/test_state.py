@@ -1,0 +1,40 @@
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.machine.identity import Identity
+from ecs_appliance.machine.keeper import plan_nspawn
+from ecs_appliance.machine.state import Folder, Mount, Processes, Spec
+
+SPEC = Spec("demo", IPv4Network("10.214.0.0/24"), (Mount(Path("/srv/cache"), "/var/cache/apt/archives"),))
+
+
+def test_a_specification_survives_being_written(tmp_path: Path) -> None:
+    (tmp_path / "machine.json").write_text(SPEC.dump())
+    assert Spec.load(tmp_path / "machine.json") == SPEC
+
+
+def test_noted_processes_survive_being_written() -> None:
+    noted = Processes(keeper=None, nspawn=Identity(42, 1000, "boot"))
+    assert Processes.load(noted.dump()) == noted
+    assert Processes.load(None) == Processes()
+
+
+@pytest.mark.parametrize("name", ["", "Demo", "1st", "a b", "../etc", "a" * 13, "demo\n"])
+def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
+    with pytest.raises(RefusedError):
+        Folder.of(name, Paths())
+
+
+def test_a_machine_never_sets_the_clock_or_loads_modules_of_this_host() -> None:
+    command = plan_nspawn(Folder(Path("/m")), SPEC, host_systemd=False)
+    assert "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE" in command
+    assert "--bind=/srv/cache:/var/cache/apt/archives" in command
+
+
+@pytest.mark.parametrize("host_systemd", [True, False])
+def test_where_systemd_runs_it_gives_the_machine_its_scope(host_systemd: bool) -> None:
+    assert ("--keep-unit" in plan_nspawn(Folder(Path("/m")), SPEC, host_systemd=host_systemd)) is not host_systemd

@@ -61,9 +61,14 @@ nginx configuration:
       - /etc/nginx/nginx.conf
       - /etc/nginx/appliance/*
       - /etc/nginx/sites-enabled/*
-      - /etc/nginx/client-ca/*
       - {{ certificate['cert'] }}
       - {{ certificate['key'] }}
     - commands:
       - nginx -t -q
       - systemctl reload nginx
+
+# By the same name as watch-ecs-ca does it, so that what one has done the other does not do again.
+nginx client ca:
+  applied.since_change:
+    - files: [/etc/nginx/client-ca/*]
+    - commands: [systemctl reload nginx]

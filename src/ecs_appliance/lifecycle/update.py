@@ -13,7 +13,7 @@ from ecs_appliance.host import docker, systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
-from ecs_appliance.lifecycle.release import activate_release, active_release, add_release
+from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +46,27 @@ def _update_locked(context: Context) -> list[str]:
     report = converge(context.paths.appliance / "salt" / "minion")
     log.info("machine: %s", report.summary())
     report.check()
-    reasons = ["the environment changed"] if activated.changed else []
-    if report.having("changed"):
-        reasons.append("the machine's configuration changed")
-    if not systemd.is_active(context.runner, UNIT):
-        return [*reasons, "it does not run"]
-    return [*reasons, *_build_ahead(context, env)]
+    reasons = plan_restart(
+        env_changed=activated.changed,
+        changed_states=[state.name for state in report.having("changed")],
+        active=systemd.is_active(context.runner, UNIT),
+        release=_commit(active_release(context.paths)),
+        running_release=context.tags.get("last_running_appliance"),
+    )
+    return reasons if "it does not run" in reasons else [*reasons, *_build_ahead(context, env)]
+
+
+def plan_restart(
+    *, env_changed: bool, changed_states: list[str], active: bool, release: str | None, running_release: str | None
+) -> list[str]:
+    """Why the containers have to be started anew, in words; changes of anything else took effect by themselves."""
+    reasons = {
+        "the environment changed": env_changed,
+        "the containers' configuration changed": any("docker-compose.yml" in name for name in changed_states),
+        "the appliance has a new release": release != running_release,
+        "it does not run": not active,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 def update_appliance(context: Context, env: Env) -> None:
@@ -78,6 +93,10 @@ def update_packages(context: Context) -> None:
     context.runner.run(["unattended-upgrade"], timeout=APT_TIMEOUT, on_line=log.debug)
     context.flags.clear("force.update.system")
     context.tags.set(UPGRADED_DAY, today)
+
+
+def _commit(release: Release | None) -> str | None:
+    return release.commit if release else None
 
 
 def _build_ahead(context: Context, env: Env) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -199,7 +200,7 @@ def _start(
             env=_environment(env),
             cwd=cwd,
             user=user,
-            group=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
             extra_groups=[] if user else None,
             start_new_session=True,
         )

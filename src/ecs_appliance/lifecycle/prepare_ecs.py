@@ -7,7 +7,9 @@ from ecs_appliance.app.images import Images, activate_images, app_tag, ensure_im
 from ecs_appliance.app.libpq import password_method
 from ecs_appliance.app.migration import Database, plan_migration, run_migration
 from ecs_appliance.app.settings import Site, ensure_database_url
+from ecs_appliance.app.shell import in_image
 from ecs_appliance.app.source import Origin, Sources, checkout_sources, fetch_sources, migrations_added
+from ecs_appliance.app.users import disable_test_users
 from ecs_appliance.app.vaultkeys import check_in_image
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import write_changed
@@ -120,6 +122,8 @@ def migrate(context: Context, env: Env, version: Version) -> None:
         database=Database(Server(), env.ecs.database, APP_OWNER),
     )
     context.tags.set("last_migration_ecs", version.commit)
+    if not env.ecs.userswitcher.enabled:
+        disable_test_users(in_image(context.runner, context.paths, version.images.app, site(context, env)))
 
 
 def site(context: Context, env: Env) -> Site:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from ecs_appliance.app.shell import in_web
-from ecs_appliance.app.users import disable_test_users
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.runner import Process, end
 from ecs_appliance.env.model import Env
@@ -81,8 +79,6 @@ def _come_up(context: Context, env: Env, process: Process) -> None:
     steps = context.steps()
     with steps.step("containers", "starting the application"):
         _wait_until_up(context, env.appliance.domain, process)
-        if not env.ecs.userswitcher.enabled:
-            disable_test_users(in_web(context.runner))
     _record(context)
     context.page.hide()
     systemd.notify("READY=1\nSTATUS=the site is up")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.log import masked
 
 Outcome = Literal["unchanged", "changed", "would change", "failed"]
@@ -66,8 +66,13 @@ class ConvergeReport:
 
 
 def parse_result(result: object, seconds: float) -> ConvergeReport:
-    """Salt's answer as a report; raises ConvergeError for render errors (a list of texts) and for an empty run."""
+    """Salt's answer as a report.
+
+    Raises ConvergeError for render errors (a list of texts) and for an empty run, BusyError while another is under way.
+    """
     if isinstance(result, list):
+        if any("is running as PID" in str(error) for error in result):
+            raise BusyError("another run of the states is under way", "wait until it has ended, then try again")
         raise ConvergeError("the states could not be read:\n" + masked("\n".join(map(str, result))), _where(result))
     if not isinstance(result, Mapping) or not result:
         raise ConvergeError(f"Salt gave no result: {masked(str(result))}", "`appliance -v converge` shows more")

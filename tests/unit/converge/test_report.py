@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ecs_appliance.converge.report import ConvergeError, parse_result
+from ecs_appliance.core.errors import BusyError
 from ecs_appliance.core.log import register_secret
 
 
@@ -43,6 +44,11 @@ def test_a_render_error_of_the_operators_own_states_says_where() -> None:
     with pytest.raises(ConvergeError, match="could not be read") as caught:
         parse_result(["Rendering SLS 'base:extra' failed: mapping values"], seconds=0)
     assert "appliance.extra.states" in caught.value.hint
+
+
+def test_a_run_beside_another_is_busy_not_broken() -> None:
+    with pytest.raises(BusyError):
+        parse_result(['The function "state.highstate" is running as PID 5 and was started at …'], seconds=0)
 
 
 @pytest.mark.parametrize("nothing", [{}, None, "", False])

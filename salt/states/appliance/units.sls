@@ -19,26 +19,23 @@ unit files:
     - commands: [systemctl daemon-reload]
 
 appliance:
-  service.enabled:
+  unit.enabled:
     - require:
       - applied: unit files
 
 watch-ecs-ca.path:
-  service.running:
-    - enable: true
+  unit.running:
     - require:
       - applied: unit files
 
 {% if pillar['machine']['configured'] %}
 appliance-update.timer:
 {% if pillar['machine']['update']['automatic'] %}
-  service.running:
-    - enable: true
-    - unmask: true
+  unit.running:
     - require:
       - applied: unit files
 {% else %}
-  service.masked:
+  unit.masked:
     - require:
       - applied: unit files
 {% endif %}

@@ -11,8 +11,7 @@ docker packages:
       - file: /etc/docker/daemon.json
 
 docker:
-  service.running:
-    - enable: true
+  unit.running:
     - require:
       - pkg: docker packages
 
@@ -21,7 +20,7 @@ docker configuration:
     - files: [/etc/docker/daemon.json]
     - commands: [systemctl restart docker]
     - require:
-      - service: docker
+      - unit: docker
 
 {% if pillar['machine']['proxy_cache'] %}
 /volatile/proxy-cache:
@@ -45,17 +44,16 @@ proxy cache package:
       - file: /etc/apt-cacher-ng/appliance.conf
 
 apt-cacher-ng:
-  service.running:
-    - enable: true
+  unit.running:
     - require:
       - pkg: proxy cache package
       - file: /volatile/proxy-cache
-      - service: docker
+      - unit: docker
 
 proxy cache configuration:
   applied.since_change:
     - files: [/etc/apt-cacher-ng/appliance.conf]
     - commands: [systemctl restart apt-cacher-ng]
     - require:
-      - service: apt-cacher-ng
+      - unit: apt-cacher-ng
 {% endif %}

@@ -52,8 +52,7 @@ status page:
   status_page.present: []
 
 nginx:
-  service.running:
-    - enable: true
+  unit.running: []
 
 nginx configuration:
   applied.since_change:

@@ -38,8 +38,7 @@ postgresql units:
     - commands: [systemctl daemon-reload]
 
 postgresql@17-main:
-  service.running:
-    - enable: true
+  unit.running:
     - require:
       - applied: postgresql units
 
@@ -48,7 +47,7 @@ postgresql settings:
     - files: [{{ cluster }}/conf.d/appliance.conf]
     - commands: [systemctl restart postgresql@17-main]
     - require:
-      - service: postgresql@17-main
+      - unit: postgresql@17-main
 
 postgresql access rules:
   applied.since_change:

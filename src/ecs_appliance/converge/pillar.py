@@ -1,5 +1,6 @@
 """The pillar: the environment as it is, and under `machine` everything the states need, computed here."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ecs_appliance.converge import packages
@@ -21,8 +22,16 @@ CONTAINER_SUBNET = "172.18.0.0/24"
 def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
     """The pillar of this machine as it is now; raises InvalidEnvError where the active environment is broken."""
     paths = paths or Paths()
-    env = load_active(paths) if paths.active_env.exists() else None
+    active = paths.active_env
+    env = _load(paths, active.stat().st_mtime_ns) if active.exists() else None
     return build_pillar(env, read_facts(paths), commands=_commands(paths))
+
+
+@lru_cache(maxsize=1)
+def _load(paths: Paths, changed: int) -> "Env":
+    """The active environment as of `changed`: Salt asks for the pillar twice a run."""
+    del changed
+    return load_active(paths)
 
 
 def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] = ()) -> dict[str, Any]:

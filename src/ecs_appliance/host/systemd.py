@@ -2,12 +2,53 @@
 
 import os
 import socket
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ecs_appliance.core.runner import Runner
 
 QUICK = 30
 SERVICE_TIMEOUT = 300
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """`active` now; `file_state` as `systemctl is-enabled` calls it."""
+
+    active: bool
+    file_state: str
+
+
+def read_unit(runner: Runner, unit: str) -> UnitState:
+    """The state of `unit`; one that does not exist is neither active nor enabled."""
+    properties = unit_properties(runner, unit, "ActiveState", "UnitFileState", "LoadState")
+    masked = properties.get("LoadState") == "masked"
+    return UnitState(
+        active=properties.get("ActiveState") in ("active", "activating", "reloading"),
+        file_state="masked" if masked else properties.get("UnitFileState", ""),
+    )
+
+
+def plan_unit(state: UnitState, *, active: bool | None, file_state: str) -> tuple[str, ...]:
+    """The systemctl verbs that bring a unit from `state` to `active` (None: as it is) and `file_state`."""
+    verbs = []
+    if active is False and state.active:
+        verbs.append("stop")
+    if file_state == "masked" and state.file_state != "masked":
+        verbs.append("mask")
+    if file_state == "enabled" and state.file_state == "masked":
+        verbs.append("unmask")
+    if file_state == "enabled" and state.file_state not in ("enabled", "static"):
+        verbs.append("enable")
+    if active and not state.active:
+        verbs.append("start")
+    return tuple(verbs)
+
+
+def apply_unit(runner: Runner, unit: str, verbs: Sequence[str]) -> None:
+    """Do what `plan_unit` said."""
+    for verb in verbs:
+        runner.run(["systemctl", verb, unit], timeout=SERVICE_TIMEOUT)
 
 
 def is_active(runner: Runner, unit: str) -> bool:
@@ -61,8 +102,3 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
         channel.sendto(message.encode(), address)
-
-
-def is_running_system(root: Path) -> bool:
-    """Whether systemd runs the machine below `root`."""
-    return (root / "run/systemd/system").is_dir()

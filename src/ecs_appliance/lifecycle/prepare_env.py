@@ -31,7 +31,7 @@ def find_env(context: Context) -> Env:
     except InvalidEnvError as error:
         if not context.paths.active_env.exists():
             raise
-        log.error("%s\nThe environment activated last stays in force. %s", error.message, error.hint)
+        log.error("%s\n  → %s", error.message, error.hint)
         return active_env(context)
 
 

@@ -179,7 +179,8 @@ class Demo:
         guest = self.machine.guest
         if guest.run(["test", "-s", "/app/env.yml"], timeout=SHORT_SECONDS, ok=(0, 1)).returncode:
             address = str(self.machine.spec.network.address)
-            guest.push("/app/env.yml", render(DOMAIN, plan_overrides(address), runner=self.runner), mode=0o600)
+            text = render(DOMAIN, plan_overrides(address), runner=self.runner)
+            guest.push("/app/env.yml", answer_for(address, text), mode=0o600)
 
     def _activate(self, commits: list[str]) -> None:
         if self._memory().activated != commits:
@@ -213,6 +214,14 @@ class Demo:
 
     def _remember(self, **news: Any) -> None:
         write_atomic(self._memory_file, json.dumps({**asdict(self._memory()), **news}), mode=0o600)
+
+
+def answer_for(address: str, text: str) -> str:
+    """The env.yml `text` with the application's own list of names it answers for extended by `address`."""
+    names = "ALLOWED_HOSTS = [DOMAIN]"
+    if names not in text:
+        raise ValueError(f"the template of env.yml has no line {names}")
+    return text.replace(names, f"ALLOWED_HOSTS = [DOMAIN, '{address}']")
 
 
 def plan_overrides(address: str) -> dict[str, object]:

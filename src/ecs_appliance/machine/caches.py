@@ -48,7 +48,7 @@ def fill_copies(folder: Folder, paths: Paths) -> None:
     for copied in plan_copied(folder, paths):
         copied.own.mkdir(parents=True, exist_ok=True)
         copy_missing(copied.cache, copied.own)
-        for entry in copied.own.rglob("*"):
+        for entry in (copied.own, *copied.own.rglob("*")):
             entry.chmod(0o777 if entry.is_dir() else 0o666)
 
 

@@ -3,13 +3,26 @@
 import shutil
 from pathlib import Path
 
-from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.files import point_symlink, write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.machine.network import Network
 
 # Certificates that this host's administrator added: a closed network's own authorities.
 EXTRA_AUTHORITIES = Path("/usr/local/share/ca-certificates")
 SECONDS = 120.0
+# On a real machine systemd shares its mounts with the namespaces of services; in a container it leaves them private,
+# and docker could not remove a container whose mounts another service holds.
+SHARED_ROOT = """\
+[Unit]
+Description=Share mounts with services, as on a machine of its own
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=mount --make-rshared /
+"""
 
 
 def provision_root(root: Path, network: Network, runner: Runner) -> None:
@@ -20,6 +33,8 @@ def provision_root(root: Path, network: Network, runner: Runner) -> None:
     write_atomic(root / "etc/systemd/network/10-host0.network", network.guest_config(), mode=0o644)
     # Its repositories belong to this host's root; git refuses those of strangers otherwise.
     write_atomic(root / "etc/gitconfig", "[safe]\n\tdirectory = /srv/git/*\n", mode=0o644)
+    write_atomic(root / "etc/systemd/system/shared-root.service", SHARED_ROOT, mode=0o644)
+    point_symlink(root / "etc/systemd/system/sysinit.target.wants/shared-root.service", "../shared-root.service")
     runner.run(["chroot", root, "ssh-keygen", "-A"], timeout=SECONDS)
     _trust_authorities(root, runner)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import demo, env, machine, stage, user
+from ecs_appliance.cli import demo, env, machine, stage, test, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -27,6 +27,7 @@ app.add_typer(user.user, name="user")
 app.add_typer(user.cert, name="cert")
 app.add_typer(stage.app, name="stage")
 app.add_typer(demo.app, name="demo")
+app.command("test", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(test.test)
 
 
 def _print_version(wanted: bool) -> None:

@@ -18,6 +18,15 @@ FOR_MACHINES: Mapping[str, str] = {
     "gpg": "gnupg",
     "nsenter": "util-linux",
 }
+FOR_INTEGRATION: Mapping[str, str] = {
+    **FOR_MACHINES,
+    "gpg1": "gnupg1",
+    "mkfs.ext4": "e2fsprogs",
+    "openssl": "openssl",
+    "pg_createcluster": "postgresql",
+    "ps": "procps",
+    "rsync": "rsync",
+}
 DEBIAN_VERSIONS = ("12", "13")
 INSTALL_SECONDS = 900.0
 

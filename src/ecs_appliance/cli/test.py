@@ -1,0 +1,74 @@
+"""`appliance test`: every test of the project, by tier."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecs_appliance.core.errors import ApplianceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ecs_appliance.core.runner import SystemRunner
+
+
+class Tier(StrEnum):
+    """The tiers, the quick one first."""
+
+    UNIT = "unit"
+    INTEGRATION = "integration"
+    MACHINE = "machine"
+
+
+CHECKOUT = Path(__file__).parents[3]
+# What tests may be told by the caller's environment.
+PASSED_ON = ("CI", "ECS_TEST_MACHINE")
+
+
+def test(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[unit|integration|machine]… [PYTEST OPTIONS]…", help="Default: all.")
+    ] = None,
+) -> None:
+    """Run the tests, all tiers or those named; installs what they need."""
+    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415 # --help stays quick
+
+    tiers, options = split_words(words or [])
+    runner = SystemRunner()
+    _install_needs(tiers, runner)
+    failed = [tier for tier in tiers if _run_tier(tier, options, runner) != 0]
+    if failed:
+        raise ApplianceError(f"tests failed: {', '.join(failed)}", f"run one tier alone: appliance test {failed[0]}")
+    typer.echo(f"all tests passed: {', '.join(tiers)}")
+
+
+def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
+    """The tiers that lead `words` (none: all of them), and what is left for pytest."""
+    names = set(Tier)
+    count = next((index for index, word in enumerate(words) if word not in names), len(words))
+    return [Tier(word) for word in words[:count]] or list(Tier), list(words[count:])
+
+
+def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
+    from ecs_appliance.machine import packages  # noqa: PLC0415
+
+    needs = {Tier.INTEGRATION: packages.FOR_INTEGRATION, Tier.MACHINE: packages.FOR_MACHINES}
+    missing = sorted({package for tier in tiers for package in packages.missing_packages(needs.get(tier, {}))})
+    if missing:
+        typer.echo(f"installing {', '.join(missing)} …")
+    packages.install_packages(missing, runner)
+
+
+def _run_tier(tier: Tier, options: "Sequence[str]", runner: "SystemRunner") -> int:
+    """Run the tests of `tier` on our terminal and return pytest's exit code; a tier without any test passes."""
+    folder = CHECKOUT / "tests" / tier
+    if not any(folder.rglob("test_*.py")):
+        typer.echo(f"{tier}: this tier has no tests yet")
+        return 0
+    typer.echo(f"\n{tier}")
+    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return runner.interact([sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}", folder, *options], env=env)

@@ -1,0 +1,129 @@
+"""One demonstration for all tests of this tier, made by the command a newcomer types, and removed again.
+
+ECS_TEST_MACHINE=NAME keeps and reuses the machine NAME instead: for writing tests.
+"""
+
+import json
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ecs_appliance.core.runner import Result, SystemRunner
+from ecs_appliance.machine.nspawn import Machine
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+LAUNCHER = CHECKOUT / "appliance"
+LOGS = Path("/var/tmp/ecs-appliance-tests")
+DEMO_SECONDS = 1500
+TEST_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running site; what `appliance demo --json` printed, and control of its machine."""
+
+    name: str
+    url: str
+    address: str
+    user: str
+    password: str
+    ca_file: str
+    steps: dict[str, float]
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(self.name, SystemRunner())
+
+    def exec(self, argv: Sequence[str], *, data: str = "", timeout: float = 300) -> Result:
+        """Run `argv` as root in the machine, whatever its exit code."""
+        return self.machine.guest.run(argv, data=data, timeout=timeout, ok=range(-64, 256))
+
+    def sh(self, script: str, *, timeout: float = 300) -> str:
+        """The output of a shell script in the machine; a failing one raises."""
+        return self.machine.guest.sh(script, timeout=timeout).strip()
+
+    def command(self, *words: str, data: str | None = None, timeout: float = 300) -> Result:
+        """Run `appliance demo --name … WORDS` on this host, whatever its exit code."""
+        argv: list[str | Path] = [LAUNCHER, "demo", "--name", self.name, *words]
+        return SystemRunner().run(argv, input=data, timeout=timeout, ok=range(256))
+
+    def get(self, path: str = "/") -> httpx.Response:
+        """Fetch `path` of the site, trusting its own certificate only."""
+        trust = ssl.create_default_context(cafile=self.ca_file)
+        with httpx.Client(verify=trust, trust_env=False, follow_redirects=True, timeout=20) as client:
+            return client.get(self.url.rstrip("/") + path)
+
+    def answers(self) -> bool:
+        """Whether the application answers now."""
+        try:
+            return self.get("/accounts/login/").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What boots machines takes its time; the first test makes the demonstration too."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
+
+
+@pytest.fixture(scope="session")
+def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
+    """The site of the demonstration."""
+    kept = os.environ.get("ECS_TEST_MACHINE")
+    name = kept or f"test-{os.getpid()}"
+    failed_before = request.session.testsfailed
+    try:
+        yield _make(name)
+    finally:
+        if request.session.testsfailed > failed_before:
+            _save_journal(name)
+        if not kept:
+            SystemRunner().run([LAUNCHER, "demo", "--name", name, "destroy"], timeout=300)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool], float], float]:
+    """Wait until a condition holds; returns the seconds it took, fails after so many."""
+
+    def wait(met: Callable[[], bool], seconds: float) -> float:
+        began = time.monotonic()
+        while not met():
+            if time.monotonic() - began > seconds:
+                pytest.fail(f"not within {seconds:g} s")
+            time.sleep(0.5)
+        return time.monotonic() - began
+
+    return wait
+
+
+def _make(name: str) -> Demo:
+    result = SystemRunner().run(
+        [LAUNCHER, "demo", "--name", name, "--json"], timeout=DEMO_SECONDS, ok=range(256), env={"CI": "true"}
+    )
+    if result.returncode != 0:
+        _save_journal(name)
+        pytest.fail(f"appliance demo failed:\n{result.stderr}")
+    made: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    assert made.pop("ok") is True
+    return Demo(name=name, **made)
+
+
+def _save_journal(name: str) -> None:
+    machine = Machine(name, SystemRunner())
+    if not machine.running:
+        return
+    LOGS.mkdir(parents=True, exist_ok=True)
+    file = LOGS / f"{name}.journal"
+    file.write_text(machine.guest.sh("journalctl --no-pager --boot=all", timeout=120))
+    file.chmod(0o600)

@@ -1,0 +1,175 @@
+"""What a newcomer gets from `./appliance demo`, and what the site survives."""
+
+import ipaddress
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+Until = Callable[[Callable[[], bool], float], float]
+
+BACK_SECONDS = 60
+CONVERGE_SECONDS = 3
+UNITS = ("prepare-env", "prepare-appliance", "prepare-ecs", "appliance", "nginx", "postgresql", "docker")
+CONTAINERS = (
+    "ecs_ecs.web_1",
+    "ecs_ecs.worker_1",
+    "ecs_ecs.beat_1",
+    "ecs_ecs.smtpd_1",
+    "ecs_redis_1",
+    "ecs_memcached_1",
+)
+PUBLIC_PORTS = {22, 80, 443}
+CONTAINER_NETWORK = ipaddress.ip_network("172.16.0.0/12")
+LINKS = {
+    "/app/etc": "/data/etc",
+    "/app/ecs-ca": "/data/ecs-ca",
+    "/app/ecs-gpg": "/data/ecs-gpg",
+    "/app/ecs-storage-vault": "/data/ecs-storage-vault",
+    "/app/ecs-cache": "/volatile/ecs-cache",
+}
+FOLDERS = (
+    "/app/ecs",
+    "/app/appliance",
+    "/app/etc/tags",
+    "/app/etc/flags",
+    "/data/ecs-ca",
+    "/data/ecs-gpg",
+    "/data/ecs-storage-vault",
+    "/data/etc",
+    "/data/ecs-pgdump",
+    "/data/postgresql",
+    "/volatile/docker",
+    "/volatile/ecs-cache",
+    "/volatile/redis",
+    "/usr/local/share/appliance",
+)
+
+
+@pytest.fixture(scope="module")
+def documents(demo: "Demo") -> int:
+    """Documents in the vault, recorded in the database; returns how many."""
+    demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 3")
+    return count_documents(demo)
+
+
+def count_documents(demo: "Demo") -> int:
+    """The documents recorded, once vault and database agree."""
+    report = json.loads(demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py vaultcheck --json --decrypt"))
+    assert (report["missing"], report["altered"], report["orphaned"]) == ([], [], [])
+    return int(report["documents"])
+
+
+def all_is_well(demo: "Demo") -> bool:
+    """The site answers, its unit is active and every container runs."""
+    running = demo.exec(["docker", "ps", "--format={{.Names}}"]).stdout.split()
+    active = demo.exec(["systemctl", "is-active", "appliance"]).stdout.strip() == "active"
+    return active and set(CONTAINERS) <= set(running) and demo.answers()
+
+
+def test_the_site_answers_over_https(demo: "Demo") -> None:
+    for path in ("/", "/accounts/login/"):
+        assert demo.get(path).status_code == 200
+
+
+def test_every_unit_is_active_and_none_failed(demo: "Demo") -> None:
+    states = {unit: demo.exec(["systemctl", "is-active", unit]).stdout.strip() for unit in UNITS}
+    assert states == dict.fromkeys(UNITS, "active")
+    assert demo.sh("systemctl list-units --failed --no-legend") == ""
+
+
+def test_nothing_else_listens_to_the_world(demo: "Demo") -> None:
+    listening = [line.split()[4].rpartition(":") for line in demo.sh("ss -Hltun").splitlines()]
+    public = {int(port) for address, _, port in listening if is_public(address)}
+    assert public == PUBLIC_PORTS
+
+
+def is_public(address: str) -> bool:
+    """Whether other machines reach `address`, as ss writes it; containers are no other machines."""
+    plain = address.strip("[]").partition("%")[0]
+    if plain == "*":
+        return True
+    parsed = ipaddress.ip_address(plain)
+    return not (parsed.is_loopback or (parsed.version == 4 and parsed in CONTAINER_NETWORK))
+
+
+def test_the_active_environment_is_for_root_alone(demo: "Demo") -> None:
+    assert demo.sh("stat -c '%U:%G %a' /run/active-env.yml /app/env.yml").splitlines() == ["root:root 600"] * 2
+
+
+def test_everything_lies_where_operators_know_it(demo: "Demo") -> None:
+    assert {link: demo.sh(f"readlink {link}") for link in LINKS} == LINKS
+    assert [folder for folder in FOLDERS if demo.exec(["test", "-d", folder]).returncode] == []
+
+
+def test_a_second_converge_changes_nothing_and_is_quick(demo: "Demo") -> None:
+    demo.sh("appliance converge --json")
+    report = json.loads(demo.sh("appliance converge --json").splitlines()[-1])
+    assert report["ok"] is True
+    assert report["shown"] == []
+    assert report["seconds"] <= CONVERGE_SECONDS
+
+
+def test_run_again_the_demonstration_reuses_what_is_there(demo: "Demo") -> None:
+    again = demo.command("--json")
+    assert again.returncode == 0, again.stderr
+    made = json.loads(again.stdout.splitlines()[-1])
+    assert (made["url"], made["user"], made["password"]) == (demo.url, demo.user, demo.password)
+    assert again.seconds < 60
+
+
+def test_its_commands_answer_with_exit_codes(demo: "Demo") -> None:
+    assert demo.command("status").returncode == 0
+    assert demo.command("exec", "--", "sh", "-c", "exit 42").returncode == 42
+    assert demo.command("exec", "--", "tr", "a", "b", data="banana").stdout == "bbnbnb"
+    assert "appliance" in demo.command("logs", "-n", "50").stdout
+    for command in ("status", "stop", "start", "exec"):
+        words = [command, "--name", "nobody", *(["true"] if command == "exec" else [])]
+        assert demo.command(*words).returncode == 6, command
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_killed_container_is_back_by_itself(demo: "Demo", until: Until, documents: int, container: str) -> None:
+    before = demo.sh(f"docker inspect --format={{{{.State.Pid}}}} {container}")
+    demo.sh(f"kill -9 {before}")
+
+    def back() -> bool:
+        now = demo.exec(["docker", "inspect", "--format={{.State.Pid}}", container]).stdout.strip()
+        return now not in ("", "0", before) and all_is_well(demo)
+
+    until(back, BACK_SECONDS)
+    assert count_documents(demo) == documents
+
+
+@pytest.mark.parametrize(
+    ("what", "kill"),
+    [
+        ("dockerd", "kill -9 $(pidof dockerd)"),
+        ("PostgreSQL", "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"),
+    ],
+)
+def test_a_killed_service_is_back_by_itself(demo: "Demo", until: Until, documents: int, what: str, kill: str) -> None:
+    demo.sh(kill)
+    until(lambda: not demo.answers() or what == "dockerd", BACK_SECONDS)
+    until(lambda: all_is_well(demo), BACK_SECONDS)
+    assert count_documents(demo) == documents
+    assert demo.sh("systemctl list-units --failed --no-legend") == ""
+
+
+def test_after_a_reboot_the_site_is_back_by_itself(demo: "Demo", until: Until, documents: int) -> None:
+    demo.machine.reboot()
+    took = until(lambda: all_is_well(demo), BACK_SECONDS)
+    assert took <= BACK_SECONDS
+    assert count_documents(demo) == documents
+    assert demo.sh("systemctl list-units --failed --no-legend") == ""
+
+
+def test_after_a_power_cut_the_site_is_back_by_itself(demo: "Demo", until: Until, documents: int) -> None:
+    demo.machine.kill()
+    demo.machine.start()
+    until(lambda: all_is_well(demo), BACK_SECONDS)
+    assert count_documents(demo) == documents

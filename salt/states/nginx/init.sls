@@ -51,6 +51,16 @@ client ca:
 status page:
   status_page.present: []
 
+/etc/systemd/system/nginx.service.d/appliance.conf:
+  file.managed:
+    - source: salt://nginx/files/service.conf
+    - makedirs: true
+
+nginx unit:
+  applied.since_change:
+    - files: [/etc/systemd/system/nginx.service.d/appliance.conf]
+    - commands: [systemctl daemon-reload]
+
 nginx:
   unit.running: []
 

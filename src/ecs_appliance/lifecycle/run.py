@@ -4,7 +4,6 @@ import http.client
 import logging
 import signal
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,20 +38,18 @@ class StopRequestedError(Exception):
 
 @dataclass
 class CrashLoop:
-    """Counts restarts of containers within a window of seconds."""
+    """Counts the restarts of each container within a window of seconds."""
 
     seen: dict[str, int] = field(default_factory=dict)
-    crashes: deque[float] = field(default_factory=deque)
+    crashes: dict[str, list[float]] = field(default_factory=dict)
 
-    def note(self, restarts: Mapping[str, int], now: float) -> bool:
-        """Take note of the restart counts by container; returns whether this is a crash loop."""
+    def note(self, restarts: Mapping[str, int], now: float) -> str | None:
+        """Take note of the restart counts by container; returns the one that is in a crash loop, None without."""
         for name, count in restarts.items():
-            fresh = count - self.seen.get(name, 0)
-            self.crashes.extend([now] * max(0, fresh))
-            self.seen[name] = count
-        while self.crashes and now - self.crashes[0] > CRASH_WINDOW:
-            self.crashes.popleft()
-        return len(self.crashes) >= CRASHES
+            fresh = max(0, count - self.seen.get(name, 0))
+            recent = [when for when in self.crashes.get(name, []) if now - when <= CRASH_WINDOW]
+            self.seen[name], self.crashes[name] = count, recent + [now] * fresh
+        return next((name for name, when in self.crashes.items() if len(when) >= CRASHES), None)
 
 
 def run(context: Context) -> None:
@@ -117,9 +114,10 @@ def _watch(context: Context, process: Process) -> None:
     while True:
         _check_process(process)
         containers = docker.project_containers(context.runner, PROJECT)
-        if loop.note({container.name: container.restarts for container in containers}, time.monotonic()):
+        looping = loop.note({container.name: container.restarts for container in containers}, time.monotonic())
+        if looping:
             raise ApplianceError(
-                f"containers died {CRASHES} times within {CRASH_WINDOW:.0f} s", "journalctl -u appliance tells why"
+                f"{looping} died {CRASHES} times within {CRASH_WINDOW:.0f} s", f"docker logs {looping} tells why"
             )
         ended = [container.name for container in containers if container.status == "exited"]
         if ended:
@@ -146,17 +144,19 @@ def _record(context: Context) -> None:
 def _compose(context: Context) -> Iterator[Process]:
     """docker compose up in the foreground; at the end the containers are stopped and removed.
 
-    They are made anew at each start: memcached must not remember what a former web put there.
+    Those that a killed run left go first: memcached must not remember what a former web put there.
     """
     compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
     compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
-    up = [*compose, "up", "--no-build", "--force-recreate", "--remove-orphans"]
-    process = context.runner.spawn(up, on_line=_log_line)
+    down = [*compose, "down", "--remove-orphans"]
+    if docker.project_containers(context.runner, PROJECT):
+        context.runner.run(down, timeout=STOP_SECONDS)
+    process = context.runner.spawn([*compose, "up", "--no-build"], on_line=_log_line)
     try:
         yield process
     finally:
         end(process, grace=STOP_SECONDS)
-    context.runner.run([*compose, "down", "--remove-orphans"], timeout=STOP_SECONDS)
+    context.runner.run(down, timeout=STOP_SECONDS)
 
 
 def _log_line(line: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from ecs_appliance.core.errors import DeadlineError
-from ecs_appliance.core.runner import BASE_ENVIRONMENT, Result, Runner, SystemRunner
+from ecs_appliance.core.log import masked
+from ecs_appliance.core.runner import BASE_ENVIRONMENT, CommandError, Result, Runner, SystemRunner
 
 READY_STATES = ("running", "degraded")
 POLL_SECONDS = 0.1
@@ -17,6 +18,8 @@ POLL_SECONDS = 0.1
 # by this host's own program.
 CONFINED = ("setpriv", "--bounding-set=-sys_time,-sys_module", "--inh-caps=-sys_time,-sys_module")
 FILE_SECONDS = 120.0
+# How many words of a command the runner names it by.
+NAME_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,15 @@ class Guest:
         on_line: Callable[[str], None] | None = None,
     ) -> Result:
         """Run `words` inside to their end; everything else as Runner.run, `data` being its `input`."""
-        inside = self.argv(words, env=env, cwd=cwd, user=user)
-        return self.runner.run(inside, timeout=timeout, input=data, ok=ok, secrets=secrets, on_line=on_line)
+        entering = self.argv(words, env=env, cwd=cwd, user=user)
+        try:
+            return self.runner.run(entering, timeout=timeout, input=data, ok=ok, secrets=secrets, on_line=on_line)
+        except CommandError as error:
+            name = masked(" ".join(map(str, words[:NAME_WORDS])), tuple(secrets))
+            told = error.message.removeprefix(" ".join(entering[:NAME_WORDS])).lstrip()
+            raise CommandError(
+                f"in the machine: {name} {told}", error.hint, returncode=error.returncode, output=error.output
+            ) from None
 
     def sh(self, script: str, *, timeout: float = 60.0, ok: Sequence[int] = (0,)) -> str:
         """Run a shell script inside and return its output: for tests and short questions."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.errors import NotRunningError
-from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.core.runner import CommandError, SystemRunner
 from ecs_appliance.machine.nspawn import Machine
 
 pytestmark = pytest.mark.timeout(300)
@@ -62,6 +62,11 @@ def test_commands_pass_input_output_and_exit_codes_through(machine: Machine) -> 
     assert guest.run(["tr", "a-z", "A-Z"], data="über", timeout=10).stdout == "üBER"
     assert guest.run(["id", "-un"], user="daemon", cwd="/", timeout=10).stdout == "daemon\n"
     assert guest.run(["pwd"], cwd="/srv", timeout=10).stdout == "/srv\n"
+
+
+def test_a_failed_command_is_told_as_it_is_known_inside(machine: Machine) -> None:
+    with pytest.raises(CommandError, match=r"^in the machine: ls /nowhere failed with exit code 2:\nls: cannot access"):
+        machine.guest.run(["ls", "/nowhere"], timeout=10)
 
 
 def test_a_command_that_takes_too_long_ends_inside_too(machine: Machine) -> None:

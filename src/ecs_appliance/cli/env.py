@@ -90,7 +90,7 @@ def flatten_file(  # noqa: PLR0917 # typer reads options off the signature
     combine: Annotated[str, typer.Option(help="Joins the levels of a key.")] = "_",
 ) -> None:
     """Print a YAML file as lines of shell assignments."""
-    from ecs_appliance.env.check import decode  # noqa: PLC0415
+    from ecs_appliance.env.document import decode  # noqa: PLC0415
     from ecs_appliance.env.flatten import Style, absent, flatten  # noqa: PLC0415
     from ecs_appliance.env.tree import parse  # noqa: PLC0415
 
@@ -112,6 +112,6 @@ def print_reference(
 
 
 def _read(file: str) -> bytes:
-    from ecs_appliance.env.check import LARGEST, read  # noqa: PLC0415
+    from ecs_appliance.env.document import LARGEST, read  # noqa: PLC0415
 
     return sys.stdin.buffer.read(LARGEST + 1) if file == STDIN else read(Path(file))

@@ -1,22 +1,20 @@
 """All that is wrong with an env.yml, at once, with the place of each; no message holds a secret's value."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
+from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.env import rules
+from ecs_appliance.env.document import LARGEST, decode, first_line, read
 from ecs_appliance.env.layout import item_of, nearest, section_of
 from ecs_appliance.env.model import Env, Section
 from ecs_appliance.env.problem import Problem, Severity, in_order, report
 from ecs_appliance.env.pysettings import SettingsError
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, TreeError, joined, parse, scalar, typed
 
-LARGEST = 1024 * 1024
-FIRST_LINE = "#cloud-config"
 # The old name of a key, and the one that holds now.
 RENAMED = {"appliance.extra.files[].content": "contents"}
 TEXT_HINT = ": put it into quotes to have it as text"
@@ -39,11 +37,11 @@ def check(data: bytes, *, strict: bool = False) -> Checked:
     """What is wrong with the file content `data`, and what it says; `strict` makes warnings errors. Never raises."""
     try:
         text = decode(data)
-        problems = list(_first_line(text))
+        problems = list(first_line(text))
         tree = parse(text)
     except TreeError as error:
         found = (
-            [*error.problems, *_first_line(data.decode(errors="replace"))] if len(data) <= LARGEST else error.problems
+            [*error.problems, *first_line(data.decode(errors="replace"))] if len(data) <= LARGEST else error.problems
         )
         return Checked(None, in_order(found, strict=strict))
     checker = _Checker(tree, text)
@@ -61,49 +59,6 @@ def load(source: bytes | Path, *, name: str = "env.yml") -> Env:
     if checked.env is None:
         raise InvalidEnvError(report(checked.problems, name), "correct it; `appliance env check` tells what is left")
     return checked.env
-
-
-def read(path: Path) -> bytes:
-    """The content of `path`, but no more of it than needed to see that it is too large."""
-    try:
-        with path.open("rb") as handle:
-            return handle.read(LARGEST + 1)
-    except OSError as error:
-        raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
-
-
-def decode(data: bytes) -> str:
-    """`data` as text. Raises TreeError where it is none, or too much of it."""
-    if len(data) > LARGEST:
-        raise _refused(Mark(), f"larger than {LARGEST // 1024} KiB: this is no env.yml")
-    zero = data.find(b"\0")
-    if zero >= 0:
-        raise _refused(_place(data, zero), "holds a zero byte: this is no text file")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise _refused(_place(data, error.start), "is not UTF-8") from None
-
-
-def _refused(mark: Mark, message: str) -> TreeError:
-    return TreeError((Problem(mark.line, mark.column, "", "error", message),))
-
-
-def _place(data: bytes, offset: int) -> Mark:
-    before = data[:offset].rpartition(b"\n")
-    return Mark(before[0].count(b"\n") + bool(before[1]) + 1, len(before[2].decode(errors="replace")) + 1)
-
-
-def _first_line(text: str) -> Iterator[Problem]:
-    first = text.partition("\n")[0]
-    if first == FIRST_LINE:
-        return
-    message = f"the first line must be exactly {FIRST_LINE}"
-    if first.rstrip("\r") == FIRST_LINE:
-        message += ": this file has the line ends of Windows"
-    elif first.startswith("\ufeff"):
-        message += ": this file begins with a byte order mark"
-    yield Problem(1, 1, "", "error", message)
 
 
 class _Checker:

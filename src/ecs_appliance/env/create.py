@@ -6,6 +6,7 @@ import re
 import secrets
 import textwrap
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from ecs_appliance.core.errors import ApplianceError, InvalidEnvError, RefusedEr
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env import formats
-from ecs_appliance.env.check import check, decode, read
-from ecs_appliance.env.edit import dotted, set_values
+from ecs_appliance.env.document import decode, read
 from ecs_appliance.env.openpgp import make_keys
 from ecs_appliance.env.pem import load_key
 from ecs_appliance.env.problem import quoted, report
@@ -54,8 +54,7 @@ def create(
     cannot be read, InvalidEnvError where the result could not be used; nothing is written then.
     """
     path = _path(target)
-    overrides = dotted(typed(parse(decode(read(extra)), str(extra)))) if extra else {}
-    text = render(domain, overrides, runner=runner, template=template)
+    text = render(domain, _read_extra(extra) if extra else {}, runner=runner, template=template)
     _refuse_overwrite(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,11 +73,23 @@ def render(
     """
     _check_domain(domain)
     source = decode(read(template or TEMPLATE))
-    text = set_values(fill(source, domain, make_secrets(runner)), overrides or {})
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        making = pool.submit(make_secrets, runner)
+        # What takes long to import is imported while gpg looks for primes.
+        from ecs_appliance.env.check import check  # noqa: PLC0415
+        from ecs_appliance.env.edit import set_values  # noqa: PLC0415
+
+        text = set_values(fill(source, domain, making.result()), overrides or {})
     checked = check(text.encode())
     if not checked.ok:
         raise InvalidEnvError(report(checked.problems, FILE_NAME), "correct the template, or what was merged over it")
     return text
+
+
+def _read_extra(file: Path) -> dict[str, object]:
+    from ecs_appliance.env.edit import dotted  # noqa: PLC0415 # as in render
+
+    return dotted(typed(parse(decode(read(file)), str(file))))
 
 
 def make_secrets(runner: Runner) -> Secrets:

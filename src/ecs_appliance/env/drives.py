@@ -64,10 +64,9 @@ class SystemDrives:
     runner: Runner
 
     def find(self, label: str) -> Path | None:
-        """See Drives.find. blkid probes by itself: its cache may know a drive that is gone."""
-        found = self.runner.run(
-            ["blkid", "-c", "/dev/null", "-L", label], timeout=TOOL_SECONDS, ok=(0, NOT_FOUND)
-        ).lines()
+        """See Drives.find. Every drive is probed: what blkid -L goes by may be a drive that is gone."""
+        search = ["blkid", "-c", "/dev/null", "-o", "device", "-t", f"LABEL={label}"]
+        found = self.runner.run(search, timeout=TOOL_SECONDS, ok=(0, NOT_FOUND)).lines()
         return Path(found[0]) if found else None
 
     @contextmanager

@@ -69,25 +69,31 @@ class Ec2Source:
     def get(self) -> Found | None:
         timeout = PATIENT_SECONDS if self.hints.ec2 else QUICK_SECONDS
         try:
-            token = self._token(timeout)
+            answer = self._ask_token(timeout)
         except OSError as error:
             # Something that accepts connections, and is no metadata service: there is no EC2 here.
             if not self.hints.ec2:
                 return None
             raise SourceError(f"the EC2 metadata service at {self.base_url} does not answer: {_why(error)}") from None
+        if answer.server_is_google:
+            return None
+        token = _token(answer)
         headers = {"X-aws-ec2-metadata-token": token} if token else {}
         return _user_data("EC2", self.base_url, "/latest/user-data", headers)
 
-    def _token(self, timeout: float) -> str:
-        """A session's token; empty where the service knows none."""
+    def _ask_token(self, timeout: float) -> Answer:
         headers = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
-        answer = _ask("PUT", self.base_url, "/latest/api/token", headers, timeout)
-        if answer.status == OK:
-            return answer.body.decode("ascii", errors="replace").strip()
-        if answer.status in WITHOUT_TOKENS:
-            return ""
-        hint = "allow the instance its metadata service" if answer.status == FORBIDDEN else ""
-        raise SourceError(f"the EC2 metadata service refuses a token: status {answer.status}", hint)
+        return _ask("PUT", self.base_url, "/latest/api/token", headers, timeout)
+
+
+def _token(answer: Answer) -> str:
+    """A session's token; empty where the service knows none."""
+    if answer.status == OK:
+        return answer.body.decode("ascii", errors="replace").strip()
+    if answer.status in WITHOUT_TOKENS:
+        return ""
+    hint = "allow the instance its metadata service" if answer.status == FORBIDDEN else ""
+    raise SourceError(f"the EC2 metadata service refuses a token: status {answer.status}", hint)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecs_appliance.core.errors import InvalidEnvError
-from ecs_appliance.env.check import LARGEST, check, load
+from ecs_appliance.env.check import check, load
+from ecs_appliance.env.document import LARGEST
 from ecs_appliance.env.problem import report
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/env"

@@ -1,0 +1,55 @@
+"""The bytes of an env.yml, and whether they are text at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.env.problem import Problem
+from ecs_appliance.env.tree import Mark, TreeError
+
+LARGEST = 1024 * 1024
+FIRST_LINE = "#cloud-config"
+
+
+def read(path: Path) -> bytes:
+    """The content of `path`, but no more of it than needed to see that it is too large."""
+    try:
+        with path.open("rb") as handle:
+            return handle.read(LARGEST + 1)
+    except OSError as error:
+        raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
+
+
+def decode(data: bytes) -> str:
+    """`data` as text. Raises TreeError where it is none, or too much of it."""
+    if len(data) > LARGEST:
+        raise _refused(Mark(), f"larger than {LARGEST // 1024} KiB: this is no env.yml")
+    zero = data.find(b"\0")
+    if zero >= 0:
+        raise _refused(_place(data, zero), "holds a zero byte: this is no text file")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _refused(_place(data, error.start), "is not UTF-8") from None
+
+
+def _refused(mark: Mark, message: str) -> TreeError:
+    return TreeError((Problem(mark.line, mark.column, "", "error", message),))
+
+
+def _place(data: bytes, offset: int) -> Mark:
+    before = data[:offset].rpartition(b"\n")
+    return Mark(before[0].count(b"\n") + bool(before[1]) + 1, len(before[2].decode(errors="replace")) + 1)
+
+
+def first_line(text: str) -> Iterator[Problem]:
+    """The problem with the first line of `text`, if there is one."""
+    first = text.partition("\n")[0]
+    if first == FIRST_LINE:
+        return
+    message = f"the first line must be exactly {FIRST_LINE}"
+    if first.rstrip("\r") == FIRST_LINE:
+        message += ": this file has the line ends of Windows"
+    elif first.startswith("\ufeff"):
+        message += ": this file begins with a byte order mark"
+    yield Problem(1, 1, "", "error", message)

@@ -1,0 +1,126 @@
+"""Environments on real filesystems, found by label and mounted by the kernel; needs root.
+
+FAT and ISO 9660, which real drives of this kind have, need a kernel that mounts them: a virtual machine has to show it.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.env.drives import DriveSource, SystemDrives
+from ecs_appliance.env.source import Found, SourceError
+
+DATA = b"#cloud-config\nappliance: {standby: true}\n"
+LABEL = "ecs-test-env"
+USER_DATA = ("user-data",)
+run = SystemRunner().run
+Attach = Callable[..., Path]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A root of its own, which sees the mounts of the system."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/proc").symlink_to("/proc")
+    return Paths(tmp_path / "root")
+
+
+@pytest.fixture
+def attach(tmp_path: Path) -> Iterator[Attach]:
+    """Makes a drive with a label and files, and returns its device."""
+    devices: list[Path] = []
+
+    def make(label: str = LABEL, files: dict[str, bytes] | None = None, *, size: int = 4 << 20) -> Path:
+        folder, image = tmp_path / f"files{len(devices)}", tmp_path / f"image{len(devices)}"
+        folder.mkdir()
+        for name, data in (files or {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        image.touch()
+        run(["mkfs.ext4", "-q", "-O", "^has_journal", "-L", label, "-d", folder, image, "4M"], timeout=30)
+        with image.open("r+b") as handle:
+            handle.truncate(size)
+        devices.append(Path(run(["losetup", "--find", "--show", image], timeout=30).stdout.strip()))
+        return devices[-1]
+
+    yield make
+    for device in devices:
+        run(["umount", "--quiet", "--all-targets", device], timeout=30, ok=range(256))
+        run(["losetup", "--detach", device], timeout=30)
+
+
+def mounted() -> str:
+    return Path("/proc/self/mounts").read_text()
+
+
+def source(paths: Paths, label: str = LABEL, files: tuple[str, ...] = USER_DATA) -> DriveSource:
+    return DriveSource(label, files, SystemDrives(paths, SystemRunner()))
+
+
+def test_a_drive_is_read_and_unmounted(paths: Paths, attach: Attach) -> None:
+    device = attach(files={"user-data": DATA})
+    before = mounted()
+    assert source(paths).detect()
+    assert source(paths).get() == Found(DATA, f"drive {LABEL} ({device}, user-data)")
+    assert mounted() == before
+    assert not (paths.run / "drive").exists()
+
+
+def test_a_drive_that_is_mounted_stays_so(paths: Paths, attach: Attach, tmp_path: Path) -> None:
+    device = attach(files={"user-data": DATA})
+    folder = tmp_path / "mounted here"
+    folder.mkdir()
+    run(["mount", "-o", "ro", device, folder], timeout=30)
+    before = mounted()
+    found = source(paths).get()
+    assert found is not None and found.data == DATA
+    assert mounted() == before
+
+
+def test_what_a_killed_run_left_mounted_is_used_and_unmounted(paths: Paths, attach: Attach) -> None:
+    device = attach(files={"user-data": DATA})
+    before = mounted()
+    left = paths.run / "drive"
+    left.mkdir(parents=True)
+    run(["mount", "-o", "ro", device, left], timeout=30)
+    found = source(paths).get()
+    assert found is not None and found.data == DATA
+    assert mounted() == before
+
+
+def test_the_file_of_openstack_lies_deeper(paths: Paths, attach: Attach) -> None:
+    attach(files={"openstack/latest/user_data": DATA})
+    found = source(paths, files=("openstack/latest/user_data",)).get()
+    assert found is not None and found.data == DATA
+
+
+def test_a_label_may_be_in_capitals(paths: Paths, attach: Attach) -> None:
+    attach(LABEL.upper(), {"user-data": DATA})
+    found = source(paths).get()
+    assert found is not None and found.data == DATA
+
+
+def test_a_drive_without_the_file_has_no_environment(paths: Paths, attach: Attach) -> None:
+    attach(files={"meta-data": b"x"})
+    before = mounted()
+    assert source(paths).detect()
+    assert source(paths).get() is None
+    assert mounted() == before
+
+
+def test_a_drive_of_another_label_is_left_alone(paths: Paths, attach: Attach) -> None:
+    attach("something-else", {"user-data": DATA})
+    assert not source(paths).detect()
+    assert source(paths).get() is None
+
+
+def test_a_drive_that_can_not_be_mounted_is_broken(paths: Paths, attach: Attach) -> None:
+    attach(files={"user-data": DATA}, size=64 << 10)
+    before = mounted()
+    with pytest.raises(SourceError, match="cannot be mounted"):
+        source(paths).get()
+    assert mounted() == before
+    assert not (paths.run / "drive").exists()

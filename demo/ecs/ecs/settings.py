@@ -113,6 +113,7 @@ CACHES = {
 
 _smtp = urlsplit(os.environ.get("SMTP_URL", "smtp://localhost:25"))
 EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = _smtp.hostname, _smtp.port or 25, 30
+EMAIL_BACKEND_UNFILTERED = "django.core.mail.backends.smtp.EmailBackend"
 SMTPD_CONFIG = {"listen_addr": ("0.0.0.0", 8025), "domain": DOMAIN, "max_size": 1024 * 1024}
 
 REDIS_URL = os.environ.get("REDIS_URL", "")

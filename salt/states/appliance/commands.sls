@@ -13,10 +13,12 @@
   file.symlink:
     - target: /app/appliance/.venv/bin/salt-call
 
-/usr/local/share/appliance:
-  file.recurse:
-    - source: salt://appliance/files/share
-    - file_mode: '0644'
+{% for name in ('appliance.include', 'env.include') %}
+/usr/local/share/appliance/{{ name }}:
+  file.managed:
+    - source: salt://commands/{{ name }}
+    - makedirs: true
+{% endfor %}
 
 /etc/salt/minion:
   file.symlink:

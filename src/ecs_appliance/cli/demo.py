@@ -31,7 +31,7 @@ def demo(context: typer.Context, name: Name = None, as_json: AsJson = False) -> 
     context.obj = name
     if context.invoked_subcommand is not None:
         return
-    from ecs_appliance.machine.demo import Demo  # noqa: PLC0415 # help must not wait for it
+    from ecs_appliance.machine.demo import Demo
 
     with _progress(plain=as_json) as progress:
         try:
@@ -46,7 +46,7 @@ def demo(context: typer.Context, name: Name = None, as_json: AsJson = False) -> 
 @app.command()
 def status(context: typer.Context, name: Name = None) -> None:
     """Show whether the machine runs and the site answers; exit code 0 when all is well, 6 where nothing runs."""
-    from ecs_appliance.machine.site import look  # noqa: PLC0415
+    from ecs_appliance.machine.site import look
 
     machine = _machine(context, name)
     seen = look(machine, machine.folder.path / "ca.pem")
@@ -112,15 +112,15 @@ def _name(context: typer.Context, name: str | None) -> str:
 
 
 def _machine(context: typer.Context, name: str | None) -> "Machine":
-    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
-    from ecs_appliance.machine.nspawn import Machine  # noqa: PLC0415
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.machine.nspawn import Machine
 
     return Machine(_name(context, name), SystemRunner())
 
 
 @contextmanager
 def _locked_machine(context: typer.Context, name: str | None, purpose: str) -> "Iterator[Machine]":
-    from ecs_appliance.core.locks import locked  # noqa: PLC0415
+    from ecs_appliance.core.locks import locked
 
     machine = _machine(context, name)
     with locked(machine.folder.lock, purpose, wait=LOCK_SECONDS):
@@ -129,7 +129,7 @@ def _locked_machine(context: typer.Context, name: str | None, purpose: str) -> "
 
 def _progress(*, plain: bool) -> "Progress":
     """Progress goes to standard error, results to standard output."""
-    from ecs_appliance.machine.progress import Lines, Spinner  # noqa: PLC0415
+    from ecs_appliance.machine.progress import Lines, Spinner
 
     return Lines(sys.stderr) if plain or not sys.stderr.isatty() else Spinner(sys.stderr)
 

@@ -20,9 +20,9 @@ def check_file(
     as_json: AsJson = False,
 ) -> None:
     """Tell all that is wrong with an env.yml; the exit code is 3 where it cannot be used."""
-    from ecs_appliance.core.errors import ExitCode  # noqa: PLC0415 # --help stays quick
-    from ecs_appliance.env import problem  # noqa: PLC0415
-    from ecs_appliance.env.check import check  # noqa: PLC0415
+    from ecs_appliance.core.errors import ExitCode
+    from ecs_appliance.env import problem
+    from ecs_appliance.env.check import check
 
     checked = check(_read(file), strict=strict)
     if as_json:
@@ -40,8 +40,8 @@ def create_file(
     extra: Annotated[Path | None, typer.Option(help="Merge this YAML over the template.")] = None,
 ) -> None:
     """Write a new env.yml with fresh secrets; a file that is there is never overwritten."""
-    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
-    from ecs_appliance.env.create import create  # noqa: PLC0415
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.env.create import create
 
     path = create(domain, target, SystemRunner(), template=template, extra=extra)
     typer.echo(f"created: {path}")
@@ -51,9 +51,9 @@ def create_file(
 @app.command("update")
 def update_active() -> None:
     """Find the environment, test it, and write it to /run/active-env.yml."""
-    from ecs_appliance.core.paths import Paths  # noqa: PLC0415
-    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
-    from ecs_appliance.env.update import told, update  # noqa: PLC0415
+    from ecs_appliance.core.paths import Paths
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.env.update import told, update
 
     paths = Paths()
     for line in told(update(paths, SystemRunner()), paths):
@@ -66,10 +66,10 @@ def show_values(
     as_json: AsJson = False,
 ) -> None:
     """Show every key with the value that holds, defaults included; secrets are masked."""
-    from ecs_appliance.core.paths import Paths  # noqa: PLC0415
-    from ecs_appliance.env.activate import load_active  # noqa: PLC0415
-    from ecs_appliance.env.check import load  # noqa: PLC0415
-    from ecs_appliance.env.show import show  # noqa: PLC0415
+    from ecs_appliance.core.paths import Paths
+    from ecs_appliance.env.activate import load_active
+    from ecs_appliance.env.check import load
+    from ecs_appliance.env.show import show
 
     values = show(load(file) if file else load_active(Paths()))
     if as_json:
@@ -90,9 +90,9 @@ def flatten_file(  # noqa: PLR0917 # typer reads options off the signature
     combine: Annotated[str, typer.Option(help="Joins the levels of a key.")] = "_",
 ) -> None:
     """Print a YAML file as lines of shell assignments."""
-    from ecs_appliance.env.document import decode  # noqa: PLC0415
-    from ecs_appliance.env.flatten import Style, absent, flatten  # noqa: PLC0415
-    from ecs_appliance.env.tree import parse  # noqa: PLC0415
+    from ecs_appliance.env.document import decode
+    from ecs_appliance.env.flatten import Style, absent, flatten
+    from ecs_appliance.env.tree import parse
 
     tree = parse(decode(_read(file)), file)
     for name in absent(tree, trees):
@@ -106,12 +106,12 @@ def print_reference(
     schema: Annotated[bool, typer.Option("--schema/--markdown", help="JSON Schema, or a table of all keys.")] = False,
 ) -> None:
     """Print the documentation of env.yml that is generated from its model."""
-    from ecs_appliance.env.reference import as_markdown, as_schema  # noqa: PLC0415
+    from ecs_appliance.env.reference import as_markdown, as_schema
 
     typer.echo(as_schema() if schema else as_markdown(), nl=False)
 
 
 def _read(file: str) -> bytes:
-    from ecs_appliance.env.document import LARGEST, read  # noqa: PLC0415
+    from ecs_appliance.env.document import LARGEST, read
 
     return sys.stdin.buffer.read(LARGEST + 1) if file == STDIN else read(Path(file))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.errors import NotRunningError, RefusedError
 
 if TYPE_CHECKING:
     from ecs_appliance.converge.report import ConvergeReport
@@ -20,14 +20,14 @@ def install(
     force: Annotated[bool, typer.Option("--force", help="Overrule too little memory or disk.")] = False,
 ) -> None:
     """Turn this Debian 13 machine into an appliance."""
-    from ecs_appliance.core.paths import Paths  # noqa: PLC0415 # --help stays quick
-    from ecs_appliance.lifecycle import preflight  # noqa: PLC0415
+    from ecs_appliance.core.paths import Paths
+    from ecs_appliance.lifecycle import preflight
 
     preflight.check_machine(preflight.look_at(Paths()), force=force)
     if not yes:
         raise RefusedError("this turns the whole machine into an appliance", "say so with --yes")
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.install import install as work  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.install import install as work
 
     work(Context(), source=source or None, branch=branch or None)
 
@@ -43,11 +43,14 @@ def converge(as_json: AsJson = False) -> None:
 
 
 def _converge(*, dry_run: bool, as_json: bool) -> None:
-    from ecs_appliance.converge.engine import converge as run  # noqa: PLC0415
-    from ecs_appliance.core.locks import locked  # noqa: PLC0415
-    from ecs_appliance.core.paths import Paths  # noqa: PLC0415
+    from ecs_appliance.converge.engine import MINION_CONFIG
+    from ecs_appliance.converge.engine import converge as run
+    from ecs_appliance.core.locks import locked
+    from ecs_appliance.core.paths import Paths
 
     paths = Paths()
+    if not MINION_CONFIG.exists():
+        raise NotRunningError("this machine is no appliance", "./appliance install --yes makes it one")
     if dry_run:
         report = run(dry_run=True)
     else:
@@ -58,7 +61,7 @@ def _converge(*, dry_run: bool, as_json: bool) -> None:
 
 
 def _print(report: "ConvergeReport", *, as_json: bool) -> None:
-    from ecs_appliance.core.log import masked  # noqa: PLC0415
+    from ecs_appliance.core.log import masked
 
     shown = report.having("changed", "would change", "failed")
     if as_json:

@@ -19,9 +19,9 @@ RETRIES = {"prepare-appliance": 2, "prepare-ecs": 2}
 
 def _run(stage: str, work: "Callable[[Context], object]") -> None:
     """Do `work`. A failure that must not be retried blindly leaves the latch behind; one retried enough ends it."""
-    from ecs_appliance.core.errors import ApplianceError, ExitCode  # noqa: PLC0415
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.latch import latch  # noqa: PLC0415
+    from ecs_appliance.core.errors import ApplianceError, ExitCode
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.latch import latch
 
     context = Context()
     try:
@@ -36,7 +36,7 @@ def _run(stage: str, work: "Callable[[Context], object]") -> None:
 
 
 def _retries(context: "Context", stage: str) -> int:
-    from ecs_appliance.host import systemd  # noqa: PLC0415
+    from ecs_appliance.host import systemd
 
     return int(systemd.unit_properties(context.runner, f"{stage}.service", "NRestarts").get("NRestarts") or 0)
 
@@ -44,7 +44,7 @@ def _retries(context: "Context", stage: str) -> int:
 @app.command("prepare-env")
 def prepare_env() -> None:
     """Find, check and activate the environment."""
-    from ecs_appliance.lifecycle.prepare_env import prepare_env as work  # noqa: PLC0415
+    from ecs_appliance.lifecycle.prepare_env import prepare_env as work
 
     _run("prepare-env", work)
 
@@ -52,7 +52,7 @@ def prepare_env() -> None:
 @app.command("prepare-appliance")
 def prepare_appliance() -> None:
     """Prepare storage, machine, database and keys."""
-    from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance as work  # noqa: PLC0415
+    from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance as work
 
     _run("prepare-appliance", work)
 
@@ -60,7 +60,7 @@ def prepare_appliance() -> None:
 @app.command("prepare-ecs")
 def prepare_ecs() -> None:
     """Prepare the application's source, images and database."""
-    from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs as work  # noqa: PLC0415
+    from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs as work
 
     _run("prepare-ecs", work)
 
@@ -68,7 +68,7 @@ def prepare_ecs() -> None:
 @app.command("run")
 def run() -> None:
     """Run the containers in the foreground."""
-    from ecs_appliance.lifecycle.run import run as work  # noqa: PLC0415
+    from ecs_appliance.lifecycle.run import run as work
 
     _run("appliance", work)
 
@@ -76,8 +76,8 @@ def run() -> None:
 @app.command("reload")
 def reload() -> None:
     """Apply what needs no restart of the containers."""
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.reload import reload_appliance  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.reload import reload_appliance
 
     reload_appliance(Context())
 
@@ -85,8 +85,8 @@ def reload() -> None:
 @app.command("stopped")
 def stopped() -> None:
     """Show that the containers have ended."""
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.failed import tell_stopped  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.failed import tell_stopped
 
     tell_stopped(Context(), os.environ.get("SERVICE_RESULT", "success"))
 
@@ -94,8 +94,8 @@ def stopped() -> None:
 @app.command("cleanup")
 def cleanup() -> None:
     """Remove what is no longer needed."""
-    from ecs_appliance.lifecycle.cleanup import clean_up  # noqa: PLC0415
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.cleanup import clean_up
+    from ecs_appliance.lifecycle.context import Context
 
     clean_up(Context())
 
@@ -103,8 +103,8 @@ def cleanup() -> None:
 @app.command("failed")
 def failed(unit: str) -> None:
     """Tell that a unit of the appliance failed."""
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.failed import tell_appliance_failed  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.failed import tell_appliance_failed
 
     tell_appliance_failed(Context(), unit)
 
@@ -112,8 +112,8 @@ def failed(unit: str) -> None:
 @app.command("service-failed")
 def service_failed(unit: str) -> None:
     """Record that a unit beside the appliance failed."""
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.failed import tell_service_failed  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.failed import tell_service_failed
 
     tell_service_failed(Context(), unit)
 
@@ -121,8 +121,8 @@ def service_failed(unit: str) -> None:
 @app.command("update")
 def update() -> None:
     """Update everything, restart where due."""
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.update import update as work  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.update import update as work
 
     work(Context())
 
@@ -130,8 +130,8 @@ def update() -> None:
 @app.command("client-ca")
 def client_ca() -> None:
     """Give nginx the application's client CA and CRL."""
-    from ecs_appliance.lifecycle.client_ca import follow_client_ca  # noqa: PLC0415
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
+    from ecs_appliance.lifecycle.client_ca import follow_client_ca
+    from ecs_appliance.lifecycle.context import Context
 
     follow_client_ca(Context())
 
@@ -139,8 +139,8 @@ def client_ca() -> None:
 @app.command("install")
 def install() -> None:
     """Finish the installation with the release this is."""
-    from ecs_appliance.lifecycle.context import Context  # noqa: PLC0415
-    from ecs_appliance.lifecycle.install import finish_install  # noqa: PLC0415
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.install import finish_install
 
     report = finish_install(Context())
     typer.echo(f"installed: {report.summary()}")

@@ -35,7 +35,7 @@ def test(
     ] = None,
 ) -> None:
     """Run the tests, all tiers or those named; installs what they need."""
-    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415 # --help stays quick
+    from ecs_appliance.core.runner import SystemRunner
 
     tiers, options = split_words(words or [])
     runner = SystemRunner()
@@ -54,7 +54,7 @@ def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
 
 
 def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
-    from ecs_appliance.machine import packages  # noqa: PLC0415
+    from ecs_appliance.machine import packages
 
     needs = {Tier.INTEGRATION: packages.FOR_INTEGRATION, Tier.MACHINE: packages.FOR_MACHINES}
     missing = sorted({package for tier in tiers for package in packages.missing_packages(needs.get(tier, {}))})

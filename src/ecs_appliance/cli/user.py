@@ -24,9 +24,9 @@ def create_user(
     as_json: AsJson = False,
 ) -> None:
     """Make an internal office user, or give the one there is a new password, and print it."""
-    from ecs_appliance.app.shell import in_web  # noqa: PLC0415 # --help stays quick
-    from ecs_appliance.app.users import create_internal_user  # noqa: PLC0415
-    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
+    from ecs_appliance.app.shell import in_web
+    from ecs_appliance.app.users import create_internal_user
+    from ecs_appliance.core.runner import SystemRunner
 
     password = create_internal_user(in_web(SystemRunner()), email, first, last, gender)
     _show({"user": email, "password": password}, as_json=as_json)
@@ -42,10 +42,10 @@ def create_cert(  # noqa: PLR0917 # how typer names what it reads
     as_json: AsJson = False,
 ) -> None:
     """Make a client certificate for a user, mail it, and print the passphrase that opens it."""
-    from ecs_appliance.app.shell import in_web  # noqa: PLC0415
-    from ecs_appliance.app.users import create_client_certificate  # noqa: PLC0415
-    from ecs_appliance.core.files import write_atomic  # noqa: PLC0415
-    from ecs_appliance.core.runner import SystemRunner  # noqa: PLC0415
+    from ecs_appliance.app.shell import in_web
+    from ecs_appliance.app.users import create_client_certificate
+    from ecs_appliance.core.files import write_atomic
+    from ecs_appliance.core.runner import SystemRunner
 
     if output and output.exists():
         raise RefusedError(f"{output} is there already", "name a new file")

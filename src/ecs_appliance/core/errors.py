@@ -63,6 +63,12 @@ class DeadlineError(ApplianceError):
     exit_code = ExitCode.TIMEOUT
 
 
+class GaveUpError(ApplianceError):
+    """Tried often enough; systemd does not try again by itself."""
+
+    exit_code = ExitCode.GAVE_UP
+
+
 class LatchedError(ApplianceError):
     """A failure that a person has to look at before anything is tried again."""
 

@@ -58,7 +58,7 @@ PemKey = Annotated[SecretStr, _concealed(pem.private_key)]
 RsaKey = Annotated[SecretStr, _concealed(pem.rsa_key)]
 PgpKey = Annotated[SecretStr, _concealed(pgp.private_key)]
 PythonText = Annotated[SecretStr, _concealed(pysettings.settings)]
-# Sections of docs/storage.md; what is in them is checked where it is used.
+# What is in its sections is checked where it is used.
 StorageSetup = Annotated[
     dict[str, Any],
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),

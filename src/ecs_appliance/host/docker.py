@@ -178,9 +178,10 @@ def inspect_container(runner: Runner, name: str) -> Container | None:
 
 
 def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
-    """The containers of the compose project `project`, by name; those that have ended too."""
-    label = f"--filter=label=com.docker.compose.project={project}"
-    names = runner.run(["docker", "ps", "--all", "--format={{.Names}}", label], timeout=ASK_SECONDS).lines()
+    """The containers of the compose project `project`, by name, ended ones too; not those of `compose run`."""
+    labels = (f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False")
+    filters = [f"--filter=label={label}" for label in labels]
+    names = runner.run(["docker", "ps", "--all", "--format={{.Names}}", *filters], timeout=ASK_SECONDS).lines()
     found = (inspect_container(runner, name) for name in sorted(names))
     return tuple(container for container in found if container)
 

@@ -85,6 +85,13 @@ def database_exists(server: Server, name: str) -> bool:
         return _has(connection, "select 1 from pg_database where datname = %s", name)
 
 
+def is_empty(server: Server, database: str) -> bool:
+    """Whether `database` holds no table at all: new, or made anew."""
+    with _connected(server, database) as connection:
+        tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
+        return connection.execute(tables).fetchone() is None
+
+
 def ensure_role(server: Server, name: str, password: str, method: PasswordMethod) -> bool:
     """Make `name` a role that logs in with `password`, stored as `method`; returns whether anything changed.
 

@@ -4,6 +4,7 @@ import logging
 
 from ecs_appliance.host import systemd
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.crashes import forget_crashes, note_crash
 from ecs_appliance.lifecycle.latch import latched
 from ecs_appliance.lifecycle.standby import end_stages, standing_by
 
@@ -35,8 +36,10 @@ def tell_stopped(context: Context, result: str) -> None:
     if standing_by(context):
         return
     if result == "success":
+        forget_crashes(context.paths)
         context.page.show("stopped", next_step="systemctl start appliance")
         return
+    note_crash(context.paths)
     shown = context.page.shown()
     error = shown.error if shown else ""
     context.page.show("failed", error=error or f"the containers ended ({result})", next_step="they are started again")

@@ -16,7 +16,7 @@ from ecs_appliance.core.files import write_changed
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.model import Env, GitTarget
-from ecs_appliance.host import docker
+from ecs_appliance.host import docker, postgres
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
@@ -108,7 +108,8 @@ def last_version(context: Context) -> Version | None:
 
 def migrate(context: Context, env: Env, version: Version) -> None:
     """Bring the database to `version`, with a dump before; records what was done. Raises MigrationError (latches)."""
-    last = context.tags.get("last_migration_ecs")
+    empty = postgres.is_empty(Server(), env.ecs.database)
+    last = None if empty else context.tags.get("last_migration_ecs")
     added = migrations_added(context.runner, context.paths, last, version.commit)
     decision = plan_migration(last, version.commit, added, auto=env.ecs.migrate.auto)
     log.info("database: %s (from %s to %s)", decision, last or "nothing", version.commit)

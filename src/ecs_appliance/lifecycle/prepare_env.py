@@ -1,21 +1,26 @@
 """prepare-env: find, check and activate the environment."""
 
+import hashlib
 import logging
 
-from ecs_appliance.core.errors import InvalidEnvError
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import activate, load_active
 from ecs_appliance.env.model import Env
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.ineffective import list_ineffective
 from ecs_appliance.lifecycle.standby import leave_standby, stand_by
 
 log = logging.getLogger(__name__)
 
 
 def prepare_env(context: Context) -> None:
-    """Activate the environment; raises InvalidEnvError where none is usable."""
+    """Activate the environment; raises ApplianceError where none is usable."""
     leave_standby(context)
     with context.steps().step("environment", "reading the environment"):
         env = find_env(context)
+    for what in list_ineffective(env):
+        log.warning("not in this version: %s", what)
     if env.appliance.standby:
         stand_by(context, "standby", next_step="set appliance.standby to false, then: systemctl start appliance-update")
 
@@ -28,7 +33,7 @@ def find_env(context: Context) -> Env:
     """
     try:
         return activate(context.paths, context.runner).env
-    except InvalidEnvError as error:
+    except ApplianceError as error:
         if not context.paths.active_env.exists():
             raise
         log.error("%s\n  → %s", error.message, error.hint)
@@ -38,3 +43,8 @@ def find_env(context: Context) -> Env:
 def active_env(context: Context) -> Env:
     """The active environment, its secrets known to the log; raises InvalidEnvError."""
     return load_active(context.paths)
+
+
+def env_digest(paths: Paths) -> str:
+    """SHA-256 of the active environment: tells one from another, and nothing of what is in it."""
+    return hashlib.sha256(paths.active_env.read_bytes()).hexdigest()

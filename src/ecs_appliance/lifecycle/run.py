@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, GaveUpError
 from ecs_appliance.core.runner import Process, end
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
+from ecs_appliance.lifecycle.prepare_env import active_env, env_digest
 from ecs_appliance.lifecycle.release import active_release
 from ecs_appliance.lifecycle.standby import end_stages, standing_by
 
@@ -57,6 +58,9 @@ def run(context: Context) -> None:
     if standing_by(context):
         _rest(context)
         return
+    if too_many_crashes(context.paths):
+        forget_crashes(context.paths)
+        raise GaveUpError("the appliance has crashed too often", "journalctl -u appliance tells why")
     env = active_env(context)
     with _stop_signals(), _compose(context) as process:
         try:
@@ -138,6 +142,7 @@ def _record(context: Context) -> None:
     context.tags.set("last_running_ecs", commit)
     context.tags.set("last_running_ecs_image", image or "")
     context.tags.set("last_running_appliance", release.commit if release else "")
+    context.tags.set("last_running_env", env_digest(context.paths))
 
 
 @contextmanager

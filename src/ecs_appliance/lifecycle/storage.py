@@ -27,11 +27,12 @@ COPY_TIMEOUT = 24 * 3600
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder to be there; `owner` is an account of the machine or a number."""
+    """A folder to be there; `owner` is an account of the machine, `group` its own without another."""
 
     path: str
-    owner: str | int = "root"
+    owner: str = "root"
     mode: int = 0o755
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Relocation:
 
 FOLDERS = (
     Folder("/data"),
-    Folder("/data/etc", APP),
+    # The application's account may add files, but not move those away that root runs or reads: hooks, compose, tags.
+    Folder("/data/etc", group=APP, mode=0o1775),
     Folder("/data/ecs-ca", APP, 0o700),
     Folder("/data/ecs-gpg", APP, 0o700),
     Folder("/data/ecs-storage-vault", APP, 0o700),
@@ -106,8 +108,8 @@ def lay_out(paths: Paths, folder: Folder) -> None:
     """Make `folder` with its owner and mode; an existing one is only put right."""
     path = paths.at(folder.path)
     path.mkdir(parents=True, exist_ok=True)
+    shutil.chown(path, folder.owner, folder.group or folder.owner)
     path.chmod(folder.mode)
-    shutil.chown(path, folder.owner, folder.owner)
 
 
 def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:

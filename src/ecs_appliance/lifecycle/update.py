@@ -13,6 +13,7 @@ from ecs_appliance.host import docker, systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
+from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
 
 log = logging.getLogger(__name__)
@@ -39,15 +40,14 @@ def update(context: Context) -> None:
 
 
 def _update_locked(context: Context) -> list[str]:
-    activated = activate(context.paths, context.runner)
-    env = activated.env
+    env = activate(context.paths, context.runner).env
     update_appliance(context, env)
     update_packages(context)
     report = converge(context.paths.appliance / "salt" / "minion")
     log.info("machine: %s", report.summary())
     report.check()
     reasons = plan_restart(
-        env_changed=activated.changed,
+        env_changed=context.tags.get("last_running_env") != env_digest(context.paths),
         changed_states=[state.name for state in report.having("changed")],
         active=systemd.is_active(context.runner, UNIT),
         release=_commit(active_release(context.paths)),

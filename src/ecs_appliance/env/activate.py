@@ -11,7 +11,7 @@ from ecs_appliance.env.check import check, load
 from ecs_appliance.env.layout import secrets
 from ecs_appliance.env.model import Env
 from ecs_appliance.env.problem import Problem, report
-from ecs_appliance.env.source import Found
+from ecs_appliance.env.source import Found, NoEnvironmentError
 from ecs_appliance.env.sources import find
 
 
@@ -52,10 +52,12 @@ def activate_found(paths: Paths, found: Found) -> Activated:
 def load_active(paths: Paths) -> Env:
     """The active environment; its secrets are masked in the log from now on.
 
-    Raises InvalidEnvError where there is none, or one that cannot be used.
+    Raises NoEnvironmentError where there is none, InvalidEnvError where it cannot be used.
     """
     if not paths.active_env.exists():
-        raise InvalidEnvError(f"no environment is active: {paths.active_env} is missing", "run `appliance env update`")
+        raise NoEnvironmentError(
+            f"no environment is active: {paths.active_env} is missing", "run `appliance env update`"
+        )
     env = load(paths.active_env)
     protect(env)
     return env

@@ -24,7 +24,7 @@ DMI_FIELDS = ("sys_vendor", "bios_vendor", "bios_version", "product_name", "prod
 
 @dataclass(frozen=True)
 class Hints:
-    """Which cloud the firmware names."""
+    """Which cloud the firmware names: there its service must answer. Others that speak like EC2 may have none."""
 
     ec2: bool = False
     gce: bool = False
@@ -46,7 +46,7 @@ def read_hints(paths: Paths) -> Hints:
     by_uuid = any(
         _read(paths, file).startswith("ec2") for file in ("/sys/class/dmi/id/product_uuid", "/sys/hypervisor/uuid")
     )
-    return Hints(ec2=by_uuid or "amazon" in named or "openstack" in named, gce="google" in named)
+    return Hints(ec2=by_uuid or "amazon" in named, gce="google" in named)
 
 
 def _read(paths: Paths, file: str) -> str:

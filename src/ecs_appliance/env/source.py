@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
 
 # A byte more than the check takes: enough for it to refuse what is too large.
 MOST_BYTES = 1024 * 1024 + 1
@@ -13,6 +13,10 @@ MOST_BYTES = 1024 * 1024 + 1
 
 class SourceError(ApplianceError):
     """A source is there, but what it has cannot be got."""
+
+
+class NoEnvironmentError(InvalidEnvError):
+    """There is none: not found in any source, or not activated yet."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
+from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.activate import activate_found, load_active, read_origin
-from ecs_appliance.env.source import CloudInitSource, FileSource, Found, SourceError, unpacked
+from ecs_appliance.env.source import CloudInitSource, FileSource, Found, NoEnvironmentError, SourceError, unpacked
 from ecs_appliance.env.sources import all_sources, find
 from ecs_appliance.env.update import told
 
@@ -57,7 +57,7 @@ def test_warnings_are_told_with_what_to_do_next(paths: Paths) -> None:
 
 
 def test_no_active_environment_is_an_error(paths: Paths) -> None:
-    with pytest.raises(InvalidEnvError, match="no environment is active"):
+    with pytest.raises(NoEnvironmentError, match="no environment is active"):
         load_active(paths)
 
 
@@ -99,7 +99,7 @@ def test_a_link_that_leads_nowhere_is_broken(tmp_path: Path) -> None:
 
 
 def test_no_source_at_all_is_an_error_with_a_next_step(paths: Paths) -> None:
-    with pytest.raises(ApplianceError) as caught:
+    with pytest.raises(NoEnvironmentError) as caught:
         find(paths, SystemRunner(), sources=[FileSource(paths.env_yml), Elsewhere()])
     assert str(paths.env_yml) in caught.value.hint
 

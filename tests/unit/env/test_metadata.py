@@ -16,7 +16,7 @@ from ecs_appliance.env.metadata import Hints, read_hints
         ({"sys_vendor": "Amazon EC2"}, Hints(ec2=True)),
         ({"bios_version": "4.11.amazon", "product_uuid": "EC2E1916-9099-7CAF-FD21-012345ABCDEF"}, Hints(ec2=True)),
         ({"product_uuid": "ec2e1916-9099-7caf-fd21-012345abcdef"}, Hints(ec2=True)),
-        ({"product_name": "OpenStack Nova"}, Hints(ec2=True)),
+        ({"product_name": "OpenStack Nova"}, Hints()),
         ({"product_name": "Google Compute Engine", "sys_vendor": "Google"}, Hints(gce=True)),
     ],
 )

@@ -1,0 +1,161 @@
+"""Bad input on a running appliance: told clearly, and the site stays."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+Until = Callable[[Callable[[], bool], float], float]
+REPOSITORY = "/srv/git/ecs.git"
+WORK = "/root/ecs-work"
+
+
+@pytest.fixture
+def env_kept(demo: "Demo") -> Iterator[None]:
+    """/app/env.yml is put back, and in force, afterwards."""
+    before = demo.machine.guest.pull("/app/env.yml")
+    yield
+    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
+    demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
+
+
+@pytest.fixture
+def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
+    """Commit the effect of a shell script to the application's source; taken back, and out of force, afterwards."""
+    demo.sh(f"rm -rf {WORK}; git clone --quiet {REPOSITORY} {WORK}")
+    first = demo.sh(f"git -C {WORK} rev-parse HEAD")
+
+    def commit(script: str) -> str:
+        identity = "-c user.name=test -c user.email=test@localhost"
+        demo.sh(f"cd {WORK}; {script}; git add --all; git {identity} commit --quiet --message=test; git push --quiet")
+        return demo.sh(f"git -C {WORK} rev-parse HEAD")
+
+    yield commit
+    demo.sh(f"cd {WORK}; git push --quiet --force origin {first}:$(git branch --show-current); rm -rf {WORK}")
+    demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
+
+
+def add_migration(name: str, statement: str) -> str:
+    """A shell script that adds migration `name`, which runs `statement`."""
+    return f"""cat > ecs/integration/migrations/{name}.py <<'END'
+from django.db import migrations
+class Migration(migrations.Migration):
+    dependencies = [("integration", "0001_initial")]
+    operations = [migrations.RunSQL("{statement}", migrations.RunSQL.noop)]
+END
+"""
+
+
+def tag(demo: "Demo", name: str) -> str:
+    return demo.sh(f"cat /app/etc/tags/{name}")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "echo '  broken: [' >> /app/env.yml",
+        "head -c 10000000 /dev/urandom > /app/env.yml",
+        "sed -i 's/domain: .*/domain: \"a;reboot.example.org\"/' /app/env.yml",
+        ": > /app/env.yml",
+    ],
+)
+def test_a_broken_env_changes_nothing_on_a_running_appliance(demo: "Demo", env_kept: None, damage: str) -> None:
+    active = demo.sh("sha256sum /run/active-env.yml")
+    web = demo.sh("docker inspect --format={{.Id}} ecs_ecs.web_1")
+    demo.sh(damage)
+    assert demo.exec(["env-update.sh"]).returncode == 3
+    assert demo.exec(["systemctl", "start", "appliance-update"]).returncode != 0
+    assert "/app/env.yml" in demo.sh("journalctl -u appliance-update -n 30 -o cat")
+    assert demo.exec(["systemctl", "reload", "appliance"]).returncode in (0, 1)
+    assert demo.sh("sha256sum /run/active-env.yml") == active
+    assert demo.sh("docker inspect --format={{.Id}} ecs_ecs.web_1") == web
+    assert demo.answers()
+
+
+def test_a_restart_with_a_broken_env_comes_up_with_the_active_one(demo: "Demo", env_kept: None) -> None:
+    demo.sh("echo '  broken: [' >> /app/env.yml; systemctl restart appliance", timeout=300)
+    assert demo.answers()
+    assert "stays in force" in demo.sh("journalctl -u prepare-env -n 30 -o cat")
+
+
+def test_a_build_that_fails_keeps_the_running_version(demo: "Demo", source: Callable[[str], str]) -> None:
+    running = tag(demo, "last_running_ecs")
+    web = demo.sh("docker inspect --format={{.Id}} ecs_ecs.web_1")
+    source("echo 'RUN exit 9' >> Dockerfile")
+    assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0
+    assert demo.answers()
+    assert demo.sh("docker inspect --format={{.Id}} ecs_ecs.web_1") == web
+    demo.sh("systemctl reset-failed; systemctl restart appliance", timeout=600)
+    assert demo.answers()
+    assert tag(demo, "last_running_ecs") == running
+    assert "branch" in tag(demo, "last_failed_ecs")
+
+
+def test_a_new_version_is_built_migrated_after_a_dump_and_started(demo: "Demo", source: Callable[[str], str]) -> None:
+    dumps = demo.sh("ls /data/ecs-pgdump | wc -l")
+    migration = add_migration("0099_test", "create table if not exists made_by_migration (n int)")
+    commit = source(migration)
+    demo.sh("systemctl start appliance-update", timeout=600)
+    assert demo.answers()
+    assert tag(demo, "last_running_ecs") == tag(demo, "last_migration_ecs") == commit
+    assert int(demo.sh("ls /data/ecs-pgdump | wc -l")) == min(int(dumps) + 1, 3)
+    assert demo.sh("psql -U postgres -Atc \"select to_regclass('made_by_migration')\" ecs") == "made_by_migration"
+    assert commit in demo.sh("docker inspect --format={{.Config.Image}} ecs_ecs.web_1")
+
+
+def test_a_pin_is_honoured_and_survives_an_update(demo: "Demo", env_kept: None, source: Callable[[str], str]) -> None:
+    pinned = tag(demo, "last_running_ecs")
+    source("echo newer > newer.txt")
+    demo.sh(f"sed -i '/srv.git.ecs.git/,/commitid/ s/commitid:.*/commitid: {pinned}/' /app/env.yml")
+    for _ in range(2):
+        demo.sh("systemctl start appliance-update", timeout=600)
+        assert tag(demo, "last_running_ecs") == pinned
+    assert demo.answers()
+
+
+def test_a_migration_that_fails_latches_until_a_person_has_looked(
+    demo: "Demo", source: Callable[[str], str], until: Until
+) -> None:
+    source(add_migration("0098_test", "select 1 / 0"))
+    assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0
+    assert demo.exec(["test", "-e", "/run/appliance-failed"]).returncode == 0
+    page = demo.get("/")
+    assert page.status_code == 503
+    assert "rm /run/appliance-failed" in page.text
+    status = json.loads(demo.get("/appliance-status.json").text)
+    assert (status["kind"], status["step"]) == ("failed", "Migrating the database")
+    assert demo.exec(["systemctl", "start", "appliance"]).returncode != 0
+
+
+def test_standby_shows_its_page_and_ends_with_the_next_update(demo: "Demo", env_kept: None) -> None:
+    demo.sh("sed -i 's/  standby: false/  standby: true/' /app/env.yml; systemctl start appliance-update", timeout=300)
+    page = demo.get("/")
+    assert page.status_code == 503
+    assert "Standby" in page.text
+    assert demo.sh("docker ps --quiet") == ""
+    assert demo.sh("systemctl list-units --failed --no-legend") == ""
+
+
+def test_without_a_database_nothing_is_made_up(demo: "Demo") -> None:
+    demo.sh("systemctl stop appliance; psql -U postgres -c 'alter database ecs rename to ecs_kept'")
+    try:
+        demo.sh("systemctl start appliance", timeout=300)
+        page = demo.get("/")
+        assert page.status_code == 503
+        assert "createdb ecs" in page.text
+        assert demo.sh("psql -U postgres -Atc \"select count(*) from pg_database where datname = 'ecs'\"") == "0"
+    finally:
+        demo.sh("psql -U postgres -c 'alter database ecs_kept rename to ecs'")
+        demo.sh("systemctl start appliance", timeout=300)
+    assert demo.answers()
+
+
+def test_two_at_once_do_not_run_into_each_other(demo: "Demo") -> None:
+    both = "appliance converge & first=$!; appliance converge; second=$?; wait $first; echo $? $second"
+    codes = sorted(demo.sh(both, timeout=120).splitlines()[-1].split())
+    assert codes in (["0", "5"], ["0", "0"])
+    assert demo.answers()

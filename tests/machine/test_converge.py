@@ -149,20 +149,31 @@ def test_postgresql_is_tuned_and_reached_by_the_application_alone(demo: "Demo") 
     assert demo.exec(["gosu", "nobody", "psql", "-U", "app", "ecs", "-c", "select 1"]).returncode != 0
 
 
-def test_hooks_run_around_the_stages_and_a_failing_one_stops_the_start(demo: "Demo", until: Until) -> None:
-    hook = "/app/etc/hooks/prepare-ecs.early/10-test.sh"
-    seen = "/run/hook-seen"
-    demo.machine.guest.push(hook, f"#!/bin/sh\ndate >> {seen}\n", mode=0o755)
-    demo.sh("systemctl restart appliance", timeout=300)
-    assert len(demo.sh(f"cat {seen}").splitlines()) == 1
-    demo.machine.guest.push(hook, "#!/bin/sh\necho no such luck\nexit 3\n", mode=0o755)
+@pytest.fixture
+def hook(demo: "Demo") -> Iterator[Callable[[str], None]]:
+    """Write the hook before prepare-ecs; removed, and the site started, afterwards."""
+    path = "/app/etc/hooks/prepare-ecs.early/10-test.sh"
+
+    def write(body: str) -> None:
+        demo.machine.guest.push(path, f"#!/bin/sh\n{body}\n", mode=0o755)
+
+    yield write
+    demo.sh(f"rm {path}; systemctl start appliance", timeout=300)
+
+
+def test_a_hook_runs_once_a_start(demo: "Demo", hook: Callable[[str], None]) -> None:
+    hook("date >> /run/hook-seen")
+    demo.sh("rm -f /run/hook-seen; systemctl restart appliance", timeout=300)
+    assert len(demo.sh("cat /run/hook-seen").splitlines()) == 1
+
+
+def test_a_hook_that_fails_stops_the_start_with_a_page_that_says_so(
+    demo: "Demo", hook: Callable[[str], None], until: Until
+) -> None:
+    hook("echo no such luck; exit 3")
     assert demo.exec(["systemctl", "restart", "appliance"], timeout=400).returncode != 0
     answer = demo.get("/")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert "10-test.sh failed" in answer.text
     until(lambda: "systemctl restart appliance" in demo.get("/").text, 30)
-    demo.sh(f"rm {hook} {seen}")
-    demo.sh("systemctl start appliance", timeout=300)
-    until(demo.answers, 60)
-    assert demo.sh("systemctl list-units --failed --no-legend") == ""

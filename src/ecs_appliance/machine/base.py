@@ -69,7 +69,9 @@ def plan_bootstrap(target: Path) -> list[str | Path]:
     """The command that makes the base image `target`."""
     hooks = [f"--customize-hook={hook}" for hook in HOOKS]
     include = f"--include={','.join(PACKAGES)}"
-    return ["mmdebstrap", "--quiet", "--format=tar", "--variant=apt", include, *hooks, SUITE, target, *SOURCES]
+    options = ["--quiet", "--format=tar", "--variant=apt", include, *hooks]
+    # mmdebstrap makes all mounts private; without a namespace of its own, those of this host.
+    return ["unshare", "--mount", "mmdebstrap", *options, SUITE, target, *SOURCES]
 
 
 def _build(target: Path, runner: Runner) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.files import write_atomic
@@ -37,11 +37,13 @@ class Child(Protocol):
 class Machine:
     """One machine; what it is lies in `folder`, so that any process can go on with it."""
 
+    # Those that this process started and has to reap, by the folder of their machine.
+    _keepers: ClassVar[dict[Path, Child]] = {}
+
     def __init__(self, name: str, runner: SystemRunner, paths: Paths | None = None) -> None:
         self.name = name
         self.runner = runner
         self.folder = Folder.of(name, paths or Paths())
-        self._keeper: Child | None = None
 
     @property
     def exists(self) -> bool:
@@ -103,7 +105,7 @@ class Machine:
             for mount in spec.mounts:
                 mount.source.mkdir(parents=True, exist_ok=True)
             raise_network(spec.network, self.runner)
-            self._keeper = self.runner.spawn(
+            self._keepers[self.folder.path] = self.runner.spawn(
                 [sys.executable, "-m", "ecs_appliance.machine.keeper", self.folder.path],
                 output=self.folder.log,
                 env={"PYTHONPATH": str(Path(__file__).parents[2])},
@@ -157,7 +159,8 @@ class Machine:
 
     def _booting(self) -> bool:
         """Whether there is a process 1 to talk to. Raises ApplianceError where there will never be one."""
-        if self._keeper is not None and self._keeper.poll() is not None:
+        keeper = self._keepers.get(self.folder.path)
+        if keeper is not None and keeper.poll() is not None:
             tail = "\n".join(self.folder.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
             raise ApplianceError(f"the machine {self.name} did not boot:\n{tail}", f"its log: {self.folder.log}")
         init = self.folder.processes().init
@@ -169,9 +172,9 @@ class Machine:
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_SECONDS)
-        if self._keeper is not None:
-            self._keeper.wait(KILL_SECONDS)
-            self._keeper = None
+        keeper = self._keepers.pop(self.folder.path, None)
+        if keeper is not None:
+            keeper.wait(KILL_SECONDS)
         return True
 
     def _wait(self, met: Callable[[], bool], deadline: float, what: str) -> None:

@@ -20,7 +20,10 @@ UPDATE = "appliance-update.service"
 # What the appliance shows where it waits for a person.
 WAITING = ("standby", "no-database", "failed")
 GOOD = 200
-TAIL_LINES = 25
+# No answer, and those of nginx alone.
+STARTING = (0, 502, 503, 504)
+MOST_REFUSALS = 30
+TAIL_LINES = 15
 POLL_SECONDS = 1.0
 SHORT_SECONDS = 20.0
 
@@ -46,6 +49,11 @@ class Look:
         return waits or any(unit.startswith(("appliance", "prepare-")) for unit in self.failed_units)
 
     @property
+    def refuses(self) -> bool:
+        """Whether the application answers, but not as it should."""
+        return not self.updating and self.status not in (GOOD, *STARTING)
+
+    @property
     def note(self) -> str:
         """What the appliance is doing, for people."""
         step = str(self.shown.get("step") or self.shown.get("headline") or "")
@@ -67,11 +75,13 @@ def wait_up(machine: Machine, ca_file: Path, *, seconds: float, note: Callable[[
     Raises ApplianceError with the reason where it is stuck, DeadlineError after `seconds`.
     """
     deadline = time.monotonic() + seconds
+    refusals = 0
     while True:
         seen = _look_or_nothing(machine, ca_file)
         if seen and seen.up:
             return seen
-        if seen and seen.stuck:
+        refusals = refusals + 1 if seen and seen.refuses else 0
+        if seen and (seen.stuck or refusals > MOST_REFUSALS):
             raise ApplianceError(explain(machine.guest, seen))
         if time.monotonic() > deadline:
             reason = explain(machine.guest, seen) if seen else "the machine cannot be reached"
@@ -100,11 +110,13 @@ def failed_units(guest: Guest) -> tuple[str, ...]:
 
 def explain(guest: Guest, seen: Look) -> str:
     """Why the site is not up: the failed unit with the last lines of its journal, or what the status page says."""
-    for unit in seen.failed_units:
-        return f"{unit} failed:\n{journal_tail(guest, unit)}"
+    if seen.failed_units:
+        # What asked for a start tells least of why it failed.
+        units = sorted(seen.failed_units, key=lambda unit: unit == UPDATE)
+        return "\n".join(f"{unit} failed:\n{journal_tail(guest, unit)}" for unit in units)
     said = [str(seen.shown.get(key) or "") for key in ("headline", "error", "next")]
     shown = "; ".join(part for part in said if part)
-    return shown or f"the site answers with HTTP status {seen.status}" if seen.status else shown or "nothing answers"
+    return shown or (f"the site answers with HTTP status {seen.status}" if seen.status else "nothing answers")
 
 
 def journal_tail(guest: Guest, unit: str, lines: int = TAIL_LINES) -> str:

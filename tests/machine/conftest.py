@@ -9,11 +9,13 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 from ecs_appliance.core.runner import Result, SystemRunner
 from ecs_appliance.machine.nspawn import Machine
@@ -60,6 +62,14 @@ class Demo:
         trust = ssl.create_default_context(cafile=self.ca_file)
         with httpx.Client(verify=trust, trust_env=False, follow_redirects=True, timeout=20) as client:
             return client.get(self.url.rstrip("/") + path)
+
+    def edit_env(self, by: Callable[[Any], None]) -> None:
+        """Change the tree of /app/env.yml by a function; nothing is activated."""
+        yaml, text = YAML(), StringIO()
+        tree = yaml.load(self.machine.guest.pull("/app/env.yml").decode())
+        by(tree)
+        yaml.dump(tree, text)
+        self.machine.guest.push("/app/env.yml", text.getvalue(), mode=0o600)
 
     def answers(self) -> bool:
         """Whether the application answers now."""

@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ruamel.yaml import YAML
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -17,18 +15,9 @@ Edit = Callable[[Callable[[Any], None]], None]
 
 @pytest.fixture
 def edit(demo: "Demo") -> Iterator[Edit]:
-    """Change /app/env.yml by a function; the first one is put back, and in force, afterwards."""
+    """Change /app/env.yml by a function; what it was before is put back, and in force, afterwards."""
     before = demo.machine.guest.pull("/app/env.yml")
-
-    def change(by: Callable[[Any], None]) -> None:
-        yaml = YAML()
-        tree = yaml.load(before.decode())
-        by(tree)
-        text = StringIO()
-        yaml.dump(tree, text)
-        demo.machine.guest.push("/app/env.yml", text.getvalue(), mode=0o600)
-
-    yield change
+    yield demo.edit_env
     demo.machine.guest.push("/app/env.yml", before, mode=0o600)
     demo.sh("systemctl reload appliance", timeout=120)
 

@@ -10,6 +10,7 @@ from ecs_appliance.core.errors import NotRunningError, RefusedError
 if TYPE_CHECKING:
     from ecs_appliance.converge.report import ConvergeReport
 
+LOCK_WAIT = 30.0
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -54,7 +55,7 @@ def _converge(*, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         report = run(dry_run=True)
     else:
-        with locked(paths.lock, "converge"):
+        with locked(paths.lock, "converge", wait=LOCK_WAIT):
             report = run()
     _print(report, as_json=as_json)
     report.check()

@@ -47,18 +47,22 @@ def identify(pid: int, proc: Path = PROC) -> Identity | None:
 
 
 def find_init(parent: int, proc: Path = PROC) -> int | None:
-    """The child of `parent` that is process 1 of a PID namespace of its own, or None while there is none."""
+    """The child of `parent` that is systemd as process 1 of a PID namespace of its own, or None while there is none.
+
+    Before it, systemd-nspawn has helpers in that place for a moment.
+    """
     try:
         children = (proc / str(parent) / "task" / str(parent) / "children").read_text().split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return next((int(child) for child in children if _number_inside(proc / child) == "1"), None)
+    return next((int(child) for child in children if _is_init(proc / child)), None)
 
 
-def _number_inside(folder: Path) -> str:
+def _is_init(folder: Path) -> bool:
     try:
-        status = (folder / "status").read_text()
+        lines = (folder / "status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
-    return numbers[-1] if len(numbers) > 1 else ""
+        return False
+    facts = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    numbers = facts.get("NSpid", [])
+    return facts.get("Name") == ["systemd"] and len(numbers) > 1 and numbers[-1] == "1"

@@ -14,15 +14,14 @@ from types import FrameType
 
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.cgroups import fresh_group, remove_group
+from ecs_appliance.machine.cgroups import fresh_group
 from ecs_appliance.machine.identity import Identity, find_init, identify
-from ecs_appliance.machine.network import lower_network
+from ecs_appliance.machine.remains import SYSTEMD_RUNS, clear_remains
 from ecs_appliance.machine.state import Folder, Processes, Spec
 
 # systemd-nspawn's own way to say that the machine wants to boot again.
 REBOOT = 133
 POLL_SECONDS = 0.02
-SYSTEMD_RUNS = Path("/run/systemd/system")
 
 
 def keep(folder: Folder, runner: SystemRunner) -> None:
@@ -32,8 +31,7 @@ def keep(folder: Folder, runner: SystemRunner) -> None:
         while _boot_once(folder, spec, runner) == REBOOT:
             pass
     finally:
-        remove_group(spec.group)
-        lower_network(spec.network, runner)
+        clear_remains(spec, runner)
         folder.process.unlink(missing_ok=True)
 
 

@@ -13,10 +13,11 @@ from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.cgroups import remove_group
 from ecs_appliance.machine.guest import Guest
-from ecs_appliance.machine.network import choose_subnet, lower_network, raise_network, read_resolvers, used_networks
+from ecs_appliance.machine.identity import Identity, find_init, identify
+from ecs_appliance.machine.network import choose_subnet, raise_network, read_resolvers, used_networks
 from ecs_appliance.machine.provision import provision_root
+from ecs_appliance.machine.remains import clear_remains
 from ecs_appliance.machine.state import Folder, Mount, Spec
 
 BOOT_SECONDS = 90.0
@@ -63,8 +64,8 @@ class Machine:
     @property
     def guest(self) -> Guest:
         """Control of the inside. Raises NotRunningError where the machine does not run."""
-        init = self.folder.processes().init
-        if init is None or not init.alive():
+        init = self._init()
+        if init is None:
             raise NotRunningError(
                 f"the machine {self.name} does not run", f"appliance demo start --name {self.name} boots it"
             )
@@ -127,7 +128,7 @@ class Machine:
 
     def kill(self) -> None:
         """Cut the power: nothing inside gets a chance to finish."""
-        init = self.folder.processes().init
+        init = self._init()
         if init is not None:
             init.send(signal.SIGKILL)
         if not self._ended(KILL_SECONDS):
@@ -153,8 +154,7 @@ class Machine:
         self.folder.lock.unlink(missing_ok=True)
 
     def _clear(self) -> None:
-        lower_network(self.spec.network, self.runner)
-        remove_group(self.spec.group)
+        clear_remains(self.spec, self.runner)
         self.folder.process.unlink(missing_ok=True)
 
     def _booting(self) -> bool:
@@ -163,8 +163,15 @@ class Machine:
         if keeper is not None and keeper.poll() is not None:
             tail = "\n".join(self.folder.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
             raise ApplianceError(f"the machine {self.name} did not boot:\n{tail}", f"its log: {self.folder.log}")
-        init = self.folder.processes().init
-        return init is not None and init.alive()
+        return self._init() is not None
+
+    def _init(self) -> Identity | None:
+        """The machine's process 1 as it is now: where this host runs systemd, nspawn itself boots it again."""
+        processes = self.folder.processes()
+        if processes.nspawn and processes.nspawn.alive():
+            pid = find_init(processes.nspawn.pid)
+            return identify(pid) if pid else None
+        return processes.init if processes.init and processes.init.alive() else None
 
     def _ended(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

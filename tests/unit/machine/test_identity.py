@@ -62,10 +62,11 @@ def test_a_signal_to_an_ended_process_reaches_nobody() -> None:
 def test_the_first_process_of_a_machine_is_found_among_the_children(proc: Path) -> None:
     add_process(proc, 42, started=1000)
     add_process(proc, 43, started=1001)
-    add_process(proc, 44, started=1002, inside="\t1")
+    add_process(proc, 44, started=1002, inside="\t1", name="(sd-namespace)")
+    add_process(proc, 45, started=1003, inside="\t1", name="systemd")
     (proc / "42/task/42").mkdir(parents=True)
-    (proc / "42/task/42/children").write_text("43 44 ")
-    assert find_init(42, proc) == 44
+    (proc / "42/task/42/children").write_text("43 44 45 ")
+    assert find_init(42, proc) == 45
 
 
 def test_without_a_machine_there_is_no_first_process(proc: Path) -> None:

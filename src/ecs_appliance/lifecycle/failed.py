@@ -20,7 +20,7 @@ def tell_appliance_failed(context: Context, unit: str) -> None:
     next_step = UNLATCH if latched(context.paths) else RESTART
     shown = context.page.shown()
     error = shown.error if shown and shown.kind == "failed" else ""
-    context.page.show("failed", error=error or f"{unit} failed ({result})", next_step=next_step)
+    context.page.fail(error or f"{unit} failed ({result})", next_step)
     log.error("%s failed (%s). journalctl -u %s tells why; %s", unit, result, unit, next_step)
     end_stages(context)
 
@@ -42,4 +42,4 @@ def tell_stopped(context: Context, result: str) -> None:
     note_crash(context.paths)
     shown = context.page.shown()
     error = shown.error if shown else ""
-    context.page.show("failed", error=error or f"the containers ended ({result})", next_step="they are started again")
+    context.page.fail(error or f"the containers ended ({result})", "they are started again")

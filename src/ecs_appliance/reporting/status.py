@@ -11,7 +11,7 @@ from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
 
-Kind = Literal["installed", "starting", "standby", "no-database", "updating", "failed", "stopped"]
+Kind = Literal["installed", "starting", "standby", "no-database", "failed", "stopped"]
 
 TEMPLATE = Path(__file__).with_name("status_page.html")
 PUBLIC = 0o644
@@ -35,7 +35,6 @@ HEADLINES: dict[Kind, tuple[str, str]] = {
         "No database: create one or recover from backup",
         "Keine Datenbank: bitte anlegen oder aus der Sicherung wiederherstellen",
     ),
-    "updating": ("Updating", "Wird aktualisiert"),
     "failed": ("Not available", "Nicht verfügbar"),
     "stopped": ("Stopped", "Angehalten"),
 }

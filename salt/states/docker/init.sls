@@ -23,13 +23,24 @@ docker configuration:
       - unit: docker
 
 {% if pillar['machine']['proxy_cache'] %}
+# Before its package: that starts the server, which ends where it cannot write its cache.
+apt-cacher-ng account:
+  group.present:
+    - name: apt-cacher-ng
+    - system: true
+  user.present:
+    - name: apt-cacher-ng
+    - system: true
+    - gid: apt-cacher-ng
+    - home: /var/cache/apt-cacher-ng
+    - createhome: false
+    - shell: /usr/sbin/nologin
+
 /volatile/proxy-cache:
   file.directory:
     - user: apt-cacher-ng
     - group: apt-cacher-ng
     - mode: '2755'
-    - require:
-      - pkg: proxy cache package
 
 /etc/apt-cacher-ng/appliance.conf:
   file.managed:

@@ -97,7 +97,9 @@ def _bootstrap(runner: Runner, archive: Path, suite: str, sources: list[str], pr
     options = ["--variant=minbase", *(f"--dpkgopt={line}" for line in SLIM)]
     # As a variable: given as an option it would stay in the image.
     environment = {"http_proxy": proxy} if proxy else {}
-    runner.run(["mmdebstrap", *options, suite, archive, *sources], timeout=BOOTSTRAP_SECONDS, env=environment)
+    # In a namespace of its own: it makes all mounts private, and services started later would keep docker's for good.
+    command = ["unshare", "--mount", "mmdebstrap", *options, suite, archive, *sources]
+    runner.run(command, timeout=BOOTSTRAP_SECONDS, env=environment)
 
 
 def _add_policy(archive: Path) -> None:

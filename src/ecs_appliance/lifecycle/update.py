@@ -30,7 +30,8 @@ UPGRADED_DAY = "last_update_system"
 def update(context: Context) -> None:
     """Bring everything up to date while the site runs, then restart it where something changed.
 
-    A broken environment ends the update before anything is touched. A new release of the appliance takes over.
+    A broken environment ends the update before anything is touched. A new release of the appliance takes over. Where
+    the appliance does not run, its start does what is left to do.
     """
     with locked(context.paths.lock, "update", wait=LOCK_WAIT):
         reasons = _update_locked(context)
@@ -50,28 +51,28 @@ def _update_locked(context: Context) -> list[str]:
     env = activate(context.paths, context.runner).env
     update_appliance(context, env)
     update_packages(context)
+    if not systemd.is_active(context.runner, UNIT):
+        return ["it does not run"]
     report = converge(context.paths.appliance / "salt" / "minion")
     log.info("machine: %s", report.summary())
     report.check()
     reasons = plan_restart(
         env_changed=context.tags.get("last_running_env") != env_digest(context.paths),
         changed_states=[state.name for state in report.having("changed")],
-        active=systemd.is_active(context.runner, UNIT),
         release=_commit(active_release(context.paths)),
         running_release=context.tags.get("last_running_appliance"),
     )
-    return reasons if "it does not run" in reasons else [*reasons, *_build_ahead(context, env)]
+    return [*reasons, *_build_ahead(context, env)]
 
 
 def plan_restart(
-    *, env_changed: bool, changed_states: list[str], active: bool, release: str | None, running_release: str | None
+    *, env_changed: bool, changed_states: list[str], release: str | None, running_release: str | None
 ) -> list[str]:
     """Why the containers have to be started anew, in words; changes of anything else took effect by themselves."""
     reasons = {
         "the environment changed": env_changed,
         "the containers' configuration changed": any("docker-compose.yml" in name for name in changed_states),
         "the appliance has a new release": release != running_release,
-        "it does not run": not active,
     }
     return [reason for reason, holds in reasons.items() if holds]
 

@@ -1,13 +1,15 @@
 """Moves that may be cut off anywhere and lose nothing."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ecs_appliance.core.errors import ApplianceError, LatchedError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.core.runner import Result, SystemRunner
 from ecs_appliance.lifecycle.storage import Relocation, check_volume, relocate
 
 MOVE = Relocation("/var/lib/thing", "/data/thing")
@@ -42,8 +44,8 @@ def test_a_move_cut_off_anywhere_is_finished_by_the_next_start(
 ) -> None:
     left = [calls]
 
-    def counted(real):  # type: ignore[no-untyped-def]
-        def call(*arguments, **options):  # type: ignore[no-untyped-def]
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
             left[0] -= 1
             if left[0] == 0:
                 raise PowerCutError
@@ -72,7 +74,7 @@ def test_a_volume_with_data_wins_and_nothing_is_deleted(paths: Paths) -> None:
 
 def test_a_failed_copy_leaves_the_place_as_it_was(paths: Paths) -> None:
     class NoRsync(SystemRunner):
-        def run(self, argv, **options):  # type: ignore[no-untyped-def]
+        def run(self, *_: Any, **__: Any) -> Result:
             raise ApplianceError("disk full")
 
     with pytest.raises(ApplianceError, match="disk full"):

@@ -9,7 +9,6 @@ from ecs_appliance.lifecycle.update import plan_restart
 SAME: dict[str, Any] = {
     "env_changed": False,
     "changed_states": ["file.managed /etc/nginx/nginx.conf"],
-    "active": True,
     "release": "a",
     "running_release": "a",
 }
@@ -25,7 +24,6 @@ def test_what_takes_effect_by_itself_needs_no_restart() -> None:
         ({"env_changed": True}, "the environment changed"),
         ({"changed_states": ["file.managed /app/etc/ecs/docker-compose.yml"]}, "the containers' configuration changed"),
         ({"release": "b"}, "the appliance has a new release"),
-        ({"active": False}, "it does not run"),
     ],
 )
 def test_what_the_containers_have_to_learn_does(change: dict[str, Any], reason: str) -> None:

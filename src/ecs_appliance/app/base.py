@@ -98,7 +98,7 @@ def _bootstrap(runner: Runner, archive: Path, suite: str, sources: list[str], pr
     # As a variable: given as an option it would stay in the image.
     environment = {"http_proxy": proxy} if proxy else {}
     # In a namespace of its own: it makes all mounts private, and services started later would keep docker's for good.
-    command = ["unshare", "--mount", "mmdebstrap", *options, suite, archive, *sources]
+    command = ["unshare", "--mount", "mmdebstrap", *options, suite, str(archive), *sources]
     runner.run(command, timeout=BOOTSTRAP_SECONDS, env=environment)
 
 

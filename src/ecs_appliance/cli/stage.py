@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, hidden=True, help="What systemd's units start.")
 
 
-# How often systemd starts a stage again that failed; a crash of what runs has no such limit but that of its unit.
+# How often systemd starts a stage again that failed; crashes of what runs are counted in lifecycle.crashes.
 RETRIES = {"prepare-appliance": 2, "prepare-ecs": 2}
 
 

@@ -2,13 +2,16 @@
 
 import os
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.runner import Runner
 
 QUICK = 30
 SERVICE_TIMEOUT = 300
+SETTLE_POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,21 @@ def apply_unit(runner: Runner, unit: str, verbs: Sequence[str]) -> None:
 def is_active(runner: Runner, unit: str) -> bool:
     """Whether `unit` is active."""
     return runner.run(["systemctl", "is-active", "--quiet", unit], timeout=QUICK, ok=range(256)).returncode == 0
+
+
+def wait_settled(runner: Runner, units: Sequence[str], *, deadline: float) -> None:
+    """Return once none of `units` is starting or stopping; raises DeadlineError after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while True:
+        states = {unit: unit_properties(runner, unit, "ActiveState").get("ActiveState") for unit in units}
+        moving = [unit for unit, state in states.items() if state in ("activating", "deactivating")]
+        if not moving:
+            return
+        if time.monotonic() > end:
+            raise DeadlineError(
+                f"{', '.join(moving)} did not settle within {deadline:g} s", f"systemctl status {moving[0]}"
+            )
+        time.sleep(SETTLE_POLL_SECONDS)
 
 
 def start(runner: Runner, unit: str) -> None:

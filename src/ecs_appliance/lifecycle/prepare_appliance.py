@@ -13,7 +13,7 @@ from ecs_appliance.host import postgres
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
-from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.prepare_env import active_env, env_digest
 from ecs_appliance.lifecycle.standby import stand_by
 from ecs_appliance.lifecycle.storage import prepare_storage
 
@@ -30,6 +30,7 @@ def prepare_appliance(context: Context) -> None:
     env = active_env(context)
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
+        digest = env_digest(paths)
         run_hooks(paths, runner, STAGE, "early")
         with steps.step("storage", "preparing storage"):
             prepare_storage(paths, runner, env)
@@ -37,6 +38,7 @@ def prepare_appliance(context: Context) -> None:
             report = converge(paths.appliance / "salt" / "minion")
             log.info("%s", report.summary())
             report.check()
+        context.tags.set("selected_env", digest)
         with steps.step("database", "preparing the database"):
             ready = prepare_database(context, env)
         if not ready:

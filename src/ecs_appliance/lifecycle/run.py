@@ -15,7 +15,7 @@ from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
-from ecs_appliance.lifecycle.prepare_env import active_env, env_digest
+from ecs_appliance.lifecycle.prepare_env import active_env
 from ecs_appliance.lifecycle.release import active_release
 from ecs_appliance.lifecycle.standby import end_stages, standing_by
 
@@ -142,7 +142,7 @@ def _record(context: Context) -> None:
     context.tags.set("last_running_ecs", commit)
     context.tags.set("last_running_ecs_image", image or "")
     context.tags.set("last_running_appliance", release.commit if release else "")
-    context.tags.set("last_running_env", env_digest(context.paths))
+    context.tags.set("last_running_env", context.tags.get("selected_env") or "")
 
 
 @contextmanager

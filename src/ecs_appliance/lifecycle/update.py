@@ -17,6 +17,7 @@ from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
 from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
+from ecs_appliance.lifecycle.standby import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ UNIT = "appliance.service"
 RESTART_TIMEOUT = 4 * 3600
 APT_TIMEOUT = 3600
 LOCK_WAIT = 900
+START_DEADLINE = 3 * 3600
 UPGRADED_DAY = "last_update_system"
 
 
@@ -33,6 +35,8 @@ def update(context: Context) -> None:
     A broken environment ends the update before anything is touched. A new release of the appliance takes over. Where
     the appliance does not run, its start does what is left to do.
     """
+    # A start under way is not restarted in its midst: it may be migrating the database.
+    systemd.wait_settled(context.runner, (*STAGES, UNIT), deadline=START_DEADLINE)
     with locked(context.paths.lock, "update", wait=LOCK_WAIT):
         reasons = _update_locked(context)
     if not reasons:

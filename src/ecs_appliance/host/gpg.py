@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,16 +59,41 @@ def check_round_trip(runner: Runner, home: Path, *, recipient: str, signer: str)
 
 
 def own(home: Path, owner: tuple[int, int]) -> bool:
-    """Give the keyring of `home` to `owner` (uid, gid): 0700, files 0600; returns whether anything changed."""
-    changed = False
-    for path in (home, *home.iterdir()):
-        state = path.lstat()
-        mode = 0o700 if path.is_dir() else 0o600
-        if ((state.st_uid, state.st_gid), state.st_mode & 0o7777) != (owner, mode):
-            os.chown(path, *owner)
-            path.chmod(mode)
-            changed = True
-    return changed
+    """Give the keyring of `home` to `owner` (uid, gid): 0700, files 0600; returns whether anything changed.
+
+    Only folders and regular files are touched, and no link is followed.
+    """
+    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        changes = [_own_entry(name, folder, owner) for name in (".", *os.listdir(folder))]  # noqa: PTH208 # of a descriptor
+    finally:
+        os.close(folder)
+    return any(changes)
+
+
+def _own_entry(name: str, folder: int, owner: tuple[int, int]) -> bool:
+    """By descriptor: the application may put a link to anything there at any time."""
+    try:
+        entry = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        # A link, a socket, or gone again.
+        return False
+    try:
+        return _own_open(entry, owner)
+    finally:
+        os.close(entry)
+
+
+def _own_open(entry: int, owner: tuple[int, int]) -> bool:
+    state = os.fstat(entry)
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+        return False
+    mode = 0o700 if stat.S_ISDIR(state.st_mode) else 0o600
+    if ((state.st_uid, state.st_gid), stat.S_IMODE(state.st_mode)) == (owner, mode):
+        return False
+    os.fchown(entry, *owner)
+    os.fchmod(entry, mode)
+    return True
 
 
 def _gpg(runner: Runner, home: Path, *arguments: str, data: bytes, ok: tuple[int, ...] = (0,)) -> Result:

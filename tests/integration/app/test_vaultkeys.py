@@ -1,5 +1,6 @@
 """The vault's keyring, with real GnuPG 1.4 and keys made by GnuPG 2."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,6 +93,19 @@ def test_owner_is_put_right(folder: Path, keys: VaultKeys) -> None:
     ensure_vault_keys(RUNNER, folder, keys, owner=(0, 0))
     assert ensure_vault_keys(RUNNER, folder, keys, owner=OWNER)
     assert {file.stat().st_uid for file in folder.iterdir()} == {1000}
+
+
+def test_owner_of_what_a_link_names_stays(folder: Path, keys: VaultKeys, tmp_path: Path) -> None:
+    ensure_vault_keys(RUNNER, folder, keys, owner=OWNER)
+    foreign = tmp_path / "foreign"
+    foreign.write_text("of root")
+    foreign.chmod(0o644)
+    (folder / "link").symlink_to(foreign)
+    (folder / "nowhere").symlink_to("nothing")
+    os.mkfifo(folder / "pipe", mode=0o640)
+    assert not ensure_vault_keys(RUNNER, folder, keys, owner=OWNER)
+    assert (foreign.stat().st_mode & 0o777, foreign.stat().st_uid) == (0o644, 0)
+    assert (folder / "pipe").stat().st_uid == 0
 
 
 def test_second_run_changes_nothing(folder: Path, keys: VaultKeys) -> None:

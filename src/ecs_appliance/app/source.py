@@ -43,27 +43,21 @@ def fetch_sources(runner: Runner, paths: Paths, app: Origin, docs: Origin, *, us
     return Sources(_fetch(runner, paths.source, app, user), _fetch_docs(runner, paths.docs_source, docs, user))
 
 
-def update_sources(runner: Runner, paths: Paths, app: Origin, docs: Origin, *, user: str | None) -> Sources:
-    """Make both checkouts their target commits, with the manual in the application's static/help; returns the commits.
-
-    Raises as `fetch_sources` does.
-    """
-    sources = fetch_sources(runner, paths, app, docs, user=user)
-    checkout_sources(runner, paths, sources, user=user)
-    return sources
-
-
 def checkout_sources(runner: Runner, paths: Paths, sources: Sources, *, user: str | None) -> None:
-    """Set the fetched checkouts to `sources`, and copy the manual."""
+    """Set the fetched checkouts to `sources`, with the manual in the application's static/help."""
     git.checkout(runner, paths.source, sources.app.id, user=user)
     if sources.docs is not None:
         git.checkout(runner, paths.docs_source, sources.docs.id, user=user)
         _copy_manual(runner, paths.docs_source / MANUAL, paths.source / HELP, user)
 
 
-def migrations_added(runner: Runner, paths: Paths, last: str | None, target: str) -> list[str] | None:
+def migrations_added(
+    runner: Runner, paths: Paths, last: str | None, target: str, *, user: str | None = None
+) -> list[str] | None:
     """Files under a `migrations` folder that `target` has and `last` has not; None where that cannot be said."""
-    return git.files_added(runner, paths.source, last, target, "**/migrations/**") if last else None
+    if last is None:
+        return None
+    return git.files_added(runner, paths.source, last, target, "**/migrations/**", user=user)
 
 
 def _fetch(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit:
@@ -77,7 +71,7 @@ def _fetch_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) 
         return _fetch(runner, folder, origin, user)
     except ApplianceError as error:
         log.warning("the user manual stays as it is: %s", error.message)
-        last = git.head(runner, folder)
+        last = git.head(runner, folder, user=user)
         return Commit(last) if last else None
 
 

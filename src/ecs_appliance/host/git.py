@@ -51,10 +51,6 @@ class Commit:
     id: str
     branch: str = ""
 
-    @property
-    def short(self) -> str:
-        return self.id[:12]
-
 
 def sync(
     runner: Runner, folder: Path, *, source: str, branch: str, commitid: str = "", user: str | None = None
@@ -91,24 +87,29 @@ def fetch(
 def checkout(runner: Runner, folder: Path, commit: str, *, user: str | None = None) -> None:
     """Set the files of `folder` to `commit`: local changes and files that git does not know are removed."""
     git = _Git(runner, folder, user)
-    _remove_locks(folder)
+    _remove_locks(git)
     git("checkout", "--quiet", "--force", "--detach", _checked_id(commit), "--")
     git("clean", "-ffdxq")
 
 
-def head(runner: Runner, folder: Path) -> str | None:
-    """The full id of the commit that `folder` is at; None where it is no checkout."""
+def head(runner: Runner, folder: Path, *, user: str | None = None) -> str | None:
+    """The full id of the commit that `folder` is at; None where it is no checkout.
+
+    Runs git as `user`: whoever may write a repository's configuration has git run programs.
+    """
     if not (folder / ".git").exists():
         return None
-    return _resolve(_Git(runner, folder, None), "HEAD")
+    return _resolve(_Git(runner, folder, user), "HEAD")
 
 
-def files_added(runner: Runner, folder: Path, old: str, new: str, pattern: str) -> list[str] | None:
-    """Paths matching the glob `pattern` (`**/migrations/**`) that `new` has and `old` has not.
+def files_added(
+    runner: Runner, folder: Path, old: str, new: str, pattern: str, *, user: str | None = None
+) -> list[str] | None:
+    """Paths matching the glob `pattern` (`**/migrations/**`) that `new` has and `old` has not; `user` as for `head`.
 
     None where one of the two commits is unknown, so that nothing can be said.
     """
-    git = _Git(runner, folder, None)
+    git = _Git(runner, folder, user)
     if _resolve(git, old) is None or _resolve(git, new) is None:
         return None
     limits = ("diff", "--name-only", "--no-renames", "--diff-filter=A", "-z")
@@ -154,15 +155,17 @@ def _home(user: str | None) -> str:
 def _give(path: Path, user: str | None) -> None:
     if user:
         entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
+        os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
 
 
 def _secrets(source: str) -> tuple[str, ...]:
+    """The password in `source`; of a web address without one the user, for a token may stand there alone."""
     try:
-        password = urlsplit(source).password
+        parts = urlsplit(source)
     except ValueError:
         return ()
-    return (password,) if password else ()
+    secret = parts.password or (parts.username if parts.scheme in ("http", "https") else None)
+    return (secret,) if secret else ()
 
 
 def _shown(source: str) -> str:
@@ -181,20 +184,25 @@ def _check_arguments(source: str, branch: str, commitid: str) -> None:
 
 def _prepare(git: _Git) -> None:
     folder = git.folder
+    _remove_locks(git)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ".git").is_dir():
         raise RefusedError(f"{folder} is in the way: it has files, but is no git checkout", f"move {folder} away")
     if not folder.is_dir():
         folder.mkdir(parents=True)
         _give(folder, git.user)
-    _remove_locks(folder)
     # On a repository that is already there this changes nothing; one half made it completes.
     git("init", "--quiet", "--initial-branch=appliance")
 
 
-def _remove_locks(folder: Path) -> None:
+def _remove_locks(git: _Git) -> None:
     """Whoever fetches holds the appliance's lock: a lock of git's is one that a killed process left."""
-    for lock in (folder / ".git").rglob("*.lock"):
-        lock.unlink(missing_ok=True)
+    repository = git.folder / ".git"
+    if repository.is_symlink():
+        raise RefusedError(f"{repository} is a link, not a repository", f"move {git.folder} away")
+    if repository.is_dir():
+        # As the user, and find follows no link. A lock that it cannot remove, git names itself.
+        command = ["find", repository, "-name", "*.lock", "-delete"]
+        git.runner.run(command, timeout=LOCAL_SECONDS, user=git.user, cwd=Path("/"), ok=(0, 1))
 
 
 def _fetch_all(git: _Git) -> None:

@@ -1,5 +1,6 @@
 """The application's checkout with the manual in it, with real git."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ from ecs_appliance.core.runner import SystemRunner
 RUNNER = SystemRunner()
 AUTHOR = {f"GIT_{who}_{what}": "Test" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 NONE = Origin("")
+PROMISED = """
+[core]
+    repositoryformatversion = 1
+[extensions]
+    partialClone = far
+[remote "far"]
+    url = {url}
+    promisor = true
+    uploadpack = {program}
+"""
 
 
 def publish(folder: Path, **files: str) -> str:
@@ -48,7 +59,9 @@ def docs(tmp_path: Path) -> Origin:
 
 
 def update(paths: Paths, app: Origin, docs: Origin) -> source.Sources:
-    return source.update_sources(RUNNER, paths, app, docs, user=None)
+    sources = source.fetch_sources(RUNNER, paths, app, docs, user=None)
+    source.checkout_sources(RUNNER, paths, sources, user=None)
+    return sources
 
 
 def test_manual_lies_in_the_application(paths: Paths, app: Origin, docs: Origin) -> None:
@@ -121,3 +134,46 @@ def test_migrations_between_two_commits(paths: Paths, app: Origin) -> None:
     assert added == ["ecs/users/migrations/0001_initial.py"]
     assert source.migrations_added(RUNNER, paths, None, target) is None
     assert source.migrations_added(RUNNER, paths, "f" * 40, target) is None
+
+
+@pytest.fixture
+def marker(paths: Paths, tmp_path: Path) -> Path:
+    """Holds the name of whoever is made to run a program by the configurations of both checkouts, once planted."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    paths.source.parent.mkdir(parents=True)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    shutil.chown(spool, "daemon")
+    return spool / "ran"
+
+
+def plant(folder: Path, marker: Path) -> None:
+    """Have git run a program as soon as it misses an object in the repository of `folder`."""
+    program = marker.with_name("program")
+    program.write_text(f"#!/bin/sh\nid -un >> {marker}\n")
+    program.chmod(0o755)
+    with (folder / ".git" / "config").open("a") as config:
+        config.write(PROMISED.format(url=folder, program=program))
+
+
+def test_asking_for_migrations_runs_nothing_as_root(paths: Paths, app: Origin, marker: Path) -> None:
+    """Needs root, as the appliance does."""
+    first = source.fetch_sources(RUNNER, paths, app, NONE, user="daemon").app.id
+    plant(paths.source, marker)
+    assert source.migrations_added(RUNNER, paths, "f" * 40, first, user="daemon") is None
+    assert set(marker.read_text().split()) == {"daemon"}
+
+
+def test_a_manual_that_stays_is_looked_up_as_its_user(
+    paths: Paths, app: Origin, docs: Origin, marker: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Needs root, as the appliance does."""
+    sources = source.fetch_sources(RUNNER, paths, app, docs, user="daemon")
+    source.checkout_sources(RUNNER, paths, sources, user="daemon")
+    plant(paths.docs_source, marker)
+    (paths.docs_source / ".git" / "HEAD").write_text("f" * 40)
+    Path(docs.source).rename(Path(docs.source).with_name("moved"))
+    assert source.fetch_sources(RUNNER, paths, app, docs, user="daemon").docs is None
+    assert "the user manual stays as it is" in caplog.text
+    assert set(marker.read_text().split()) == {"daemon"}

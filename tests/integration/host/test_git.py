@@ -149,6 +149,15 @@ def test_a_token_in_the_source_is_not_told(sync: Sync) -> None:
     assert "127.0.0.1" in str(caught.value)
 
 
+@pytest.mark.parametrize("login", ["t0ken-t0ken", "t0ken-t0ken:", "me:t0ken-t0ken"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_token_stays_hidden_wherever_it_stands(sync: Sync, scheme: str, login: str) -> None:
+    with pytest.raises(ApplianceError) as caught:
+        sync(source=f"{scheme}://{login}@127.0.0.1:1/x.git")
+    assert "t0ken" not in str(caught.value)
+    assert "127.0.0.1" in str(caught.value)
+
+
 def test_hooks_of_the_checkout_do_not_run(upstream: Upstream, sync: Sync, tmp_path: Path) -> None:
     sync()
     hook = tmp_path / "checkout" / ".git" / "hooks" / "post-checkout"
@@ -194,6 +203,45 @@ def test_survives_what_a_killed_run_leaves(upstream: Upstream, sync: Sync, tmp_p
     (folder / "README").unlink()
     sync()
     assert (folder / "README").read_text() == "two"
+
+
+def test_a_linked_repository_is_refused(sync: Sync, tmp_path: Path) -> None:
+    sync()
+    foreign = tmp_path / "foreign"
+    (tmp_path / "checkout" / ".git").rename(foreign)
+    (foreign / "index.lock").touch()
+    (tmp_path / "checkout" / ".git").symlink_to(foreign)
+    with pytest.raises(RefusedError, match="is a link"):
+        sync()
+    with pytest.raises(RefusedError, match="is a link"):
+        git.checkout(RUNNER, tmp_path / "checkout", "f" * 40)
+    assert (foreign / "index.lock").exists()
+
+
+def test_locks_behind_a_link_in_the_repository_stay(upstream: Upstream, sync: Sync, tmp_path: Path) -> None:
+    sync()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "yarn.lock").touch()
+    (tmp_path / "checkout" / ".git" / "link").symlink_to(foreign)
+    upstream.commit("README", "two")
+    sync()
+    assert (foreign / "yarn.lock").exists()
+
+
+def test_locks_are_removed_as_the_user(upstream: Upstream, tmp_path: Path) -> None:
+    """Needs root, as the appliance does."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    folder = tmp_path / "checkout"
+    git.sync(RUNNER, folder, source=str(upstream.folder), branch="master", user="daemon")
+    of_root = folder / ".git" / "of-root"
+    of_root.mkdir()
+    for lock in (of_root / "a.lock", folder / ".git" / "index.lock"):
+        lock.touch()
+    git.checkout(RUNNER, folder, upstream.first, user="daemon")
+    assert (of_root / "a.lock").exists()
+    assert not (folder / ".git" / "index.lock").exists()
 
 
 def test_a_damaged_repository_is_fetched_anew(upstream: Upstream, sync: Sync, tmp_path: Path) -> None:

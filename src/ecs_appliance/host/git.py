@@ -201,7 +201,7 @@ def _remove_locks(git: _Git) -> None:
         raise RefusedError(f"{repository} is a link, not a repository", f"move {git.folder} away")
     if repository.is_dir():
         # As the user, and find follows no link. A lock that it cannot remove, git names itself.
-        command = ["find", repository, "-name", "*.lock", "-delete"]
+        command = ["find", str(repository), "-name", "*.lock", "-delete"]
         git.runner.run(command, timeout=LOCAL_SECONDS, user=git.user, cwd=Path("/"), ok=(0, 1))
 
 

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
-from ecs_appliance.core.files import fresh_name, sync_folder
+from ecs_appliance.core.files import sync_folder
 from ecs_appliance.core.runner import Runner
 
 PasswordMethod = Literal["scram-sha-256", "md5"]
@@ -186,24 +186,32 @@ def dump(
 ) -> None:
     """Dump `database` into `target`, custom format, uncompressed, 0600, of `owner` (uid, gid); at most `timeout` s.
 
-    A dump that fails leaves an older `target` as it is. Raises CommandError, DeadlineError.
+    It is built beside the folder of `target`, which may be anybody's, as `.FOLDER.new`. A dump that fails leaves an
+    older `target` as it is. Raises CommandError, DeadlineError.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with fresh_name(target) as temporary:
-        temporary.touch(mode=0o600)
+    folder = target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _building_site(folder.with_name(f".{folder.name}.new")) as (unfinished, descriptor):
         access = (f"--host={server.host}", f"--port={server.port}", f"--username={server.user}", "--no-password")
-        shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={temporary}")
+        shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={unfinished}")
         runner.run(["pg_dump", *access, *shape, f"--dbname={database}"], timeout=timeout)
-        _settle(temporary, owner)
-        temporary.replace(target)
-    sync_folder(target.parent)
-
-
-def _settle(path: Path, owner: tuple[int, int] | None) -> None:
-    with path.open("rb") as handle:
         if owner is not None:
-            os.fchown(handle.fileno(), *owner)
-        os.fsync(handle.fileno())
+            os.fchown(descriptor, *owner)
+        os.fsync(descriptor)
+        unfinished.replace(target)
+    sync_folder(folder)
+
+
+@contextmanager
+def _building_site(path: Path) -> Iterator[tuple[Path, int]]:
+    """A new file `path`, 0600, open; gone afterwards where it still lies there, and so is one of a killed run."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        yield path, descriptor
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
-from ecs_appliance.core.runner import CommandError, SystemRunner
+from ecs_appliance.core.runner import CommandError, Result, SystemRunner
 from ecs_appliance.host import postgres
 from ecs_appliance.host.postgres import PasswordMethod, Server
 
@@ -144,16 +145,44 @@ def test_dump_can_be_restored(server: Server, database: str, tmp_path: Path) -> 
     assert (target.stat().st_mode & 0o777, target.stat().st_uid) == (0o600, 1000)
     listing = RUNNER.run(["pg_restore", "--file=-", target], timeout=30).stdout
     assert "größer" in listing
-    assert [path.name for path in target.parent.iterdir()] == ["ecs.pgdump"]
+    assert list(tmp_path.rglob("*")) == [target.parent, target]
 
 
 def test_failed_dump_leaves_the_old_one(server: Server, tmp_path: Path) -> None:
-    target = tmp_path / "ecs.pgdump"
+    target = tmp_path / "dumps" / "ecs.pgdump"
+    target.parent.mkdir()
     target.write_text("the last good one")
     with pytest.raises(CommandError, match="nothing"):
         postgres.dump(RUNNER, server, "nothing", target)
     assert target.read_text() == "the last good one"
-    assert list(tmp_path.iterdir()) == [target]
+    assert list(tmp_path.rglob("*")) == [target.parent, target]
+
+
+def test_dump_of_a_killed_run_goes(server: Server, database: str, tmp_path: Path) -> None:
+    (tmp_path / ".dumps.new").write_text("half")
+    target = tmp_path / "dumps" / "ecs.pgdump"
+    postgres.dump(RUNNER, server, database, target)
+    assert target.read_bytes().startswith(b"PGDMP")
+    assert list(tmp_path.rglob("*")) == [target.parent, target]
+
+
+def test_dump_is_not_built_where_others_write(server: Server, database: str, tmp_path: Path) -> None:
+    """While it is built nothing lies in the folder that its owner could swap for a link."""
+    seen: list[str] = []
+
+    class Watching(SystemRunner):
+        def run(self, argv: Sequence[str | Path], **options: Any) -> Result:
+            seen.extend(path.name for path in target.parent.iterdir())
+            return super().run(argv, **options)
+
+    precious = tmp_path / "precious"
+    precious.write_text("of root")
+    (tmp_path / ".dumps.new").symlink_to(precious)
+    target = tmp_path / "dumps" / "ecs.pgdump"
+    postgres.dump(Watching(), server, database, target, owner=(1000, 1000))
+    assert seen == []
+    assert (precious.read_text(), precious.stat().st_uid) == ("of root", 0)
+    assert target.is_file() and not target.is_symlink()
 
 
 def test_no_server_is_told_within_the_deadline(tmp_path: Path) -> None:

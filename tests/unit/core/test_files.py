@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.core.files import point_symlink, read_optional, write_atomic, write_changed
+from ecs_appliance.core.files import point_symlink, read_optional, read_untrusted, write_atomic, write_changed
 
 
 def test_writes_with_mode_and_makes_folders(tmp_path: Path) -> None:
@@ -50,3 +50,23 @@ def test_symlink_is_switched_in_place_and_never_replaces_a_folder(tmp_path: Path
 
 def test_missing_file_reads_as_none(tmp_path: Path) -> None:
     assert read_optional(tmp_path / "none") is None
+
+
+def test_untrusted_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert read_untrusted(file, 5) == b"12345"
+    with pytest.raises(OSError, match="longer than 4 bytes"):
+        read_untrusted(file, 4)
+    with pytest.raises(FileNotFoundError):
+        read_untrusted(tmp_path / "none", 5)
+
+
+def test_untrusted_file_is_neither_link_nor_pipe_nor_folder_nor_device(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "link", tmp_path / "endless", tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(OSError, match=str(other)):
+            read_untrusted(other, 5)

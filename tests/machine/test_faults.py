@@ -108,6 +108,24 @@ def test_a_new_version_is_built_migrated_after_a_dump_and_started(demo: "Demo", 
     assert commit in demo.sh("docker inspect --format={{.Config.Image}} ecs_ecs.web_1")
 
 
+def test_a_migration_that_may_not_run_by_itself_keeps_the_running_version(
+    demo: "Demo", env_kept: None, source: Callable[[str], str]
+) -> None:
+    running = tag(demo, "last_running_ecs")
+
+    def forbid(env: Any) -> None:
+        env["ecs"]["migrate"] = {"auto": False}
+
+    demo.edit_env(forbid)
+    source(add_migration("0097_test", "select 1"))
+    assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0
+    assert "ecs.migrate.auto" in demo.sh("journalctl -u appliance-update -n 20 -o cat")
+    assert demo.answers()
+    demo.sh("systemctl reset-failed; systemctl restart appliance", timeout=600)
+    assert demo.answers()
+    assert tag(demo, "last_running_ecs") == running
+
+
 def test_a_pin_is_honoured_and_survives_an_update(demo: "Demo", env_kept: None, source: Callable[[str], str]) -> None:
     pinned = tag(demo, "last_running_ecs")
     source("echo newer > newer.txt")

@@ -9,11 +9,12 @@ app:
     - shell: /bin/bash
 
 {% for user, home in (('root', '/root'), ('app', '/app')) %}
+# Root's, whoever's keys lie there: what root writes must not be led elsewhere by a link that the account put there.
 {{ home }}/.ssh:
   file.directory:
-    - user: {{ user }}
+    - user: root
     - group: {{ user }}
-    - mode: '0700'
+    - mode: '0750'
 
 {% for key in pillar['ssh_authorized_keys'] %}
 authorized key {{ loop.index }} of {{ user }}:

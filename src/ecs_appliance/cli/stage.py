@@ -1,5 +1,6 @@
 """`appliance stage`: what the units start; not for people."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from ecs_appliance.core.errors import ApplianceError
     from ecs_appliance.lifecycle.context import Context
 
 app = typer.Typer(no_args_is_help=True, hidden=True, help="What systemd's units start.")
@@ -19,20 +21,30 @@ RETRIES = {"prepare-appliance": 2, "prepare-ecs": 2}
 
 def _run(stage: str, work: "Callable[[Context], object]") -> None:
     """Do `work`. A failure that must not be retried blindly leaves the latch behind; one retried enough ends it."""
-    from ecs_appliance.core.errors import ApplianceError, ExitCode
+    from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.lifecycle.context import Context
     from ecs_appliance.lifecycle.latch import latch
 
     context = Context()
     try:
         work(context)
-    except ApplianceError as error:
-        context.page.fail(error.message, error.hint)
-        if error.latches:
-            latch(context.paths, error.message)
-        if error.latches or _retries(context, stage) >= RETRIES.get(stage, sys.maxsize):
-            error.exit_code = ExitCode.GAVE_UP
-        raise
+    except Exception as error:  # noqa: BLE001 # the top: whatever it was, it is told and counted
+        failure = _as_failure(stage, error)
+        context.page.fail(failure.message, failure.hint)
+        if failure.latches:
+            latch(context.paths, failure.message)
+        if failure.latches or _retries(context, stage) >= RETRIES.get(stage, sys.maxsize):
+            failure.exit_code = ExitCode.GAVE_UP
+        raise failure from None
+
+
+def _as_failure(stage: str, error: Exception) -> "ApplianceError":
+    from ecs_appliance.core.errors import ApplianceError
+
+    if isinstance(error, ApplianceError):
+        return error
+    logging.getLogger("ecs_appliance.cli").exception("unexpected")
+    return ApplianceError(f"{type(error).__name__}: {error}", f"journalctl -u {stage} tells more")
 
 
 def _retries(context: "Context", stage: str) -> int:

@@ -81,6 +81,8 @@ def parse_result(result: object, seconds: float) -> ConvergeReport:
 
 
 def _where(errors: list[Any]) -> str:
+    if any(str(error).startswith("Pillar failed") for error in errors):
+        return "the active environment may be broken: appliance env check /run/active-env.yml; nothing was changed"
     if any("extra" in str(error) for error in errors):
         return "mend appliance.extra.states in env.yml; nothing was changed"
     return "the release is broken: go back to the last one, nothing was changed"

@@ -20,7 +20,7 @@ def locked(path: Path, purpose: str, *, wait: float = 0) -> Iterator[None]:
     The kernel drops the lock of a dead process, so none is ever stale. Raises BusyError naming the holder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _acquire(descriptor, path, purpose, deadline=time.monotonic() + wait)
         os.ftruncate(descriptor, 0)

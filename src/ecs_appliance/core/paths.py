@@ -112,8 +112,3 @@ class Paths:
     def client_ca(self) -> Path:
         """The client CA and CRL as nginx reads them: always valid, the last good ones."""
         return self.at("/etc/nginx/client-ca")
-
-    @property
-    def server_tls(self) -> Path:
-        """The deployed server certificate and key."""
-        return self.at("/app/etc")

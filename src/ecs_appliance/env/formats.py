@@ -12,6 +12,7 @@ from ecs_appliance.env.problem import quoted
 
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 LONGEST_NAME = 253
+LONGEST_HOST_NAME = 64
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.-]+)://(?P<user>[^/@]*)@")
 SCP_SOURCE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/+-]+")
@@ -32,11 +33,13 @@ def host_name(text: str) -> str:
 
 
 def domain(text: str) -> str:
-    """`localhost`, or a full host name of at least two labels that is no address."""
+    """`localhost`, or a full host name of at least two labels that is no address; Linux takes 64 characters of it."""
     if text in ("", "localhost"):
         return text
     if "." not in text or text.rpartition(".")[2].isdigit():
         raise ValueError(f"expected localhost or a full host name such as ecs.example.org, found {quoted(text)}")
+    if len(text) > LONGEST_HOST_NAME:
+        raise ValueError(f"expected at most {LONGEST_HOST_NAME} characters, found {len(text)}")
     return host_name(text)
 
 

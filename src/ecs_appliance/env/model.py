@@ -211,7 +211,7 @@ class Appliance(Section):
     @property
     def server_names(self) -> tuple[str, ...]:
         """The names the site answers for, the domain first."""
-        return tuple(dict.fromkeys((self.domain, *self.allowed_hosts.split())))
+        return tuple(dict.fromkeys((self.domain or "localhost", *self.allowed_hosts.split())))
 
 
 class Docs(Section):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ecs_appliance.app.images import Images, activate_images, app_tag, ensure_images
 from ecs_appliance.app.libpq import password_method
-from ecs_appliance.app.migration import Database, plan_migration, run_migration
+from ecs_appliance.app.migration import Database, Decision, plan_migration, run_migration
 from ecs_appliance.app.settings import Site, ensure_database_url
 from ecs_appliance.app.shell import in_image
 from ecs_appliance.app.source import Origin, Sources, checkout_sources, fetch_sources, migrations_added
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 STAGE = "prepare-ecs"
 APP_USER = "app"
 APP_OWNER = (1000, 1000)
+REBUILD = "force.update.ecs"
 PROXY = "http://172.17.0.1:3142"
 
 
@@ -85,7 +86,14 @@ def build_version(context: Context, env: Env, steps: Steps) -> Version:
             sources,
             containers=paths.appliance / "containers",
             proxy=PROXY if env.appliance.storage.proxy_cache else None,
+            force=context.flags.get(REBUILD) is not None,
             on_line=log.debug,
+        )
+    context.flags.clear(REBUILD)
+    if decide_migration(context, env, sources.app.id) == "held":
+        raise ApplianceError(
+            f"version {sources.app.id[:12]} needs migrations, and ecs.migrate.auto is off",
+            "set ecs.migrate.auto: true, or pin the version that runs as ecs.git.commitid",
         )
     context.tags.set("last_build_ecs", sources.app.id)
     return Version(sources.app.id, images)
@@ -106,13 +114,18 @@ def last_version(context: Context) -> Version | None:
     return Version(commit, Images(app_tag(commit), own))
 
 
-def migrate(context: Context, env: Env, version: Version) -> None:
-    """Bring the database to `version`, with a dump before; records what was done. Raises MigrationError (latches)."""
+def decide_migration(context: Context, env: Env, target: str) -> Decision:
+    """What the database needs before `target` starts; one without any table has never been migrated."""
     empty = postgres.is_empty(Server(), env.ecs.database)
     last = None if empty else context.tags.get("last_migration_ecs")
-    added = migrations_added(context.runner, context.paths, last, version.commit)
-    decision = plan_migration(last, version.commit, added, auto=env.ecs.migrate.auto)
-    log.info("database: %s (from %s to %s)", decision, last or "nothing", version.commit)
+    added = migrations_added(context.runner, context.paths, last, target, user=APP_USER)
+    return plan_migration(last, target, added, auto=env.ecs.migrate.auto)
+
+
+def migrate(context: Context, env: Env, version: Version) -> None:
+    """Bring the database to `version`, with a dump before; records what was done. Raises MigrationError (latches)."""
+    decision = decide_migration(context, env, version.commit)
+    log.info("database: %s for %s", decision, version.commit)
     run_migration(
         context.runner,
         context.paths,
@@ -150,7 +163,7 @@ def select_images(context: Context, version: Version) -> bool:
 def wanted(env: Env) -> str:
     """What `env` asks for, in words."""
     target = env.ecs.git
-    return target.commitid or f"branch {target.branch or 'default'} of {target.source}"
+    return target.commitid or f"branch {target.branch or 'default'}"
 
 
 def _origin(target: GitTarget) -> Origin:

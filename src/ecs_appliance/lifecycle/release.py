@@ -1,6 +1,7 @@
 """The appliance's own code: releases by commit, side by side, each with its own environment; one symlink is active."""
 
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ def add_release(paths: Paths, runner: Runner, *, source: str, branch: str, commi
     if not release.folder.is_dir():
         incoming = paths.releases / f".{target.id}.incoming"
         git.sync(runner, incoming, source=source, branch=branch, commitid=target.id)
+        os.sync()
         incoming.rename(release.folder)
         sync_folder(paths.releases)
     runner.run([release.command, "--version"], timeout=BUILD_TIMEOUT)

@@ -62,12 +62,13 @@ def run(context: Context) -> None:
         forget_crashes(context.paths)
         raise GaveUpError("the appliance has crashed too often", "journalctl -u appliance tells why")
     env = active_env(context)
-    with _stop_signals(), _compose(context) as process:
+    with _stop_signals():
         try:
-            _come_up(context, env, process)
-            _watch(context, process)
+            with _compose(context) as process:
+                _come_up(context, env, process)
+                _watch(context, process)
         except StopRequestedError:
-            log.info("stopping the containers")
+            log.info("stopped")
 
 
 def _rest(context: Context) -> None:
@@ -159,9 +160,12 @@ def _compose(context: Context) -> Iterator[Process]:
     process = context.runner.spawn([*compose, "up", "--no-build"], on_line=_log_line)
     try:
         yield process
+    except StopRequestedError:
+        end(process, grace=STOP_SECONDS)
+        context.runner.run(down, timeout=STOP_SECONDS)
+        raise
     finally:
         end(process, grace=STOP_SECONDS)
-    context.runner.run(down, timeout=STOP_SECONDS)
 
 
 def _log_line(line: str) -> None:

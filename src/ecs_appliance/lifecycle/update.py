@@ -35,8 +35,8 @@ def update(context: Context) -> None:
     A broken environment ends the update before anything is touched. A new release of the appliance takes over. Where
     the appliance does not run, its start does what is left to do.
     """
-    # A start under way is not restarted in its midst: it may be migrating the database.
-    systemd.wait_settled(context.runner, (*STAGES, UNIT), deadline=START_DEADLINE)
+    # A start under way is not restarted in its midst: it may be migrating the database. Coming up may be interrupted.
+    systemd.wait_settled(context.runner, STAGES, deadline=START_DEADLINE)
     with locked(context.paths.lock, "update", wait=LOCK_WAIT):
         reasons = _update_locked(context)
     if not reasons:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
-from ecs_appliance.core.files import sync_folder, write_atomic
+from ecs_appliance.core.files import read_untrusted, sync_folder, write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import gpg
 from ecs_appliance.host.docker import Mount, Task, run_once
@@ -18,6 +18,8 @@ ENCRYPT_UID = "ecs_mediaserver"
 SIGN_UID = "ecs_authority"
 APP_OWNER = (1000, 1000)
 KEYRINGS = ("pubring.gpg", "secring.gpg")
+# In bytes; two keys take some 10 KiB.
+LARGEST_KEYRING = 1024 * 1024
 LIST_SECONDS = 120
 # On a copy: gpg wants to write beside a keyring even to list it.
 LIST_IN_IMAGE = (
@@ -44,7 +46,7 @@ def ensure_vault_keys(
 
     A keyring is built anew beside the old one, with the wanted keys first, so that gpg takes them for new documents,
     and all older ones behind them, so that old documents still open. Raises InvalidEnvError for a block that is not
-    exactly one unprotected private key of its name.
+    exactly one unprotected private key of its name, ApplianceError where the old keyring is no readable file.
     """
     wanted = (
         _fingerprint(runner, keys.encrypt, "ecs.vault_encrypt", ENCRYPT_UID),
@@ -94,7 +96,19 @@ def _fingerprint(runner: Runner, block: str, name: str, uid: str) -> str:
 
 
 def _fingerprints(runner: Runner, file: Path) -> list[str]:
-    return [key.fingerprint for key in gpg.list_keys(runner, file.read_bytes())] if file.is_file() else []
+    return [key.fingerprint for key in gpg.list_keys(runner, _read_keyring(file))]
+
+
+def _read_keyring(file: Path) -> bytes:
+    """b"" where there is none. One that cannot be read is no reason to make do without the old keys."""
+    try:
+        return read_untrusted(file, LARGEST_KEYRING)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ApplianceError(
+            f"{file} is not read as a keyring: {error.strerror}", "move it away, and put the keyring of a backup there"
+        ) from None
 
 
 def _is_complete(runner: Runner, folder: Path, wanted: Sequence[str]) -> bool:
@@ -121,8 +135,8 @@ def _build_keyring(runner: Runner, workshop: Path, folder: Path, keys: VaultKeys
     for block in (keys.encrypt, keys.sign):
         gpg.import_keys(runner, workshop, block.encode())
     for name in reversed(KEYRINGS):
-        if (folder / name).is_file() and (folder / name).stat().st_size:
-            gpg.import_keys(runner, workshop, (folder / name).read_bytes())
+        if old := _read_keyring(folder / name):
+            gpg.import_keys(runner, workshop, old)
 
 
 def _verify(runner: Runner, workshop: Path, wanted: Sequence[str]) -> None:

@@ -1,6 +1,8 @@
 """Files that are either the old or the new ones, never half of one."""
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +64,24 @@ def read_optional(path: Path) -> str | None:
         return path.read_text()
     except FileNotFoundError:
         return None
+
+
+def read_untrusted(path: Path, limit: int) -> bytes:
+    """The content of the regular file `path`, in a folder that others may write; at most `limit` bytes.
+
+    Never waits, and follows no link at `path` itself. Raises OSError for anything else, FileNotFoundError for nothing.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as handle:
+            content = handle.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"longer than {limit} bytes", str(path))
+    return content
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,15 +5,18 @@ import ipaddress
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ecs_appliance.core.files import write_atomic, write_changed
+from ecs_appliance.core.files import read_untrusted, write_atomic, write_changed
 
 SELF_SIGNED_DAYS = 3650
 # Renewed so early that nobody meets an expired one.
 RENEW_DAYS = 90
+# The application makes them, in bytes.
+LARGEST_FILE = 1024 * 1024
 STAND_IN_NAME = "no client CA yet"
 
 
@@ -79,12 +82,13 @@ def _serves(cert: Path, names: list[str]) -> bool:
 
 
 def _valid_pair(folder: Path) -> dict[str, bytes] | None:
+    """The files of `folder`, to which the application's containers may write whatever they like."""
     try:
-        pair = {name: (folder / name).read_bytes() for name in ("ca.cert.pem", "crl.pem")}
+        pair = {name: read_untrusted(folder / name, LARGEST_FILE) for name in ("ca.cert.pem", "crl.pem")}
         authority = x509.load_pem_x509_certificate(pair["ca.cert.pem"])
         revoked = x509.load_pem_x509_crl(pair["crl.pem"])
         signed = revoked.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
     return pair if signed else None
 

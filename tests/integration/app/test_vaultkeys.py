@@ -15,6 +15,7 @@ from ecs_appliance.host import gpg
 RUNNER = SystemRunner()
 GPG = ["gpg1", "--batch", "--no-tty", "--no-permission-warning", "--always-trust", "--homedir"]
 OWNER = (1000, 1000)
+HUGE = bytes(1024 * 1024 + 1)
 MakeKey = Callable[..., str]
 
 
@@ -138,6 +139,17 @@ def test_damaged_keyring_is_repaired(folder: Path, keys: VaultKeys, damage: str)
     (folder / damage).write_bytes(b"")
     assert ensure_vault_keys(RUNNER, folder, keys, owner=OWNER)
     assert unseal(folder, sealed) == "a study"
+
+
+def test_keyring_that_is_no_plain_file_is_told_not_replaced(folder: Path, keys: VaultKeys) -> None:
+    ensure_vault_keys(RUNNER, folder, keys, owner=OWNER)
+    ring = folder / "pubring.gpg"
+    for put in (lambda: ring.symlink_to("secring.gpg"), lambda: os.mkfifo(ring), lambda: ring.write_bytes(HUGE)):
+        ring.unlink()
+        put()
+        with pytest.raises(ApplianceError, match=r"pubring\.gpg is not read as a keyring"):
+            ensure_vault_keys(RUNNER, folder, keys, owner=OWNER)
+        assert not folder.with_name(".ecs-gpg.new").exists()
 
 
 def test_leftovers_of_a_killed_run_are_no_obstacle(folder: Path, keys: VaultKeys) -> None:

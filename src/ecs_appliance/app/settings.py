@@ -84,8 +84,3 @@ def site_environment(site: Site) -> dict[str, str]:
 def once_environment(site: Site) -> dict[str, str]:
     """The variables of a container that runs once, beside or without the running site. Raises as `site_environment`."""
     return {name: value for name, value in site_environment(site).items() if name not in SERVICES_OF_A_SITE}
-
-
-def compose_settings(text: str) -> str:
-    """`text` as a value in docker-compose.yml: compose would otherwise take what follows a `$` for a variable."""
-    return text.replace("$", "$$")

@@ -186,20 +186,6 @@ def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
     return tuple(container for container in found if container)
 
 
-def container_health(runner: Runner, name: str) -> str:
-    """`healthy`, `unhealthy` or `starting`; the container's status where it has no check or does not run; else ""."""
-    container = inspect_container(runner, name)
-    if container is None:
-        return ""
-    return container.health if container.health and container.status == "running" else container.status
-
-
-def restart_count(runner: Runner, name: str) -> int:
-    """How often docker has restarted the container `name`; 0 where there is none."""
-    container = inspect_container(runner, name)
-    return container.restarts if container else 0
-
-
 def list_tags(runner: Runner, repository: str) -> list[str]:
     """All `repository:tag` names of `repository`, newest first."""
     command = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", repository]

@@ -23,10 +23,6 @@ def test_settings_arrive_as_they_are() -> None:
     assert settings.site_environment(SITE)["ECS_SETTINGS"] == TRICKY
 
 
-def test_compose_leaves_dollars_alone() -> None:
-    assert settings.compose_settings("a $b ${c} $$") == "a $$b $${c} $$$$"
-
-
 def test_settings_that_no_process_can_be_given_are_refused() -> None:
     with pytest.raises(ApplianceError, match=r"ecs\.settings"):
         settings.site_environment(Site("", "x" * 131072))

@@ -85,26 +85,25 @@ def container(**state: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("state", "health"),
+    ("state", "up"),
     [
-        ({}, "running"),
-        ({"Health": {"Status": "healthy"}}, "healthy"),
-        ({"Health": {"Status": "starting"}}, "starting"),
-        ({"Health": {"Status": "healthy"}, "Status": "exited"}, "exited"),
-        ({"Health": None}, "running"),
+        ({}, True),
+        ({"Health": {"Status": "healthy"}}, True),
+        ({"Health": {"Status": "starting"}}, False),
+        ({"Health": {"Status": "unhealthy"}}, False),
+        ({"Health": {"Status": "healthy"}, "Status": "exited"}, False),
+        ({"Health": None}, True),
     ],
 )
-def test_health_of_a_container(state: dict[str, object], health: str) -> None:
-    runner = Docker(stdout=container(**state))
-    assert docker.container_health(runner, "web") == health
-    assert docker.restart_count(runner, "web") == 3
+def test_health_of_a_container(state: dict[str, object], up: bool) -> None:
+    found = docker.inspect_container(Docker(stdout=container(**state)), "web")
+    assert found is not None
+    assert (found.name, found.up, found.restarts) == ("web", up, 3)
 
 
 def test_what_is_not_there() -> None:
     runner = Docker(returncode=1, stderr="Error response from daemon: No such container: web")
     assert docker.inspect_container(runner, "web") is None
-    assert docker.container_health(runner, "web") == ""
-    assert docker.restart_count(runner, "web") == 0
     assert not docker.image_exists(Docker(returncode=1, stderr="Error: No such image: x"), "x")
 
 

@@ -35,6 +35,11 @@ def keep(folder: Folder, runner: SystemRunner) -> None:
         folder.process.unlink(missing_ok=True)
 
 
+# The scope's own rules let hardly any device node be made, not even by docker when it unpacks an image. Made they may
+# be, and that is all: opened still only the few that a container has.
+SCOPE = ("--property=DeviceAllow=char-* m", "--property=DeviceAllow=block-* m")
+
+
 def plan_nspawn(folder: Folder, spec: Spec, *, host_systemd: bool) -> list[str | Path]:
     """The command that boots the machine; with `host_systemd` nspawn gets a scope from this host's systemd."""
     return [
@@ -43,7 +48,7 @@ def plan_nspawn(folder: Folder, spec: Spec, *, host_systemd: bool) -> list[str |
         "--boot",
         "--settings=no",
         "--register=no",
-        *([] if host_systemd else ["--keep-unit"]),
+        *(SCOPE if host_systemd else ["--keep-unit"]),
         f"--directory={folder.root}",
         f"--machine={spec.name}",
         f"--network-bridge={spec.network.bridge}",

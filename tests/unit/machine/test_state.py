@@ -37,4 +37,6 @@ def test_a_machine_never_sets_the_clock_or_loads_modules_of_this_host() -> None:
 
 @pytest.mark.parametrize("host_systemd", [True, False])
 def test_where_systemd_runs_it_gives_the_machine_its_scope(host_systemd: bool) -> None:
-    assert ("--keep-unit" in plan_nspawn(Folder(Path("/m")), SPEC, host_systemd=host_systemd)) is not host_systemd
+    command = plan_nspawn(Folder(Path("/m")), SPEC, host_systemd=host_systemd)
+    assert ("--keep-unit" in command) is not host_systemd
+    assert ("--property=DeviceAllow=block-* m" in command) is host_systemd

@@ -1,42 +1,31 @@
 """How the application's database password is stored."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from ecs_appliance.app.libpq import libpq_version, password_method
-from ecs_appliance.core.runner import Result
 from ecs_appliance.core.tags import Marks
+from tests.fakes import Answer, AnsweringRunner
 
 
-class Docker:
-    """A docker whose image `id` answers `said`; counts how often a container ran."""
+class Docker(AnsweringRunner):
+    """A docker whose image `id` answers `said`."""
 
     def __init__(self, said: str, identity: str = "sha256:1") -> None:
-        self.said = said
         self.identity = identity
-        self.ran = 0
+        self.said = said
+        super().__init__(self._answer)
 
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        timeout: float,
-        input: str | bytes | None = None,  # noqa: A002
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        user: str | None = None,
-        ok: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        on_line: Callable[[str], None] | None = None,
-    ) -> Result:
-        words = tuple(str(word) for word in argv)
-        found = {"Id": self.identity, "RepoTags": [], "Created": "2026-01-01T00:00:00Z", "Config": {}}
-        self.ran += words[1] == "run"
-        answers = {"image": json.dumps([found]), "run": self.said}
-        return Result(words, 0, answers.get(words[1], ""), "", 0.0)
+    @property
+    def ran(self) -> int:
+        """How often a container ran."""
+        return sum(words[1] == "run" for words in self.asked)
+
+    def _answer(self, words: list[str]) -> Answer:
+        image = {"Id": self.identity, "RepoTags": [], "Created": "2026-01-01T00:00:00Z", "Config": {}}
+        return 0, {"image": json.dumps([image]), "run": self.said}.get(words[1], ""), ""
 
 
 @pytest.mark.parametrize(

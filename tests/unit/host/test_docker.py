@@ -1,14 +1,14 @@
 """What docker's command line is given, and what is made of its answers."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from ecs_appliance.core.runner import CommandError, Result
+from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import docker
 from ecs_appliance.host.docker import Build, Mount, Task
+from tests.fakes import AnsweringRunner
 
 TASK = Task(
     "once",
@@ -19,34 +19,11 @@ TASK = Task(
 )
 
 
-class Docker:
-    """Answers as docker does, and keeps what it was asked."""
+class Docker(AnsweringRunner):
+    """Answers as docker does, whatever it is asked."""
 
     def __init__(self, returncode: int = 0, stdout: str = "", stderr: str = "") -> None:
-        self.answer = (returncode, stdout, stderr)
-        self.asked: list[list[str]] = []
-        self.environment: Mapping[str, str] = {}
-
-    def run(
-        self,
-        argv: Sequence[str | Path],
-        *,
-        timeout: float,
-        input: str | bytes | None = None,  # noqa: A002
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        user: str | None = None,
-        ok: Sequence[int] = (0,),
-        secrets: Sequence[str] = (),
-        on_line: Callable[[str], None] | None = None,
-    ) -> Result:
-        words = [str(word) for word in argv]
-        self.asked.append(words)
-        self.environment = env or self.environment
-        returncode, stdout, stderr = self.answer
-        if returncode not in ok:
-            raise CommandError("docker failed", returncode=returncode)
-        return Result(tuple(words), returncode, stdout, stderr, 0.0)
+        super().__init__(lambda _: (returncode, stdout, stderr))
 
 
 def test_secrets_reach_a_container_but_no_argv() -> None:

@@ -1,0 +1,40 @@
+"""A runner that starts nothing: for what is asked of a program, and what is made of its answer."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from ecs_appliance.core.runner import CommandError, Result
+
+# Exit code, standard output, standard error.
+Answer = tuple[int, str, str]
+
+
+class AnsweringRunner:
+    """Gives the answers of a function of argv, and keeps what it was asked; fails as the real one does."""
+
+    def __init__(self, answer: Callable[[list[str]], Answer]) -> None:
+        self.answer = answer
+        self.asked: list[list[str]] = []
+        self.environment: Mapping[str, str] = {}
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float,
+        input: str | bytes | None = None,  # noqa: A002
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | None = None,
+        ok: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """See Runner.run."""
+        words = [str(word) for word in argv]
+        self.asked.append(words)
+        self.environment = env or self.environment
+        returncode, stdout, stderr = self.answer(words)
+        if returncode not in ok:
+            raise CommandError(f"{words[0]} failed", returncode=returncode)
+        return Result(tuple(words), returncode, stdout, stderr, 0.0)

@@ -9,6 +9,8 @@ from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.runner import CommandError, Result, Runner
 
 ASK_SECONDS = 60
+# Of the site's containers, as docker compose labels them.
+PROJECT = "ecs"
 BUILD_SECONDS = 3600
 IMPORT_SECONDS = 600
 # A container that is asked to end gets longer than the slowest of them needs.

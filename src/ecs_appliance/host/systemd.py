@@ -84,11 +84,6 @@ def stop(runner: Runner, *units: str) -> None:
     runner.run(["systemctl", "stop", *units], timeout=SERVICE_TIMEOUT)
 
 
-def stop_later(runner: Runner, *units: str) -> None:
-    """Ask for the stop of `units` without waiting: for a unit that stops itself."""
-    runner.run(["systemctl", "stop", "--no-block", *units], timeout=QUICK)
-
-
 def restart(runner: Runner, unit: str, *, timeout: float = SERVICE_TIMEOUT) -> None:
     """Restart `unit` and wait for it, at most `timeout` seconds."""
     runner.run(["systemctl", "restart", unit], timeout=timeout)

@@ -6,7 +6,7 @@ from ecs_appliance.host import systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, note_crash
 from ecs_appliance.lifecycle.latch import latched
-from ecs_appliance.lifecycle.standby import end_stages, standing_by
+from ecs_appliance.lifecycle.standby import standing_by
 
 log = logging.getLogger(__name__)
 
@@ -15,14 +15,13 @@ RESTART = "mend the cause, then: systemctl restart appliance"
 
 
 def tell_appliance_failed(context: Context, unit: str) -> None:
-    """Show on the status page and in the journal that `unit` failed, and let the next start begin anew."""
+    """Show on the status page and in the journal that `unit` failed, and what to do next."""
     result = systemd.unit_properties(context.runner, unit, "Result").get("Result", "unknown")
     next_step = UNLATCH if latched(context.paths) else RESTART
     shown = context.page.shown()
     error = shown.error if shown and shown.kind == "failed" else ""
     context.page.fail(error or f"{unit} failed ({result})", next_step)
     log.error("%s failed (%s). journalctl -u %s tells why; %s", unit, result, unit, next_step)
-    end_stages(context)
 
 
 def tell_service_failed(context: Context, unit: str) -> None:

@@ -48,11 +48,18 @@ def prepare_ecs(context: Context) -> None:
         run_hooks(paths, runner, STAGE, "early")
         version = choose_version(context, env, steps)
         with steps.step("migration", "migrating the database"):
+            remove_leftovers(context)
             check_in_image(runner, version.images.app, paths.vault_keys, vault_keys(env))
             set_password(context, password_method(runner, version.images.app, context.tags))
             migrate(context, env, version)
         select_images(context, version)
         run_hooks(paths, runner, STAGE, "late")
+
+
+def remove_leftovers(context: Context) -> None:
+    """Containers that dockerd started again after a power cut must not run beside a migration."""
+    for container in docker.project_containers(context.runner, docker.PROJECT):
+        docker.remove_container(context.runner, container.name)
 
 
 def choose_version(context: Context, env: Env, steps: Steps) -> Version:

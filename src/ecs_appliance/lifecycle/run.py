@@ -15,13 +15,14 @@ from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
-from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance
+from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs
+from ecs_appliance.lifecycle.prepare_env import active_env, prepare_env
 from ecs_appliance.lifecycle.release import active_release
-from ecs_appliance.lifecycle.standby import end_stages, standing_by
+from ecs_appliance.lifecycle.standby import has_rested, note_rest, standing_by
 
 log = logging.getLogger(__name__)
 
-PROJECT = "ecs"
 PROBE = ("127.0.0.1", 5001)
 LOGIN = "/accounts/login/"
 UP_DEADLINE = 600
@@ -55,8 +56,11 @@ class CrashLoop:
 
 def run(context: Context) -> None:
     """Run the containers until systemd asks for the end; raises ApplianceError where they end by themselves."""
+    if has_rested(context):
+        _prepare_again(context)
     if standing_by(context):
-        _rest(context)
+        note_rest(context)
+        systemd.notify("READY=1\nSTATUS=standing by")
         return
     if too_many_crashes(context.paths):
         forget_crashes(context.paths)
@@ -71,10 +75,12 @@ def run(context: Context) -> None:
             log.info("stopped")
 
 
-def _rest(context: Context) -> None:
-    """Nothing is to run: end as a success, and let the next start begin with the first stage."""
-    systemd.notify("READY=1\nSTATUS=standing by")
-    end_stages(context)
+def _prepare_again(context: Context) -> None:
+    """Run the stages ourselves: after a standby systemd holds them for done, and what they waited for may be there."""
+    for stage in (prepare_env, prepare_appliance, prepare_ecs):
+        stage(context)
+        if standing_by(context):
+            return
 
 
 def _come_up(context: Context, env: Env, process: Process) -> None:
@@ -91,7 +97,9 @@ def _wait_until_up(context: Context, domain: str, process: Process) -> None:
     deadline = time.monotonic() + UP_DEADLINE
     while True:
         _check_process(process)
-        waiting = {c.name: c.health or c.status for c in docker.project_containers(context.runner, PROJECT) if not c.up}
+        waiting = {
+            c.name: c.health or c.status for c in docker.project_containers(context.runner, docker.PROJECT) if not c.up
+        }
         if not waiting and site_answers(domain):
             return
         if time.monotonic() > deadline:
@@ -118,7 +126,7 @@ def _watch(context: Context, process: Process) -> None:
     loop = CrashLoop()
     while True:
         _check_process(process)
-        containers = docker.project_containers(context.runner, PROJECT)
+        containers = docker.project_containers(context.runner, docker.PROJECT)
         looping = loop.note({container.name: container.restarts for container in containers}, time.monotonic())
         if looping:
             raise ApplianceError(
@@ -155,7 +163,7 @@ def _compose(context: Context) -> Iterator[Process]:
     compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
     compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
     down = [*compose, "down", "--remove-orphans"]
-    if docker.project_containers(context.runner, PROJECT):
+    if docker.project_containers(context.runner, docker.PROJECT):
         context.runner.run(down, timeout=STOP_SECONDS)
     process = context.runner.spawn([*compose, "up", "--no-build"], on_line=_log_line)
     try:

@@ -142,7 +142,12 @@ class Machine:
         before = self.guest.init
         deadline = time.monotonic() + seconds + STOP_SECONDS
         self.guest.run(["systemctl", "reboot"], timeout=20, ok=range(-64, 256))
-        self._wait(lambda: self._booting() and self.guest.init != before, deadline, "reboot")
+
+        def is_another() -> bool:
+            init = self._init()
+            return self._booting() and init is not None and init.pid != before
+
+        self._wait(is_another, deadline, "reboot")
         return self.wait_ready(seconds)
 
     def destroy(self) -> None:

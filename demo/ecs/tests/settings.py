@@ -18,4 +18,5 @@ STORAGE_VAULT = {**STORAGE_VAULT, "dir": str(_folder / "vault"), "gpghome": str(
 PKI_DIR, CACHE_DIR, COMPRESSED_DIR = str(_folder / "ca"), str(_folder / "cache"), str(_folder / "static")
 CELERY_TASK_ALWAYS_EAGER = True
 SECURE_SSL_REDIRECT = False
+EMAIL_BACKEND_UNFILTERED = "django.core.mail.backends.locmem.EmailBackend"
 SMTPD_CONFIG = {"listen_addr": ("127.0.0.1", 0), "domain": DOMAIN, "max_size": 1024 * 1024}

@@ -79,3 +79,9 @@ class MailTest(TestCase):
                                               attachments=[p12], nofilter=True)
         self.assertEqual(mail.outbox[0].attachments, [p12])
         self.assertEqual(SentMail.objects.get(message_id=message_id).recipient, "a@example.com")
+
+    def test_only_unfiltered_mail_leaves_a_site_that_logs_its_mail(self):
+        with self.settings(EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend"):
+            mailutils.deliver("a@example.com", "logged", "Text", "from@example.org")
+            mailutils.deliver("a@example.com", "sent", "Text", "from@example.org", nofilter=True)
+        self.assertEqual([message.subject for message in mail.outbox], ["sent"])

@@ -147,3 +147,9 @@ def test_image_is_named_by_its_commit(demo: Demo) -> None:
 def test_nothing_that_ran_once_is_left(demo: Demo) -> None:
     names = output(demo, "docker", "ps", "--all", "--format={{.Names}}").split()
     assert not [name for name in names if name.startswith("appliance-")]
+
+
+def test_the_applications_own_tests_pass_in_its_image(demo: Demo) -> None:
+    done = demo.exec(["docker", "run", "--rm", "ecs/ecs", "run", "./manage.py", "test"])
+    assert done.returncode == 0, done.stderr
+    assert "OK" in done.stderr.splitlines()[-2]

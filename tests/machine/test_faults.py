@@ -71,7 +71,7 @@ def test_a_broken_env_changes_nothing_on_a_running_appliance(demo: "Demo", env_k
     assert demo.exec(["env-update.sh"]).returncode == 3
     assert demo.exec(["systemctl", "start", "appliance-update"]).returncode != 0
     assert "/app/env.yml" in demo.sh("journalctl -u appliance-update -n 30 -o cat")
-    assert demo.exec(["systemctl", "reload", "appliance"]).returncode in (0, 1)
+    demo.exec(["systemctl", "reload", "appliance"])
     assert demo.sh("sha256sum /run/active-env.yml") == active
     assert demo.sh("docker inspect --format={{.Id}} ecs_ecs.web_1") == web
     assert demo.answers()

@@ -63,12 +63,6 @@ def load_active(paths: Paths) -> Env:
     return env
 
 
-def read_origin(paths: Paths) -> str:
-    """Where the active environment came from; empty where that is not known."""
-    origin = paths.active_env_origin
-    return origin.read_text().strip() if origin.exists() else ""
-
-
 def protect(env: Env) -> None:
     """Mask every secret of `env` in the log of this process.
 

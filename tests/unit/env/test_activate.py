@@ -7,7 +7,7 @@ import pytest
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.activate import activate_found, load_active, read_origin
+from ecs_appliance.env.activate import activate_found, load_active
 from ecs_appliance.env.source import CloudInitSource, FileSource, Found, NoEnvironmentError, SourceError, unpacked
 from ecs_appliance.env.sources import all_sources, find
 from ecs_appliance.env.update import told
@@ -27,7 +27,7 @@ def test_the_active_environment_is_only_for_its_owner(paths: Paths) -> None:
     assert activated.changed
     assert paths.active_env.read_bytes() == SMALLEST
     assert paths.active_env.stat().st_mode & 0o7777 == 0o600
-    assert read_origin(paths) == "somewhere"
+    assert paths.active_env_origin.read_text() == "somewhere\n"
     assert load_active(paths) == activated.env
 
 
@@ -37,7 +37,7 @@ def test_a_second_activation_changes_nothing(paths: Paths) -> None:
     activated = activate_found(paths, Found(SMALLEST, "elsewhere"))
     assert not activated.changed
     assert paths.active_env.stat() == before
-    assert read_origin(paths) == "elsewhere"
+    assert paths.active_env_origin.read_text() == "elsewhere\n"
     assert told(activated, paths) == [f"unchanged: {paths.active_env} is what elsewhere has"]
 
 

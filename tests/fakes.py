@@ -37,4 +37,4 @@ class AnsweringRunner:
         returncode, stdout, stderr = self.answer(words)
         if returncode not in ok:
             raise CommandError(f"{words[0]} failed", returncode=returncode)
-        return Result(tuple(words), returncode, stdout, stderr, 0.0)
+        return Result(tuple(words), returncode, stdout, stderr, 0.0, stdout.encode())

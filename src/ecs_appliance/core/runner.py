@@ -6,9 +6,10 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
@@ -18,6 +19,9 @@ from ecs_appliance.core.log import masked
 log = logging.getLogger(__name__)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+if sys.platform == "darwin":
+    # Where Homebrew puts its programs on a Mac of today.
+    SYSTEM_PATH += ":/opt/homebrew/bin"
 BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
 # What a network's own arrangements need; everything else of the caller's environment stays with the caller.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
@@ -37,13 +41,14 @@ class CommandError(ApplianceError):
 
 @dataclass(frozen=True)
 class Result:
-    """What a process did; `seconds` is wall time."""
+    """What a process did; `seconds` is wall time, `raw` its standard output as it came."""
 
     argv: tuple[str, ...]
     returncode: int
     stdout: str
     stderr: str
     seconds: float
+    raw: bytes = field(default=b"", repr=False)
 
     def lines(self) -> list[str]:
         """Non-empty lines of its standard output."""
@@ -98,7 +103,7 @@ class SystemRunner:
         began = time.monotonic()
         process = _start(words, env=env, cwd=cwd, user=user, merged=on_line is not None, hidden=hidden)
         try:
-            stdout, stderr = _communicate(process, input, timeout, on_line)
+            raw, stderr = _communicate(process, input, timeout, on_line)
         except subprocess.TimeoutExpired:
             raise DeadlineError(
                 f"{masked(words[0], hidden)} did not end within {timeout:g} s",
@@ -108,9 +113,10 @@ class SystemRunner:
             _kill_group(process)
             _close_pipes(process)
         seconds = time.monotonic() - began
+        stdout = raw.decode(errors="replace")
         if process.returncode not in ok:
             raise _failure(words, process.returncode, stderr or stdout, hidden)
-        return Result(tuple(words), process.returncode, stdout, stderr, seconds)
+        return Result(tuple(words), process.returncode, stdout, stderr, seconds, raw)
 
     def spawn(
         self,
@@ -215,12 +221,12 @@ def _communicate(
     data: str | bytes | None,
     timeout: float,
     on_line: Callable[[str], None] | None,
-) -> tuple[str, str]:
+) -> tuple[bytes, str]:
     content = data.encode() if isinstance(data, str) else data or b""
     if on_line is None:
         stdout, stderr = process.communicate(content, timeout=timeout)
-        return stdout.decode(errors="replace"), stderr.decode(errors="replace")
-    return _read_lines(process, content, timeout, on_line), ""
+        return stdout, stderr.decode(errors="replace")
+    return _read_lines(process, content, timeout, on_line).encode(), ""
 
 
 def _read_lines(

@@ -15,6 +15,13 @@ def test_output_code_and_input() -> None:
     assert (result.stdout, result.stderr, result.returncode) == ("in", "err\n", 3)
 
 
+def test_bytes_go_in_and_come_out_as_they_are() -> None:
+    data = bytes(range(256)) * 1000
+    result = SystemRunner().run(["cat"], input=data, timeout=10)
+    assert result.raw == data
+    assert "raw" not in repr(result)
+
+
 def test_stdin_is_closed_without_input() -> None:
     assert SystemRunner().run(["cat"], timeout=10).stdout == ""
 

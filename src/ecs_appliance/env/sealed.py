@@ -1,0 +1,190 @@
+"""The encrypted archive: a tar.gz that all keys of gpgkeys.txt open, or none.
+
+Its content goes through pipes alone. On disk there is, for a moment, a keyring of public keys; no agent is started.
+"""
+
+import gzip
+import io
+import re
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.env.keyfile import FILE_NAME, Recipient, read_keys
+from ecs_appliance.env.packets import SESSION_KEY, packets
+
+SECONDS = 60
+# No configuration of this account or machine decides who can read it, and nothing is started that would stay.
+OPTIONS = (
+    *("--batch", "--no-tty", "--no-options", "--no-autostart", "--disable-dirmngr"),
+    *("--no-auto-check-trustdb", "--trust-model=always", "--no-allow-non-selfsigned-uid"),
+    *("--no-encrypt-to", "--no-throw-keyids", "--no-armor"),
+)
+ENCRYPT = ("--compress-algo=none", "--personal-cipher-preferences=AES256 AES192 AES", "--encrypt")
+INSTALL = "apt-get install gpg, on a Mac brew install gnupg"
+EVERYONE = f"correct {FILE_NAME}: all of its keys can open the archive, or none is written"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """`data` is what gpg made, for exactly `recipients`."""
+
+    data: bytes = field(repr=False)
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A primary key or a subkey, in the letters of gpg's --with-colons; times are Unix ones, 0 is never."""
+
+    identity: str
+    validity: str
+    capabilities: str
+    created: int
+    expires: int
+
+    @property
+    def ended(self) -> str:
+        """How it came to its end, where it did."""
+        day = datetime.fromtimestamp(self.expires, UTC)
+        return {"e": f"expired on {day:%Y-%m-%d}", "r": "is revoked"}.get(self.validity, "")
+
+
+# The primary key, then its subkeys.
+_Key = list[_Part]
+
+
+@dataclass(frozen=True)
+class _Keyring:
+    home: Path
+    keys: Mapping[Recipient, _Key]
+
+
+def archive(files: Mapping[str, bytes], modified: datetime) -> bytes:
+    """A tar.gz of `files` (name without a folder → content), each root's and 0600; the same for the same arguments."""
+    packed = io.BytesIO()
+    moment = int(modified.timestamp())
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in sorted(files):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(files[name]), 0o600, moment
+            tar.addfile(entry, io.BytesIO(files[name]))
+    return gzip.compress(packed.getvalue(), mtime=moment)
+
+
+def file_name(domain: str, moment: datetime) -> str:
+    """The name of the encrypted archive of `domain`."""
+    return f"{domain}.env.{moment:%Y-%m-%d_%H.%M}.tar.gz.gpg"
+
+
+def find_gpg(runner: Runner) -> str:
+    """The version of gpg. Raises RefusedError where there is none."""
+    return _gpg(runner, "--version").stdout.split("\n")[0]
+
+
+def check_keys(keys: bytes, runner: Runner) -> tuple[Recipient, ...]:
+    """Who could open what is sealed for `keys`, the content of gpgkeys.txt. Raises as `seal` does."""
+    with _keyring(keys, runner) as ring:
+        return tuple(ring.keys)
+
+
+def seal(data: bytes, keys: bytes, runner: Runner) -> Sealed:
+    """`data` encrypted to every key of `keys`, the content of gpgkeys.txt.
+
+    Raises RefusedError that names each key that cannot be used (expired, revoked, only for signing, private, damaged)
+    and where gpg is missing, CommandError where gpg fails.
+    """
+    with _keyring(keys, runner) as ring:
+        names = [f"--recipient={recipient.fingerprint}" for recipient in ring.keys]
+        sealed = _gpg(runner, f"--homedir={ring.home}", *names, *ENCRYPT, data=data).raw
+        _check_addresses(sealed, ring)
+        return Sealed(sealed, tuple(ring.keys))
+
+
+@contextmanager
+def _keyring(keys: bytes, runner: Runner) -> Iterator[_Keyring]:
+    """A keyring of all keys, each of which can encrypt; it is removed again."""
+    read = read_keys(keys)
+    with tempfile.TemporaryDirectory(prefix="appliance-gpg.") as folder:
+        home = Path(folder)
+        listed, said = _import(runner, home, read.material) if read.material else ({}, {})
+        faults = list(read.problems)
+        for recipient in read.recipients:
+            key = listed.get(recipient.fingerprint)
+            if key is None:
+                faults.append(f"{recipient}: gpg does not take it: {said.get(recipient.fingerprint[-16:], 'unknown')}")
+            elif fault := _fault(key):
+                faults.append(f"{recipient}: {fault}")
+        if faults:
+            raise RefusedError("\n  ".join([f"nothing is encrypted, {FILE_NAME} cannot be used:", *faults]), EVERYONE)
+        yield _Keyring(home, {recipient: listed[recipient.fingerprint] for recipient in read.recipients})
+
+
+def _import(runner: Runner, home: Path, material: bytes) -> tuple[dict[str, _Key], dict[str, str]]:
+    """The keys by fingerprint, and what gpg said of each, by the end of its fingerprint."""
+    # 1 and 2: gpg left something out, which shows in its list.
+    words = _gpg(runner, f"--homedir={home}", "--import", data=material, ok=(0, 1, 2)).stderr
+    listing = _gpg(runner, f"--homedir={home}", "--with-colons", "--list-keys").stdout
+    said: dict[str, str] = {}
+    # Not as often as gpg does.
+    for key, remark in dict.fromkeys(re.findall(r"^gpg: key ([0-9A-F]{16}):? (.+)$", words, re.MULTILINE)):
+        said[key] = f"{said[key]}; {remark}" if key in said else remark
+    return _parse(listing), said
+
+
+def _parse(listing: str) -> dict[str, _Key]:
+    """The keys of gpg's list, by the fingerprints of the primary ones."""
+    keys: dict[str, _Key] = {}
+    key: _Key = []
+    for fields in (line.split(":") for line in listing.splitlines()):
+        if fields[0] == "pub":
+            key = []
+        if fields[0] in ("pub", "sub"):
+            key.append(_Part(fields[4], fields[1], fields[11], int(fields[5]), int(fields[6] or 0)))
+        elif fields[0] == "fpr" and len(key) == 1:
+            keys[fields[9]] = key
+    return keys
+
+
+def _fault(key: _Key) -> str:
+    """Why nobody can encrypt to it, or nothing. Capital letters are what gpg says the key as a whole can do now."""
+    primary, *subkeys = key
+    if primary.ended:
+        return f"this key {primary.ended}"
+    if "E" in primary.capabilities:
+        return ""
+    if any(part.created > time.time() for part in key):
+        return "this key was created in the future: is the clock of this machine right?"
+    ended = [part.ended for part in subkeys if "e" in part.capabilities and part.ended]
+    return f"its encryption key {ended[-1]}" if ended else "this key can only sign"
+
+
+def _check_addresses(sealed: bytes, ring: _Keyring) -> None:
+    """What gpg wrote is addressed to each key, and to no other."""
+    addressed: set[str] = set()
+    # Behind the addresses comes the data, in parts.
+    with suppress(ValueError):
+        addressed.update(body[1:9].hex().upper() for tag, body in packets(sealed) if tag == SESSION_KEY)
+    parts = {recipient: {part.identity for part in key} for recipient, key in ring.keys.items()}
+    missed = [str(recipient) for recipient, own in parts.items() if not addressed & own]
+    strange = sorted(addressed.difference(*parts.values()))
+    if missed or strange:
+        raise ApplianceError(
+            "\n  ".join(["gpg encrypted for other keys than it was told, about these:", *missed, *strange])
+        )
+
+
+def _gpg(runner: Runner, *arguments: str, data: bytes = b"", ok: tuple[int, ...] = (0,)) -> Result:
+    try:
+        return runner.run(["gpg", *OPTIONS, *arguments], input=data, timeout=SECONDS, ok=ok)
+    except CommandError as error:
+        if error.returncode is not None:
+            raise
+        raise RefusedError(f"{error.message}: without it there is no encrypted archive", INSTALL) from None

@@ -4,7 +4,8 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,21 +16,55 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tup
     `owner` is (uid, gid); without it the file belongs to the caller. Raises OSError, and then `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = data.encode() if isinstance(data, str) else data
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fchmod(handle.fileno(), mode)
-            if owner is not None:
-                os.fchown(handle.fileno(), *owner)
-            os.fsync(handle.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with _new_file(path) as (descriptor, publish):
+        with os.fdopen(descriptor, "wb", closefd=False) as handle:
+            handle.write(data.encode() if isinstance(data, str) else data)
+        os.fchmod(descriptor, mode)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        os.fsync(descriptor)
+        publish()
     sync_folder(path.parent)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[tuple[int, Callable[[], None]]]:
+    """A new file that nobody else can read, and what makes it `path`.
+
+    It has no name before that where the system can do so: killed in the midst, nothing is left of it.
+    """
+    descriptor = _open_unnamed(path.parent)
+    if descriptor is None:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+    else:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+
+    def publish() -> None:
+        if not temporary.exists():
+            # With a descriptor of a folder, if only to ignore it, Python follows the link in /proc to the file.
+            os.link(f"/proc/self/fd/{descriptor}", temporary, src_dir_fd=descriptor)
+        temporary.replace(path)
+
+    try:
+        yield descriptor, publish
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _open_unnamed(folder: Path) -> int | None:
+    """A new file in `folder` without a name; None where the system or the filesystem has no such thing."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o600)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL) and folder.is_dir():
+            return None
+        raise
 
 
 def write_changed(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> bool:

@@ -1,0 +1,132 @@
+"""`appliance env package`, `scan` and `verify-paper`: the configuration on paper, and back."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecs_appliance.cli.env import AsJson
+
+if TYPE_CHECKING:
+    from ecs_appliance.env.package import Package
+
+Files = Annotated[list[Path], typer.Argument(help="PDFs and pictures, in any order.")]
+
+
+def package_file(
+    file: Annotated[Path | None, typer.Argument(help="The env.yml.")] = None,
+    split: Annotated[str, typer.Option(metavar="KofN", help="Print N shares, of which any K recover: 2of3.")] = "",
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Take a file that cannot be used, too.")] = False,
+    requirements: Annotated[bool, typer.Option("--requirements", help="Only tell what is missing for it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write beside env.yml what outlives the machine: a PDF to print, a disc to boot with, an encrypted archive."""
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.env.package import package
+    from ecs_appliance.paper.split import read_scheme
+
+    runner = SystemRunner()
+    if requirements:
+        typer.echo(_requirements())
+        return
+    if file is None:
+        raise typer.BadParameter("name the env.yml", param_hint="FILE")
+    scheme = read_scheme(split) if split else None
+    with _progress() as progress:
+        made = package(file, runner, scheme=scheme, unchecked=unchecked, progress=progress)
+    typer.echo(json.dumps(_package_as_json(made), indent=2) if as_json else _package_told(made, file))
+
+
+def scan_files(
+    files: Files,
+    output: Annotated[Path, typer.Option(help="The file to write; ending with .gz, it is gzipped.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read the codes of scanned or photographed sheets and write the env.yml they hold."""
+    from ecs_appliance.paper.pictures import on_disk
+    from ecs_appliance.paper.scan import scan
+
+    with _progress() as progress:
+        found = scan([on_disk(file) for file in files], output, progress=progress)
+    label = found.label
+    if as_json:
+        described = {"output": str(output), "bytes": len(found.data), "codes": found.codes}
+        if label:
+            described |= {"domain": label.name, "modified": label.modified.isoformat()}
+        typer.echo(json.dumps(described))
+        return
+    of = f" of {label.name}, {label.modified:%Y-%m-%d %H:%M} UTC" if label else ""
+    typer.echo(f"recovered: {output}{of}  ({len(found.data):,} bytes of {found.codes} codes)")
+    typer.echo(f"  → appliance env check {output}")
+
+
+def verify_paper(
+    files: Files,
+    against: Annotated[Path, typer.Option(help="The env.yml that has to be on the paper.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read a PDF, or a scan of what was printed, and compare it with env.yml."""
+    from ecs_appliance.env.document import read
+    from ecs_appliance.paper.pictures import on_disk
+    from ecs_appliance.paper.verification import verify
+
+    with _progress() as progress:
+        codes = verify([on_disk(file) for file in files], read(against), progress=progress)
+    if as_json:
+        typer.echo(json.dumps({"same": True, "codes": codes}))
+    else:
+        typer.echo(f"the paper holds {against}, byte for byte ({codes} codes)")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """What shows the step at hand in a line of the terminal that is gone afterwards; without a terminal, nothing."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("…") as status:
+        yield status.update
+
+
+def _requirements() -> str:
+    import shutil
+
+    from ecs_appliance.core.runner import SYSTEM_PATH
+
+    if shutil.which("gpg", path=SYSTEM_PATH):
+        return "nothing is missing"
+    return "gpg is missing, for the encrypted archive alone: apt-get install gpg"
+
+
+def _package_told(made: "Package", file: Path) -> str:
+    shares = len(made.papers) > 1
+    lines = [f"printable  {paper}" for paper in made.papers]
+    lines[0] += f"  ({made.codes} codes, read back and compared)"
+    lines.append(f"disc       {made.disc}")
+    if made.sealed:
+        lines += [f"encrypted  {made.sealed}", *(f"           for {recipient}" for recipient in made.recipients)]
+    lines += [f"outdated   {paper}: of an earlier package; destroy it and its prints" for paper in made.stale]
+    lines.append(
+        f"  → print {'each share and give it to another person' if shares else 'the PDF and lock it away'}; then prove"
+    )
+    lines.append(f"    the print: scan it, and appliance env verify-paper scan*.png --against {file}")
+    return "\n".join(lines)
+
+
+def _package_as_json(made: "Package") -> dict[str, object]:
+    return {
+        "domain": made.domain,
+        "modified": made.modified.isoformat(),
+        "papers": [str(paper) for paper in made.papers],
+        "codes": made.codes,
+        "disc": str(made.disc),
+        "encrypted": str(made.sealed) if made.sealed else None,
+        "recipients": [recipient.fingerprint for recipient in made.recipients],
+        "outdated": [str(paper) for paper in made.stale],
+    }

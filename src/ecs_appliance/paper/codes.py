@@ -1,0 +1,153 @@
+"""A file as the texts of QR codes.
+
+A code is a header and a part of the base32 of the gzip of the file. The header is written with the digits 0, 1, 8 and 9
+alone, which base32 does not have: `sort` brings the codes into order by it, and `base32 --ignore-garbage` skips it. So
+four public tools read the paper, and nothing has to be cut off or glued together.
+"""
+
+import base64
+import binascii
+import re
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+
+# With its header such a code is of version 32, of which four fit on a page with modules that a phone can see.
+CHARACTERS = 2100
+# What the predecessor's paper took. What cannot be compressed is stored, in three blocks with five bytes more each.
+MOST_BYTES = 131_200
+MOST_DEFLATED = MOST_BYTES + 3 * 5
+DIGITS = "0189"
+NUMBER_DIGITS = 4
+HASH_DIGITS = 128
+TEXT = re.compile(
+    rf"([01])([{DIGITS}]{{{NUMBER_DIGITS}}})([{DIGITS}]{{{NUMBER_DIGITS}}})([{DIGITS}]{{{HASH_DIGITS}}})([A-Z2-7]+)"
+)
+# Five bytes are eight characters: a multiple of five needs no padding, for which such a QR code has no character.
+BYTES_PER_GROUP = 5
+# RFC 1952: deflate, with a file name and a comment; slowest compression; system unknown.
+GZIP_HEADER = struct.Struct("<2sBBIBB")
+BEST, STORED = 9, 0
+GZIP_MAGIC = b"\x1f\x8b"
+NAMED, COMMENTED, OTHER_FIELDS = 0x08, 0x10, 0x04
+LARGEST_UNPACKED = 16 * 1024 * 1024
+
+
+class Kind(Enum):
+    """What the codes hold, by the first digit of each."""
+
+    PLAIN = "0"
+    SPLIT = "1"
+
+
+class DamagedError(ApplianceError):
+    """What was read is not what was written."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one code says: it is number `number` (from 1) of `total` of the file with the hash `digest`."""
+
+    kind: Kind
+    number: int
+    total: int
+    digest: bytes
+    data: str
+
+    @property
+    def text(self) -> str:
+        """What the QR code holds."""
+        numbers = _digits(self.number.to_bytes()) + _digits(self.total.to_bytes())
+        return f"{self.kind.value}{numbers}{_digits(self.digest)}{self.data}"
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a packed file says of itself: its name (of the domain) and when it was modified."""
+
+    name: str
+    modified: datetime
+
+
+def parts(packed: bytes, digest: bytes, kind: Kind) -> list[Part]:
+    """`packed` cut into as few parts as it takes, all about equally long; `digest` is its name, 32 bytes."""
+    text = base64.b32encode(packed).decode()
+    total = -(-len(text) // CHARACTERS)
+    length = -(-len(text) // total)
+    return [Part(kind, index + 1, total, digest, text[index * length : (index + 1) * length]) for index in range(total)]
+
+
+def read_part(text: str) -> Part | None:
+    """The part that the text of a QR code is; None where it is none of ours."""
+    found = TEXT.fullmatch(text)
+    if not found:
+        return None
+    kind, number, total, digest, data = found.groups()
+    part = Part(Kind(kind), _bytes(number)[0], _bytes(total)[0], _bytes(digest), data)
+    return part if 1 <= part.number <= part.total else None
+
+
+def join(texts: Sequence[str]) -> bytes:
+    """The bytes whose base32 is `texts`, one behind the other. Raises DamagedError."""
+    text = "".join(texts).rstrip("=")
+    try:
+        return base64.b32decode(text + "=" * (-len(text) % 8))
+    except binascii.Error:
+        raise DamagedError("the codes were read, but what they hold is no base32") from None
+
+
+def pack(data: bytes, label: Label) -> bytes:
+    """`data` gzipped, its length a multiple of five. Raises RefusedError where it is empty or more than paper takes."""
+    if not data:
+        raise RefusedError("the file is empty: there is nothing to print")
+    body = min((_deflated(data, level) for level in (BEST, STORED)), key=len)
+    if len(body) > MOST_DEFLATED:
+        raise RefusedError(
+            f"{len(data):,} bytes, packed {len(body):,}, are too much for paper: it takes {MOST_DEFLATED:,} packed",
+            f"that is {MOST_BYTES:,} bytes where nothing can be packed: take something out of the file",
+        )
+    start = GZIP_HEADER.pack(GZIP_MAGIC, 8, NAMED | COMMENTED, int(label.modified.timestamp()), 2, 255)
+    start += label.name.encode("latin-1") + b"\0"
+    end = struct.pack("<II", zlib.crc32(data), len(data))
+    padding = -(len(start) + 1 + len(body) + len(end)) % BYTES_PER_GROUP
+    return start + b"-" * padding + b"\0" + body + end
+
+
+def unpack(packed: bytes) -> bytes:
+    """The file that was packed. Raises DamagedError, also where an end is missing."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        data = reader.decompress(packed, LARGEST_UNPACKED)
+    except zlib.error:
+        raise DamagedError("the codes were read, but what they hold is damaged: its checksum differs") from None
+    if not reader.eof or reader.unused_data:
+        raise DamagedError("the codes were read, but what they hold has no end, or more than one")
+    return data
+
+
+def read_label(packed: bytes) -> Label | None:
+    """What the beginning of a packed file, as in its first part, says of it; None where it says nothing."""
+    if len(packed) < GZIP_HEADER.size or not packed.startswith(GZIP_MAGIC):
+        return None
+    _, _, flags, modified, _, _ = GZIP_HEADER.unpack_from(packed)
+    name = packed[GZIP_HEADER.size :].partition(b"\0")[0] if flags & NAMED and not flags & OTHER_FIELDS else b""
+    return Label(name.decode("latin-1"), datetime.fromtimestamp(modified, UTC))
+
+
+def _deflated(data: bytes, level: int) -> bytes:
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
+    return compressor.compress(data) + compressor.flush()
+
+
+def _digits(data: bytes) -> str:
+    return "".join(DIGITS[byte >> shift & 3] for byte in data for shift in (6, 4, 2, 0))
+
+
+def _bytes(digits: str) -> bytes:
+    number = int("".join(str(DIGITS.index(digit)) for digit in digits), 4)
+    return number.to_bytes(len(digits) // 4)

@@ -1,0 +1,199 @@
+"""The codes that were seen, in whatever order, sorted out by the file they are of, and that file."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, product
+
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.paper import split
+from ecs_appliance.paper.codes import DamagedError, Kind, Label, Part, join, read_label, read_part, unpack
+from ecs_appliance.paper.predecessor import join_old, missing, read_old
+from ecs_appliance.paper.split import Share, read_share
+
+# Of a code that was read in several ways, so many combinations with those of others are tried.
+MOST_COMBINATIONS = 4096
+MOST_PLACES = 4
+BASE32_GROUP = 8
+
+
+@dataclass(frozen=True, repr=False)
+class Seen:
+    """The text of a code, and where it was seen."""
+
+    text: str
+    where: str
+
+
+@dataclass(frozen=True, repr=False)
+class Codes:
+    """The codes of one file: for each number what was read as it, and where. The predecessor's have no `digest`."""
+
+    kind: Kind
+    total: int
+    digest: bytes
+    read: Mapping[int, Mapping[str, Sequence[str]]]
+
+    @property
+    def is_old(self) -> bool:
+        return not self.digest
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers of the codes that were not read."""
+        if self.is_old:
+            return missing({number: "" for number in self.read})
+        return [number for number in range(1, self.total + 1) if number not in self.read]
+
+    @property
+    def label(self) -> Label | None:
+        """What the first code says of the file, if it was read."""
+        texts = self.read.get(0 if self.is_old else 1)
+        if not texts or self.kind is Kind.SPLIT:
+            return None
+        text = next(iter(texts))
+        return read_label(join([text[: len(text) // BASE32_GROUP * BASE32_GROUP]]))
+
+    @property
+    def name(self) -> str:
+        """Which file it is, and on which pictures its codes were, for people."""
+        label = self.label
+        if label and label.name:
+            what = f"{label.name} of {label.modified:%Y-%m-%d %H:%M} UTC"
+        else:
+            what = f"SHA-256 {self.digest.hex()[:16]}…" if self.digest else "the predecessor's paper"
+        return (
+            f"{what}: {_places(where for texts in self.read.values() for places in texts.values() for where in places)}"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Collection:
+    """Everything that was seen, sorted out. `others` counts codes that are not ours."""
+
+    files: Sequence[Codes]
+    shares: Sequence[tuple[Share, str]]
+    others: int
+
+
+@dataclass(frozen=True, repr=False)
+class Recovered:
+    """The file, and what its codes said of it."""
+
+    data: bytes
+    label: Label | None
+    codes: int
+
+
+class IncompleteError(ApplianceError):
+    """Something that belongs to the file was not seen yet."""
+
+
+class MixedError(RefusedError):
+    """Sheets of several files."""
+
+
+def sort_out(seen: Iterable[Seen]) -> Collection:
+    """What `seen` is, by file."""
+    new: dict[tuple[Kind, int, bytes], dict[int, dict[str, list[str]]]] = {}
+    shares: dict[Share, str] = {}
+    others = 0
+    for sight in seen:
+        part = read_part(sight.text) or _old_part(sight.text)
+        share = read_share(sight.text)
+        if part:
+            read = new.setdefault((part.kind, part.total, part.digest), {})
+            read.setdefault(part.number, {}).setdefault(part.data, []).append(sight.where)
+        elif share:
+            shares.setdefault(share, sight.where)
+        else:
+            others += 1
+    return Collection([Codes(*key, read) for key, read in new.items()], list(shares.items()), others)
+
+
+def recover(collection: Collection) -> Recovered:
+    """The one file of `collection`.
+
+    Raises IncompleteError, also where there is nothing, MixedError, and DamagedError where what was read is not what
+    was printed.
+    """
+    codes = _only_file(collection)
+    if codes.missing:
+        count = "" if codes.is_old else f" of {codes.total}"
+        raise IncompleteError(f"{_listed(codes.missing)}{count} {'is' if len(codes.missing) == 1 else 'are'} missing")
+    packed = _joined_old(codes) if codes.is_old else _joined(codes, collection.shares)
+    return Recovered(unpack(packed), read_label(packed), len(codes.read))
+
+
+def _only_file(collection: Collection) -> Codes:
+    names = [codes.name for codes in collection.files]
+    known = {split.short(codes.digest) for codes in collection.files}
+    names += [f"share {share.number}: {where}" for share, where in collection.shares if share.digest not in known]
+    if not collection.files:
+        seen = " but shares, which have the words alone" if collection.shares else ""
+        raise IncompleteError(
+            f"no code of an env.yml was found{seen}", "scan at 300 dpi, the whole page, flat and sharp"
+        )
+    if len(names) > 1:
+        raise MixedError(
+            "sheets of several files:" + "".join(f"\n    {name}" for name in names), "give those of one file"
+        )
+    return collection.files[0]
+
+
+def _joined(codes: Codes, shares: Sequence[tuple[Share, str]]) -> bytes:
+    packed = _matching(codes)
+    return split.decrypt(packed, _enough(shares)) if codes.kind is Kind.SPLIT else packed
+
+
+def _matching(codes: Codes) -> bytes:
+    """Of what was read in several ways, that is right which has the hash on the paper."""
+    readings = product(*(codes.read[number] for number in range(1, codes.total + 1)))
+    for texts in islice(readings, MOST_COMBINATIONS):
+        try:
+            packed = join(texts)
+            named = packed if codes.kind is Kind.SPLIT else unpack(packed)
+        except DamagedError:
+            continue
+        if hashlib.sha256(named).digest() == codes.digest:
+            return packed
+    raise DamagedError("all codes were read, but the file does not have the SHA-256 they tell", _rescan(codes))
+
+
+def _enough(shares: Sequence[tuple[Share, str]]) -> list[Share]:
+    different = list({share.number: share for share, _ in shares}.values())
+    if not different:
+        raise IncompleteError("all codes are there, but no share", "scan the first page of each share, too")
+    needed = different[0].scheme.needed
+    if len(different) < needed:
+        there = ", ".join(str(share.number) for share in different)
+        raise IncompleteError(f"{needed} shares are needed, and of them only number {there} was found")
+    return different
+
+
+def _joined_old(codes: Codes) -> bytes:
+    twice = [number for number, texts in codes.read.items() if len(texts) > 1]
+    if twice:
+        places = [_places(where) for where in codes.read[twice[0]].values()]
+        raise MixedError(f"sheets of two files: code {twice[0]:02} is another in {' than in '.join(places)}")
+    return join_old({number: next(iter(texts)) for number, texts in codes.read.items()})
+
+
+def _old_part(text: str) -> Part | None:
+    old = read_old(text)
+    return Part(Kind.PLAIN, old[0], 0, b"", old[1]) if old else None
+
+
+def _rescan(codes: Codes) -> str:
+    doubtful = [number for number, texts in codes.read.items() if len(texts) > 1]
+    return f"scan {_listed(doubtful)} again" if doubtful else "scan the pages again"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"code{'s' if len(numbers) > 1 else ''} {', '.join(str(number) for number in numbers)}"
+
+
+def _places(where: Iterable[str]) -> str:
+    places = list(dict.fromkeys(where))
+    more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+    return ", ".join(places[:MOST_PLACES]) + more

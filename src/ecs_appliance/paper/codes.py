@@ -19,9 +19,8 @@ from ecs_appliance.core.errors import ApplianceError, RefusedError
 
 # With its header such a code is of version 32, of which four fit on a page with modules that a phone can see.
 CHARACTERS = 2100
-# What the predecessor's paper took. What cannot be compressed is stored, in three blocks with five bytes more each.
+# As much as the predecessor's paper took, after packing.
 MOST_BYTES = 131_200
-MOST_DEFLATED = MOST_BYTES + 3 * 5
 DIGITS = "0189"
 NUMBER_DIGITS = 4
 HASH_DIGITS = 128
@@ -32,7 +31,6 @@ TEXT = re.compile(
 BYTES_PER_GROUP = 5
 # RFC 1952: deflate, with a file name and a comment; slowest compression; system unknown.
 GZIP_HEADER = struct.Struct("<2sBBIBB")
-BEST, STORED = 9, 0
 GZIP_MAGIC = b"\x1f\x8b"
 NAMED, COMMENTED, OTHER_FIELDS = 0x08, 0x10, 0x04
 LARGEST_UNPACKED = 16 * 1024 * 1024
@@ -105,11 +103,12 @@ def pack(data: bytes, label: Label) -> bytes:
     """`data` gzipped, its length a multiple of five. Raises RefusedError where it is empty or more than paper takes."""
     if not data:
         raise RefusedError("the file is empty: there is nothing to print")
-    body = min((_deflated(data, level) for level in (BEST, STORED)), key=len)
-    if len(body) > MOST_DEFLATED:
+    body = _deflated(data)
+    size = min(len(data), len(body))
+    if size > MOST_BYTES:
         raise RefusedError(
-            f"{len(data):,} bytes, packed {len(body):,}, are too much for paper: it takes {MOST_DEFLATED:,} packed",
-            f"that is {MOST_BYTES:,} bytes where nothing can be packed: take something out of the file",
+            f"{len(data):,} bytes are too much for paper: packed they are {size:,}, and it takes {MOST_BYTES:,}",
+            "take something out of the file",
         )
     start = GZIP_HEADER.pack(GZIP_MAGIC, 8, NAMED | COMMENTED, int(label.modified.timestamp()), 2, 255)
     start += label.name.encode("latin-1") + b"\0"
@@ -139,8 +138,8 @@ def read_label(packed: bytes) -> Label | None:
     return Label(name.decode("latin-1"), datetime.fromtimestamp(modified, UTC))
 
 
-def _deflated(data: bytes, level: int) -> bytes:
-    compressor = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
+def _deflated(data: bytes) -> bytes:
+    compressor = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
     return compressor.compress(data) + compressor.flush()
 
 

@@ -58,13 +58,10 @@ class Codes:
     def name(self) -> str:
         """Which file it is, and on which pictures its codes were, for people."""
         label = self.label
-        if label and label.name:
-            what = f"{label.name} of {label.modified:%Y-%m-%d %H:%M} UTC"
-        else:
-            what = f"SHA-256 {self.digest.hex()[:16]}…" if self.digest else "the predecessor's paper"
-        return (
-            f"{what}: {_places(where for texts in self.read.values() for places in texts.values() for where in places)}"
-        )
+        what = f"{label.name} of {label.modified:%Y-%m-%d %H:%M} UTC, " if label and label.name else ""
+        what += f"SHA-256 {self.digest.hex()[:16]}…" if self.digest else "the predecessor's paper"
+        places = (where for texts in self.read.values() for seen_at in texts.values() for where in seen_at)
+        return f"{what}: {_places(places)}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,6 +106,11 @@ def sort_out(seen: Iterable[Seen]) -> Collection:
         else:
             others += 1
     return Collection([Codes(*key, read) for key, read in new.items()], list(shares.items()), others)
+
+
+def is_ours(text: str) -> bool:
+    """Whether the text of a code is a part of a file, or a share."""
+    return bool(read_part(text) or _old_part(text) or read_share(text))
 
 
 def recover(collection: Collection) -> Recovered:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.files import write_atomic
-from ecs_appliance.paper.collection import MixedError, Recovered, Seen, recover, sort_out
+from ecs_appliance.paper.collection import MixedError, Recovered, Seen, is_ours, recover, sort_out
 from ecs_appliance.paper.pictures import Document, Page, UnreadableError, pages
 from ecs_appliance.paper.reader import ATTEMPTS, Attempt, read_codes
 from ecs_appliance.paper.sheets import CODES_PER_PAGE
@@ -53,12 +53,16 @@ def scan(documents: Sequence[Document], output: Path, *, progress: Progress = la
             error.hint += f"; what was read before is in {partial}: remove it to begin anew"
         raise
     except ApplianceError as error:
-        if reading.seen:
-            _save(partial, reading.seen)
+        ours = [sight for sight in reading.seen if is_ours(sight.text)]
+        if ours:
+            _save(partial, ours)
             error.hint = f"add what is missing: appliance env scan MORE… --output {output} (read so far: {partial})"
         raise
     data = gzip.compress(recovered.data, mtime=0) if output.suffix == GZIPPED else recovered.data
-    write_atomic(output, data, mode=0o600)
+    try:
+        write_atomic(output, data, mode=0o600)
+    except OSError as error:
+        raise ApplianceError(f"cannot write {output}: {error.strerror}", "choose another --output") from None
     partial.unlink(missing_ok=True)
     return recovered
 
@@ -81,6 +85,8 @@ def read(documents: Sequence[Document], reading: Reading, *, progress: Progress 
             raise
         except ApplianceError as error:
             failure = error
+    if len(reading.unreadable) == len(documents) and not reading.seen:
+        raise next(iter(reading.unreadable.values()))
     raise failure
 
 
@@ -103,11 +109,13 @@ def _pages(documents: Iterable[Document], unreadable: dict[str, UnreadableError]
 
 def _load(partial: Path) -> list[Seen]:
     try:
-        return [Seen(text, where) for text, where in json.loads(partial.read_bytes())]
+        return [Seen(str(text), str(where)) for text, where in json.loads(partial.read_bytes())]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError):
         raise ApplianceError(f"{partial} is damaged", "remove it and scan all pages again") from None
+    except OSError as error:
+        raise ApplianceError(f"cannot read {partial}: {error.strerror}", "choose another --output") from None
 
 
 def _save(partial: Path, seen: Sequence[Seen]) -> None:

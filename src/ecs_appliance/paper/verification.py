@@ -36,8 +36,11 @@ def verify(papers: Sequence[Document], data: bytes, *, progress: Progress = lamb
 def _compare(read_back: bytes, data: bytes, papers: Sequence[Document]) -> None:
     if read_back == data:
         return
-    lines = zip(read_back.splitlines(), data.splitlines(), strict=False)
-    line = next((number for number, (one, other) in enumerate(lines, 1) if one != other), None)
-    where = f"line {line} is the first that differs" if line else "one is longer than the other"
+    if read_back.splitlines() == data.splitlines():
+        where = "the line ends differ"
+    else:
+        lines = zip(read_back.splitlines(), data.splitlines(), strict=False)
+        line = next((number for number, (one, other) in enumerate(lines, 1) if one != other), None)
+        where = f"line {line} is the first that differs" if line else "one is longer than the other"
     names = ", ".join(paper.name for paper in papers)
     raise UnprovenError(f"{names}: the paper holds another file: {where}", "print the file anew: appliance env package")

@@ -1,6 +1,6 @@
 """Environments on labelled drives: cloud-init's `cidata` and OpenStack's `config-2`."""
 
-import codecs
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Protocol
 from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
-from ecs_appliance.env.source import Found, SourceError, read_limited, unpacked
+from ecs_appliance.env.source import Found, SourceError, read_present, user_data
 
 TOOL_SECONDS = 30
 NOT_FOUND = 2
@@ -40,16 +40,16 @@ class DriveSource:
         return self._device() is not None
 
     def get(self) -> Found | None:
-        """A drive without the file has no environment: the search goes on."""
+        """A drive without the file, or with an empty one, has no environment: the search goes on."""
         device = self._device()
         if device is None:
             return None
         with self.drives.opened(device) as folder:
             for name in self.files:
-                file = folder / name
-                if file.is_file():
-                    origin = f"drive {self.label} ({device}, {name})"
-                    return Found(unpacked(read_limited(file), origin), origin)
+                origin = f"drive {self.label} ({device}, {name})"
+                data = read_present(folder / name, origin)
+                if data is not None:
+                    return user_data(data, origin)
         return None
 
     def _device(self) -> Path | None:
@@ -95,9 +95,14 @@ class SystemDrives:
             raise SourceError(f"the drive {device} cannot be mounted: {error.message}") from None
 
     def _mounted_at(self, device: Path) -> Path | None:
-        """Where `device` is mounted; spaces in mount points are escaped in octal."""
+        """Where `device` is mounted."""
         for line in self.paths.at("/proc/self/mounts").read_text().splitlines():
-            mounted, folder = (codecs.decode(word, "unicode_escape") for word in line.split(" ")[:2])
+            mounted, folder = (_unescaped(word) for word in line.split(" ")[:2])
             if mounted.startswith("/") and Path(mounted).resolve() == device.resolve():
                 return Path(folder)
         return None
+
+
+def _unescaped(word: str) -> str:
+    """The kernel escapes white space and backslashes in octal, and nothing else."""
+    return re.sub(r"\\([0-7]{3})", lambda escaped: chr(int(escaped[1], 8)), word)

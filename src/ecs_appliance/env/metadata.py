@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.env.source import MOST_BYTES, Found, SourceError, unpacked
+from ecs_appliance.env.source import MOST_BYTES, Found, SourceError, user_data
 
 LINK_LOCAL = "http://169.254.169.254"
 QUICK_SECONDS = 0.4
@@ -125,11 +125,11 @@ def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str])
         answer = _ask("GET", base_url, path, headers, PATIENT_SECONDS)
     except OSError as error:
         raise SourceError(f"{origin} broke off: {_why(error)}") from None
-    if answer.status == NOT_FOUND or (answer.status == OK and not answer.body.strip()):
+    if answer.status == NOT_FOUND:
         return None
     if answer.status != OK:
         raise SourceError(f"{origin} refuses the user-data: status {answer.status}")
-    return Found(unpacked(answer.body, origin), origin)
+    return user_data(answer.body, origin)
 
 
 def _answers(base_url: str) -> bool:

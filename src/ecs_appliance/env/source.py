@@ -1,5 +1,7 @@
 """What a source of environments is, and those that are files of this machine."""
 
+import errno
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,25 +65,47 @@ class CloudInitSource:
         return self.path.is_file()
 
     def get(self) -> Found | None:
-        data = unpacked(read_limited(self.path), str(self.path))
-        return Found(data, f"cloud-init ({self.path})") if data.strip() else None
+        return user_data(read_limited(self.path), f"cloud-init ({self.path})")
 
 
 def read_limited(path: Path) -> bytes:
     """The content of `path`, at most as much as is needed to see that it is too large. Raises SourceError."""
+    data = read_present(path, str(path))
+    if data is None:
+        raise SourceError(f"cannot read {path}: {os.strerror(errno.ENOENT)}")
+    return data
+
+
+def read_present(path: Path, name: str) -> bytes | None:
+    """`read_limited` of what people know by `name`; None where there is no such file. Raises SourceError."""
     try:
         with path.open("rb") as handle:
             return handle.read(MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from None
+        raise SourceError(f"cannot read {name}: {error.strerror}") from None
+
+
+def user_data(data: bytes, origin: str) -> Found | None:
+    """What `data`, as cloud-init knows user-data, holds: unpacked; None where it is empty. Raises SourceError.
+
+    Who has none for a machine gives it an empty one, for cloud-init wants a file.
+    """
+    content = unpacked(data, origin)
+    return Found(content, origin) if content.strip() else None
 
 
 def unpacked(data: bytes, origin: str) -> bytes:
     """User-data may be gzipped, as cloud-init has it; what it unpacks to is limited too. Raises SourceError."""
     if not data.startswith(b"\x1f\x8b"):
         return data
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        return decompressor.decompress(data, MOST_BYTES)
+        content = decompressor.decompress(data, MOST_BYTES)
     except zlib.error:
         raise SourceError(f"{origin}: the gzipped user-data is damaged") from None
+    # zlib says nothing of one that breaks off, and half an environment may look like a whole one.
+    if not decompressor.eof and len(content) < MOST_BYTES:
+        raise SourceError(f"{origin}: the gzipped user-data is cut off")
+    return content

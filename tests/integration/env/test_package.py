@@ -1,0 +1,118 @@
+"""`appliance env package` with real gpg: what is sealed opens, and whoever kills it finds whole files or none."""
+
+import io
+import os
+import shutil
+import signal
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.env.package import package
+from ecs_appliance.paper.pictures import on_disk
+from ecs_appliance.paper.scan import Reading, read
+from tests.integration.env.people import BOTH, Person, person
+
+CHECKOUT = Path(__file__).parents[3]
+EVERYTHING = CHECKOUT / "tests/fixtures/env/accepted/everything.yml"
+RUNNER = SystemRunner()
+KILLS = 15
+# No kill comes later than a whole run takes.
+LATEST_KILL = 2.5
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Person]]:
+    folder = tmp_path_factory.mktemp("people")
+    made = [person(folder, "Office", *BOTH), person(folder, "Safe", *BOTH)]
+    yield made
+    for each in made:
+        each.leave()
+
+
+@pytest.fixture
+def file(tmp_path: Path, people: list[Person]) -> Path:
+    """An env.yml with keys beside it."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    shutil.copy(EVERYTHING, folder / "env.yml")
+    (folder / "gpgkeys.txt").write_bytes(b"".join(each.public() for each in people))
+    return folder / "env.yml"
+
+
+def opened(sealed: bytes) -> dict[str, bytes]:
+    """The files of the archive."""
+    with tarfile.open(fileobj=io.BytesIO(sealed)) as tar:
+        return {name: handle.read() for name in tar.getnames() if (handle := tar.extractfile(name))}
+
+
+def test_everybody_can_open_the_archive_and_finds_everything_in_it(file: Path, people: list[Person]) -> None:
+    made = package(file, RUNNER)
+    assert made.sealed
+    assert {recipient.fingerprint for recipient in made.recipients} == {each.fingerprint for each in people}
+    for each in people:
+        files = opened(each.open(made.sealed.read_bytes()))
+        assert sorted(files) == ["env-cidata.iso", "env.yml", "env.yml.pdf"]
+        assert all(files[name] == file.with_name(name).read_bytes() for name in files)
+
+
+def test_a_damaged_key_means_nothing_is_written(file: Path) -> None:
+    keys = file.with_name("gpgkeys.txt")
+    keys.write_bytes(keys.read_bytes()[:-100])
+    with pytest.raises(Exception, match=r"gpgkeys\.txt"):
+        package(file, RUNNER)
+    assert sorted(path.name for path in file.parent.iterdir()) == ["env.yml", "gpgkeys.txt"]
+
+
+@pytest.mark.timeout(120)
+def test_whoever_kills_it_finds_whole_files_or_none(file: Path, people: list[Person], tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    secret = b"-----BEGIN PGP PRIVATE KEY BLOCK-----"
+    assert secret in file.read_bytes()
+    environment = {"PYTHONPATH": str(CHECKOUT / "src"), "TMPDIR": str(temporary)}
+    killed = 0
+    for moment in (Random(3).uniform(0.2, LATEST_KILL) for _ in range(KILLS)):
+        child = RUNNER.spawn([sys.executable, "-m", "ecs_appliance", "env", "package", str(file)], env=environment)
+        deadline = time.monotonic() + moment
+        while child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if child.poll() is None:
+            os.kill(child.pid, signal.SIGKILL)
+            killed += 1
+        child.wait()
+        check_products(file, people[0])
+    assert killed
+    assert not any(secret in left.read_bytes() for left in temporary.rglob("*") if left.is_file())
+    made = package(file, RUNNER)
+    assert made.sealed
+    check_products(file, people[0])
+
+
+def check_products(file: Path, reader: Person) -> None:
+    """Nothing lies beside env.yml but whole products."""
+    for path in file.parent.iterdir():
+        if path.name in ("env.yml", "gpgkeys.txt"):
+            continue
+        assert path.stat().st_mode & 0o7777 == 0o600
+        if path.suffix == ".pdf":
+            assert read([on_disk(path)], Reading()).data == file.read_bytes()
+        elif path.suffix == ".iso":
+            assert file.read_bytes() in path.read_bytes()
+        else:
+            assert path.name.endswith(".tar.gz.gpg")
+            assert opened(reader.open(path.read_bytes()))["env.yml"] == file.read_bytes()
+
+
+def test_two_at_once(file: Path, people: list[Person]) -> None:
+    environment = {"PYTHONPATH": str(CHECKOUT / "src")}
+    words = [sys.executable, "-m", "ecs_appliance", "env", "package", str(file)]
+    children = [RUNNER.spawn(words, env=environment) for _ in range(2)]
+    assert [child.wait() for child in children] == [0, 0]
+    check_products(file, people[1])

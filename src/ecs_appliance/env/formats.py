@@ -13,6 +13,9 @@ from ecs_appliance.env.problem import quoted
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 LONGEST_NAME = 253
 LONGEST_HOST_NAME = 64
+MAIL_WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+MAILBOX = re.compile(rf"{MAIL_WORD}(\.{MAIL_WORD})*")
+LONGEST_MAILBOX, LONGEST_ADDRESS = 64, 254
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.-]+)://(?P<user>[^/@]*)@")
 SCP_SOURCE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/+-]+")
@@ -57,6 +60,16 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def mail_address(text: str) -> str:
+    """`name@host`, in ASCII, without a display name: safe in the header of a mail and in SMTP."""
+    mailbox, at, host = text.rpartition("@")
+    fits = len(mailbox) <= LONGEST_MAILBOX and len(text) <= LONGEST_ADDRESS
+    if not (at and fits and MAILBOX.fullmatch(mailbox) and ("." in host or host == "localhost")):
+        raise ValueError(f"expected a mail address such as name@example.org, found {quoted(text)}")
+    host_name(host)
+    return text
 
 
 def url(text: str) -> str:

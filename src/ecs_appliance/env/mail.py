@@ -1,0 +1,79 @@
+"""The mail that carries the encrypted archive to the addresses of emailto.txt."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import localtime, make_msgid
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.env import formats
+
+FILE_NAME = "emailto.txt"
+COMMENT = re.compile(r"(^|\s)#.*")
+BODY = """\
+The attached file holds the configuration of {domain}, last modified {modified:%Y-%m-%d %H:%M}: env.yml,
+env.yml.pdf for paper, and env-cidata.iso, the drive a new machine is configured by.
+
+It is encrypted for those who keep it. With a private key of one of them:
+
+    gpg --decrypt {name} | tar xz
+
+Keep it where it outlives the machine: with its backup, it is all it takes to rebuild {domain}.
+"""
+
+
+def read_addresses(data: bytes) -> tuple[str, ...]:
+    """The addresses in `data`, the content of emailto.txt: one a line, each once.
+
+    Blank lines and what follows a # are passed over. Raises RefusedError that names every line with anything else.
+    """
+    addresses: dict[str, str] = {}
+    wrong = []
+    for number, line in enumerate(data.decode("utf-8-sig", errors="replace").split("\n"), 1):
+        text = COMMENT.sub("", line.removesuffix("\r")).strip(" \t")
+        try:
+            if text:
+                addresses.setdefault(text.lower(), formats.mail_address(text))
+        except ValueError as error:
+            wrong.append(f"{FILE_NAME}:{number}: {error}")
+    if wrong:
+        raise RefusedError("\n".join(wrong), "correct these lines: one address a line, nobody is written to before")
+    if not addresses:
+        raise RefusedError(f"{FILE_NAME} holds no address", "add one, or remove the file: then nothing is mailed")
+    return tuple(addresses.values())
+
+
+def default_sender(user: str, domain: str) -> str:
+    """Who writes, where nobody was named: the `user` of the mail server if it is an address, else root of `domain`."""
+    try:
+        return formats.mail_address(user)
+    except ValueError:
+        return f"root@{domain}"
+
+
+def compose(
+    sealed: bytes, name: str, *, domain: str, modified: datetime, sender: str, recipients: Sequence[str]
+) -> EmailMessage:
+    """One mail to all `recipients` with the encrypted `sealed` as the file `name`.
+
+    Raises RefusedError where `sender` is no address.
+    """
+    message = EmailMessage()
+    message["From"] = _checked(sender)
+    message["To"] = ", ".join(recipients)
+    message["Subject"] = f"{domain}: encrypted configuration of {modified:%Y-%m-%d %H:%M}"
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(BODY.format(domain=domain, modified=modified, name=name))
+    # Not application/pgp-encrypted: mail programs take that for one half of an encrypted mail (RFC 3156), and hide it.
+    message.add_attachment(sealed, maintype="application", subtype="octet-stream", filename=name)
+    return message
+
+
+def _checked(sender: str) -> str:
+    try:
+        return formats.mail_address(sender)
+    except ValueError as error:
+        raise RefusedError(f"nobody can send mail as this: {error}") from None

@@ -1,0 +1,97 @@
+"""Which mail server a URL names, and the password of its user: from the environment or a file, never from a URL."""
+
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.log import register_secret
+from ecs_appliance.env import formats
+
+PASSWORD_VARIABLE = "ECS_SMTP_PASSWORD"  # noqa: S105 # its name
+EXPECTED = "expected smtp://[user@]host[:port] or smtps://[user@]host[:port]"
+LARGEST_PASSWORD = 1024
+
+
+@dataclass(frozen=True)
+class Server:
+    """A mail server; `tls` from the start, else by STARTTLS where it is offered."""
+
+    host: str
+    port: int
+    tls: bool
+    user: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine, by its name alone."""
+        with suppress(ValueError):
+            return ip_address(self.host).is_loopback
+        return self.host == "localhost"
+
+
+def read_server(url: str) -> Server:
+    """The server that `url` names.
+
+    Without a port: 465 for smtps, for smtp 587 with a user and 25 without. Raises RefusedError that never shows `url`.
+    """
+    try:
+        parts = urlsplit(formats.url(url))
+        host, port = parts.hostname or "", parts.port
+        _check_host(host)
+    except ValueError:
+        raise RefusedError(f"this is no mail server: {EXPECTED}") from None
+    if parts.password is not None:
+        raise RefusedError(
+            "the URL of a mail server must not hold a password: every account of a machine can read command lines",
+            f"put it into the environment variable {PASSWORD_VARIABLE}, or into a file",
+        )
+    if parts.scheme not in ("smtp", "smtps") or parts.path.strip("/") or parts.query or parts.fragment or port == 0:
+        raise RefusedError(f"this is no mail server: {EXPECTED}")
+    user, tls = unquote(parts.username or ""), parts.scheme == "smtps"
+    return Server(host, port or (465 if tls else 587 if user else 25), tls, user)
+
+
+def _check_host(host: str) -> None:
+    with suppress(ValueError):
+        ip_address(host)
+        return
+    formats.host_name(host)
+
+
+def read_password(server: Server, environment: Mapping[str, str], file: Path | None = None) -> str:
+    """The password of the user of `server`, masked in the log from now on; empty where `server` has no user.
+
+    `file` goes before the variable ECS_SMTP_PASSWORD of `environment`. Raises RefusedError where there is none, where
+    others may read `file`, and where it cannot be sent.
+    """
+    if not server.user:
+        return ""
+    password = _read_secret(file) if file else environment.get(PASSWORD_VARIABLE, "")
+    register_secret(password)
+    if not password:
+        hint = f"set the environment variable {PASSWORD_VARIABLE}, or name a file that holds it"
+        raise RefusedError(f"there is no password for {server.user} at {server}", hint)
+    if not (password + server.user).isascii() or not (password + server.user).isprintable():
+        raise RefusedError(f"user and password for {server} must be ASCII in one line: SMTP is not sure of others")
+    return password
+
+
+def _read_secret(file: Path) -> str:
+    try:
+        with file.open("rb") as handle:
+            mode = os.fstat(handle.fileno()).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077:
+                raise RefusedError(f"{file} holds a password, and others may read it", f"chmod 600 {file}")
+            return handle.read(LARGEST_PASSWORD).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise RefusedError(f"the password cannot be read from {file}: {reason}") from None

@@ -1,0 +1,216 @@
+"""Sending a mail: with what trust, and who of its recipients was accepted."""
+
+import os
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from threading import Timer
+
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, RefusedError
+from ecs_appliance.core.log import masked
+from ecs_appliance.env.mailserver import Server
+
+GREETING_SECONDS = 30
+GOODBYE_SECONDS = 5
+SECONDS = 300
+LONGEST_ANSWER = 200
+OK, FORWARDED = 250, 251
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Whom the server took the mail for, and the answer it gave for each of the others."""
+
+    accepted: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotDeliveredError(ApplianceError):
+    """Not every recipient was accepted; `delivery` says who was."""
+
+    def __init__(self, server: Server, delivery: Delivery) -> None:
+        got = ", ".join(delivery.accepted) or "nobody"
+        refused = "".join(f"\n  {address}: {answer}" for address, answer in delivery.refused.items())
+        again = "what begins with 4 may pass: try again later; 5 is final"
+        super().__init__(f"{server} sends the mail to {got}, and refused:{refused}", again)
+        self.delivery = delivery
+
+
+def send(
+    message: EmailMessage,
+    server: Server,
+    password: str = "",
+    *,
+    authorities: Path | None = None,
+    seconds: float = SECONDS,
+) -> Delivery:
+    """Hand `message` to `server` for all it is addressed to, within `seconds`.
+
+    The certificate of the server is checked against the system's authorities, or those in the file `authorities`.
+    Raises NotDeliveredError where it did not accept every recipient (the others get it), RefusedError where it cannot
+    be trusted with the mail or the password, DeadlineError, ApplianceError with its answer.
+    """
+    context = _trust(authorities)
+    began = time.monotonic()
+    try:
+        with _connect(server, context, seconds) as client:
+            _log_in(client, server, password, context)
+            delivery = _deliver(client, server, message)
+    except (smtplib.SMTPException, OSError) as error:
+        late = time.monotonic() - began >= seconds
+        raise _explain(error, server, late=late) from None
+    if delivery.refused:
+        raise NotDeliveredError(server, delivery)
+    return delivery
+
+
+def _trust(authorities: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as error:
+        raise RefusedError(
+            f"{authorities} cannot be used: {error.strerror}", "it is to hold PEM certificates"
+        ) from None
+
+
+class _Client(smtplib.SMTP):
+    """Speaks on a line that is open already, so that its limit holds for the greeting too."""
+
+    def __init__(self, line: socket.socket, server: Server) -> None:
+        self._line = line
+        # Its own way to a name for itself may ask the DNS, without a limit.
+        super().__init__(server.host, server.port, local_hostname=_literal(line.getsockname()[0]))
+
+    def connect(self, *_address: object) -> tuple[int, bytes]:
+        self.sock, self.file = self._line, None
+        return self.getreply()
+
+
+@contextmanager
+def _connect(server: Server, context: ssl.SSLContext, seconds: float) -> Iterator[_Client]:
+    line = socket.create_connection((server.host, server.port), timeout=min(GREETING_SECONDS, seconds))
+    try:
+        with _limit(line, seconds):
+            if server.tls:
+                line = context.wrap_socket(line, server_hostname=server.host)
+            client = _Client(line, server)
+            line.settimeout(seconds)
+            try:
+                yield client
+            finally:
+                # Not `with client`: that says goodbye, also to a server that has just shown not to answer.
+                client.close()
+    finally:
+        line.close()
+
+
+def _literal(address: str) -> str:
+    """An address as a machine without a public name is to call itself (RFC 5321)."""
+    return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"
+
+
+@contextmanager
+def _limit(line: socket.socket, seconds: float) -> Iterator[None]:
+    """Cut `line` after `seconds`: its own time limit begins anew with each byte."""
+    with socket.socket(fileno=os.dup(line.fileno())) as same:
+
+        def cut() -> None:
+            with suppress(OSError):
+                same.shutdown(socket.SHUT_RDWR)
+
+        timer = Timer(seconds, cut)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _log_in(client: smtplib.SMTP, server: Server, password: str, context: ssl.SSLContext) -> None:
+    client.ehlo_or_helo_if_needed()
+    encrypted = server.tls
+    # To a server on this machine there is no way to listen on, and its certificate seldom has the name localhost.
+    if not encrypted and (server.user or not server.is_here) and client.has_extn("starttls"):
+        client.starttls(context=context)
+        client.ehlo_or_helo_if_needed()
+        encrypted = True
+    if not server.user:
+        return
+    if not encrypted:
+        hint = "smtps:// where it has that; or a server that takes mail from here without a user"
+        raise RefusedError(f"{server} offers no STARTTLS: the password is not sent in the clear", hint)
+    client.login(server.user, password)
+
+
+def _deliver(client: smtplib.SMTP, server: Server, message: EmailMessage) -> Delivery:
+    content = message.as_bytes(policy=SMTP)
+    sender = message["From"].addresses[0].addr_spec
+    code, answer = client.mail(sender, [f"size={len(content)}"] if client.has_extn("size") else [])
+    if code != OK:
+        raise smtplib.SMTPSenderRefused(code, answer, sender)
+    answers = {each.addr_spec: client.rcpt(each.addr_spec) for each in message["To"].addresses}
+    refused = {to: _told(*answer) for to, answer in answers.items() if answer[0] not in (OK, FORWARDED)}
+    accepted = tuple(to for to in answers if to not in refused)
+    if accepted:
+        _hand_over(client, server, content)
+    _say_goodbye(client)
+    return Delivery(accepted, refused)
+
+
+def _hand_over(client: smtplib.SMTP, server: Server, content: bytes) -> None:
+    try:
+        code, answer = client.data(content)
+    except (smtplib.SMTPServerDisconnected, OSError):
+        raise ApplianceError(
+            f"{server} broke off while it took the mail: whether it sends it nobody knows",
+            "ask a recipient before it is sent again",
+        ) from None
+    if code != OK:
+        raise smtplib.SMTPDataError(code, answer)
+
+
+def _say_goodbye(client: smtplib.SMTP) -> None:
+    """What the server makes of it changes nothing any more."""
+    with suppress(smtplib.SMTPException, OSError):
+        if client.sock:
+            client.sock.settimeout(GOODBYE_SECONDS)
+        client.quit()
+
+
+def _told(code: int, answer: bytes | str) -> str:
+    """An answer of a server, fit to be shown."""
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return masked(f"{code} {words}"[:LONGEST_ANSWER]) if code > 0 else "it does not speak SMTP"
+
+
+def _explain(error: smtplib.SMTPException | OSError, server: Server, *, late: bool) -> ApplianceError:  # noqa: PLR0911
+    """What went wrong before the mail was handed over: in each case nobody gets it."""
+    if late or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+        hint = "is it smtps:// (TLS from the start, port 465) where it is smtp://, or the other way round?"
+        return DeadlineError(f"{server} did not answer in time: the mail is not sent", hint)
+    match error:
+        case ssl.SSLCertVerificationError():
+            hint = "name a file with the certificate of the authority that issued it, if that is one of your own"
+            return RefusedError(f"the certificate of {server} is not trusted: {error.verify_message}", hint)
+        case ssl.SSLError():
+            hint = "smtps:// is TLS from the start, smtp:// begins without"
+            return ApplianceError(f"no TLS connection with {server}: {error.reason}", hint)
+        case smtplib.SMTPAuthenticationError():
+            answer = _told(error.smtp_code, error.smtp_error)
+            return ApplianceError(f"{server} does not let {server.user} in: {answer}", "check user and password")
+        case smtplib.SMTPResponseException():
+            answer = _told(error.smtp_code, error.smtp_error)
+            return ApplianceError(f"{server} does not take the mail: {answer}", "4…: try again later; 5… is final")
+        case smtplib.SMTPServerDisconnected():
+            return ApplianceError(f"{server} hung up before it took the mail", "try again later")
+        case smtplib.SMTPException():
+            return ApplianceError(f"{server} does not let {server.user} in: {error}", "leave the user out of the URL")
+    return ApplianceError(f"{server} cannot be reached: {error.strerror or error}", "check host, port and network")

@@ -108,6 +108,7 @@ def test_one_block_may_hold_several_keys(people: People, tmp_path: Path) -> None
     ring = Person(folder, "", "")
     ring.gpg("--import", data=keys_of(people, "Office", "Safe"))
     block = ring.gpg("--armor", "--export")
+    ring.leave()
     assert block.count(b"BEGIN") == 1
     sealed = seal(b"secret", block + keys_of(people, "Office"), RUNNER)
     assert {each.fingerprint for each in sealed.recipients} == {people[name].fingerprint for name in ("Office", "Safe")}

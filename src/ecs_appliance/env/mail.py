@@ -12,7 +12,7 @@ from ecs_appliance.env import formats
 FILE_NAME = "emailto.txt"
 COMMENT = re.compile(r"(^|\s)#.*")
 BODY = """\
-The attached file holds the configuration of {domain}, last modified {modified:%Y-%m-%d %H:%M}: env.yml,
+The attached file holds the configuration of {domain}, last modified {modified:%Y-%m-%d %H:%M %Z}: env.yml,
 env.yml.pdf for paper, and env-cidata.iso, the drive a new machine is configured by.
 
 It is encrypted for those who keep it. With a private key of one of them:

@@ -5,9 +5,9 @@ import hashlib
 from datetime import UTC, datetime
 from random import Random
 
-from ecs_appliance.env.package import make_papers
 from ecs_appliance.paper.codes import Kind, Label, Part, pack, parts
 from ecs_appliance.paper.split import Scheme
+from ecs_appliance.safekeeping.package import make_papers
 
 LABEL = Label("ecs.example.org", datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
 OTHER_LABEL = Label("other.example.org", datetime(2025, 7, 2, 8, 15, tzinfo=UTC))

@@ -12,33 +12,55 @@ import typer
 from ecs_appliance.cli.env import AsJson
 
 if TYPE_CHECKING:
-    from ecs_appliance.env.package import Package
+    from ecs_appliance.safekeeping.delivery import Post
+    from ecs_appliance.safekeeping.package import Package
 
 Files = Annotated[list[Path], typer.Argument(help="PDFs and pictures, in any order.")]
 
 
-def package_file(
+def package_file(  # noqa: PLR0917 # typer reads options off the signature
     file: Annotated[Path | None, typer.Argument(help="The env.yml.")] = None,
     split: Annotated[str, typer.Option(metavar="KofN", help="Print N shares, of which any K recover: 2of3.")] = "",
+    smtp: Annotated[
+        str, typer.Option(metavar="URL", help="Mail the archive to emailto.txt by smtp[s]://[user@]host[:port].")
+    ] = "",
+    smtp_password: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Holds the password; else $ECS_SMTP_PASSWORD.")
+    ] = None,
+    smtp_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Trust these certificates of mail servers alone.")
+    ] = None,
+    mail_from: Annotated[str, typer.Option(metavar="ADDRESS", help="Who sends the mail.")] = "",
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Take a file that cannot be used, too.")] = False,
     requirements: Annotated[bool, typer.Option("--requirements", help="Only tell what is missing for it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write beside env.yml what outlives the machine: a PDF to print, a disc to boot with, an encrypted archive."""
     from ecs_appliance.core.runner import SystemRunner
-    from ecs_appliance.env.package import package
     from ecs_appliance.paper.split import read_scheme
+    from ecs_appliance.safekeeping.delivery import deliver, recipients_of
+    from ecs_appliance.safekeeping.package import package
 
-    runner = SystemRunner()
     if requirements:
         typer.echo(_requirements())
         return
     if file is None:
         raise typer.BadParameter("name the env.yml", param_hint="FILE")
     scheme = read_scheme(split) if split else None
+    post = _post(smtp, smtp_password, smtp_ca, mail_from) if smtp else None
+    recipients = recipients_of(file) if post else ()
     with _progress() as progress:
-        made = package(file, runner, scheme=scheme, unchecked=unchecked, progress=progress)
-    typer.echo(json.dumps(_package_as_json(made), indent=2) if as_json else _package_told(made, file))
+        made = package(file, SystemRunner(), scheme=scheme, unchecked=unchecked, progress=progress)
+    if not as_json:
+        typer.echo("\n".join(_package_told(made)))
+    if post:
+        with _progress() as progress:
+            progress(f"mailing to {len(recipients)} addresses")
+            deliver(made, recipients, post)
+    if as_json:
+        typer.echo(json.dumps(_package_as_json(made, recipients), indent=2))
+    else:
+        typer.echo("\n".join(_mail_told(file, recipients) + _next_steps(made, file)))
 
 
 def scan_files(
@@ -94,32 +116,50 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
+def _post(url: str, password_file: Path | None, authorities: Path | None, sender: str) -> "Post":
+    import os
+
+    from ecs_appliance.safekeeping.delivery import Post
+    from ecs_appliance.safekeeping.mailserver import read_password, read_server
+
+    server = read_server(url)
+    return Post(server, read_password(server, os.environ, password_file), sender, authorities)
+
+
 def _requirements() -> str:
-    import shutil
+    from ecs_appliance.core.errors import RefusedError
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.safekeeping.sealed import find_gpg
 
-    from ecs_appliance.core.runner import SYSTEM_PATH
+    try:
+        return f"nothing is missing ({find_gpg(SystemRunner())})"
+    except RefusedError as error:
+        return f"{error.message}: needed for the encrypted archive alone\n  → {error.hint}"
 
-    if shutil.which("gpg", path=SYSTEM_PATH):
-        return "nothing is missing"
-    return "gpg is missing, for the encrypted archive alone: apt-get install gpg"
 
-
-def _package_told(made: "Package", file: Path) -> str:
-    shares = len(made.papers) > 1
+def _package_told(made: "Package") -> list[str]:
     lines = [f"printable  {paper}" for paper in made.papers]
     lines[0] += f"  ({made.codes} codes, read back and compared)"
     lines.append(f"disc       {made.disc}")
     if made.sealed:
         lines += [f"encrypted  {made.sealed}", *(f"           for {recipient}" for recipient in made.recipients)]
-    lines += [f"outdated   {paper}: of an earlier package; destroy it and its prints" for paper in made.stale]
-    lines.append(
-        f"  → print {'each share and give it to another person' if shares else 'the PDF and lock it away'}; then prove"
-    )
-    lines.append(f"    the print: scan it, and appliance env verify-paper scan*.png --against {file}")
-    return "\n".join(lines)
+    return lines + [f"outdated   {paper}: of an earlier package; destroy it and its prints" for paper in made.stale]
 
 
-def _package_as_json(made: "Package") -> dict[str, object]:
+def _mail_told(file: Path, recipients: "tuple[str, ...]") -> list[str]:
+    from ecs_appliance.safekeeping.delivery import has_recipients
+
+    if recipients:
+        return [f"mailed     to {', '.join(recipients)}"]
+    return [f"not mailed to {file.with_name('emailto.txt')}: --smtp names no mail server"] * has_recipients(file)
+
+
+def _next_steps(made: "Package", file: Path) -> list[str]:
+    what = "each share and give it to another person" if len(made.papers) > 1 else f"{made.papers[0]} and lock it away"
+    return [f"  → print {what}", f"  → prove the print: scan it; appliance env verify-paper scan*.png --against {file}"]
+
+
+def _package_as_json(made: "Package", mailed: "tuple[str, ...]") -> dict[str, object]:
     return {
         "domain": made.domain,
         "modified": made.modified.isoformat(),
@@ -128,5 +168,6 @@ def _package_as_json(made: "Package") -> dict[str, object]:
         "disc": str(made.disc),
         "encrypted": str(made.sealed) if made.sealed else None,
         "recipients": [recipient.fingerprint for recipient in made.recipients],
+        "mailed": list(mailed),
         "outdated": [str(paper) for paper in made.stale],
     }

@@ -9,12 +9,9 @@ from pathlib import Path
 from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.env import keyfile
 from ecs_appliance.env.check import check
 from ecs_appliance.env.document import read
-from ecs_appliance.env.keyfile import Recipient
 from ecs_appliance.env.problem import report
-from ecs_appliance.env.sealed import archive, file_name, seal
 from ecs_appliance.paper import split
 from ecs_appliance.paper.codes import Kind, Label, pack, parts
 from ecs_appliance.paper.disc import make_disc
@@ -22,6 +19,9 @@ from ecs_appliance.paper.pictures import Document
 from ecs_appliance.paper.sheets import Sheets, make_pdf
 from ecs_appliance.paper.split import Scheme, make_shares
 from ecs_appliance.paper.verification import verify
+from ecs_appliance.safekeeping import keyfile
+from ecs_appliance.safekeeping.keyfile import Recipient
+from ecs_appliance.safekeeping.sealed import archive, file_name, seal
 
 DISC = "env-cidata.iso"
 USER_DATA, META_DATA = "user-data", "meta-data"

@@ -8,16 +8,19 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.package import package
+from ecs_appliance.core.runner import Result, SystemRunner
 from ecs_appliance.paper.pictures import on_disk
 from ecs_appliance.paper.scan import Reading, read
-from tests.integration.env.people import BOTH, Person, person
+from ecs_appliance.safekeeping.package import package
+from tests.integration.safekeeping.people import BOTH, Person, person
+from tests.integration.safekeeping.postoffice import PostOffice
 
 CHECKOUT = Path(__file__).parents[3]
 EVERYTHING = CHECKOUT / "tests/fixtures/env/accepted/everything.yml"
@@ -116,3 +119,55 @@ def test_two_at_once(file: Path, people: list[Person]) -> None:
     children = [RUNNER.spawn(words, env=environment) for _ in range(2)]
     assert [child.wait() for child in children] == [0, 0]
     check_products(file, people[1])
+
+
+def appliance(*words: str | Path) -> Result:
+    environment = {"PYTHONPATH": str(CHECKOUT / "src")}
+    return RUNNER.run([sys.executable, "-m", "ecs_appliance", *words], env=environment, timeout=60, ok=range(256))
+
+
+def test_the_archive_is_mailed_to_everybody_in_emailto(file: Path, people: list[Person]) -> None:
+    file.with_name("emailto.txt").write_text("# who keeps it\noffice@example.org\n\nsafe@example.org\n")
+    office = PostOffice()
+    with office.open() as port:
+        done = appliance("env", "package", file, "--smtp", f"smtp://127.0.0.1:{port}")
+    assert done.returncode == 0, done.stderr
+    assert "mailed     to office@example.org, safe@example.org" in done.lines()
+    (mail,) = office.received
+    assert mail.recipients == ("office@example.org", "safe@example.org")
+    (attached,) = message_from_bytes(mail.content, policy=default).iter_attachments()
+    sealed = attached.get_payload(decode=True)
+    assert isinstance(sealed, bytes)
+    assert opened(people[1].open(sealed))["env.yml"] == file.read_bytes()
+    assert b"PRIVATE KEY" not in mail.content
+
+
+def test_nobody_is_mailed_without_a_server_and_that_is_told(file: Path) -> None:
+    file.with_name("emailto.txt").write_text("office@example.org\n")
+    done = appliance("env", "package", file)
+    assert done.returncode == 0
+    assert f"not mailed to {file.with_name('emailto.txt')}: --smtp names no mail server" in done.lines()
+
+
+def test_nothing_is_mailed_that_is_not_encrypted(file: Path) -> None:
+    file.with_name("emailto.txt").write_text("office@example.org\n")
+    file.with_name("gpgkeys.txt").unlink()
+    done = appliance("env", "package", file, "--smtp", "smtp://127.0.0.1:1")
+    assert done.returncode == 4
+    assert "nothing is mailed that is not encrypted" in done.stderr
+    assert sorted(path.name for path in file.parent.iterdir()) == ["emailto.txt", "env.yml"]
+
+
+def test_the_package_is_there_although_the_mail_is_not(file: Path) -> None:
+    file.with_name("emailto.txt").write_text("office@example.org\n")
+    office = PostOffice(answers={"office@example.org": "550 no such user"})
+    with office.open() as port:
+        done = appliance("env", "package", file, "--smtp", f"smtp://127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert "office@example.org: 550 no such user" in done.stderr
+    assert file.with_name("env.yml.pdf").exists()
+
+
+def test_requirements_only_tells_what_is_missing(tmp_path: Path) -> None:
+    done = appliance("env", "package", "--requirements")
+    assert (done.returncode, done.lines()[0][:20]) == (0, "nothing is missing (")

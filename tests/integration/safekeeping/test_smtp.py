@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, RefusedError
-from ecs_appliance.env import smtp
-from ecs_appliance.env.mail import compose
-from ecs_appliance.env.mailserver import Server, read_server
-from ecs_appliance.env.smtp import Delivery, NotDeliveredError, send
-from tests.integration.env.authority import Authority, found_authority
-from tests.integration.env.postoffice import HANG_UP, SILENCE, PostOffice, Recitation, listening
+from ecs_appliance.safekeeping import smtp
+from ecs_appliance.safekeeping.mail import compose
+from ecs_appliance.safekeeping.mailserver import Server, read_server
+from ecs_appliance.safekeeping.smtp import Delivery, NotDeliveredError, send
+from tests.integration.safekeeping.authority import Authority, found_authority
+from tests.integration.safekeeping.postoffice import HANG_UP, SILENCE, PostOffice, Recitation, listening
 
 NAME = "ecs.example.org.env.2026-03-04_05.06.tar.gz.gpg"
 SEALED = bytes(range(256)) * 5000 + b"\r\n.\r\n\n.\n"

@@ -5,7 +5,7 @@ import io
 import tarfile
 from datetime import UTC, datetime, timedelta, timezone
 
-from ecs_appliance.env.sealed import archive, file_name
+from ecs_appliance.safekeeping.sealed import archive, file_name
 
 FILES = {"env.yml": b"#cloud-config\n", "env-cidata.iso": b"\0" * 70000, "env.yml.pdf": b"%PDF"}
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)

@@ -19,10 +19,10 @@ import pytest
 from ecs_appliance.core import runner
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.runner import CommandError, Result, SystemRunner
-from ecs_appliance.env.keyfile import Recipient
 from ecs_appliance.env.packets import dearmor, packets
-from ecs_appliance.env.sealed import archive, check_keys, find_gpg, seal
-from tests.integration.env.people import BOTH, Person, person
+from ecs_appliance.safekeeping.keyfile import Recipient
+from ecs_appliance.safekeeping.sealed import archive, check_keys, find_gpg, seal
+from tests.integration.safekeeping.people import BOTH, Person, person
 
 RUNNER = SystemRunner()
 LONG_AGO = "20200101T000000"
@@ -223,7 +223,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.sealed import seal
+from ecs_appliance.safekeeping.sealed import seal
 seal(b"the-root-of-trust" * 4_000_000, Path(sys.argv[1]).read_bytes(), SystemRunner())
 """
 

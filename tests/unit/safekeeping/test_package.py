@@ -8,10 +8,10 @@ import pytest
 from pycdlib import PyCdlib
 
 from ecs_appliance.core.errors import ApplianceError, InvalidEnvError, RefusedError
-from ecs_appliance.env.package import META_DATA, USER_DATA, package
 from ecs_appliance.paper.pictures import on_disk
 from ecs_appliance.paper.scan import scan
 from ecs_appliance.paper.split import Scheme
+from ecs_appliance.safekeeping.package import META_DATA, USER_DATA, package
 from tests.fakes import AnsweringRunner
 
 EVERYTHING = Path(__file__).parents[2] / "fixtures/env/accepted/everything.yml"

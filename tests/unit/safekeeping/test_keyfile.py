@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.env.check import load
-from ecs_appliance.env.keyfile import Recipient, read_keys
+from ecs_appliance.safekeeping.keyfile import Recipient, read_keys
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/env"
 BOTH = (FIXTURES / "gpgkeys.txt").read_text()

@@ -15,7 +15,7 @@ from threading import Timer
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, RefusedError
 from ecs_appliance.core.log import masked
-from ecs_appliance.env.mailserver import Server
+from ecs_appliance.safekeeping.mailserver import Server
 
 GREETING_SECONDS = 30
 GOODBYE_SECONDS = 5

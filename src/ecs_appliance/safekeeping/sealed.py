@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.runner import CommandError, Result, Runner
-from ecs_appliance.env.keyfile import FILE_NAME, Recipient, read_keys
 from ecs_appliance.env.packets import SESSION_KEY, packets
+from ecs_appliance.safekeeping.keyfile import FILE_NAME, Recipient, read_keys
 
 SECONDS = 60
 # No configuration of this account or machine decides who can read it, and nothing is started that would stay.

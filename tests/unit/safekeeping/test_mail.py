@@ -8,8 +8,8 @@ import pytest
 
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.log import masked
-from ecs_appliance.env.mail import compose, default_sender, read_addresses
-from ecs_appliance.env.mailserver import Server, read_password, read_server
+from ecs_appliance.safekeeping.mail import compose, default_sender, read_addresses
+from ecs_appliance.safekeeping.mailserver import Server, read_password, read_server
 
 MOMENT = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 NAME = "ecs.example.org.env.2026-03-04_05.06.tar.gz.gpg"

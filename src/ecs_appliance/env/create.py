@@ -15,17 +15,13 @@ from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env import formats
 from ecs_appliance.env.document import decode, read
-from ecs_appliance.env.openpgp import make_keys
-from ecs_appliance.env.pem import load_key
+from ecs_appliance.env.pgp import USERS
 from ecs_appliance.env.problem import quoted, report
 from ecs_appliance.env.tree import parse, typed
 
 TEMPLATE = Path(__file__).with_name("template.yml")
 FILE_NAME = "env.yml"
-DKIM_BITS = 2048
 RANDOM_BYTES = 39
-# A string of a TXT record holds no more.
-RECORD_CHARACTERS = 255
 ALONE = re.compile(r"^([ #]*)\{\{ (\w+) \}\}$", re.MULTILINE)
 WITHIN = re.compile(r"\{\{ (\w+) \}\}")
 
@@ -75,11 +71,13 @@ def render(
     source = decode(read(template or TEMPLATE))
     with ThreadPoolExecutor(max_workers=1) as pool:
         making = pool.submit(make_secrets, runner)
-        # What takes long to import is imported while gpg looks for primes.
+        # What takes long to import is imported while others look for primes.
         from ecs_appliance.env.check import check  # noqa: PLC0415
         from ecs_appliance.env.edit import set_values  # noqa: PLC0415
 
-        text = set_values(fill(source, domain, making.result()), overrides or {})
+        text = fill(source, domain, making.result())
+    if overrides:
+        text = set_values(text, overrides)
     checked = check(text.encode())
     if not checked.ok:
         raise InvalidEnvError(report(checked.problems, FILE_NAME), "correct the template, or what was merged over it")
@@ -93,9 +91,14 @@ def _read_extra(file: Path) -> dict[str, object]:
 
 
 def make_secrets(runner: Runner) -> Secrets:
-    """Fresh ones."""
-    backup, encrypt, sign = make_keys(("ecs_backup", "ecs_mediaserver", "ecs_authority"), runner)
-    return Secrets(_make_dkim_key(), backup, encrypt, sign, _make_random(), _make_random(), _make_random())
+    """Fresh ones, made side by side. Raises CommandError where gpg is missing or fails."""
+    # Only this thread imports them, while the main one imports other things.
+    from ecs_appliance.env import dkim, openpgp  # noqa: PLC0415
+
+    with ThreadPoolExecutor(max_workers=1 + len(USERS)) as pool:
+        dkim_key = pool.submit(dkim.make_key)
+        backup, encrypt, sign = pool.map(lambda user: openpgp.make_key(user, runner), USERS.values())
+        return Secrets(dkim_key.result(), backup, encrypt, sign, make_random(), make_random(), make_random())
 
 
 def fill(template: str, domain: str, fresh: Secrets) -> str:
@@ -122,12 +125,14 @@ def fill(template: str, domain: str, fresh: Secrets) -> str:
 
 def dns_records(domain: str, dkim_key: str) -> list[str]:
     """The records to publish for `domain`, aligned, with an address of RFC 5737 in place of the machine's."""
+    from ecs_appliance.env import dkim  # noqa: PLC0415 # cryptography costs 0.05 s, which making keys hides
+
     records = (
         (domain, "A", "192.0.2.1"),
         (domain, "MX", f"10 {domain}."),
         ("1.2.0.192.in-addr.arpa", "PTR", f"{domain}."),
         (domain, "TXT", '"v=spf1 mx -all"'),
-        (f"default._domainkey.{domain}", "TXT", f"( {dkim_record(dkim_key)} )"),
+        (dkim.name(domain), "TXT", f"( {dkim.record(dkim_key)} )"),
         (f"_dmarc.{domain}", "TXT", '"v=DMARC1; p=quarantine; adkim=s; aspf=s"'),
         (domain, "CAA", '0 issue "letsencrypt.org"'),
     )
@@ -135,29 +140,8 @@ def dns_records(domain: str, dkim_key: str) -> list[str]:
     return [f"{name + '.':{width}}IN {kind:4} {value}" for name, kind, value in records]
 
 
-def dkim_record(key: str) -> str:
-    """What the TXT record of the private key `key` says, in as many quoted strings as it takes."""
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-
-    public = load_key(key).public_key()
-    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    text = f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"
-    return " ".join(f'"{part}"' for part in re.findall(f".{{1,{RECORD_CHARACTERS}}}", text))
-
-
-def _make_dkim_key() -> str:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
-
-    key = rsa.generate_private_key(public_exponent=65537, key_size=DKIM_BITS)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    ).decode()
-
-
-def _make_random() -> str:
+def make_random() -> str:
+    """A fresh password, in base64."""
     return base64.b64encode(secrets.token_bytes(RANDOM_BYTES)).decode()
 
 

@@ -14,6 +14,12 @@ from ecs_appliance.env.packets import (
     packets,
 )
 
+# The user ids that new keys get. By the last two the application asks for its own.
+USERS = {
+    "appliance.backup.encrypt": "ecs_backup",
+    "ecs.vault_encrypt": "ecs_mediaserver",
+    "ecs.vault_sign": "ecs_authority",
+}
 GNU_DUMMY = 101
 EXPECTED = "expected a PGP private key block: -----BEGIN PGP PRIVATE KEY BLOCK-----"
 

@@ -13,8 +13,7 @@ from ecs_appliance.env.problem import Problem, Severity
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
 
 SETUP_SECTIONS = ("parted", "mdadm", "crypt", "lvm", "format", "mount", "swap")
-# The user ids by which the application asks for its keys.
-VAULT_USERS = {"ecs.vault_encrypt": "ecs_mediaserver", "ecs.vault_sign": "ecs_authority"}
+VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 
 
 def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
@@ -103,8 +102,8 @@ def _settings(seen: _Seen) -> Iterator[Problem]:
 
 
 def _vault(seen: _Seen) -> Iterator[Problem]:
-    for path, user in VAULT_USERS.items():
-        text = seen.text(path)
+    for path in VAULT_KEYS:
+        text, user = seen.text(path), pgp.USERS[path]
         if not text:
             continue
         key = pgp.read_private_key(text)

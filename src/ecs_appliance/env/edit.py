@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.env.tree import Mapping, Scalar, TreeError, is_plain_text, parse, typed
+from ecs_appliance.env.tree import Mapping, Node, Scalar, TreeError, is_plain_text, parse, typed
 
 STEP = "  "
 PLAIN = re.compile(r"[A-Za-z0-9/_](?:(?:[A-Za-z0-9 ./_@+=~%-]|:(?=[^ ]))*[A-Za-z0-9./_@+=~%-])?")
@@ -26,12 +26,55 @@ def set_values(text: str, values: AnyMapping[str, object]) -> str:
             plain = _revealed(value)
             text = _set(text, path, plain)
             _assign(wanted, path.split("."), plain)
-        changed = typed(parse(text))
     except TreeError:
-        changed = None
-    if changed != wanted:
+        wanted = None
+    if not _says(text, wanted):
         raise ApplianceError("this YAML is written in a way that cannot be edited safely", "edit it by hand")
     return text
+
+
+def replace_within(text: str, path: str, place: slice, new: str) -> str:
+    """`text` with `place` of the text at the dotted `path`, in characters and within one line, exchanged for `new`.
+
+    All else of a `|` block stays as it is written; a text in quotes or on folded lines is written anew as a whole.
+    Raises as `set_values` does, ApplianceError where there is no text at `path`.
+    """
+    node = scalar_at(parse(text), path)
+    if node is None:
+        raise ApplianceError(f"{path} is no text")
+    value = node.text[: place.start] + new + node.text[place.stop :]
+    if node.literal:
+        start = _in_file(text, node, place.start)
+        edited = text[:start] + new + text[start + place.stop - place.start :]
+        wanted = typed(parse(text))
+        _assign(wanted, path.split("."), value)
+        if _says(edited, wanted):
+            return edited
+    return set_values(text, {path: value})
+
+
+def scalar_at(tree: Mapping, path: str) -> Scalar | None:
+    """The value at the dotted `path` of `tree`, where there is one and it is no list or mapping."""
+    node: Node | None = tree
+    for part in path.split("."):
+        node = node.entries.get(part) if isinstance(node, Mapping) else None
+    return node if isinstance(node, Scalar) else None
+
+
+def _in_file(text: str, node: Scalar, place: int) -> int:
+    """Where in `text` the character `place` of the `|` block `node` stands."""
+    number = node.text.count("\n", 0, place)
+    line, lines = node.text.split("\n")[number], text.split("\n")
+    row = min(node.mark.line + number, len(lines) - 1)
+    indent = len(lines[row]) - len(line)
+    return sum(len(above) + 1 for above in lines[:row]) + indent + place - (node.text.rfind("\n", 0, place) + 1)
+
+
+def _says(text: str, wanted: object) -> bool:
+    try:
+        return bool(typed(parse(text)) == wanted)
+    except TreeError:
+        return False
 
 
 def dotted(values: AnyMapping[str, object], path: str = "") -> dict[str, object]:
@@ -72,7 +115,7 @@ def _set(text: str, path: str, value: Any) -> str:
             return _inserted(text, parent, part, _nested(rest, value))
         if not rest or (isinstance(node, Scalar) and node.kind == "null"):
             return _replaced(text, parent, part, _nested(rest, value))
-        if isinstance(node, Mapping) and (node.flow or not node.entries):
+        if isinstance(node, Mapping) and (node.flow or not node.entries) and not _fits_flow(node, rest, value):
             changed = typed(node)
             _assign(changed, rest, value)
             return _replaced(text, parent, part, changed)
@@ -80,6 +123,12 @@ def _set(text: str, path: str, value: Any) -> str:
             raise ApplianceError(f"{path} cannot be set: {'.'.join(parts[: depth + 1])} is no mapping")
         parent = node
     raise AssertionError("a path has at least one part")
+
+
+def _fits_flow(node: Mapping, rest: list[str], value: Any) -> bool:
+    """Whether `value` can take the place of the one at `rest` between the braces; else they become lines."""
+    old = scalar_at(node, ".".join(rest))
+    return old is not None and old.mark.start < old.mark.end and not isinstance(value, list | dict)
 
 
 def _nested(parts: list[str], value: Any) -> Any:
@@ -91,6 +140,8 @@ def _nested(parts: list[str], value: Any) -> Any:
 def _replaced(text: str, parent: Mapping, key: str, value: Any) -> str:
     """The value of `key` exchanged; a comment behind it, or behind the `|` of a block, stays in that line."""
     place, old = parent.keys[key], parent.entries[key].mark
+    if parent.flow:
+        return text[: old.start] + _scalar(value) + text[old.end :]
     colon = text.index(":", place.end) + 1
     line_end = _line_end(text, old.end)
     comment = text[old.end : line_end]

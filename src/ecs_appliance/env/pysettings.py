@@ -6,6 +6,7 @@ import warnings
 
 # The application has publicly known values for these, so a file that leaves one out would run on those.
 NEEDED = ("SECRET_KEY", "REGISTRATION_SECRET", "PASSWORD_RESET_SECRET")
+STRING = re.compile(r"""[rRuU]?('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
 
 
 class SettingsError(ValueError):
@@ -26,9 +27,43 @@ def settings(text: str) -> str:
 
 def missing(text: str) -> list[str]:
     """Those of NEEDED that `text`, which compiles, does not set."""
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(_parse(text)))
     stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return [name for name in NEEDED if name not in stored]
+
+
+def string_place(text: str, name: str) -> slice:
+    """Where in `text`, which compiles, the string stands that is assigned to `name`, its quotes included.
+
+    Raises SettingsError where that is not one plain assignment of one string in one line.
+    """
+    tree = _parse(text)
+    stored = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+    stored = [node for node in stored if not isinstance(node.ctx, ast.Load)]
+    if not stored:
+        raise SettingsError(f"does not set {name}")
+    if len(stored) > 1:
+        raise SettingsError(f"sets {name} more than once", stored[1].lineno, stored[1].col_offset + 1)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets == stored:
+            value = node.value
+            end = _offset(text, value.end_lineno or 0, value.end_col_offset or 0)
+            place = slice(_offset(text, value.lineno, value.col_offset), end)
+            if STRING.fullmatch(text[place]):
+                return place
+    raise SettingsError(f"does not set {name} as {name} = '…', in one line", stored[0].lineno, 1)
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    """The place in `text` of one in its parsed tree, where columns are bytes."""
+    lines = text.split("\n")
+    return sum(len(above) + 1 for above in lines[: line - 1]) + len(lines[line - 1].encode()[:column].decode())
+
+
+def _parse(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 def _compile(text: str) -> None:

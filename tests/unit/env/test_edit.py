@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.env.edit import dotted, set_values
+from ecs_appliance.env.edit import dotted, replace_within, set_values
 from ecs_appliance.env.tree import parse, typed
 
 TEXT = """\
@@ -50,6 +50,8 @@ def changed(values: dict[str, object]) -> list[str]:
         ({"section.empty": "e"}, ["-  empty:", "+  empty: e"]),
         ({"section.empty.below.it": 1}, ["+    below:", "+      it: 1"]),
         ({"section.deep.y": 2}, ["-  deep: {x: 1}", "+  deep:", "+    x: 1", "+    y: 2"]),
+        ({"section.deep.x": "y: z"}, ["-  deep: {x: 1}", '+  deep: {x: "y: z"}']),
+        ({"section.deep.x": "y\nz\n"}, ["-  deep: {x: 1}", '+  deep: {x: "y\\nz\\n"}']),
         ({"section.new": {"k": ["v"]}}, ["+  new:", "+    k:", "+      - v"]),
         ({"other.deep": None}, ["+other:", "+  deep:"]),
     ],
@@ -66,6 +68,52 @@ def test_a_value_can_not_be_set_below_a_text() -> None:
 def test_an_anchor_that_others_need_is_not_taken_away() -> None:
     with pytest.raises(ApplianceError, match="cannot be edited safely"):
         set_values("a: &x 1\nb: *x\n", {"a": 2})
+
+
+def test_braces_around_everything_stay() -> None:
+    text = '{"a": {"b": "x", # about b\n "c": [1]}}\n'
+    assert set_values(text, {"a.b": "y"}) == text.replace('"x"', "y")
+
+
+BLOCK = """\
+ecs:
+    settings: |+  # about it
+            A = 'ä'  # Größe
+            B = 'old'   # keep me
+
+              # deeper\t
+
+    last: 1
+"""
+
+
+def test_within_a_block_only_the_place_changes() -> None:
+    value = typed(parse(BLOCK))["ecs"]["settings"]
+    start = value.index("old")
+    assert replace_within(BLOCK, "ecs.settings", slice(start, start + 3), "new one") == BLOCK.replace("old", "new one")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": "one\\ntwo old\\n"}  # why\n',
+        'a: "one\\ntwo old\\n"  # why\n',
+        "a: >  # why\n  one\n\n  two old\nb: 1\n",
+        "b: &b |\n  one\n  two old\na: *b  # why\n",
+    ],
+)
+def test_text_that_is_written_another_way_is_written_anew(text: str) -> None:
+    value = typed(parse(text))["a"]
+    start = value.index("old")
+    changed = replace_within(text, "a", slice(start, start + 3), "new")
+    assert typed(parse(changed)) == {**typed(parse(text)), "a": value.replace("old", "new")}
+    assert "# why" in changed
+
+
+def test_only_a_text_has_something_within() -> None:
+    for path in ("list", "section", "nowhere", "a.b"):
+        with pytest.raises(ApplianceError, match="is no text"):
+            replace_within(TEXT, path, slice(0, 1), "x")
 
 
 def test_nested_mappings_become_dotted_keys() -> None:

@@ -15,7 +15,7 @@ SECRET_WORDS = re.compile("pass|secret|key", re.IGNORECASE)
 
 
 def show(env: Env) -> dict[str, str]:
-    """Every key of `env`, dotted, with its value; secrets as MASK, of URLs only what opens them."""
+    """Every key of `env`, dotted, with its value; secrets as MASK, of URLs what opens them."""
     return dict(_values(env, ""))
 
 
@@ -40,13 +40,18 @@ def _told(value: Any, path: str) -> Iterator[tuple[str, str]]:
         case bool():
             yield path, "true" if value else "false"
         case _:
-            yield path, str(value)
+            yield path, without_password(str(value))
+
+
+def without_password(text: str) -> str:
+    """`text`, where it is a URL with MASK in place of what opens it."""
+    if not URL.fullmatch(text):
+        return text
+    masked = re.sub(r"(://[^/@:]*):[^/@]*@", rf"\1:{MASK}@", text)
+    return re.sub(r"^(https?://)[^/@]*@", rf"\1{MASK}@", masked)
 
 
 def _masked(text: str) -> str:
     if not text:
         return ""
-    if not URL.fullmatch(text):
-        return MASK
-    without_password = re.sub(r"(://[^/@:]*):[^/@]*@", rf"\1:{MASK}@", text)
-    return re.sub(r"^(https?://)[^/@]*@", rf"\1{MASK}@", without_password).partition("?")[0]
+    return without_password(text).partition("?")[0] if URL.fullmatch(text) else MASK

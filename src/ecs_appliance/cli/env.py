@@ -48,6 +48,49 @@ def create_file(
     typer.echo(f"  → edit it, publish the DNS records in its head, then: appliance env check --strict {path}")
 
 
+@app.command("diff")
+def diff_files(
+    old: Annotated[str, typer.Argument(help="An env.yml; - reads standard input.")],
+    new: Annotated[str, typer.Argument(help="Another one; - reads standard input.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what two files say differently, key by key; of secrets and unknown keys only that they differ.
+
+    Comments, order and ways of writing do not count. The exit code is 0 whether something differs or not, and 3 where
+    a file is no YAML.
+    """
+    from ecs_appliance.env import diff
+
+    if old == new == STDIN:
+        raise typer.BadParameter("only one of the two can be standard input")
+    found = diff.diff(_read(old), _read(new), names=(old, new))
+    typer.echo(diff.as_json(found) if as_json else diff.told(found))
+
+
+@app.command("rotate")
+def rotate_secret(
+    file: Annotated[Path, typer.Argument(help="The env.yml.")],
+    key: Annotated[str, typer.Argument(help="Such as appliance.dkim.key; a wrong one lists all.")],
+    keep_old: Annotated[
+        Path | None, typer.Option(metavar="NEW_FILE", help="Keep the old value here: data needs that of a PGP key.")
+    ] = None,
+) -> None:
+    """Put a fresh secret in the place of an old one; comments, order and all other values stay as they are.
+
+    Keys: appliance.dkim.key, ecs.settings.SECRET_KEY, .REGISTRATION_SECRET, .PASSWORD_RESET_SECRET, and with --keep-old
+    appliance.backup.encrypt, ecs.vault_encrypt, ecs.vault_sign.
+    """
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.env.rotate import rotate
+
+    rotated = rotate(file, key, SystemRunner(), keep_old=keep_old)
+    typer.echo(f"rotated: {key} in {rotated.file}")
+    for line in rotated.told:
+        typer.echo(f"  {line}")
+    typer.echo(f"  → print it anew: appliance env package {rotated.file}")
+    typer.echo("  → activate it: on the machine, as /app/env.yml: systemctl start appliance-update")
+
+
 @app.command("update")
 def update_active() -> None:
     """Find the environment, test it, and write it to /run/active-env.yml."""

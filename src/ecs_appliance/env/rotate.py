@@ -1,0 +1,224 @@
+"""A fresh secret for one key of an env.yml; everything else of the file stays as it is."""
+
+import difflib
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecs_appliance.core.errors import ApplianceError, BusyError, InvalidEnvError, RefusedError
+from ecs_appliance.core.files import sync_folder, write_atomic
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.env import dkim, openpgp
+from ecs_appliance.env.check import check
+from ecs_appliance.env.create import make_random
+from ecs_appliance.env.document import LARGEST, decode
+from ecs_appliance.env.edit import replace_within, scalar_at, set_values
+from ecs_appliance.env.pgp import USERS
+from ecs_appliance.env.problem import quoted, report
+from ecs_appliance.env.pysettings import NEEDED, SettingsError, string_place
+from ecs_appliance.env.tree import parse
+
+DKIM = "appliance.dkim.key"
+SETTINGS = "ecs.settings"
+ROTATABLE = (DKIM, *USERS, *(f"{SETTINGS}.{name}" for name in NEEDED))
+# What nobody can do any more without the old key.
+LOST = {
+    "appliance.backup.encrypt": "restore a backup made so far",
+    "ecs.vault_encrypt": "open a document stored so far",
+    "ecs.vault_sign": "open a document stored so far, for its signature is verified",
+}
+CONSEQUENCES = {
+    "SECRET_KEY": "everybody is logged out",
+    "REGISTRATION_SECRET": "links of the last 24 hours that confirm a registration stop working",
+    "PASSWORD_RESET_SECRET": "links of the last hour that reset a password stop working",
+}
+HEAD = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*")
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """`file` is what was written, also where a link led there; `told` what the operator has to know, in lines."""
+
+    file: Path
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class _Edited:
+    text: str
+    told: tuple[str, ...] = ()
+
+
+def rotate(file: Path, key: str, runner: Runner, *, keep_old: Path | None = None) -> Rotated:
+    """Replace the secret `key`, one of ROTATABLE, of the env.yml `file` by a fresh one; mode 0600, the owner stays.
+
+    The old value of a key that data depends on is first written to the new file `keep_old`; without it such a key is
+    refused. Raises RefusedError for that, for a key that cannot be rotated or is not there, and where somebody else
+    changed `file` meanwhile; InvalidEnvError with the report where `file` cannot be used, BusyError where another
+    rotation of it runs. Nothing is changed then.
+    """
+    _check_key(key)
+    path = Path(os.path.realpath(file))
+    with _locked(path) as data:
+        _check(data, path, tolerated=key)
+        text = decode(data)
+        old = _old_value(text, key)
+        _refuse_loss(path, key, old, keep_old)
+        edited = _edit(text, key, old, runner)
+        _check(edited.text.encode(), path)
+        kept = _keep(key, old, keep_old) if keep_old and old else ()
+        _replace(path, data, edited.text)
+    return Rotated(path, (*kept, *edited.told))
+
+
+def _check_key(key: str) -> None:
+    if key in ROTATABLE:
+        return
+    inside = [known for known in ROTATABLE if key.lower() in known.lower()]
+    close = (*inside, *difflib.get_close_matches(key, ROTATABLE, n=1))
+    meant = f", did you mean {close[0]}?" if close else ""
+    raise RefusedError(f"{quoted(key)} cannot be rotated{meant}", f"these can: {', '.join(ROTATABLE)}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bytes]:
+    """What `path` holds, while no other rotation of it runs."""
+    try:
+        handle = path.open("rb")
+    except OSError as error:
+        raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            data = handle.read(LARGEST + 1)
+        except BlockingIOError:
+            raise BusyError(f"another rotation of {path} runs", "wait until it has ended, then try again") from None
+        except OSError as error:
+            raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
+        yield data
+
+
+def _check(data: bytes, path: Path, *, tolerated: str = "") -> None:
+    """Raise InvalidEnvError where `data` could not be used; what is wrong with the key `tolerated` does not count."""
+    checked = check(data)
+    if not checked.ok and any(found.severity == "error" and found.path != tolerated for found in checked.problems):
+        raise InvalidEnvError(report(checked.problems, str(path)), "correct it, then rotate again; nothing was changed")
+
+
+def _old_value(text: str, key: str) -> str:
+    """The value that is replaced; of a key within ecs.settings the whole of them."""
+    path = SETTINGS if key.startswith(f"{SETTINGS}.") else key
+    node = scalar_at(parse(text), path)
+    if node is None:
+        hint = f'to have one made, add it with nothing in it: {key.rpartition(".")[2]}: ""'
+        raise RefusedError(f"{path} is not in this file: there is nothing to rotate", hint)
+    return node.text
+
+
+def _refuse_loss(path: Path, key: str, old: str, keep_old: Path | None) -> None:
+    if keep_old and key not in LOST:
+        raise RefusedError(f"nothing needs the old {key}", "leave out --keep-old")
+    if key in LOST and old.strip() and not keep_old:
+        raise RefusedError(
+            f"without the old {key} nobody can {LOST[key]}",
+            f"have it kept in a new file: appliance env rotate {path} {key} --keep-old FILE",
+        )
+
+
+def _edit(text: str, key: str, old: str, runner: Runner) -> _Edited:
+    if key in USERS:
+        return _Edited(set_values(text, {key: openpgp.make_key(USERS[key], runner)}))
+    if key == DKIM:
+        return _edit_dkim(text, old)
+    return _edit_setting(text, key.rpartition(".")[2], old)
+
+
+def _edit_setting(text: str, name: str, settings: str) -> _Edited:
+    try:
+        place = string_place(settings, name)
+    except SettingsError as error:
+        hint = f"have it once, as {name} = '…' in a line of its own, then rotate again"
+        raise RefusedError(f"{SETTINGS} {error}", hint) from None
+    quote = settings[place.stop - 1]
+    edited = replace_within(text, SETTINGS, place, f"{quote}{make_random()}{quote}")
+    return _Edited(edited, (f"once it is active, {CONSEQUENCES[name]}",))
+
+
+def _edit_dkim(text: str, old: str) -> _Edited:
+    new = dkim.make_key()
+    head = HEAD.match(text)
+    comments = head[0] if head else ""
+    known = _record(old)
+    there = bool(known) and known in comments
+    edited = (comments.replace(known, dkim.record(new)) if there else comments) + text[len(comments) :]
+    domain = scalar_at(parse(text), "appliance.domain")
+    name = dkim.name((domain.text.strip() if domain else "") or "localhost")
+    return _Edited(
+        set_values(edited, {DKIM: new}),
+        (
+            "the record in its head is the new one" if there else "its head has no such record: nothing changed there",
+            "before you activate, publish this record in place of the old one:",
+            f"  {name}. IN TXT ( {dkim.record(new)} )",
+            f"activate as soon as it is seen (dig +short TXT {name}): mail of the time between fails DKIM",
+        ),
+    )
+
+
+def _record(key: str) -> str:
+    try:
+        return dkim.record(key)
+    except ValueError:
+        return ""
+
+
+def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
+    """Write the key block `old` to the new `file`, or find it there as a run that was cut off left it."""
+    block = f"{old.strip()}\n".encode()
+    try:
+        if not _create(file, block) and file.read_bytes() != block:
+            raise RefusedError(f"{file} is there already: it is not overwritten", "name a new file")
+    except OSError as error:
+        raise ApplianceError(f"cannot write {file}: {error.strerror}", "nothing was changed") from None
+    told = (
+        f"the old key is in {file}: without it nobody can {LOST[key]}",
+        "keep it as safe as env.yml, off this machine too, for as long as there are any",
+    )
+    if key == "appliance.backup.encrypt":
+        return (*told, f"to restore one, put it into a copy of env.yml as {key}")
+    return (
+        *told,
+        "a machine that runs on has it in its keyring; one rebuilt from env.yml has not: there, as root, once it is up",
+        f"  runuser -u app -- gpg1 --batch --homedir /data/ecs-gpg --import <{file.name}",
+    )
+
+
+def _create(file: Path, data: bytes) -> bool:
+    """Whether `file` was made, durably and 0600; False where there is something of that name."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(descriptor)
+    except OSError:
+        file.unlink()
+        raise
+    sync_folder(file.parent)
+    return True
+
+
+def _replace(path: Path, before: bytes, text: str) -> None:
+    try:
+        if path.read_bytes() != before:
+            raise RefusedError(f"{path} was changed meanwhile: nothing was written to it", "rotate again")
+        state = path.stat()
+        write_atomic(path, text, mode=0o600, owner=(state.st_uid, state.st_gid))
+    except OSError as error:
+        raise ApplianceError(f"cannot write {path}: {error.strerror}") from None

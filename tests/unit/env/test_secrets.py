@@ -46,6 +46,12 @@ def test_show_masks_the_passwords_of_encrypted_volumes() -> None:
     assert values["appliance.storage.setup.crypt./dev/vdb.target"] == "x"
 
 
+def test_show_masks_the_password_of_any_url() -> None:
+    source = "https://me:correct-horse@git.example.org/ecs.git"
+    text = f"#cloud-config\nappliance: {{standby: true}}\necs: {{git: {{source: '{source}'}}}}\n"
+    assert show(load(text.encode()))["ecs.git.source"] == f"https://{MASK}@git.example.org/ecs.git"
+
+
 def test_the_log_of_who_loaded_it_masks_them(env: Env) -> None:
     protect(env)
     line = env.ecs.vault_sign.get_secret_value().splitlines()[5]

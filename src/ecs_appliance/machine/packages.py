@@ -25,7 +25,9 @@ FOR_INTEGRATION: Mapping[str, str] = {
     "openssl": "openssl",
     "pg_createcluster": "postgresql",
     "ps": "procps",
+    "qrencode": "qrencode",
     "rsync": "rsync",
+    "zbarimg": "zbar-tools",
 }
 DEBIAN_VERSIONS = ("12", "13")
 INSTALL_SECONDS = 900.0

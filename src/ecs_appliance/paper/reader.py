@@ -1,11 +1,17 @@
 """QR codes in a picture, by zxing-cpp: as it is first, then, if need be, helped by what a bad picture lacks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import zxingcpp
 from PIL import Image, ImageFilter
 
+from ecs_appliance.paper.codes import read_part
+from ecs_appliance.paper.placement import MODULES_PER_VERSION, Located, hidden
+
+# Of a code's side in modules: what is left without its version.
+SMALLEST = 17
 QR_CODES = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 
@@ -36,6 +42,26 @@ ATTEMPTS: Sequence[Attempt] = (
 
 
 def read_codes(image: Image.Image) -> list[str]:
-    """The texts of all QR codes in the grey `image`, each once, whichever way it is turned."""
-    found = zxingcpp.read_barcodes(image, formats=QR_CODES, text_mode=zxingcpp.TextMode.Plain, try_invert=False)
-    return list(dict.fromkeys(code.text for code in found))
+    """The texts of all QR codes in the grey `image`, each once, whichever way it is turned.
+
+    Where some of a sheet are read, the others are looked for where they have to be.
+    """
+    found = _find(image)
+    texts = [code.text for code in found]
+    for cut in hidden(image, _located(found)):
+        texts += [code.text for code in _find(cut)]
+    return list(dict.fromkeys(texts))
+
+
+def _find(image: Image.Image) -> list[zxingcpp.Barcode]:
+    return zxingcpp.read_barcodes(image, formats=QR_CODES, text_mode=zxingcpp.TextMode.Plain, try_invert=False)
+
+
+def _located(found: Iterable[zxingcpp.Barcode]) -> Iterator[Located]:
+    for code in found:
+        part = read_part(code.text)
+        if part:
+            at = code.position
+            corners = [(point.x, point.y) for point in (at.top_left, at.top_right, at.bottom_right, at.bottom_left)]
+            version = int(cast("dict[str, str]", code.extra)["Version"])
+            yield Located(part, SMALLEST + MODULES_PER_VERSION * version, corners)

@@ -25,7 +25,7 @@ LINES_PER_PAGE = 66
 WRAPPED_TEXT, WRAPPED_COMMAND = 100, 94
 CODES_PER_PAGE = 4
 CODE_SIZE = 95 * mm
-CODES_TOP = HEIGHT - 34 * mm
+CODES_TOP = 34 * mm
 ROW = CODE_SIZE + 10 * mm
 SHARE_SIZE = 75 * mm
 WORDS_PER_COLUMN = 11
@@ -58,6 +58,12 @@ def make_pdf(sheets: Sheets) -> bytes:
         canvas.showPage()
     canvas.save()
     return buffer.getvalue()
+
+
+def place(number: int) -> tuple[float, float]:
+    """How far from the left and from the top of its page code `number` is, in points."""
+    down, across = divmod((number - 1) % CODES_PER_PAGE, 2)
+    return WIDTH / 2 + (across - 1) * CODE_SIZE, CODES_TOP + down * ROW
 
 
 def _pages(sheets: Sheets) -> Iterator[Draw]:
@@ -104,10 +110,9 @@ def _draw_codes(canvas: Canvas, parts: Sequence[Part], digest: bytes) -> None:
     canvas.setFont(FIXED_FONT, 9)
     what = "encrypted file" if parts[0].kind.value == "1" else "file"
     canvas.drawString(MARGIN, HEIGHT - MARGIN - 7 * mm, f"SHA-256 of the {what}: {digest.hex()}")
-    for index, part in enumerate(parts):
-        down, across = divmod(index, 2)
-        left = WIDTH / 2 + (across - 1) * CODE_SIZE
-        top = CODES_TOP - down * ROW
+    for part in parts:
+        left, down = place(part.number)
+        top = HEIGHT - down
         canvas.setFont(BOLD, 11)
         canvas.drawCentredString(left + CODE_SIZE / 2, top, f"{part.number}/{part.total}")
         _draw_code(canvas, part.text, left, top - CODE_SIZE, CODE_SIZE)

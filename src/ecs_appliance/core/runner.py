@@ -125,10 +125,12 @@ class SystemRunner:
         output: Path | None = None,
         on_line: Callable[[str], None] | None = None,
         env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> Process:
         """Start `argv` in a session of its own and return at once.
 
         What it prints goes to the file `output`, or line by line to `on_line` (in a thread), or to where ours goes.
+        `pass_fds` are open descriptors that it gets under the same numbers.
         """
         words = [str(word) for word in argv]
         sink: IO[bytes] | None = output.open("ab") if output else None
@@ -140,6 +142,7 @@ class SystemRunner:
                 stderr=subprocess.STDOUT if on_line or sink else None,
                 env=_environment(env),
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except OSError as error:
             raise CommandError(f"{words[0]} could not be started: {error.strerror}") from None

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError
@@ -44,19 +45,38 @@ HOOKS = (
 )
 FRESH_SECONDS = 7 * 24 * 3600.0
 BUILD_SECONDS = 900.0
+UNPACK_SECONDS = 300.0
 
 
-def provide_base(cache: Path, runner: Runner) -> Path:
+@dataclass(frozen=True)
+class Recipe:
+    """What a base image is made of: packages, and commands of mmdebstrap at the end, `$1` being the image's root."""
+
+    packages: tuple[str, ...] = PACKAGES
+    hooks: tuple[str, ...] = HOOKS
+
+    @property
+    def key(self) -> str:
+        """Another one for another image."""
+        recipe: Sequence[object] = (SUITE, SOURCES, self.packages, self.hooks)
+        return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
+
+
+SERVER = Recipe()
+
+
+def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
     """A base image not older than a week, as a tar file in `cache`; an older one where a new one cannot be made.
 
+    `cache` is for images of one recipe: others in it are removed.
     Raises CommandError where there is none at all and none can be made.
     """
-    target = cache / f"{SUITE}-{_recipe_key()}.tar"
+    target = cache / f"{SUITE}-{recipe.key}.tar"
     with locked(cache / "lock", "making the base image", wait=BUILD_SECONDS):
         if _fresh(target):
             return target
         try:
-            _build(target, runner)
+            _build(target, recipe, runner)
         except ApplianceError as error:
             if not target.exists():
                 raise
@@ -65,30 +85,32 @@ def provide_base(cache: Path, runner: Runner) -> Path:
     return target
 
 
-def plan_bootstrap(target: Path) -> list[str | Path]:
+def plan_bootstrap(target: Path, recipe: Recipe = SERVER) -> list[str | Path]:
     """The command that makes the base image `target`."""
-    hooks = [f"--customize-hook={hook}" for hook in HOOKS]
-    include = f"--include={','.join(PACKAGES)}"
+    hooks = [f"--customize-hook={hook}" for hook in recipe.hooks]
+    include = f"--include={','.join(recipe.packages)}"
     options = ["--quiet", "--format=tar", "--variant=apt", include, *hooks]
     # mmdebstrap makes all mounts private; without a namespace of its own, those of this host.
     return ["unshare", "--mount", "mmdebstrap", *options, SUITE, target, *SOURCES]
 
 
-def _build(target: Path, runner: Runner) -> None:
+def unpack_base(base: Path, folder: Path, runner: Runner) -> None:
+    """Unpack the base image `base` into the new folder `folder`."""
+    folder.mkdir(mode=0o755)
+    options = ["--extract", "--numeric-owner", "--xattrs", "--xattrs-include=*"]
+    runner.run(["tar", *options, "-C", folder, "-f", base], timeout=UNPACK_SECONDS)
+
+
+def _build(target: Path, recipe: Recipe, runner: Runner) -> None:
     for abandoned in target.parent.glob(f".{SUITE}-*"):
         abandoned.unlink()
     with fresh_name(target) as temporary:
-        runner.run(plan_bootstrap(temporary), timeout=BUILD_SECONDS)
+        runner.run(plan_bootstrap(temporary, recipe), timeout=BUILD_SECONDS)
         temporary.replace(target)
 
 
 def _fresh(target: Path) -> bool:
     return target.exists() and time.time() - target.stat().st_mtime < FRESH_SECONDS
-
-
-def _recipe_key() -> str:
-    recipe: Sequence[object] = (SUITE, SOURCES, PACKAGES, HOOKS)
-    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
 
 
 def _remove_others(target: Path) -> None:

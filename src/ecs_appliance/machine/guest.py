@@ -1,29 +1,24 @@
-"""Control of a running machine from the outside: commands, files, readiness."""
+"""Control of a machine that shares this host's kernel: its commands enter its namespaces."""
 
-import base64
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NoReturn
 
-from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.runner import BASE_ENVIRONMENT, CommandError, Result, Runner, SystemRunner
+from ecs_appliance.machine.inside import Inside
 
-READY_STATES = ("running", "degraded")
-POLL_SECONDS = 0.1
 # nsenter brings this host's own capabilities along: a clock set inside would be the host's. They are dropped out here,
 # by this host's own program.
 CONFINED = ("setpriv", "--bounding-set=-sys_time,-sys_module", "--inh-caps=-sys_time,-sys_module")
-FILE_SECONDS = 120.0
 # How many words of a command the runner names it by.
 NAME_WORDS = 3
 
 
 @dataclass(frozen=True)
-class Guest:
+class Guest(Inside):
     """The inside of a machine; `init` is its process 1 as this host numbers it.
 
     Commands enter the machine's namespaces: as fast as a local process, and they end with whoever started them.
@@ -71,36 +66,6 @@ class Guest:
                 f"in the machine: {name} {told}", error.hint, returncode=error.returncode, output=error.output
             ) from None
 
-    def sh(self, script: str, *, timeout: float = 60.0, ok: Sequence[int] = (0,)) -> str:
-        """Run a shell script inside and return its output: for tests and short questions."""
-        return self.run(["sh", "-euc", script], timeout=timeout, ok=ok).stdout
-
     def become(self, words: Sequence[str | Path]) -> NoReturn:
         """Turn this very process into `words` inside: terminal, standard input and exit code are theirs."""
         SystemRunner().replace(self.argv(words))
-
-    def push(self, target: PurePosixPath | str, data: str | bytes, *, mode: int = 0o644) -> None:
-        """Write `data` to the file `target` inside, making its folders; links on the way are the machine's own."""
-        words = ["install", "-D", f"--mode={mode:o}", "/dev/stdin", str(target)]
-        self.run(words, data=data, timeout=FILE_SECONDS)
-
-    def pull(self, source: PurePosixPath | str) -> bytes:
-        """The content of the file `source` inside."""
-        encoded = self.run(["base64", "--wrap=0", str(source)], timeout=FILE_SECONDS).stdout
-        return base64.b64decode(encoded)
-
-    def state(self) -> str:
-        """What systemd inside says of itself: starting, running, degraded, …, or nothing before it answers."""
-        return self.run(["systemctl", "is-system-running"], timeout=20, ok=range(256)).stdout.strip()
-
-    def wait_ready(self, seconds: float) -> str:
-        """Wait until the machine has booted; returns `running`, or `degraded` where a unit failed.
-
-        Raises DeadlineError after `seconds`.
-        """
-        deadline = time.monotonic() + seconds
-        while (state := self.state()) not in READY_STATES:
-            if time.monotonic() > deadline:
-                raise DeadlineError(f"the machine did not boot within {seconds:g} s ({state or 'no answer'})")
-            time.sleep(POLL_SECONDS)
-        return state

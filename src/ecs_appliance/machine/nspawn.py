@@ -13,6 +13,7 @@ from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.machine.base import UNPACK_SECONDS, unpack_base
 from ecs_appliance.machine.guest import Guest
 from ecs_appliance.machine.identity import Identity, find_init, identify
 from ecs_appliance.machine.network import choose_subnet, raise_network, read_resolvers, used_networks
@@ -23,7 +24,6 @@ from ecs_appliance.machine.state import Folder, Mount, Spec
 BOOT_SECONDS = 90.0
 STOP_SECONDS = 150.0
 KILL_SECONDS = 15.0
-UNPACK_SECONDS = 300.0
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 20
 
@@ -81,19 +81,7 @@ class Machine:
             write_atomic(self.folder.spec, spec.dump(), mode=0o644)
         fresh = self.folder.path / "root.new"
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o755)
-        unpack: list[str | Path] = [
-            "tar",
-            "--extract",
-            "--numeric-owner",
-            "--xattrs",
-            "--xattrs-include=*",
-            "-C",
-            fresh,
-            "-f",
-            base,
-        ]
-        self.runner.run(unpack, timeout=UNPACK_SECONDS)
+        unpack_base(base, fresh, self.runner)
         provision_root(fresh, spec.network, self.runner)
         fresh.rename(self.folder.root)
 

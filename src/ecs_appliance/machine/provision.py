@@ -36,10 +36,11 @@ def provision_root(root: Path, network: Network, runner: Runner) -> None:
     write_atomic(root / "etc/systemd/system/shared-root.service", SHARED_ROOT, mode=0o644)
     point_symlink(root / "etc/systemd/system/sysinit.target.wants/shared-root.service", "../shared-root.service")
     runner.run(["chroot", root, "ssh-keygen", "-A"], timeout=SECONDS)
-    _trust_authorities(root, runner)
+    trust_authorities(root, runner)
 
 
-def _trust_authorities(root: Path, runner: Runner) -> None:
+def trust_authorities(root: Path, runner: Runner) -> None:
+    """Let the machine at `root` trust the authorities that this host's administrator added."""
     added = sorted(EXTRA_AUTHORITIES.rglob("*.crt"))
     for certificate in added:
         shutil.copy(certificate, root / "usr/local/share/ca-certificates" / certificate.name)

@@ -20,15 +20,30 @@ GIT = ("git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null")
 def publish_checkout(checkout: Path, bare: Path, runner: Runner) -> str:
     """Make the commit that is checked out in `checkout` the branch main of `bare`; returns the commit.
 
-    Raises RefusedError where `checkout` is no git checkout with a commit.
+    Raises as `head_commit` does.
     """
     ensure_bare(bare, "main", runner)
+    commit = head_commit(checkout, runner)
+    runner.run([*GIT, "-C", checkout, "push", "--quiet", "--force", bare, "HEAD:refs/heads/main"], timeout=SECONDS)
+    return commit
+
+
+def export_checkout(checkout: Path, commit: str, folder: Path, runner: Runner) -> None:
+    """Write the files of `commit` of the repository of `checkout` to the new folder `folder`."""
+    folder.mkdir(parents=True)
+    archive = folder / ".tar"
+    runner.run([*GIT, "-C", checkout, "archive", f"--output={archive}", commit], timeout=SECONDS)
+    runner.run(["tar", "--extract", "-C", folder, "-f", archive], timeout=SECONDS)
+    archive.unlink()
+
+
+def head_commit(checkout: Path, runner: Runner) -> str:
+    """The commit that is checked out in `checkout`. Raises RefusedError where that is no git checkout with a commit."""
     commit = runner.run([*GIT, "-C", checkout, "rev-parse", "--verify", "HEAD"], timeout=SECONDS, ok=(0, 128))
     if commit.returncode:
         raise RefusedError(
             f"{checkout} is not a git checkout with a commit", "git clone the appliance and run it there"
         )
-    runner.run([*GIT, "-C", checkout, "push", "--quiet", "--force", bare, "HEAD:refs/heads/main"], timeout=SECONDS)
     return commit.stdout.strip()
 
 

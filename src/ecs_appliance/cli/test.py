@@ -22,6 +22,7 @@ class Tier(StrEnum):
     UNIT = "unit"
     INTEGRATION = "integration"
     MACHINE = "machine"
+    VM = "vm"
 
 
 CHECKOUT = Path(__file__).parents[3]
@@ -31,7 +32,8 @@ PASSED_ON = ("CI", "ECS_TEST_MACHINE")
 
 def test(
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[unit|integration|machine]… [PYTEST OPTIONS]…", help="Default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[unit|integration|machine|vm]… [PYTEST OPTIONS]…", help="Default: all."),
     ] = None,
 ) -> None:
     """Run the tests, all tiers or those named; installs what they need."""
@@ -56,7 +58,11 @@ def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
 def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
     from ecs_appliance.machine import packages
 
-    needs = {Tier.INTEGRATION: packages.FOR_INTEGRATION, Tier.MACHINE: packages.FOR_MACHINES}
+    needs = {
+        Tier.INTEGRATION: packages.FOR_INTEGRATION,
+        Tier.MACHINE: packages.FOR_MACHINES,
+        Tier.VM: packages.FOR_VIRTUAL_MACHINES,
+    }
     missing = sorted({package for tier in tiers for package in packages.missing_packages(needs.get(tier, {}))})
     if missing:
         typer.echo(f"installing {', '.join(missing)} …")

@@ -18,8 +18,19 @@ FOR_MACHINES: Mapping[str, str] = {
     "gpg": "gnupg",
     "nsenter": "util-linux",
 }
+FOR_VIRTUAL_MACHINES: Mapping[str, str] = {
+    "mmdebstrap": "mmdebstrap",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.vfat": "dosfstools",
+    "mcopy": "mtools",
+    "git": "git",
+    "gpg": "gnupg",
+    "setpriv": "util-linux",
+}
 FOR_INTEGRATION: Mapping[str, str] = {
     **FOR_MACHINES,
+    "bsdtar": "libarchive-tools",
     "gpg1": "gnupg1",
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",

@@ -9,6 +9,7 @@ from ecs_appliance.cli.test import Tier, split_words
         ([], list(Tier), []),
         (["unit"], [Tier.UNIT], []),
         (["machine", "unit"], [Tier.MACHINE, Tier.UNIT], []),
+        (["vm", "-x"], [Tier.VM], ["-x"]),
         (["-k", "unit"], list(Tier), ["-k", "unit"]),
         (["integration", "-x", "--lf"], [Tier.INTEGRATION], ["-x", "--lf"]),
     ],

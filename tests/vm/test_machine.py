@@ -78,10 +78,9 @@ def test_files_travel_unharmed(machine: VirtualMachine) -> None:
     assert machine.guest.sh("stat -c %a /root/folder/file") == "600\n"
 
 
-def test_it_boots_clean_with_a_kernel_of_its_own(machine: VirtualMachine) -> None:
+def test_it_has_a_kernel_of_its_own(machine: VirtualMachine) -> None:
     identity = "/proc/sys/kernel/random/boot_id"
     assert machine.guest.pull(identity).decode() != Path(identity).read_text()
-    assert machine.guest.wait_ready(300) == "running"
 
 
 def test_it_keeps_what_is_written_to_a_drive_where_it_shall(machine: VirtualMachine, root_disk: RootDisk) -> None:

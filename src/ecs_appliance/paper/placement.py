@@ -32,7 +32,7 @@ class Located:
 
 
 def hidden(image: Image.Image, located: Iterable[Located]) -> Iterator[Image.Image]:
-    """The codes of the same sheets that were not read, cut out of `image`: upright, their finder patterns drawn anew."""
+    """The codes of the same sheets that were not read: cut out of `image`, upright, their finder patterns redrawn."""
     sheets: defaultdict[tuple[Kind, int, bytes, int], dict[int, Located]] = defaultdict(dict)
     for code in located:
         part = code.part

@@ -155,6 +155,6 @@ def print_reference(
 
 
 def _read(file: str) -> bytes:
-    from ecs_appliance.env.document import LARGEST, read
+    from ecs_appliance.env.document import LARGEST, read_start
 
-    return sys.stdin.buffer.read(LARGEST + 1) if file == STDIN else read(Path(file))
+    return sys.stdin.buffer.read(LARGEST + 1) if file == STDIN else read_start(Path(file))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.env import rules
-from ecs_appliance.env.document import LARGEST, decode, first_line, read
+from ecs_appliance.env.document import LARGEST, decode, first_line, read_start
 from ecs_appliance.env.layout import item_of, nearest, section_of
 from ecs_appliance.env.model import Env, Section
 from ecs_appliance.env.problem import Problem, Severity, in_order, report
@@ -55,7 +55,7 @@ def load(source: bytes | Path, *, name: str = "env.yml") -> Env:
     """The environment in `source`. Raises InvalidEnvError with the whole report on `name` where it cannot be used."""
     if isinstance(source, Path):
         name = str(source)
-    checked = check(read(source) if isinstance(source, Path) else source)
+    checked = check(read_start(source) if isinstance(source, Path) else source)
     if checked.env is None:
         raise InvalidEnvError(report(checked.problems, name), "correct it; `appliance env check` tells what is left")
     return checked.env

@@ -1,5 +1,7 @@
 """The bytes of an env.yml, and whether they are text at all."""
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,23 @@ FIRST_LINE = "#cloud-config"
 
 
 def read(path: Path) -> bytes:
-    """The content of `path`, but no more of it than needed to see that it is too large."""
+    """The whole content of the regular file `path`. Raises ApplianceError, also where it is larger than `LARGEST`."""
+    data = read_start(path)
+    if len(data) > LARGEST:
+        raise ApplianceError(f"{path} is larger than {LARGEST // 1024} KiB", "is it the right file?")
+    return data
+
+
+def read_start(path: Path) -> bytes:
+    """As `read`, but of what is too large the beginning, and one byte more than may be: for who reports that itself."""
     try:
-        with path.open("rb") as handle:
-            return handle.read(LARGEST + 1)
+        # Whoever opens a pipe waits for who writes into it.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as handle:
+            if stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+                return handle.read(LARGEST + 1)
     except OSError as error:
         raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
+    raise ApplianceError(f"cannot read {path}: it is no file", "what comes through a pipe: write it into a file first")
 
 
 def decode(data: bytes) -> str:

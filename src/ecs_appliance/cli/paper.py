@@ -1,6 +1,7 @@
 """`appliance env package`, `scan` and `verify-paper`: the configuration on paper, and back."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,7 +43,8 @@ def package_file(  # noqa: PLR0917 # typer reads options off the signature
     from ecs_appliance.safekeeping.package import package
 
     if requirements:
-        typer.echo(_requirements())
+        missing = _requirements()
+        typer.echo(json.dumps({"missing": missing}) if as_json else "\n".join(missing) or "nothing is missing")
         return
     if file is None:
         raise typer.BadParameter("name the env.yml", param_hint="FILE")
@@ -53,14 +55,18 @@ def package_file(  # noqa: PLR0917 # typer reads options off the signature
         made = package(file, SystemRunner(), scheme=scheme, unchecked=unchecked, progress=progress)
     if not as_json:
         typer.echo("\n".join(_package_told(made)))
-    if post:
-        with _progress() as progress:
-            progress(f"mailing to {len(recipients)} addresses")
-            deliver(made, recipients, post)
-    if as_json:
-        typer.echo(json.dumps(_package_as_json(made, recipients), indent=2))
-    else:
-        typer.echo("\n".join(_mail_told(file, recipients) + _next_steps(made, file)))
+    mailed: tuple[str, ...] = ()
+    try:
+        if post:
+            with _progress() as progress:
+                progress(f"mailing to {len(recipients)} addresses")
+                mailed = deliver(made, recipients, post).accepted
+    finally:
+        # The package is there, whatever became of the mail.
+        if as_json:
+            typer.echo(json.dumps(_package_as_json(made, mailed), indent=2))
+    if not as_json:
+        typer.echo("\n".join(_mail_told(file, mailed) + _next_steps(made, file)))
 
 
 def scan_files(
@@ -76,14 +82,16 @@ def scan_files(
         found = scan([on_disk(file) for file in files], output, progress=progress)
     label = found.label
     if as_json:
-        described = {"output": str(output), "bytes": len(found.data), "codes": found.codes}
+        described = {"output": str(output), "bytes": len(found.data), "codes": found.codes, "skipped": found.skipped}
         if label:
             described |= {"domain": label.name, "modified": label.modified.isoformat()}
         typer.echo(json.dumps(described))
         return
     of = f" of {label.name}, {label.modified:%Y-%m-%d %H:%M} UTC" if label else ""
     typer.echo(f"recovered: {output}{of}  ({len(found.data):,} bytes of {found.codes} codes)")
-    typer.echo(f"  → appliance env check {output}")
+    for problem in found.skipped:
+        typer.echo(f"skipped:   {problem}")
+    typer.echo(f"  → appliance env check {shlex.quote(str(output))}")
 
 
 def verify_paper(
@@ -97,11 +105,15 @@ def verify_paper(
     from ecs_appliance.paper.verification import verify
 
     with _progress() as progress:
-        codes = verify([on_disk(file) for file in files], read(against), progress=progress)
+        found = verify([on_disk(file) for file in files], read(against), progress=progress)
+    shares = sorted({share.number for share in found.shares})
     if as_json:
-        typer.echo(json.dumps({"same": True, "codes": codes}))
-    else:
-        typer.echo(f"the paper holds {against}, byte for byte ({codes} codes)")
+        typer.echo(json.dumps({"same": True, "codes": found.codes, "shares": shares, "skipped": found.skipped}))
+        return
+    of_shares = f" of shares {', '.join(str(number) for number in shares)}" if shares else ""
+    typer.echo(f"the paper holds {against}, byte for byte ({found.codes} codes{of_shares})")
+    for problem in found.skipped:
+        typer.echo(f"skipped:  {problem}")
 
 
 @contextmanager
@@ -111,9 +123,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     from rich.console import Console
+    from rich.text import Text
 
     with Console(stderr=True).status("…") as status:
-        yield status.update
+        # A file's name is no markup.
+        yield lambda step: status.update(Text(step))
 
 
 def _post(url: str, password_file: Path | None, authorities: Path | None, sender: str) -> "Post":
@@ -126,15 +140,16 @@ def _post(url: str, password_file: Path | None, authorities: Path | None, sender
     return Post(server, read_password(server, os.environ, password_file), sender, authorities)
 
 
-def _requirements() -> str:
+def _requirements() -> list[str]:
     from ecs_appliance.core.errors import RefusedError
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.safekeeping.sealed import find_gpg
 
     try:
-        return f"nothing is missing ({find_gpg(SystemRunner())})"
+        find_gpg(SystemRunner())
     except RefusedError as error:
-        return f"{error.message}: needed for the encrypted archive alone\n  → {error.hint}"
+        return [f"{error.message}, needed for the encrypted archive alone: {error.hint}"]
+    return []
 
 
 def _package_told(made: "Package") -> list[str]:
@@ -147,16 +162,22 @@ def _package_told(made: "Package") -> list[str]:
 
 
 def _mail_told(file: Path, recipients: "tuple[str, ...]") -> list[str]:
+    from ecs_appliance.safekeeping import mail
     from ecs_appliance.safekeeping.delivery import has_recipients
 
     if recipients:
         return [f"mailed     to {', '.join(recipients)}"]
-    return [f"not mailed to {file.with_name('emailto.txt')}: --smtp names no mail server"] * has_recipients(file)
+    if has_recipients(file):
+        return [f"not mailed to {file.with_name(mail.FILE_NAME)}: --smtp names no mail server"]
+    return []
 
 
 def _next_steps(made: "Package", file: Path) -> list[str]:
     what = "each share and give it to another person" if len(made.papers) > 1 else f"{made.papers[0]} and lock it away"
-    return [f"  → print {what}", f"  → prove the print: scan it; appliance env verify-paper scan*.png --against {file}"]
+    return [
+        f"  → print {what}",
+        f"  → prove the print: scan it; appliance env verify-paper scan*.png --against {shlex.quote(str(file))}",
+    ]
 
 
 def _package_as_json(made: "Package", mailed: "tuple[str, ...]") -> dict[str, object]:

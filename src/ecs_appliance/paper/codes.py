@@ -111,7 +111,7 @@ def pack(data: bytes, label: Label) -> bytes:
             "take something out of the file",
         )
     start = GZIP_HEADER.pack(GZIP_MAGIC, 8, NAMED | COMMENTED, int(label.modified.timestamp()), 2, 255)
-    start += label.name.encode("latin-1") + b"\0"
+    start += label.name.encode("ascii", "replace") + b"\0"
     end = struct.pack("<II", zlib.crc32(data), len(data))
     padding = -(len(start) + 1 + len(body) + len(end)) % BYTES_PER_GROUP
     return start + b"-" * padding + b"\0" + body + end
@@ -135,7 +135,12 @@ def read_label(packed: bytes) -> Label | None:
         return None
     _, _, flags, modified, _, _ = GZIP_HEADER.unpack_from(packed)
     name = packed[GZIP_HEADER.size :].partition(b"\0")[0] if flags & NAMED and not flags & OTHER_FIELDS else b""
-    return Label(name.decode("latin-1"), datetime.fromtimestamp(modified, UTC))
+    return Label(name.decode(), datetime.fromtimestamp(modified, UTC)) if name.isascii() and _is_shown(name) else None
+
+
+def _is_shown(name: bytes) -> bool:
+    """Whether `name` is there, and may be shown: it was read from paper that anybody may have made."""
+    return bool(name) and name.decode("ascii").isprintable()
 
 
 def _deflated(data: bytes) -> bytes:

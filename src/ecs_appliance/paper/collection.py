@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.paper import split
@@ -42,14 +42,14 @@ class Codes:
     def missing(self) -> list[int]:
         """The numbers of the codes that were not read."""
         if self.is_old:
-            return missing({number: "" for number in self.read})
+            return missing(self.read)
         return [number for number in range(1, self.total + 1) if number not in self.read]
 
     @property
     def label(self) -> Label | None:
         """What the first code says of the file, if it was read."""
-        texts = self.read.get(0 if self.is_old else 1)
-        if not texts or self.kind is Kind.SPLIT:
+        texts = self.read.get(1)
+        if not texts or self.is_old or self.kind is Kind.SPLIT:
             return None
         text = next(iter(texts))
         return read_label(join([text[: len(text) // BASE32_GROUP * BASE32_GROUP]]))
@@ -58,10 +58,9 @@ class Codes:
     def name(self) -> str:
         """Which file it is, and on which pictures its codes were, for people."""
         label = self.label
-        what = f"{label.name} of {label.modified:%Y-%m-%d %H:%M} UTC, " if label and label.name else ""
+        what = f"{label.name} of {label.modified:%Y-%m-%d %H:%M} UTC, " if label else ""
         what += f"SHA-256 {self.digest.hex()[:16]}…" if self.digest else "the predecessor's paper"
-        places = (where for texts in self.read.values() for seen_at in texts.values() for where in seen_at)
-        return f"{what}: {_places(places)}"
+        return f"{what}: {_places(chain(*(where for texts in self.read.values() for where in texts.values())))}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,11 +74,13 @@ class Collection:
 
 @dataclass(frozen=True, repr=False)
 class Recovered:
-    """The file, and what its codes said of it."""
+    """The file, and what its codes said of it. `skipped` tells what could not be read, and was not needed."""
 
     data: bytes
     label: Label | None
     codes: int
+    shares: tuple[Share, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class IncompleteError(ApplianceError):
@@ -122,9 +123,13 @@ def recover(collection: Collection) -> Recovered:
     codes = _only_file(collection)
     if codes.missing:
         count = "" if codes.is_old else f" of {codes.total}"
-        raise IncompleteError(f"{_listed(codes.missing)}{count} {'is' if len(codes.missing) == 1 else 'are'} missing")
+        verb = "is" if len(codes.missing) == 1 else "are"
+        raise IncompleteError(
+            f"{_listed(codes.missing)}{count} {verb} missing", _highest(codes) if codes.is_old else ""
+        )
     packed = _joined_old(codes) if codes.is_old else _joined(codes, collection.shares)
-    return Recovered(unpack(packed), read_label(packed), len(codes.read))
+    label = None if codes.is_old else read_label(packed)
+    return Recovered(unpack(packed), label, len(codes.read), tuple(share for share, _ in collection.shares))
 
 
 def _only_file(collection: Collection) -> Codes:
@@ -163,14 +168,14 @@ def _matching(codes: Codes) -> bytes:
 
 
 def _enough(shares: Sequence[tuple[Share, str]]) -> list[Share]:
-    different = list({share.number: share for share, _ in shares}.values())
-    if not different:
+    if not shares:
         raise IncompleteError("all codes are there, but no share", "scan the first page of each share, too")
-    needed = different[0].scheme.needed
-    if len(different) < needed:
-        there = ", ".join(str(share.number) for share in different)
+    needed = shares[0][0].scheme.needed
+    numbers = sorted({share.number for share, _ in shares})
+    if len(numbers) < needed:
+        there = ", ".join(str(number) for number in numbers)
         raise IncompleteError(f"{needed} shares are needed, and of them only number {there} was found")
-    return different
+    return [share for share, _ in shares]
 
 
 def _joined_old(codes: Codes) -> bytes:
@@ -184,6 +189,12 @@ def _joined_old(codes: Codes) -> bytes:
 def _old_part(text: str) -> Part | None:
     old = read_old(text)
     return Part(Kind.PLAIN, old[0], 0, b"", old[1]) if old else None
+
+
+def _highest(codes: Codes) -> str:
+    """Where what made us think that so many are missing was seen: a code of something else may look like one."""
+    number = max(codes.read)
+    return f"code {number:02} was seen in {_places(chain(*codes.read[number].values()))}: leave it out if it is none"
 
 
 def _rescan(codes: Codes) -> str:

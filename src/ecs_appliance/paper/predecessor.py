@@ -4,10 +4,11 @@ They carry no count and no hash of the whole: gzip's own checksum and length are
 """
 
 import re
+from collections.abc import Collection
 
 from ecs_appliance.paper.codes import DamagedError, join, unpack
 
-NUMBERED = re.compile(r"([0-9]{2}) ([A-Z2-7]+=*)")
+NUMBERED = re.compile(r"([0-9]{2}) ([A-Z2-7]{8,}=*)")
 # Base32 of what every gzip begins with.
 GZIP_START = "D6FQ"
 ALONE = re.compile(rf"{GZIP_START}[A-Z2-7]*=*")
@@ -22,7 +23,7 @@ def read_old(text: str) -> tuple[int, str] | None:
     return (int(found[1]), found[2]) if found else None
 
 
-def missing(found: dict[int, str]) -> list[int]:
+def missing(found: Collection[int]) -> list[int]:
     """The numbers that are certainly missing. How many there were is not known before the last was found."""
     return [number for number in range(max(found)) if number not in found]
 

@@ -2,16 +2,18 @@
 
 import gzip
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
-from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.files import write_atomic, write_new
+from ecs_appliance.paper.codes import read_part
 from ecs_appliance.paper.collection import MixedError, Recovered, Seen, is_ours, recover, sort_out
 from ecs_appliance.paper.pictures import Document, Page, UnreadableError, pages
-from ecs_appliance.paper.reader import ATTEMPTS, Attempt, read_codes
+from ecs_appliance.paper.reader import ATTEMPTS, read_codes
 from ecs_appliance.paper.sheets import CODES_PER_PAGE
 
 PARTIAL, GZIPPED = ".partial", ".gz"
@@ -21,48 +23,39 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Reading:
-    """What was seen so far, and of which documents nothing could be."""
+    """What was seen so far, and what could not be read, by its name."""
 
     seen: list[Seen] = field(default_factory=list)
     unreadable: dict[str, UnreadableError] = field(default_factory=dict)
 
     def recovered(self) -> Recovered:
         """The file. Raises as `recover` does; then also tells what could not be read."""
+        skipped = tuple(problem.message for problem in self.unreadable.values())
         try:
-            return recover(sort_out(self.seen))
+            return replace(recover(sort_out(self.seen)), skipped=skipped)
         except ApplianceError as error:
-            error.message += "".join(f"\n    {problem.message}" for problem in self.unreadable.values())
-            raise
+            raise type(error)("\n    ".join([error.message, *skipped]), error.hint) from None
 
 
 def scan(documents: Sequence[Document], output: Path, *, progress: Progress = lambda _: None) -> Recovered:
-    """Read `documents` and write the file they are of to `output`, 0600; gzipped where its name ends so.
+    """Read `documents` and write the file they are of to `output`, 0600 and as old as it was; gzipped where its name
+    ends so.
 
     What was read of an incomplete set is kept beside `output` and counts the next time. `progress` is told the page
     that is read. Raises RefusedError where `output` is there already, IncompleteError, MixedError, DamagedError,
     UnreadableError; then `output` is not written.
     """
-    if output.exists() or output.is_symlink():
-        raise RefusedError(f"{output} is there already: it is never overwritten", "choose another --output")
     partial = output.with_name(output.name + PARTIAL)
-    reading = Reading(_load(partial))
+    reading = Reading(_load(output, partial))
     try:
         recovered = read(documents, reading, progress=progress)
     except MixedError as error:
-        if partial.exists():
-            error.hint += f"; what was read before is in {partial}: remove it to begin anew"
-        raise
+        kept = f"what was read before is in {partial}: remove it to begin anew" if partial.exists() else ""
+        raise MixedError(error.message, "; ".join(filter(None, (error.hint, kept)))) from None
     except ApplianceError as error:
-        ours = [sight for sight in reading.seen if is_ours(sight.text)]
-        if ours:
-            _save(partial, ours)
-            error.hint = f"add what is missing: appliance env scan MORE… --output {output} (read so far: {partial})"
-        raise
-    data = gzip.compress(recovered.data, mtime=0) if output.suffix == GZIPPED else recovered.data
-    try:
-        write_atomic(output, data, mode=0o600)
-    except OSError as error:
-        raise ApplianceError(f"cannot write {output}: {error.strerror}", "choose another --output") from None
+        kept = _save(partial, [sight for sight in reading.seen if is_ours(sight.text)], output)
+        raise type(error)(error.message, "; ".join(filter(None, (error.hint, kept)))) from None
+    _write(output, recovered)
     partial.unlink(missing_ok=True)
     return recovered
 
@@ -70,53 +63,104 @@ def scan(documents: Sequence[Document], output: Path, *, progress: Progress = la
 def read(documents: Sequence[Document], reading: Reading, *, progress: Progress = lambda _: None) -> Recovered:
     """The file of which `documents`, and what `reading` has already, are sheets; what is seen is added to `reading`.
 
-    Every page is looked at as it is; then those that showed less than a full sheet, with more and more effort.
+    Every page is looked at as it is; then those that may have more on them, with more and more effort.
     Raises as `scan` does.
     """
-    counts: Counter[str] = Counter()
+    texts: defaultdict[str, set[str]] = defaultdict(set)
     for attempt in ATTEMPTS:
         for page in _pages(documents, reading.unreadable):
-            if counts[page.where] < CODES_PER_PAGE:
-                progress(f"{page.where}{'' if attempt is ATTEMPTS[0] else f', {attempt.why}'}")
-                counts[page.where] = max(counts[page.where], _look(page, attempt, reading.seen))
+            if _is_whole(texts[page.where]):
+                continue
+            progress(f"{page.where}{'' if attempt is ATTEMPTS[0] else f', {attempt.why}'}")
+            try:
+                found = read_codes(attempt.prepare(page.picture()))
+            except UnreadableError as error:
+                reading.unreadable[page.where] = error
+                continue
+            reading.seen += [Seen(text, page.where) for text in found if text not in texts[page.where]]
+            texts[page.where].update(found)
         try:
             return reading.recovered()
         except MixedError:
             raise
         except ApplianceError as error:
             failure = error
-    if len(reading.unreadable) == len(documents) and not reading.seen:
+    if reading.unreadable and not reading.seen:
         raise next(iter(reading.unreadable.values()))
     raise failure
 
 
-def _look(page: Page, attempt: Attempt, seen: list[Seen]) -> int:
-    texts = read_codes(attempt.prepare(page.image))
-    known = {(sight.text, sight.where) for sight in seen}
-    seen.extend(Seen(text, page.where) for text in texts if (text, page.where) not in known)
-    return len(texts)
+def _is_whole(texts: Iterable[str]) -> bool:
+    """Whether `texts`, of one picture, are all codes of the sheets in it, as far as can be told."""
+    parts = {text: part for text in texts if (part := read_part(text))}
+    numbers = {(part.digest, part.number) for part in parts.values()}
+    if not parts:
+        return len(list(texts)) >= CODES_PER_PAGE
+    for part in parts.values():
+        first = (part.number - 1) // CODES_PER_PAGE * CODES_PER_PAGE + 1
+        last = min(first + CODES_PER_PAGE - 1, part.total)
+        if not all((part.digest, number) in numbers for number in range(first, last + 1)):
+            return False
+    return True
 
 
-def _pages(documents: Iterable[Document], unreadable: dict[str, UnreadableError]) -> Iterable[Page]:
+def _pages(documents: Iterable[Document], unreadable: dict[str, UnreadableError]) -> Iterator[Page]:
     for document in documents:
         if document.name in unreadable:
             continue
         try:
-            yield from pages(document)
+            yield from (page for page in pages(document) if page.where not in unreadable)
         except UnreadableError as error:
             unreadable[document.name] = error
 
 
-def _load(partial: Path) -> list[Seen]:
+def _load(output: Path, partial: Path) -> list[Seen]:
+    """What was read before; also makes sure that nothing is in the way."""
     try:
-        return [Seen(str(text), str(where)) for text, where in json.loads(partial.read_bytes())]
+        if os.path.lexists(output):
+            raise RefusedError(f"{output} is there already: it is never overwritten", "choose another --output")
+        return [_seen(entry) for entry in _list(json.loads(partial.read_bytes()))]
     except FileNotFoundError:
         return []
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise ApplianceError(f"{partial} is damaged", "remove it and scan all pages again") from None
     except OSError as error:
         raise ApplianceError(f"cannot read {partial}: {error.strerror}", "choose another --output") from None
 
 
-def _save(partial: Path, seen: Sequence[Seen]) -> None:
-    write_atomic(partial, json.dumps([(sight.text, sight.where) for sight in seen]), mode=0o600)
+def _list(value: object) -> list[object]:
+    if isinstance(value, list):
+        return value
+    raise TypeError
+
+
+def _seen(entry: object) -> Seen:
+    match entry:
+        case [str(text), str(where)]:
+            return Seen(text, where)
+    raise TypeError
+
+
+def _save(partial: Path, seen: Sequence[Seen], output: Path) -> str:
+    """Keep what was seen for the next time; what to do then."""
+    if not seen:
+        return ""
+    try:
+        write_atomic(partial, json.dumps([(sight.text, sight.where) for sight in seen]), mode=0o600)
+    except OSError as error:
+        return f"what was read could not be kept in {partial}: {error.strerror}; scan all pages at once"
+    return f"add what is missing: appliance env scan MORE… --output {output} (read so far: {partial})"
+
+
+def _write(output: Path, recovered: Recovered) -> None:
+    data = gzip.compress(recovered.data, mtime=0) if output.suffix == GZIPPED else recovered.data
+    try:
+        write_new(output, data, mode=0o600)
+        if recovered.label:
+            # Printed again, it makes the same codes.
+            moment = recovered.label.modified.timestamp()
+            os.utime(output, (moment, moment))
+    except FileExistsError:
+        raise RefusedError(f"{output} is there by now: it is never overwritten", "choose another --output") from None
+    except OSError as error:
+        raise ApplianceError(f"cannot write {output}: {error.strerror}", "choose another --output") from None

@@ -12,7 +12,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 
-from ecs_appliance.paper.codes import Label, Part
+from ecs_appliance.paper.codes import Kind, Label, Part
 from ecs_appliance.paper.instructions import instructions
 from ecs_appliance.paper.split import Scheme, Share
 from ecs_appliance.paper.text import numbered
@@ -95,7 +95,7 @@ def _draw_frame(canvas: Canvas, sheets: Sheets, page: str) -> None:
 def _warning(share: Share | None) -> str:
     if share is None:
         return "whoever has this paper has the keys of the site."
-    return f"whoever has {share.scheme.needed} of these papers has the keys of the site."
+    return f"whoever has {share.scheme.needed} of the {share.scheme.total} shares has the keys of the site."
 
 
 def _draw_text(canvas: Canvas, lines: Sequence[str]) -> None:
@@ -108,7 +108,7 @@ def _draw_text(canvas: Canvas, lines: Sequence[str]) -> None:
 
 def _draw_codes(canvas: Canvas, parts: Sequence[Part], digest: bytes) -> None:
     canvas.setFont(FIXED_FONT, 9)
-    what = "encrypted file" if parts[0].kind.value == "1" else "file"
+    what = "encrypted file" if parts[0].kind is Kind.SPLIT else "file"
     canvas.drawString(MARGIN, HEIGHT - MARGIN - 7 * mm, f"SHA-256 of the {what}: {digest.hex()}")
     for part in parts:
         left, down = place(part.number)
@@ -142,14 +142,18 @@ def _draw_share(canvas: Canvas, share: Share) -> None:
     canvas.setFont(BOLD, 20)
     canvas.drawString(MARGIN, HEIGHT - 34 * mm, f"Share {share.number} of {scheme.total}")
     canvas.setFont(FONT, 12)
-    canvas.drawString(
-        MARGIN, HEIGHT - 42 * mm, f"Any {scheme.needed} shares recover the file. Of fewer, nothing is known."
-    )
-    canvas.drawString(MARGIN, HEIGHT - 48 * mm, "Keep each in another place, with another person.")
+    for down, line in enumerate(
+        (
+            f"Any {scheme.needed} shares recover the file; fewer tell nothing of what is in it.",
+            "Keep each in another place, with another person.",
+            f"All shares of one set bear this number: {share.digest}",
+        )
+    ):
+        canvas.drawString(MARGIN, HEIGHT - (42 + 6 * down) * mm, line)
     canvas.setFont(FIXED_FONT, 12)
     for index, word in enumerate(share.words.split()):
         across, down = divmod(index, WORDS_PER_COLUMN)
-        canvas.drawString(MARGIN + across * 58 * mm, HEIGHT - (62 + 7 * down) * mm, f"{index + 1:2}  {word}")
+        canvas.drawString(MARGIN + across * 58 * mm, HEIGHT - (68 + 7 * down) * mm, f"{index + 1:2}  {word}")
     _draw_code(canvas, share.text, MARGIN, HEIGHT - 150 * mm - SHARE_SIZE, SHARE_SIZE)
 
 

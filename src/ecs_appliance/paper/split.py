@@ -6,7 +6,9 @@ Every sheet has all of the encrypted file and one share as words. Any k shares g
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import combinations, islice
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -19,6 +21,8 @@ KEY_BYTES = 32
 # A key encrypts one file once: there is nothing to tell apart by another beginning.
 COUNTER = bytes(16)
 FEWEST_NEEDED, MOST_SHARES = 2, 16
+# All of 16 shares, half of which are needed.
+MOST_COMBINATIONS = 12_870
 SCHEME = re.compile(r"([0-9]{1,2})of([0-9]{1,2})")
 DIGEST_CHARACTERS = 16
 TEXT = re.compile(r"SHARE ([0-9]+)/([0-9]+) NEEDS ([0-9]+) OF ([0-9A-F]{16}) ([A-Z]+(?: [A-Z]+)+)")
@@ -81,13 +85,16 @@ def make_shares(key: bytes, scheme: Scheme, digest: bytes) -> list[Share]:
 
 
 def decrypt(data: bytes, shares: Sequence[Share]) -> bytes:
-    """What was encrypted, given at least as many shares as are needed. Raises ApplianceError where they do not fit."""
-    needed = shares[0].scheme.needed
-    try:
-        key = combine_mnemonics([share.words for share in shares[:needed]])
-    except MnemonicError as error:
-        raise ApplianceError(f"the shares do not go together: {error}", "scan their pages again") from None
-    return _crypted(data, key)
+    """What was encrypted, given at least as many shares as are needed, of which some may have been misread.
+
+    Raises ApplianceError where too few of them go together.
+    """
+    for some in islice(combinations(shares, shares[0].scheme.needed), MOST_COMBINATIONS):
+        with suppress(MnemonicError):
+            return _crypted(data, combine_mnemonics([share.words for share in some]))
+    raise ApplianceError(
+        "the shares do not go together: one was misread, or is of another set", "scan their first pages again"
+    )
 
 
 def short(digest: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Text as numbered lines of a page."""
+"""Text as numbered lines of a page, from which it can be typed again."""
 
 from collections.abc import Iterator
 
@@ -6,21 +6,28 @@ from collections.abc import Iterator
 CHARACTERS = "cp1252"
 COLUMNS = 92
 NUMBER_COLUMNS = 5
-CONTINUED = " " * (NUMBER_COLUMNS - 1) + "·"
+CONTINUED, NO_LINE_END = "·", "¬"
+HOW_TO_TYPE = (
+    f"A line that goes on has {CONTINUED} instead of a number. What cannot be printed or seen stands as in Python: \\t "
+    "for a tab, \\x20 for a space at the end, \\u010d for a letter; and \\\\ for the backslash itself. "
+    f"{NO_LINE_END} at the end: the last line has no line end."
+)
 
 
 def numbered(text: str) -> Iterator[str]:
-    """The lines of `text`, each led by its number, long ones continued on lines led by a dot.
-
-    What cannot be printed, and a space at the end of a line, stands as in Python: \\t, \\u010d.
-    """
+    """The lines of `text`, each led by its number, in the notation of HOW_TO_TYPE."""
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         shown = "".join(_printable(character) for character in line)
-        if shown.endswith(" "):
-            shown = shown[:-1] + "\\x20"
         chunks = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)] or [""]
-        yield f"{number:{NUMBER_COLUMNS}}  {chunks[0]}"
-        yield from (f"{CONTINUED}  {chunk}" for chunk in chunks[1:])
+        for index, chunk in enumerate(chunks):
+            lead = CONTINUED if index else str(number)
+            yield f"{lead:>{NUMBER_COLUMNS}}  {_visible_end(chunk)}"
+    if not text.endswith("\n"):
+        yield f"{NO_LINE_END:>{NUMBER_COLUMNS}}"
+
+
+def _visible_end(chunk: str) -> str:
+    return chunk[:-1] + "\\x20" if chunk.endswith(" ") else chunk
 
 
 def _printable(character: str) -> str:
@@ -28,4 +35,5 @@ def _printable(character: str) -> str:
         character.encode(CHARACTERS)
     except UnicodeEncodeError:
         return character.encode("unicode_escape").decode()
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    seen = character.isprintable() and character != "\\"
+    return character if seen else character.encode("unicode_escape").decode()

@@ -1,9 +1,11 @@
 """Does the paper hold the file? Told by reading it back, the way one would after a disaster."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.paper.collection import sort_out
+from ecs_appliance.paper.collection import IncompleteError, Recovered, recover, sort_out
 from ecs_appliance.paper.pictures import Document
 from ecs_appliance.paper.scan import Progress, Reading, read
 
@@ -12,8 +14,8 @@ class UnprovenError(ApplianceError):
     """The paper does not give the file back."""
 
 
-def verify(papers: Sequence[Document], data: bytes, *, progress: Progress = lambda _: None) -> int:
-    """Read `papers`, PDFs or scans, and compare with `data`; returns the number of codes of the file.
+def verify(papers: Sequence[Document], data: bytes, *, progress: Progress = lambda _: None) -> Recovered:
+    """Read `papers`, PDFs or scans, all together, and compare what they hold with `data`.
 
     Of a file that was split, `papers` have to be as many shares as are needed, or more: then every share is tried
     together with those after it. Raises UnprovenError, or as `read` does.
@@ -21,16 +23,43 @@ def verify(papers: Sequence[Document], data: bytes, *, progress: Progress = lamb
     reading = Reading()
     recovered = read(papers, reading, progress=progress)
     _compare(recovered.data, data, papers)
-    shares = sort_out(reading.seen).shares
-    if shares:
-        needed = shares[0][0].scheme.needed
-        texts = [share.text for share, _ in shares]
-        rest = [sight for sight in reading.seen if sight.text not in texts]
-        for start in range(len(texts)):
-            chosen = {texts[(start + step) % len(texts)] for step in range(needed)}
-            some = Reading([sight for sight in reading.seen if sight.text in chosen] + rest)
-            _compare(some.recovered().data, data, papers)
-    return recovered.codes
+    _try_shares(reading, data, papers)
+    return recovered
+
+
+def verify_each(papers: Sequence[Document], data: bytes) -> Recovered:
+    """The same, where each of `papers` is a set of sheets of its own: the whole file, or a share with all of the codes.
+
+    Raises UnprovenError also for a set that is not complete.
+    """
+    readings = [_read_alone(paper) for paper in papers]
+    together = Reading(list(chain(*(reading.seen for reading in readings))))
+    recovered = together.recovered()
+    _compare(recovered.data, data, papers)
+    _try_shares(together, data, papers)
+    return recovered
+
+
+def _read_alone(paper: Document) -> Reading:
+    reading = Reading()
+    try:
+        read([paper], reading)
+    except IncompleteError:
+        collection = sort_out(reading.seen)
+        whole = [codes for codes in collection.files if not codes.missing]
+        if len(whole) != 1 or len(collection.shares) != 1:
+            raise UnprovenError(f"{paper.name} is not complete: not every code on it can be read") from None
+    return reading
+
+
+def _try_shares(reading: Reading, data: bytes, papers: Sequence[Document]) -> None:
+    """Each share is good for something, not only those that were enough."""
+    collection = sort_out(reading.seen)
+    shares = list(collection.shares)
+    for start in range(len(shares)):
+        needed = shares[start][0].scheme.needed
+        some = (shares + shares)[start : start + needed]
+        _compare(recover(replace(collection, shares=some)).data, data, papers)
 
 
 def _compare(read_back: bytes, data: bytes, papers: Sequence[Document]) -> None:

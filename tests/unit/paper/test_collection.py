@@ -140,6 +140,17 @@ def test_the_predecessors_paper_with_a_gap() -> None:
         recover(collected([texts[0], *texts[2:]]))
 
 
+def test_a_code_that_only_looks_like_the_predecessors_is_pointed_at() -> None:
+    texts = old_codes_of(gzip.compress(DATA))
+    with pytest.raises(IncompleteError, match="are missing") as caught:
+        recover(sort_out([*seen(texts, "a.png"), *seen(["12 HELLOWORLD"], "poster.png")]))
+    assert "code 12 was seen in poster.png" in caught.value.hint
+
+
+def test_the_predecessors_paper_says_nothing_of_itself() -> None:
+    assert recover(collected(old_codes_of(gzip.compress(DATA, mtime=5)))).label is None
+
+
 def test_the_predecessors_paper_without_its_end() -> None:
     texts = old_codes_of(gzip.compress(DATA))
     with pytest.raises(DamagedError, match="more follow, or they are of two files") as caught:

@@ -4,12 +4,15 @@ import stat
 from pathlib import Path
 
 import pytest
+import segno
+from PIL import Image, ImageFilter
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.paper.codes import DamagedError
 from ecs_appliance.paper.collection import IncompleteError, MixedError
 from ecs_appliance.paper.pictures import UnreadableError, on_disk, pages
 from ecs_appliance.paper.scan import scan
-from tests.papers import LABEL, make_paper, noise
+from tests.papers import LABEL, make_paper, noise, old_codes_of
 
 DATA = noise(12_000)
 
@@ -21,7 +24,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     (folder / "env.yml.pdf").write_bytes(make_paper(DATA))
     files = []
     for number, page in enumerate(pages(on_disk(folder / "env.yml.pdf"))):
-        page.image.save(folder / f"{number}.png")
+        page.picture().save(folder / f"{number}.png")
         files.append(folder / f"{number}.png")
     return files[-4:-1]
 
@@ -35,6 +38,7 @@ def test_pages_in_any_order_give_the_file(scans: list[Path], tmp_path: Path) -> 
     assert stat.S_IMODE(output.stat().st_mode) == 0o600
     assert told == [str(file) for file in scans[::-1]]
     assert list(tmp_path.iterdir()) == [output]
+    assert output.stat().st_mtime == LABEL.modified.timestamp()
 
 
 def test_a_pdf_is_read_as_a_whole(scans: list[Path], tmp_path: Path) -> None:
@@ -100,7 +104,7 @@ def test_only_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}', '[["a"]]'])
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1}', '[["a"]]', '{"ab": 1}', "[" * 100_000])
 def test_a_damaged_memory_is_no_reason_to_crash(scans: list[Path], tmp_path: Path, content: str) -> None:
     (tmp_path / "env.yml.partial").write_text(content)
     with pytest.raises(ApplianceError, match="is damaged"):
@@ -118,3 +122,31 @@ def test_a_folder_that_cannot_be_written(scans: list[Path], tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(ApplianceError, match="cannot read"):
         scan([on_disk(file) for file in scans], tmp_path / "file" / "env.yml")
+
+
+def test_two_sheets_in_one_picture_are_both_looked_at_closely(scans: list[Path], tmp_path: Path) -> None:
+    clean, blurred, last = (Image.open(file).convert("L") for file in scans)
+    both = Image.new("L", (clean.width * 2, clean.height), "white")
+    both.paste(clean, (0, 0))
+    both.paste(blurred.filter(ImageFilter.GaussianBlur(3.5)), (clean.width, 0))
+    both.save(tmp_path / "both.png")
+    last.save(tmp_path / "last.png")
+    scan([on_disk(tmp_path / "both.png"), on_disk(tmp_path / "last.png")], tmp_path / "env.yml")
+    assert (tmp_path / "env.yml").read_bytes() == DATA
+
+
+def test_what_the_paper_itself_advises_is_not_forgotten(tmp_path: Path) -> None:
+    texts = old_codes_of(gzip.compress(DATA))[:-1]
+    for number, text in enumerate(texts):
+        code = segno.make(text, error="m", mask=0, boost_error=False, micro=False)
+        code.save(str(tmp_path / f"{number}.png"), scale=3, border=4)
+    with pytest.raises(DamagedError) as caught:
+        scan([on_disk(tmp_path / f"{number}.png") for number in range(len(texts))], tmp_path / "env.yml")
+    assert f"scan the page with code {len(texts):02}" in caught.value.hint
+    assert "env.yml.partial" in caught.value.hint
+
+
+def test_what_cannot_be_kept_is_told_beside_what_is_missing(scans: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "env.yml.partial").symlink_to(tmp_path / "nowhere/file")
+    with pytest.raises(IncompleteError, match="are missing"):
+        scan([on_disk(scans[0])], tmp_path / "env.yml")

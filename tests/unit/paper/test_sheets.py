@@ -54,7 +54,7 @@ def test_code_pages_carry_number_count_and_hash() -> None:
 
 def test_at_most_four_codes_a_page() -> None:
     data = noise(12_000)
-    found = [read_codes(page.image) for page in pages(Document("pdf", make_pdf(plain(data, ""))))]
+    found = [read_codes(page.picture()) for page in pages(Document("pdf", make_pdf(plain(data, ""))))]
     assert [len(codes) for codes in found] == [4, 4, 2, 0]
     assert sorted(text for codes in found for text in codes) == [part.text for part in codes_of(data)]
 
@@ -68,6 +68,7 @@ def test_a_share_shows_its_words_and_nothing_of_the_file() -> None:
         text = texts_of(make_pdf(sheets))
         assert sheets.share
         assert f"Share {sheets.share.number} of 3" in text[0] and "Any 2 shares recover" in text[0]
+        assert sheets.share.digest in text[0]
         assert all(word in text[0] for word in sheets.share.words.split())
         assert "# line" not in "".join(text)
         assert hashlib.sha256(TEXT.encode()).hexdigest() not in "".join(text)

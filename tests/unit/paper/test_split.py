@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -31,6 +32,17 @@ def test_shares_of_two_splits_do_not_go_together() -> None:
     other = make_shares(encrypt(b"two")[1], Scheme(2, 3), DIGEST)
     with pytest.raises(ApplianceError, match="do not go together"):
         decrypt(encrypted, [make_shares(key, Scheme(2, 3), DIGEST)[0], other[1]])
+
+
+def test_a_share_that_was_misread_does_not_spoil_the_others() -> None:
+    encrypted, key = encrypt(b"the whole file")
+    first, *others = make_shares(key, Scheme(2, 3), DIGEST)
+    words = first.words.split()
+    broken = replace(first, words=" ".join([*words[:-1], "academic" if words[-1] != "academic" else "acid"]))
+    assert decrypt(encrypted, [broken, *others]) == b"the whole file"
+    with pytest.raises(ApplianceError, match="do not go together") as caught:
+        decrypt(encrypted, [broken, others[0]])
+    assert not set(words[4:]) & set(caught.value.message.split())
 
 
 def test_every_split_has_a_key_of_its_own() -> None:

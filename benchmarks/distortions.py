@@ -65,8 +65,8 @@ def noise(sheet: Sheet, random: Random) -> Sheet:
 def uneven_light(sheet: Sheet, random: Random) -> Sheet:
     """A lamp on one side, a shadow on the other, where 35 % of the light are left; towards the edges less yet."""
     down, across = _grid(sheet.picture)
-    angle = random.uniform(0, 2 * numpy.pi)
-    slope = down * numpy.sin(angle) + across * numpy.cos(angle)
+    angle = random.uniform(0, 2 * math.pi)
+    slope = down * math.sin(angle) + across * math.cos(angle)
     slope = (slope - slope.min()) / (slope.max() - slope.min())
     vignette = 1 - 0.25 * (down**2 + across**2)
     return _changed(sheet, sheet.picture * (0.35 + 0.65 * slope) * vignette)
@@ -185,7 +185,7 @@ def image_of(sheet: Sheet) -> Image.Image:
 def _creased(sheet: Sheet, lying: bool, at: float, slope: float) -> Sheet:
     """A crease that crosses the middle of the page at row, or if not `lying` column, `at`."""
     height, width = sheet.picture.shape
-    rows, columns = numpy.arange(height)[:, None], numpy.arange(width)[None, :]
+    rows, columns = _pixels(height)[:, None], _pixels(width)[None, :]
     off = rows - at - slope * (columns - width / 2) if lying else columns - at - slope * (rows - height / 2)
     distance = off * MILLIMETRES_PER_INCH / sheet.dpi
     crease = 0.8 * numpy.clip(1.4 - numpy.abs(distance) / 0.4, 0, 1)
@@ -195,8 +195,8 @@ def _creased(sheet: Sheet, lying: bool, at: float, slope: float) -> Sheet:
 
 def _stained(sheet: Sheet, across: float, down: float, side: float) -> Sheet:
     """A blot, 5 % of the square with this `side`, under which an eighth of the contrast is left, with a dark rim."""
-    radius = side * (0.05 / numpy.pi) ** 0.5
-    rows, columns = (numpy.arange(length) for length in sheet.picture.shape)
+    radius = side * (0.05 / math.pi) ** 0.5
+    rows, columns = (_pixels(length) for length in sheet.picture.shape)
     distance = numpy.hypot(rows[:, None] - down, columns[None, :] - across) / radius
     covered = numpy.clip((1 - distance) * 40, 0, 1)
     colour = 95 - 40 * (distance > 0.85)
@@ -205,7 +205,8 @@ def _stained(sheet: Sheet, across: float, down: float, side: float) -> Sheet:
 
 def _noisy(sheet: Sheet, random: Random, deviation: float) -> Sheet:
     generator = numpy.random.default_rng(random.getrandbits(32))
-    return _changed(sheet, sheet.picture + generator.normal(0, deviation, sheet.picture.shape))
+    added = generator.standard_normal(sheet.picture.shape, dtype=numpy.float32)
+    return _changed(sheet, sheet.picture + deviation * added)
 
 
 def _saved(image: Image.Image, quality: int) -> Image.Image:
@@ -260,6 +261,10 @@ def _on_picture(sheet: Sheet, change: Callable[[Image.Image], Image.Image]) -> S
 
 def _changed(sheet: Sheet, picture: NDArray[numpy.floating]) -> Sheet:
     return Sheet(picture.clip(0, 255).astype(numpy.float32), sheet.dpi, sheet.codes)
+
+
+def _pixels(length: int) -> NDArray[numpy.float32]:
+    return numpy.arange(length, dtype=numpy.float32)
 
 
 def _grid(picture: Picture) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32]]:

@@ -1,13 +1,15 @@
 """env.yml as what outlives the machine: paper that was read back, a disc to boot with, an encrypted archive."""
 
+import errno
+import glob
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
-from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.errors import ApplianceError, InvalidEnvError, RefusedError
+from ecs_appliance.core.files import write_together
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env.check import check
 from ecs_appliance.env.document import read
@@ -18,15 +20,27 @@ from ecs_appliance.paper.disc import make_disc
 from ecs_appliance.paper.pictures import Document
 from ecs_appliance.paper.sheets import Sheets, make_pdf
 from ecs_appliance.paper.split import Scheme, make_shares
-from ecs_appliance.paper.verification import verify
-from ecs_appliance.safekeeping import keyfile
+from ecs_appliance.paper.verification import verify_each
+from ecs_appliance.safekeeping import keyfile, mail
+from ecs_appliance.safekeeping.beside import read_beside
 from ecs_appliance.safekeeping.keyfile import Recipient
 from ecs_appliance.safekeeping.sealed import archive, file_name, seal
 
 DISC = "env-cidata.iso"
-USER_DATA, META_DATA = "user-data", "meta-data"
+# The names on the disc. That of the file may be longer than a disc takes.
+USER_DATA, META_DATA, PAPER = "user-data", "meta-data", "env.yml.pdf"
 CUSTOM_META_DATA = "meta-data.custom"
 NO_DOMAIN = "unknown"
+# Unix times that gzip can tell.
+DATES = range(2**32)
+# The hexadecimal digits of the digest by which the shares of one key are told from those of another.
+DIGITS = 8
+HINTS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EISDIR: "move that folder away",
+    errno.ENAMETOOLONG: "give the file a shorter name",
+}
 
 Progress = Callable[[str], None]
 
@@ -58,42 +72,45 @@ def package(
 ) -> Package:
     """Write paper, disc and, where gpgkeys.txt lies beside `file`, the encrypted archive; all of them 0600.
 
-    The paper is read back before anything is written. Nothing but what is asked for ever is on disk. `unchecked` takes
-    a file that is no usable environment, too. Raises InvalidEnvError, RefusedError, UnprovenError, ApplianceError.
+    The paper is read back before anything is written; then all is written, or nothing where there is no room. Nothing
+    but what is asked for ever is on disk. `unchecked` takes a file that is no usable environment, too. Raises
+    InvalidEnvError, RefusedError, UnprovenError, ApplianceError.
     """
     data = read(file)
-    domain = _domain(data, file, unchecked=unchecked)
-    label = Label(domain, datetime.fromtimestamp(int(file.stat().st_mtime), UTC))
+    label = Label(_domain(data, file, unchecked=unchecked), _modified(file))
+    sealed_name = file_name(label.name, datetime.now())
+    _refuse_overwrite(file, sealed_name)
+    keys, custom = read_beside(file, keyfile.FILE_NAME), read_beside(file, CUSTOM_META_DATA)
     progress("drawing the codes")
     papers = make_papers(data, label, file.name, scheme)
     progress("reading the paper back")
-    codes = verify([Document(name, pdf) for name, pdf in papers.items()], data)
-    disc_files = {USER_DATA: data, META_DATA: _meta_data(file, domain)}
-    disc = make_disc(disc_files if scheme else disc_files | papers, dated=label.modified)
-    products = {**papers, DISC: disc}
-    keys = _read_beside(file, keyfile.FILE_NAME)
-    sealed_name = ""
+    codes = verify_each([Document(name, pdf) for name, pdf in papers.items()], data).codes
+    disc_files = {USER_DATA: data, META_DATA: meta_data(label.name) if custom is None else custom}
+    if scheme is None:
+        (disc_files[PAPER],) = papers.values()
+    products = {**papers, DISC: make_disc(disc_files, dated=label.modified)}
     recipients: tuple[Recipient, ...] = ()
     if keys is not None:
         progress(f"encrypting for the keys of {keyfile.FILE_NAME}")
         sealed = seal(archive({file.name: data, **products}, label.modified), keys, runner)
-        sealed_name, recipients = file_name(domain, datetime.now()), sealed.recipients
+        recipients = sealed.recipients
         products[sealed_name] = sealed.data
     _write(file.parent, products)
     return Package(
-        domain,
+        label.name,
         label.modified,
         tuple(file.parent / name for name in papers),
         codes,
         file.parent / DISC,
-        file.parent / sealed_name if sealed_name else None,
+        file.parent / sealed_name if keys is not None else None,
         recipients,
-        tuple(sorted(paper for paper in _printed(file) if paper.name not in papers)),
+        tuple(paper for paper in _printed(file) if paper.name not in papers),
     )
 
 
 def make_papers(data: bytes, label: Label, name: str, scheme: Scheme | None = None) -> dict[str, bytes]:
-    """PDFs by file name: of the whole of `data`, or one for each share. Raises RefusedError where it is too much."""
+    """PDFs by file name: of the whole of `data`, or one for each share; the names of shares that
+    belong together end alike. Raises RefusedError where it is too much."""
     packed = pack(data, label)
     if scheme is None:
         digest = hashlib.sha256(data).digest()
@@ -103,7 +120,9 @@ def make_papers(data: bytes, label: Label, name: str, scheme: Scheme | None = No
     digest = hashlib.sha256(encrypted).digest()
     codes = parts(encrypted, digest, Kind.SPLIT)
     return {
-        f"{name}.share-{share.number}of{scheme.total}.pdf": make_pdf(Sheets(label, digest, codes, share=share))
+        f"{name}.share-{share.number}of{scheme.total}-{digest.hex()[:DIGITS]}.pdf": make_pdf(
+            Sheets(label, digest, codes, share=share)
+        )
         for share in make_shares(key, scheme, digest)
     }
 
@@ -122,27 +141,38 @@ def _domain(data: bytes, file: Path, *, unchecked: bool) -> str:
     raise InvalidEnvError(report(checked.problems, str(file)), "correct it, or package it as it is with --unchecked")
 
 
-def _meta_data(file: Path, domain: str) -> bytes:
-    custom = _read_beside(file, CUSTOM_META_DATA)
-    return meta_data(domain) if custom is None else custom
+def _modified(file: Path) -> datetime:
+    try:
+        seconds = int(file.stat().st_mtime)
+    except OSError as error:
+        raise ApplianceError(f"cannot read {file}: {error.strerror}") from None
+    if seconds not in DATES:
+        raise RefusedError(f"the date of {file} is not between 1970 and 2106: it cannot be printed", "touch it")
+    return datetime.fromtimestamp(seconds, UTC)
 
 
-def _read_beside(file: Path, name: str) -> bytes | None:
-    path = file.with_name(name)
-    return read(path) if path.exists() or path.is_symlink() else None
+def _refuse_overwrite(file: Path, sealed_name: str) -> None:
+    """Raise RefusedError where `file` is one of those that are written, or that lie beside it for a purpose."""
+    names = (f"{file.name}.pdf", DISC, sealed_name, keyfile.FILE_NAME, mail.FILE_NAME, CUSTOM_META_DATA)
+    for path in (file.parent / name for name in names):
+        try:
+            same = path.samefile(file)
+        except OSError:
+            continue
+        if same:
+            raise RefusedError(f"{file} cannot be packaged under the name {path.name}: it has a use", "rename it")
 
 
 def _printed(file: Path) -> list[Path]:
-    return [file.with_name(f"{file.name}.pdf")] * file.with_name(f"{file.name}.pdf").exists() + list(
-        file.parent.glob(f"{file.name}.share-*of*.pdf")
-    )
+    """The papers of `file` that lie beside it."""
+    whole = file.with_name(f"{file.name}.pdf")
+    shares = sorted(file.parent.glob(f"{glob.escape(file.name)}.share-*of*.pdf"))
+    return [whole, *shares] if whole.exists() else shares
 
 
 def _write(folder: Path, products: Mapping[str, bytes]) -> None:
-    for name, content in products.items():
-        try:
-            write_atomic(folder / name, content, mode=0o600)
-        except OSError as error:
-            raise ApplianceError(
-                f"cannot write {folder / name}: {error.strerror}", "make room and run it again"
-            ) from None
+    try:
+        write_together({folder / name: content for name, content in products.items()})
+    except OSError as error:
+        hint = HINTS.get(error.errno or 0, "see that you may write there")
+        raise ApplianceError(f"cannot write {error.filename}: {error.strerror}", f"{hint}, then run it again") from None

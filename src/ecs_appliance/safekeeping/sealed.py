@@ -1,11 +1,15 @@
 """The encrypted archive: a tar.gz that all keys of gpgkeys.txt open, or none.
 
 Its content goes through pipes alone. On disk there is, for a moment, a keyring of public keys; no agent is started.
+Where a run is killed it stays, and one that starts an hour later removes it.
 """
 
 import gzip
 import io
+import os
 import re
+import shutil
+import stat
 import tarfile
 import tempfile
 import time
@@ -21,6 +25,8 @@ from ecs_appliance.env.packets import SESSION_KEY, packets
 from ecs_appliance.safekeeping.keyfile import FILE_NAME, Recipient, read_keys
 
 SECONDS = 60
+HOME = "appliance-gpg."
+LEFTOVER_SECONDS = 3600
 # No configuration of this account or machine decides who can read it, and nothing is started that would stay.
 OPTIONS = (
     *("--batch", "--no-tty", "--no-options", "--no-autostart", "--disable-dirmngr"),
@@ -112,7 +118,8 @@ def seal(data: bytes, keys: bytes, runner: Runner) -> Sealed:
 def _keyring(keys: bytes, runner: Runner) -> Iterator[_Keyring]:
     """A keyring of all keys, each of which can encrypt; it is removed again."""
     read = read_keys(keys)
-    with tempfile.TemporaryDirectory(prefix="appliance-gpg.") as folder:
+    _remove_leftovers()
+    with tempfile.TemporaryDirectory(prefix=HOME) as folder:
         home = Path(folder)
         listed, said = _import(runner, home, read.material) if read.material else ({}, {})
         faults = list(read.problems)
@@ -125,6 +132,16 @@ def _keyring(keys: bytes, runner: Runner) -> Iterator[_Keyring]:
         if faults:
             raise RefusedError("\n  ".join([f"nothing is encrypted, {FILE_NAME} cannot be used:", *faults]), EVERYONE)
         yield _Keyring(home, {recipient: listed[recipient.fingerprint] for recipient in read.recipients})
+
+
+def _remove_leftovers() -> None:
+    """Remove the keyrings of killed runs of this account. One in use is never that old: gpg's time is limited."""
+    for home in Path(tempfile.gettempdir()).glob(f"{HOME}*"):
+        with suppress(OSError):
+            state = home.lstat()
+            is_old = state.st_mtime < time.time() - LEFTOVER_SECONDS
+            if is_old and stat.S_ISDIR(state.st_mode) and state.st_uid == os.geteuid():
+                shutil.rmtree(home)
 
 
 def _import(runner: Runner, home: Path, material: bytes) -> tuple[dict[str, _Key], dict[str, str]]:

@@ -51,8 +51,10 @@ def send(
     authorities: Path | None = None,
     seconds: float = SECONDS,
 ) -> Delivery:
-    """Hand `message` to `server` for all it is addressed to, within `seconds`.
+    """Hand `message` to `server` for all it is addressed to.
 
+    From the moment it is connected, that takes `seconds` at most. Before, each address of its name gets 30 s, and the
+    system's resolver as long as it takes.
     The certificate of the server is checked against the system's authorities, or those in the file `authorities`.
     Raises NotDeliveredError where it did not accept every recipient (the others get it), RefusedError where it cannot
     be trusted with the mail or the password, DeadlineError, ApplianceError with its answer.
@@ -186,9 +188,10 @@ def _say_goodbye(client: smtplib.SMTP) -> None:
 
 def _told(code: int, answer: bytes | str) -> str:
     """An answer of a server, fit to be shown."""
-    text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+    text = masked(answer.decode(errors="replace") if isinstance(answer, bytes) else answer)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return masked(f"{code} {words}"[:LONGEST_ANSWER]) if code > 0 else "it does not speak SMTP"
+    # Once more: a secret that was broken into two lines is one again.
+    return masked(f"{code} {words}")[:LONGEST_ANSWER] if code > 0 else "it does not speak SMTP"
 
 
 def _explain(error: smtplib.SMTPException | OSError, server: Server, *, late: bool) -> ApplianceError:  # noqa: PLR0911

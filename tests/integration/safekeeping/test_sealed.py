@@ -96,6 +96,22 @@ def test_each_key_opens_the_whole_archive(people: People, temporary: Path) -> No
     assert processes_of(temporary) == []
 
 
+def test_the_keyring_of_a_killed_run_is_removed_when_it_is_old(people: People, temporary: Path) -> None:
+    old, young, foreign = (temporary / name for name in ("appliance-gpg.old", "appliance-gpg.young", "other"))
+    for folder in (old, young, foreign):
+        folder.mkdir()
+        (folder / "pubring.kbx").touch()
+    two_hours_ago = time.time() - 7200
+    for folder in (old, foreign):
+        os.utime(folder, (two_hours_ago, two_hours_ago))
+    link = temporary / "appliance-gpg.link"
+    link.symlink_to(foreign)
+    os.utime(link, (two_hours_ago, two_hours_ago), follow_symlinks=False)
+    seal(b"secret", keys_of(people, "Office"), RUNNER)
+    assert sorted(temporary.iterdir()) == sorted([young, foreign, link])
+    assert (foreign / "pubring.kbx").exists()
+
+
 def test_a_stranger_cannot_open_it(people: People) -> None:
     sealed = seal(b"secret", keys_of(people, "Office"), RUNNER)
     with pytest.raises(CommandError, match="No secret key"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, RefusedError
+from ecs_appliance.core.log import register_secret
 from ecs_appliance.safekeeping import smtp
 from ecs_appliance.safekeeping.mail import compose
 from ecs_appliance.safekeeping.mailserver import Server, read_server
@@ -116,6 +117,15 @@ def test_a_wrong_password_is_told_without_it(message: EmailMessage, authority: A
         send(message, at(port, user=USER), "wrong password", authorities=authority.file)
     assert f"does not let {USER} in: 535" in caught.value.message
     assert "wrong password" not in repr(caught.value) + caught.value.hint
+
+
+def test_no_part_of_a_secret_is_told_that_an_answer_is_cut_in(message: EmailMessage) -> None:
+    register_secret(PASSWORD)
+    office = PostOffice(answers={SAFE: "550 " + "x" * 190 + PASSWORD})
+    with office.open() as port, pytest.raises(NotDeliveredError) as caught:
+        send(message, at(port))
+    assert PASSWORD[:4] not in caught.value.message
+    assert caught.value.delivery.refused[SAFE] == "550 " + "x" * 190 + "*****"
 
 
 def test_a_server_without_users_is_told(message: EmailMessage, authority: Authority) -> None:

@@ -105,6 +105,9 @@ def check_products(file: Path, reader: Person) -> None:
         if path.name in ("env.yml", "gpgkeys.txt"):
             continue
         assert path.stat().st_mode & 0o7777 == 0o600
+        if path.name.startswith("."):
+            # Was to replace an older product that very moment; a run that comes a minute later removes it.
+            continue
         if path.suffix == ".pdf":
             assert read([on_disk(path)], Reading()).data == file.read_bytes()
         elif path.suffix == ".iso":

@@ -22,7 +22,7 @@ from ecs_appliance.paper.split import Scheme
 from tests.papers import OTHER_LABEL, make_paper, make_shared_papers, noise, old_codes_of
 
 DATA, OTHER = noise(3_300), noise(3_300, seed=1)
-OF_TEXTS, OF_PICTURES = 200, 50
+OF_TEXTS, OF_PICTURES = 200, 40
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 DPI = 150
 
@@ -228,6 +228,7 @@ def block(picture: Image.Image, random: Random) -> tuple[int, int, int, int]:
 PICTURE_MUTATIONS = (paint, invert, shift, swap, cover, scale, spoil)
 
 
+@pytest.mark.timeout(180)
 def test_pictures(paper: Paper) -> None:
     outcomes: Counter[str] = Counter()
     for seed in range(OF_PICTURES):

@@ -23,12 +23,15 @@ MIB = 1 << 20
 KEPT, LOST = "/dev/vdb", "/dev/vdc"
 # A machine without anything to boot waits for ever; so does who started it.
 ABANDONED = """
+import signal
 import sys
 from pathlib import Path
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.qemu import Drive
 from ecs_appliance.machine.vm import VirtualMachine
 
+# A shell's background jobs are deaf to it, and so are their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = Path(sys.argv[1])
 VirtualMachine(folder, SystemRunner(), drives=[Drive(folder / "empty.img")]).start()
 """

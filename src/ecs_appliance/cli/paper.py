@@ -148,7 +148,7 @@ def _requirements() -> list[str]:
     try:
         find_gpg(SystemRunner())
     except RefusedError as error:
-        return [f"{error.message}, needed for the encrypted archive alone: {error.hint}"]
+        return [f"{error.message}: {error.hint}"]
     return []
 
 

@@ -15,7 +15,7 @@ from ecs_appliance.core.runner import Runner
 from ecs_appliance.env import dkim, openpgp
 from ecs_appliance.env.check import check
 from ecs_appliance.env.create import make_random
-from ecs_appliance.env.document import LARGEST, decode
+from ecs_appliance.env.document import decode, read
 from ecs_appliance.env.edit import replace_within, scalar_at, set_values
 from ecs_appliance.env.pgp import USERS
 from ecs_appliance.env.problem import quoted, report
@@ -88,18 +88,17 @@ def _check_key(key: str) -> None:
 def _locked(path: Path) -> Iterator[bytes]:
     """What `path` holds, while no other rotation of it runs."""
     try:
-        handle = path.open("rb")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
-    with handle:
+    try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            data = handle.read(LARGEST + 1)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(f"another rotation of {path} runs", "wait until it has ended, then try again") from None
-        except OSError as error:
-            raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
-        yield data
+        yield read(path)
+    finally:
+        os.close(descriptor)
 
 
 def _check(data: bytes, path: Path, *, tolerated: str = "") -> None:

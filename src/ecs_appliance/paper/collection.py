@@ -138,6 +138,7 @@ def _only_file(collection: Collection) -> Codes:
     names += [f"share {share.number}: {where}" for share, where in collection.shares if share.digest not in known]
     if not collection.files:
         seen = " but shares, which have the words alone" if collection.shares else ""
+        seen += f", only {collection.others} of something else" if collection.others else ""
         raise IncompleteError(
             f"no code of an env.yml was found{seen}", "scan at 300 dpi, the whole page, flat and sharp"
         )

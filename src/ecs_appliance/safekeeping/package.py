@@ -3,7 +3,7 @@
 import errno
 import glob
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from ecs_appliance.paper import split
 from ecs_appliance.paper.codes import Kind, Label, pack, parts
 from ecs_appliance.paper.disc import make_disc
 from ecs_appliance.paper.pictures import Document
+from ecs_appliance.paper.scan import Progress
 from ecs_appliance.paper.sheets import Sheets, make_pdf
 from ecs_appliance.paper.split import Scheme, make_shares
 from ecs_appliance.paper.verification import verify_each
@@ -33,16 +34,12 @@ CUSTOM_META_DATA = "meta-data.custom"
 NO_DOMAIN = "unknown"
 # Unix times that gzip can tell.
 DATES = range(2**32)
-# The hexadecimal digits of the digest by which the shares of one key are told from those of another.
-DIGITS = 8
 HINTS = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
     errno.EISDIR: "move that folder away",
     errno.ENAMETOOLONG: "give the file a shorter name",
 }
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ def make_papers(data: bytes, label: Label, name: str, scheme: Scheme | None = No
     digest = hashlib.sha256(encrypted).digest()
     codes = parts(encrypted, digest, Kind.SPLIT)
     return {
-        f"{name}.share-{share.number}of{scheme.total}-{digest.hex()[:DIGITS]}.pdf": make_pdf(
+        f"{name}.share-{share.number}of{scheme.total}-{share.digest}.pdf": make_pdf(
             Sheets(label, digest, codes, share=share)
         )
         for share in make_shares(key, scheme, digest)

@@ -95,12 +95,6 @@ def find_gpg(runner: Runner) -> str:
     return _gpg(runner, "--version").stdout.split("\n")[0]
 
 
-def check_keys(keys: bytes, runner: Runner) -> tuple[Recipient, ...]:
-    """Who could open what is sealed for `keys`, the content of gpgkeys.txt. Raises as `seal` does."""
-    with _keyring(keys, runner) as ring:
-        return tuple(ring.keys)
-
-
 def seal(data: bytes, keys: bytes, runner: Runner) -> Sealed:
     """`data` encrypted to every key of `keys`, the content of gpgkeys.txt.
 

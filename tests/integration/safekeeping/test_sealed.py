@@ -21,7 +21,7 @@ from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.runner import CommandError, Result, SystemRunner
 from ecs_appliance.env.packets import dearmor, packets
 from ecs_appliance.safekeeping.keyfile import Recipient
-from ecs_appliance.safekeeping.sealed import archive, check_keys, find_gpg, seal
+from ecs_appliance.safekeeping.sealed import archive, find_gpg, seal
 from tests.integration.safekeeping.people import BOTH, Person, person
 
 RUNNER = SystemRunner()
@@ -184,14 +184,14 @@ def test_a_revoked_encryption_key_is_named(people: People) -> None:
 def test_all_faults_are_told_at_once(people: People) -> None:
     keys = keys_of(people, "Signer", "Office", "Old") + people["Safe"].public()[:-200]
     with pytest.raises(RefusedError) as caught:
-        check_keys(keys, RUNNER)
+        seal(b"x", keys, RUNNER)
     told = caught.value.message
     assert [people[name].fingerprint in told for name in ("Signer", "Old", "Office")] == [True, True, False]
     assert "damaged" in told
 
 
-def test_keys_are_checked_before_there_is_anything_to_seal(people: People, temporary: Path) -> None:
-    assert [each.user for each in check_keys(keys_of(people, "Safe", "Office"), RUNNER)] == [
+def test_who_can_open_it_is_told_in_the_order_of_the_keys(people: People, temporary: Path) -> None:
+    assert [each.user for each in seal(b"x", keys_of(people, "Safe", "Office"), RUNNER).recipients] == [
         people["Safe"].user,
         people["Office"].user,
     ]

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import textwrap
 from collections.abc import Callable
@@ -326,3 +327,10 @@ def test_no_secret_is_told(key: str, file: Path, tmp_path: Path) -> None:
     words = [line for secret in (*known, *secrets(load(file))) for line in secret.splitlines() if len(line) > 20]
     public = dkim.record(text_at(DKIM, file.read_text()))
     assert [word for word in words if word in told and word not in public] == []
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "env.yml"
+    os.mkfifo(pipe)
+    with pytest.raises(ApplianceError, match="no regular file"):
+        rotate(pipe, "ecs.settings.SECRET_KEY", AnsweringRunner(lambda argv: pytest.fail(f"{argv[0]} was started")))

@@ -45,7 +45,7 @@ def test_it_tells_which_codes_are_missing(missing: Sequence[int], message: str) 
 
 
 def test_nothing_at_all() -> None:
-    with pytest.raises(IncompleteError, match=r"no code of an env.yml was found"):
+    with pytest.raises(IncompleteError, match=r"no code of an env\.yml was found, only 1 of something else"):
         recover(collected(["https://example.org"]))
 
 

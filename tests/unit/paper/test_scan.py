@@ -1,5 +1,7 @@
+import errno
 import gzip
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -146,7 +148,14 @@ def test_what_the_paper_itself_advises_is_not_forgotten(tmp_path: Path) -> None:
     assert "env.yml.partial" in caught.value.hint
 
 
-def test_what_cannot_be_kept_is_told_beside_what_is_missing(scans: list[Path], tmp_path: Path) -> None:
-    (tmp_path / "env.yml.partial").symlink_to(tmp_path / "nowhere/file")
-    with pytest.raises(IncompleteError, match="are missing"):
+def test_what_cannot_be_kept_is_told_beside_what_is_missing(
+    scans: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(IncompleteError, match="are missing") as caught:
         scan([on_disk(scans[0])], tmp_path / "env.yml")
+    assert caught.value.hint.startswith(f"what was read could not be kept in {tmp_path}/env.yml.partial: No space")
+    assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ from ecs_appliance.safekeeping.package import META_DATA, USER_DATA, package
 from tests.fakes import AnsweringRunner
 
 EVERYTHING = Path(__file__).parents[2] / "fixtures/env/accepted/everything.yml"
-SHARE = re.compile(r"env\.yml\.share-([123])of([23])-([0-9a-f]{8})\.pdf")
+SHARE = re.compile(r"env\.yml\.share-([123])of([23])-([0-9A-F]{16})\.pdf")
 MODIFIED = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 

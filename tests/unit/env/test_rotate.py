@@ -332,5 +332,5 @@ def test_no_secret_is_told(key: str, file: Path, tmp_path: Path) -> None:
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "env.yml"
     os.mkfifo(pipe)
-    with pytest.raises(ApplianceError, match="no regular file"):
+    with pytest.raises(ApplianceError, match="it is no file"):
         rotate(pipe, "ecs.settings.SECRET_KEY", AnsweringRunner(lambda argv: pytest.fail(f"{argv[0]} was started")))

@@ -1,33 +1,42 @@
-"""States of the certificates that the appliance makes or takes itself, by ecs_appliance.host.certificates."""
+"""States of the certificates that the appliance makes or takes itself, by ecs_appliance.tls."""
 
-from pathlib import Path
 from typing import Any
 
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.host import certificates
+from ecs_appliance.tls.client_ca import client_ca_is_current, deploy_client_ca
+from ecs_appliance.tls.deployment import apply_deployment, plan_deployment
+from ecs_appliance.tls.selection import wanted
+from ecs_appliance.tls.snakeoil import ensure_snakeoil, held_snakeoil
 
 __opts__: dict[str, Any]  # Salt puts the minion's options here
+__pillar__: dict[str, Any]  # and the pillar
 
 
-def self_signed(name: str, certificate: str, key: str, hosts: list[str]) -> dict[str, Any]:
-    """A self-signed server certificate for `hosts` lies at `certificate` and `key`."""
-    files = Path(certificate), Path(key)
-    if certificates.self_signed_is_current(*files, hosts):
-        return _result(name, changes={}, comment="serves its names")
-    if __opts__["test"]:
-        return _result(name, changes={"certificate": certificate}, comment="would be made", outcome=None)
-    certificates.ensure_self_signed(*files, hosts)
-    return _result(name, changes={"certificate": certificate}, comment=f"made for {', '.join(hosts)}")
+def served(name: str, hosts: list[str]) -> dict[str, Any]:
+    """Each of `hosts` has the certificate that env.yml wants for it, as far as it is to be had."""
+    paths, ssl = Paths(), __pillar__["appliance"].get("ssl", {})
+    acme = ssl.get("letsencrypt", {}).get("enabled", False)
+    want = wanted(tuple(hosts), ssl.get("key", ""), ssl.get("cert", ""), acme=acme)
+    snakeoil = held_snakeoil(paths, want.names)
+    if snakeoil is None and __opts__["test"]:
+        return _result(name, changes={"snakeoil": ", ".join(hosts)}, comment="would be made", outcome=None)
+    deployment = plan_deployment(paths, want, snakeoil or ensure_snakeoil(paths, want.names))
+    changes = {str(path): "certificate" for path in deployment.changes()}
+    if __opts__["test"] and changes:
+        return _result(name, changes=changes, comment="would be deployed", outcome=None)
+    apply_deployment(deployment)
+    said = ", ".join(f"{each.name}: {each.source}" for each in deployment.selections)
+    return _result(name, changes=changes, comment=said)
 
 
 def client_ca(name: str) -> dict[str, Any]:
     """nginx has the application's client CA and revocation list, or a stand-in."""
     paths = Paths()
-    if certificates.client_ca_is_current(paths.ecs_ca, paths.client_ca):
+    if client_ca_is_current(paths.ecs_ca, paths.client_ca):
         return _result(name, changes={}, comment="as the application has it")
     if __opts__["test"]:
         return _result(name, changes={"client ca": str(paths.client_ca)}, comment="would be deployed", outcome=None)
-    certificates.deploy_client_ca(paths.ecs_ca, paths.client_ca)
+    deploy_client_ca(paths.ecs_ca, paths.client_ca)
     return _result(name, changes={"client ca": str(paths.client_ca)}, comment="deployed")
 
 

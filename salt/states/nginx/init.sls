@@ -10,25 +10,10 @@ nginx packages:
   file.managed:
     - source: salt://nginx/files/nginx.conf
 
-{% set certificate = pillar['machine']['nginx']['certificate'] %}
-{% if certificate['given'] %}
-/app/etc/server.cert.pem:
-  file.managed:
-    - contents_pillar: appliance:ssl:cert
-    - mode: '0644'
-
-/app/etc/server.key.pem:
-  file.managed:
-    - contents_pillar: appliance:ssl:key
-    - mode: '0600'
-    - show_changes: false
-{% else %}
-self-signed certificate:
-  tls.self_signed:
-    - certificate: {{ certificate['cert'] }}
-    - key: {{ certificate['key'] }}
-    - hosts: {{ certificate['names'] | tojson }}
-{% endif %}
+{% set names = pillar['machine']['nginx']['sites'] | map(attribute='name') | list %}
+server certificates:
+  tls.served:
+    - hosts: {{ names | tojson }}
 
 client ca:
   tls.client_ca: []
@@ -36,7 +21,7 @@ client ca:
 /var/www/html/index.html:
   file.absent
 
-{% for name in ('appliance.conf', 'proxy.inc') %}
+{% for name in ('appliance.conf', 'site.inc', 'proxy.inc') %}
 /etc/nginx/appliance/{{ name }}:
   file.managed:
     - source: salt://nginx/files/{{ name }}
@@ -70,13 +55,18 @@ nginx configuration:
       - /etc/nginx/nginx.conf
       - /etc/nginx/appliance/*
       - /etc/nginx/sites-enabled/*
-      - {{ certificate['cert'] }}
-      - {{ certificate['key'] }}
     - commands:
       - nginx -t -q
       - systemctl reload nginx
 
-# By the same name as watch-ecs-ca does it, so that what one has done the other does not do again.
+# By the same names as the units that follow certificates do it, so that what one has done the other does not do again.
+nginx server certificates:
+  applied.since_change:
+    - files: [/etc/nginx/appliance/certificates/*]
+    - commands:
+      - nginx -t -q
+      - systemctl reload nginx
+
 nginx client ca:
   applied.since_change:
     - files: [/etc/nginx/client-ca/*]

@@ -9,6 +9,7 @@ from ecs_appliance.core.facts import Facts, read_facts
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import load_active
 from ecs_appliance.env.plain import plain
+from ecs_appliance.tls.deployment import certificate_path
 
 if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
@@ -73,18 +74,10 @@ def _commands(paths: Paths) -> tuple[str, ...]:
 
 def _nginx(env: "Env | None") -> dict[str, Any]:
     names = list(env.appliance.server_names) if env else ["localhost"]
-    given = bool(env and env.appliance.ssl.key.get_secret_value() and env.appliance.ssl.cert)
-    stem = "/app/etc/server" if given else "/etc/nginx/appliance/snakeoil"
     return {
         "packages": list(packages.NGINX),
-        "server_names": names,
+        "sites": [{"name": name, "certificate": str(certificate_path(Paths(), name))} for name in names],
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
-        "certificate": {
-            "given": given,
-            "cert": f"{stem}.cert.pem",
-            "key": f"{stem}.key.pem",
-            "names": names,
-        },
     }
 
 

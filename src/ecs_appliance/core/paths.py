@@ -109,6 +109,41 @@ class Paths:
         return self.at("/var/www/html")
 
     @property
+    def nginx(self) -> Path:
+        """What the appliance gives nginx."""
+        return self.at("/etc/nginx/appliance")
+
+    @property
+    def certificates(self) -> Path:
+        """Server certificates as nginx reads them: NAME.pem, key and chain."""
+        return self.at("/etc/nginx/appliance/certificates")
+
+    @property
+    def server_certificate(self) -> Path:
+        """The certificate that the domain is served with, its chain with it; no secret."""
+        return self.at("/app/etc/server.cert.pem")
+
+    @property
+    def acme(self) -> Path:
+        """Account, keys and certificates of the ACME client, which runs as the account app."""
+        return self.at("/app/etc/dehydrated")
+
+    @property
+    def acme_challenges(self) -> Path:
+        """What nginx answers an ACME server's questions with."""
+        return self.at("/var/lib/dehydrated/acme-challenges")
+
+    @property
+    def state(self) -> Path:
+        """What the appliance remembers over a boot, and can do without."""
+        return self.at("/var/lib/ecs-appliance")
+
+    @property
+    def metrics(self) -> Path:
+        """Metrics as text files, read by the node exporter."""
+        return self.at("/var/lib/prometheus/node-exporter")
+
+    @property
     def client_ca(self) -> Path:
         """The client CA and CRL as nginx reads them: always valid, the last good ones."""
         return self.at("/etc/nginx/client-ca")

@@ -1,10 +1,14 @@
 """PEM keys and certificates: whether a machine can use them without asking anyone."""
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.x509 import Certificate
 
 SMALLEST_RSA = 1024
 BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?\s-----END \1-----", re.DOTALL)
@@ -35,10 +39,26 @@ def certificates(text: str) -> str:
         from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
 
         try:
-            load_pem_x509_certificates(text.encode())
+            chain = load_pem_x509_certificates(text.encode())
         except ValueError:
             raise ValueError("this PEM certificate is damaged") from None
+        _check_order(chain)
     return text
+
+
+def unusable_since(chain: str) -> str:
+    """Why nobody accepts the certificates of `chain`, checked before, at this moment; empty where they are valid."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
+
+    now = datetime.now(UTC)
+    for number, certificate in enumerate(load_pem_x509_certificates(chain.encode()), start=1):
+        if certificate.not_valid_after_utc < now:
+            return f"certificate {number} has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        if certificate.not_valid_before_utc > now:
+            return f"certificate {number} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+    return ""
 
 
 def belong_together(key: str, chain: str) -> bool:
@@ -75,3 +95,17 @@ def _check_blocks(text: str, kind: str, expected: str) -> None:
         raise ValueError(f"expected {expected}, found a {wrong.lower()}")
     if kind == "PRIVATE KEY" and len(found) != 1:
         raise ValueError("expected one PEM private key, found several")
+
+
+def _check_order(chain: "Sequence[Certificate]") -> None:
+    """Each certificate was signed by the one after it, as TLS wants a chain."""
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
+
+    for number, (certificate, issuer) in enumerate(itertools.pairwise(chain), start=1):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            raise ValueError(
+                f"the chain is not in order: certificate {number + 1} is not the issuer of certificate {number}; "
+                "the server's own comes first, then the one that signed it, and so on"
+            ) from None

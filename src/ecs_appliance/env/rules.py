@@ -77,6 +77,9 @@ def _certificate(seen: _Seen) -> Iterator[Problem]:
         yield seen.problem(given, f"needs {lacking} too")
     elif seen.text(key) and not pem.belong_together(seen.text(key), seen.text(cert)):
         yield seen.problem(cert, f"the first certificate is not for {key}")
+    elif seen.text(cert) and (reason := pem.unusable_since(seen.text(cert))):
+        # No error: a machine has to boot with it, and then serves another one.
+        yield seen.problem(cert, f"{reason}, so it is not used", "warning")
 
 
 def _extra_files(seen: _Seen) -> Iterator[Problem]:

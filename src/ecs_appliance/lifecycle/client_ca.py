@@ -4,8 +4,8 @@ import logging
 
 from ecs_appliance.converge.applied import contents_digest, is_applied, mark_applied
 from ecs_appliance.host import systemd
-from ecs_appliance.host.certificates import client_ca_is_usable, deploy_client_ca
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.tls.client_ca import client_ca_is_usable, deploy_client_ca
 
 log = logging.getLogger(__name__)
 

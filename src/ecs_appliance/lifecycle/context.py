@@ -7,6 +7,7 @@ from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.core.tags import Marks
 from ecs_appliance.lifecycle.journal import log_step
+from ecs_appliance.reporting.alerts import Alerts
 from ecs_appliance.reporting.status import StatusPage
 
 
@@ -28,6 +29,10 @@ class Context:
     @property
     def page(self) -> StatusPage:
         return StatusPage(self.paths)
+
+    @property
+    def alerts(self) -> Alerts:
+        return Alerts(self.paths)
 
     def steps(self) -> Steps:
         """Steps that show on the status page and in the journal."""

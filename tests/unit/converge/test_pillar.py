@@ -21,7 +21,7 @@ def test_an_unconfigured_machine_answers_by_any_name_and_has_no_timer() -> None:
 
 def test_standby_without_a_domain_still_gives_a_name() -> None:
     machine = build_pillar(env(standby=True), FACTS)["machine"]
-    assert machine["nginx"]["server_names"] == ["localhost"]
+    assert [site["name"] for site in machine["nginx"]["sites"]] == ["localhost"]
     assert machine["hostname"] == ""
 
 

@@ -1,0 +1,42 @@
+"""Metrics as text files that the node exporter reads along (its textfile collector, Prometheus' text format)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.paths import Paths
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value of the metric `name`; names end with their unit, times are Unix seconds."""
+
+    name: str
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_metrics(paths: Paths, topic: str, samples: Iterable[Sample], helps: Mapping[str, str]) -> None:
+    """Replace the metrics of `topic` by `samples`; `helps` says of each name what it is."""
+    write_atomic(paths.metrics / f"appliance-{topic}.prom", render_metrics(samples, helps), mode=0o644)
+
+
+def render_metrics(samples: Iterable[Sample], helps: Mapping[str, str]) -> str:
+    """`samples` in the text format, grouped by name, as gauges."""
+    by_name: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_name.setdefault(sample.name, []).append(sample)
+    lines = []
+    for name, group in by_name.items():
+        lines += [f"# HELP {name} {helps[name]}", f"# TYPE {name} gauge"]
+        lines += [f"{name}{_labels(sample.labels)} {sample.value:.15g}" for sample in group]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{pairs}}}" if pairs else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

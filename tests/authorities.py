@@ -1,0 +1,79 @@
+"""Certificate authorities that tests make: server and client certificates of every kind, good and bad."""
+
+import datetime
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ecs_appliance.tls.credentials import general_name
+
+DAY = datetime.timedelta(days=1)
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def moment(days: float = 0) -> datetime.datetime:
+    """So many days from now."""
+    return datetime.datetime.now(datetime.UTC) + days * DAY
+
+
+def key_text(key: Key) -> str:
+    """`key` as PEM, unencrypted."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def pem(certificate: x509.Certificate) -> str:
+    """`certificate` as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@dataclass
+class Authority:
+    """A CA that issues what it is asked for; `days` are from now, before and after."""
+
+    name: str = "test CA"
+    parent: "Authority | None" = None
+    key: Key = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+
+    def __post_init__(self) -> None:
+        subject = _subject(self.name)
+        signer = self.parent or self
+        builder = _builder(subject, _subject(signer.name), self.key, (-400, 3650)).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        self.certificate = builder.sign(signer.key, hashes.SHA256())
+
+    @property
+    def chain(self) -> str:
+        """This CA's certificate and those above it, the root last."""
+        return pem(self.certificate) + (self.parent.chain if self.parent else "")
+
+    def server(self, *names: str, days: tuple[float, float] = (-1, 90), key: Key | None = None) -> tuple[str, str]:
+        """A server's key and chain (without the root) for `names`."""
+        private = key or ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_subject(names[0]), self.certificate.subject, private, days)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False
+        ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        leaf = builder.sign(self.key, hashes.SHA256())
+        return key_text(private), pem(leaf) + (self.chain if self.parent else "")
+
+
+def _subject(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: Key, days: tuple[float, float]) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(moment(days[0]))
+        .not_valid_after(moment(days[1]))
+    )

@@ -16,6 +16,7 @@ LONGEST_HOST_NAME = 64
 MAIL_WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 MAILBOX = re.compile(rf"{MAIL_WORD}(\.{MAIL_WORD})*")
 LONGEST_MAILBOX, LONGEST_ADDRESS = 64, 254
+KEY_TYPES = ("ecdsa", "rsa")
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.-]+)://(?P<user>[^/@]*)@")
 SCP_SOURCE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/+-]+")
@@ -83,6 +84,26 @@ def web_url(text: str) -> str:
     """An http or https URL with a host."""
     if text and not (_is_url(text) and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
         raise ValueError("expected a URL such as https://key@sentry.example.org/1")
+    return text
+
+
+def https_url(text: str) -> str:
+    """An https URL with a host, and no password in it."""
+    parts = urlsplit(text) if _is_url(text) else None
+    if parts is None or parts.scheme != "https" or not parts.hostname or parts.username:
+        raise ValueError("expected a URL such as https://acme.example.org/directory")
+    return text
+
+
+def optional_mail_address(text: str) -> str:
+    """A mail address, or nothing."""
+    return mail_address(text) if text else text
+
+
+def key_type(text: str) -> str:
+    """A kind of private key that a server certificate may have."""
+    if text not in KEY_TYPES:
+        raise ValueError(f"expected one of {', '.join(KEY_TYPES)}, found {quoted(text)}")
     return text
 
 

@@ -50,6 +50,9 @@ Package = Annotated[str, _line(formats.package)]
 SshKey = Annotated[str, AfterValidator(lambda text: formats.ssh_key(text.strip()))]
 Calendar = Annotated[str, _line(oncalendar)]
 Certificates = Annotated[str, AfterValidator(pem.certificates)]
+HttpsUrl = Annotated[str, _line(formats.https_url)]
+MailAddress = Annotated[str, _line(formats.optional_mail_address)]
+KeyType = Annotated[str, _line(formats.key_type)]
 SecretText = SecretStr
 SecretLine = Annotated[SecretStr, _concealed(_one_line(str))]
 SecretUrl = Annotated[SecretStr, _concealed(_one_line(formats.url))]
@@ -108,7 +111,17 @@ class DocsGit(GitTarget):
 
 
 class LetsEncrypt(Section):
+    """The server certificate by ACME, from Let's Encrypt or any other authority that speaks it."""
+
     enabled: Flag = Field(True, description="get and renew the server certificate by ACME; false: snakeoil")
+    directory: HttpsUrl = Field(
+        "https://acme-v02.api.letsencrypt.org/directory", description="URL of the authority's ACME directory"
+    )
+    authority: Certificates = Field(
+        "", description="certificate that the ACME server's own TLS is trusted by, PEM; empty: those of the system"
+    )
+    key_type: KeyType = Field("ecdsa", description="`ecdsa` (P-256) or `rsa` (3072 bits)")
+    email: MailAddress = Field("", description="where the authority may write to; empty: nowhere")
 
 
 class Ssl(Section):

@@ -15,6 +15,7 @@ class AnsweringRunner:
     def __init__(self, answer: Callable[[list[str]], Answer]) -> None:
         self.answer = answer
         self.asked: list[list[str]] = []
+        self.users: set[str | None] = set()
         self.environment: Mapping[str, str] = {}
 
     def run(
@@ -33,6 +34,7 @@ class AnsweringRunner:
         """See Runner.run."""
         words = [str(word) for word in argv]
         self.asked.append(words)
+        self.users.add(user)
         self.environment = env or self.environment
         returncode, stdout, stderr = self.answer(words)
         if returncode not in ok:

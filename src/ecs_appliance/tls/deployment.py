@@ -52,17 +52,23 @@ def certificate_path(paths: Paths, name: str) -> Path:
 
 
 def read_issued(paths: Paths, name: str) -> Credentials | str:
-    """What ACME got for `name`, from the folder of the account `app`; or why there is nothing."""
+    """What ACME got for `name` last, from the folder of the account `app`; or why there is nothing.
+
+    The client names key and chain of one certificate by one time. Its links to the newest of both are not looked at:
+    they change one after the other.
+    """
     folder = paths.acme / "certs" / name
-    try:
-        key, chain = (read_untrusted(folder / file, LARGEST_FILE).decode() for file in ("privkey.pem", "fullchain.pem"))
-        return read_credentials(key, chain)
-    except FileNotFoundError:
-        return "there is no certificate by ACME yet"
-    except (OSError, UnicodeDecodeError):
-        return "the certificate by ACME cannot be read"
-    except CredentialsError as error:
-        return f"the certificate by ACME cannot be used: {error.message}"
+    reason = "there is no certificate by ACME yet"
+    for chain in sorted(folder.glob("fullchain-*.pem"), key=lambda path: path.name, reverse=True):
+        key = folder / chain.name.replace("fullchain", "privkey")
+        try:
+            pair = (read_untrusted(file, LARGEST_FILE).decode() for file in (key, chain))
+            return read_credentials(*pair)
+        except (OSError, UnicodeDecodeError):
+            reason = "the certificate by ACME cannot be read"
+        except CredentialsError as error:
+            reason = f"the certificate by ACME cannot be used: {error.message}"
+    return reason
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -4,9 +4,11 @@ import datetime
 from dataclasses import dataclass
 from typing import Literal
 
+from cryptography import x509
+
 from ecs_appliance.env import pem
 from ecs_appliance.env.model import Env
-from ecs_appliance.tls.credentials import Credentials, CredentialsError, now, read_credentials
+from ecs_appliance.tls.credentials import Credentials, CredentialsError, general_name, now, read_credentials
 
 Source = Literal["given", "acme", "snakeoil"]
 # So shortly before its end a certificate is no longer relied upon.
@@ -49,6 +51,11 @@ def wanted(names: tuple[str, ...], key: str, cert: str, *, acme: bool) -> Wanted
     return Wanted(tuple(names), given, acme and given is None)
 
 
+def can_be_validated(name: str) -> bool:
+    """Whether ACME's HTTP-01 can prove `name`: no wildcard, no address, not this machine's own name for itself."""
+    return "*" not in name and name != "localhost" and isinstance(general_name(name), x509.DNSName)
+
+
 def margin(credentials: Credentials) -> datetime.timedelta:
     """How long before its end `credentials` are given up where they were not renewed."""
     return min(MARGIN, credentials.lifetime / MARGIN_PART)
@@ -62,7 +69,7 @@ def select(name: str, want: Wanted, *, issued: Credentials | str, snakeoil: Cred
         if isinstance(chosen, Credentials):
             return Selection(name, "given", chosen)
         refused = f"the certificate of env.yml is refused: {chosen}"
-    elif want.acme:
+    elif want.acme and can_be_validated(name):
         reason = issued if isinstance(issued, str) else _unfit(name, issued)
         if isinstance(issued, Credentials) and not reason:
             return Selection(name, "acme", issued)

@@ -106,7 +106,7 @@ def test_names_are_covered_as_clients_see_it(names: tuple[str, ...], asked: str,
 def put_issued(paths: Paths, name: str, pair: tuple[str, str]) -> None:
     folder = paths.acme / "certs" / name
     folder.mkdir(parents=True, exist_ok=True)
-    for file, text in zip(("privkey.pem", "fullchain.pem"), pair, strict=True):
+    for file, text in zip(("privkey-1.pem", "fullchain-1.pem"), pair, strict=True):
         (folder / file).write_text(text)
 
 
@@ -136,7 +136,7 @@ def test_what_the_account_app_puts_in_its_folder_is_never_taken_on_trust(tmp_pat
     secret = tmp_path / "shadow"
     secret.write_text("root:secret\n")
     put_issued(paths, NAME, ROOT.server(NAME))
-    chain = paths.acme / "certs" / NAME / "fullchain.pem"
+    chain = paths.acme / "certs" / NAME / "fullchain-1.pem"
     chain.unlink()
     chain.symlink_to(secret)
     for reason in ("cannot be read", "cannot be used", "for another name"):

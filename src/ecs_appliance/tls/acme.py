@@ -1,0 +1,158 @@
+"""Certificates by ACME: for which names one is due, when to try again, and what became of it."""
+
+import datetime
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.model import Env
+from ecs_appliance.host.dehydrated import AcmeError, Client
+from ecs_appliance.tls.credentials import Credentials
+from ecs_appliance.tls.deployment import read_issued
+
+RENEW_BEFORE = datetime.timedelta(days=30)
+# Of certificates that live shorter than three months: with a third of their life left.
+RENEW_PART = 3
+# After the first failure an hour, then twice as long each time: authorities count failures by the hour.
+FIRST_WAIT = datetime.timedelta(hours=1)
+LONGEST_WAIT = datetime.timedelta(days=1)
+# A certificate that lives for a day cannot wait for one.
+WAIT_PART = 8
+# How servers say it, and, without a name of an error, the client itself.
+ACCOUNT_LOST = ("accountDoesNotExist", "unauthorized", "")
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Whom to ask, and for which kind of key (ecdsa or rsa)."""
+
+    directory: str
+    key_type: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of one name. Times are Unix seconds, 0 for never; `error` is the last failure's reason."""
+
+    directory: str = ""
+    renewed: float = 0.0
+    attempted: float = 0.0
+    failures: int = 0
+    error: str = ""
+    retry_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Why a new certificate is due for a name (empty: it is not), and until when it waits after a failure."""
+
+    reason: str = ""
+    waits_until: float = 0.0
+
+    @property
+    def due(self) -> bool:
+        return bool(self.reason) and not self.waits_until
+
+
+def authority_of(env: Env) -> Authority:
+    """The authority that `env` names."""
+    acme = env.appliance.ssl.letsencrypt
+    return Authority(acme.directory, acme.key_type)
+
+
+def plan(
+    name: str, issued: Credentials | str, record: Record, authority: Authority, *, now: float, forced: bool = False
+) -> Plan:
+    """What to do for `name` at `now`: with what was issued before, what is remembered, and `forced` without waiting."""
+    reason = "asked for" if forced else _reason(name, issued, record, authority, now)
+    if not reason or forced or not record.failures:
+        return Plan(reason)
+    wait = min(FIRST_WAIT * 2 ** min(record.failures - 1, 10), _longest_wait(issued))
+    until = max(record.attempted + wait.total_seconds(), record.retry_at)
+    # A clock that was ahead at the last attempt must not hold this one back.
+    return Plan(reason, until if record.attempted <= now < until else 0.0)
+
+
+def request(
+    paths: Paths,
+    client: Client,
+    names: tuple[str, ...],
+    authority: Authority,
+    *,
+    now: Callable[[], float],
+    forced: bool = False,
+) -> dict[str, Record]:
+    """Get what is due for each of `names`, one after the other: one that fails holds no other up.
+
+    Returns and keeps the records of all of them.
+    """
+    records = read_records(paths)
+    for name in names:
+        record = records.get(name, Record())
+        if plan(name, read_issued(paths, name), record, authority, now=now(), forced=forced).due:
+            records[name] = _attempt(client, name, record, authority, now)
+            _write_records(paths, records)
+    kept = {name: records.get(name, Record()) for name in names}
+    if kept != records:
+        _write_records(paths, kept)
+    return kept
+
+
+def read_records(paths: Paths) -> dict[str, Record]:
+    """What is remembered, by name; nothing where the file is lost or damaged."""
+    try:
+        held: Mapping[str, dict[str, object]] = json.loads(read_optional(paths.state / "acme.json") or "{}")
+        return {name: Record(**fields) for name, fields in held.items()}  # type: ignore[arg-type] # TypeError tells
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write_records(paths: Paths, records: Mapping[str, Record]) -> None:
+    text = json.dumps({name: asdict(record) for name, record in records.items()}, indent=1)
+    write_atomic(paths.state / "acme.json", text, mode=0o600)
+
+
+def _attempt(client: Client, name: str, record: Record, authority: Authority, now: Callable[[], float]) -> Record:
+    began = now()
+    try:
+        _issue(client, name)
+    except AcmeError as error:
+        failures = record.failures + 1
+        return replace(record, attempted=began, failures=failures, error=error.message, retry_at=error.retry_at)
+    return Record(authority.directory, renewed=now(), attempted=began)
+
+
+def _issue(client: Client, name: str) -> None:
+    """With the account there is; one that the server has forgotten or closed is replaced once."""
+    try:
+        client.register()
+        client.issue(name)
+    except AcmeError as error:
+        if not _account_is_lost(error):
+            raise
+        client.forget_account()
+        client.register()
+        client.issue(name)
+
+
+def _account_is_lost(error: AcmeError) -> bool:
+    return error.kind in ACCOUNT_LOST and not error.challenge and "account" in error.message.lower()
+
+
+def _reason(name: str, issued: Credentials | str, record: Record, authority: Authority, now: float) -> str:
+    if isinstance(issued, str):
+        return issued
+    left = issued.expires - datetime.datetime.fromtimestamp(now, datetime.UTC)
+    reasons = {
+        "it is for another name": not issued.covers(name),
+        f"its key is {issued.key_type}, not {authority.key_type}": issued.key_type != authority.key_type,
+        "another authority is to issue it": bool(record.directory) and record.directory != authority.directory,
+        f"it ends on {issued.expires:%Y-%m-%d %H:%M} UTC": left < min(RENEW_BEFORE, issued.lifetime / RENEW_PART),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _longest_wait(issued: Credentials | str) -> datetime.timedelta:
+    return LONGEST_WAIT if isinstance(issued, str) else min(LONGEST_WAIT, issued.lifetime / WAIT_PART)

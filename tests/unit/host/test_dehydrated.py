@@ -1,0 +1,123 @@
+"""What dehydrated says of a failure, in a sentence; its words as it printed them for real servers."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.runner import CommandError
+from ecs_appliance.host.dehydrated import AcmeError, Client, read_failure
+from tests.fakes import Answer, AnsweringRunner
+
+REFUSED_CONNECTION = "ERROR: Problem connecting to server (get for https://ca.example.org/dir; curl returned with 7)"
+NOT_TRUSTED = "ERROR: Problem connecting to server (get for https://ca.example.org/dir; curl returned with 60)"
+RATE_LIMITED = """Processing www.example.org
+ + Requesting new certificate order from CA...
+  + ERROR: An error occurred while sending post-request to https://ca.example.org/order-plz (Status 429)
+
+Details:
+HTTP/1.1 429 Too Many Requests
+Content-Type: application/problem+json
+Retry-After: 3600
+Replay-Nonce: abc
+
+{
+  "type": "urn:ietf:params:acme:error:rateLimited",
+  "detail": "too many certificates (5) already issued for \\"www.example.org\\"%s: see the documentation",
+  "status": 429
+}
+"""
+INVALID = """ + Challenge validation has failed :(
+ERROR: Challenge is invalid! (returned: invalid) (result: ["type"]	"http-01"
+["status"]	"invalid"
+["error","type"]	"urn:ietf:params:acme:error:unauthorized"
+["error","detail"]	"192.0.2.1: Invalid response from http://account.example.org/.well-known/x: 404"
+["error","status"]	403
+["token"]	"t")
+"""
+NO_ACCOUNT = """  + ERROR: An error occurred while sending post-request to https://ca.example.org/order-plz (Status 400)
+
+Details:
+{ "type": "urn:ietf:params:acme:error:accountDoesNotExist", "detail": "unable to find existing account", "status": 400 }
+"""
+
+
+def test_a_server_that_is_not_reached() -> None:
+    assert (
+        "https://ca.example.org/dir is not reached: nothing answers there" in read_failure(REFUSED_CONNECTION).message
+    )
+    assert read_failure(NOT_TRUSTED).message.endswith("its certificate is not trusted")
+    assert "exit code is 99" in read_failure(NOT_TRUSTED.replace("60", "99")).message
+
+
+def test_a_rate_limit_names_its_end_by_header_or_in_words() -> None:
+    failure = read_failure(RATE_LIMITED % "")
+    assert failure.kind == "rateLimited"
+    assert 'too many certificates (5) already issued for "www.example.org"' in failure.message
+    assert failure.retry_at == pytest.approx(time.time() + 3600, abs=5)
+    told = read_failure(RATE_LIMITED % ", retry after 2099-01-02 03:04:05 UTC")
+    assert time.gmtime(told.retry_at)[:6] == (2099, 1, 2, 3, 4, 5)
+    dated = read_failure((RATE_LIMITED % "").replace("3600", "Fri, 02 Jan 2099 03:04:05 GMT"))
+    assert dated.retry_at == told.retry_at
+    assert read_failure((RATE_LIMITED % "").replace("3600", "soon")).retry_at == 0
+
+
+def test_a_name_that_is_not_proven_is_no_lost_account() -> None:
+    failure = read_failure(INVALID)
+    assert failure.challenge
+    assert failure.message == (
+        "the ACME server refused: 192.0.2.1: Invalid response from http://account.example.org/.well-known/x: 404 "
+        "(unauthorized)"
+    )
+    lost = read_failure(NO_ACCOUNT)
+    assert (lost.kind, lost.challenge) == ("accountDoesNotExist", False)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("ERROR: Unknown public key algorithm x\n", "the ACME client failed: Unknown public key algorithm x"),
+        ("", "the ACME client failed: it said nothing"),
+        ("line 3: syntax error\n", "the ACME client failed: line 3: syntax error"),
+    ],
+)
+def test_the_clients_own_failures(output: str, said: str) -> None:
+    assert read_failure(output).message == said
+
+
+def succeeds(argv: list[str]) -> Answer:
+    del argv
+    return 0, "", ""
+
+
+def test_it_never_runs_as_root_nor_leaves_a_lock(tmp_path: Path) -> None:
+    runner = AnsweringRunner(succeeds)
+    client = Client(runner, tmp_path)
+    client.register()
+    client.issue("www.example.org")
+    assert runner.users == {"app"}
+    assert all("--no-lock" in argv for argv in runner.asked)
+
+
+def test_a_server_that_never_ends_and_a_client_that_is_not_there_are_failures_like_others(tmp_path: Path) -> None:
+    for error, said in (
+        (DeadlineError("x"), "did not come to an end"),
+        (CommandError("dehydrated is not installed"), "dehydrated is not installed"),
+    ):
+
+        def fails(argv: list[str], error: Exception = error) -> Answer:
+            raise error
+
+        with pytest.raises(AcmeError, match=said):
+            Client(AnsweringRunner(fails), tmp_path).issue("www.example.org")
+
+
+def test_a_forgotten_account_is_put_aside_once(tmp_path: Path) -> None:
+    client = Client(AnsweringRunner(succeeds), tmp_path)
+    client.forget_account()
+    for number in range(2):
+        (tmp_path / "accounts" / str(number)).mkdir(parents=True)
+        client.forget_account()
+    assert [path.name for path in (tmp_path / "accounts.unknown").iterdir()] == ["1"]
+    assert not (tmp_path / "accounts").exists()

@@ -5,6 +5,9 @@ base:
     - docker
     - postgresql
     - nginx
+{% if pillar['machine']['acme'] %}
+    - acme
+{% endif %}
     - appliance
     - extra
 {% endif %}

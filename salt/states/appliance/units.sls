@@ -29,6 +29,11 @@ watch-ecs-ca.path:
       - applied: unit files
 
 {% if pillar['machine']['configured'] %}
+appliance-certificate.timer:
+  unit.running:
+    - require:
+      - applied: unit files
+
 appliance-update.timer:
 {% if pillar['machine']['update']['automatic'] %}
   unit.running:

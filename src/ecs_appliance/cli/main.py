@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import demo, env, machine, paper, stage, test, user
+from ecs_appliance.cli import alerts, demo, env, machine, paper, stage, test, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("install")(machine.install)
 app.command("plan")(machine.plan)
 app.command("converge")(machine.converge)
+app.command("alerts")(alerts.alerts)
 env.app.command("package")(paper.package_file)
 env.app.command("scan")(paper.scan_files)
 env.app.command("verify-paper")(paper.verify_paper)

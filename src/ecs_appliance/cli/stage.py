@@ -148,6 +148,15 @@ def client_ca() -> None:
     follow_client_ca(Context())
 
 
+@app.command("certificate")
+def certificate() -> None:
+    """Get, deploy and look at server certificates."""
+    from ecs_appliance.lifecycle.certificate import keep_certificates
+    from ecs_appliance.lifecycle.context import Context
+
+    keep_certificates(Context())
+
+
 @app.command("install")
 def install() -> None:
     """Finish the installation with the release this is."""

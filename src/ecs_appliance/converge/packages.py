@@ -23,3 +23,4 @@ COMMON = (
 DOCKER = ("docker-buildx", "docker-cli", "docker-compose", "docker.io", "iptables")
 POSTGRESQL = ("postgresql-17", "postgresql-client-17")
 NGINX = ("nginx-light",)
+ACME = ("dehydrated",)

@@ -1,5 +1,6 @@
 """The pillar: the environment as it is, and under `machine` everything the states need, computed here."""
 
+import shlex
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] =
                 "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
             },
             "nginx": _nginx(env),
+            "acme": _acme(env),
             "compose": _compose(env),
             "update": {
                 "automatic": bool(env and env.appliance.update.automatic),
@@ -78,6 +80,20 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
         "packages": list(packages.NGINX),
         "sites": [{"name": name, "certificate": str(certificate_path(Paths(), name))} for name in names],
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
+    }
+
+
+def _acme(env: "Env | None") -> dict[str, Any]:
+    """Values go into a file that a shell reads."""
+    if env is None:
+        return {}
+    acme = env.appliance.ssl.letsencrypt
+    return {
+        "packages": list(packages.ACME),
+        "directory": shlex.quote(acme.directory),
+        "authority": acme.authority,
+        "key_algorithm": {"ecdsa": "prime256v1", "rsa": "rsa"}[acme.key_type],
+        "email": shlex.quote(acme.email),
     }
 
 

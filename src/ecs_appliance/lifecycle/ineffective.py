@@ -6,10 +6,7 @@ from ecs_appliance.env.model import Env
 def list_ineffective(env: Env) -> list[str]:
     """What `env` asks for in vain, each a key's path with what happens instead."""
     appliance = env.appliance
-    given = bool(appliance.ssl.key.get_secret_value())
     asked = {
-        "appliance.ssl.letsencrypt.enabled: the certificate is self-signed": appliance.ssl.letsencrypt.enabled
-        and not given,
         "appliance.storage.setup: volumes are not made, only used where mounted": bool(appliance.storage.setup),
         "appliance.storage.grow_root: the root filesystem keeps its size": appliance.storage.grow_root,
         "appliance.sentry.dsn: errors are told in the journal only": bool(appliance.sentry.dsn.get_secret_value()),

@@ -11,6 +11,7 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import postgres
 from ecs_appliance.host.postgres import Server
+from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
 from ecs_appliance.lifecycle.prepare_env import active_env, env_digest
@@ -39,6 +40,7 @@ def prepare_appliance(context: Context) -> None:
             log.info("%s", report.summary())
             report.check()
         context.tags.set("selected_env", digest)
+        start_in_background(context)
         with steps.step("database", "preparing the database"):
             ready = prepare_database(context, env)
         if not ready:

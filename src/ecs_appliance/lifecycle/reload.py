@@ -4,6 +4,7 @@ import logging
 
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.locks import locked
+from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.prepare_env import find_env
 
@@ -17,3 +18,4 @@ def reload_appliance(context: Context) -> None:
         report = converge(context.paths.appliance / "salt" / "minion")
     log.info("%s", report.summary())
     report.check()
+    start_in_background(context)

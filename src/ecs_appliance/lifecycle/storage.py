@@ -59,6 +59,7 @@ FOLDERS = (
     Folder("/volatile/ecs-cache", APP),
     Folder("/volatile/redis", APP, 0o700),
     Folder("/app/etc/tags"),
+    Folder("/app/etc/dehydrated", APP, 0o700),
     Folder("/app/etc/flags"),
     *(
         Folder(f"/app/etc/hooks/{stage}.{when}")

@@ -12,6 +12,7 @@ from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
+from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
@@ -60,6 +61,7 @@ def _update_locked(context: Context) -> list[str]:
     report = converge(context.paths.appliance / "salt" / "minion")
     log.info("machine: %s", report.summary())
     report.check()
+    start_in_background(context)
     reasons = plan_restart(
         env_changed=context.tags.get("last_running_env") != env_digest(context.paths),
         changed_states=[state.name for state in report.having("changed")],

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -61,6 +62,12 @@ class Alerts:
         self._file(topic).unlink(missing_ok=True)
         log.info("no longer: %s", held.message)
         self._count()
+
+    def forget(self, prefixes: tuple[str, ...], *, but: Container[str]) -> None:
+        """Clear what is about things that are no more: topics with one of `prefixes` that are not in `but`."""
+        for alert in self.standing():
+            if alert.topic.startswith(prefixes) and alert.topic not in but:
+                self.clear(alert.topic)
 
     def standing(self) -> list[Alert]:
         """The alerts that hold now, the worst and oldest first."""

@@ -1,0 +1,130 @@
+"""What is told of the server certificates: alerts for people, metrics for programs."""
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.reporting.alerts import Severity
+from ecs_appliance.reporting.metrics import Sample, write_metrics
+from ecs_appliance.tls.acme import Record
+from ecs_appliance.tls.credentials import now
+from ecs_appliance.tls.selection import Selection, Wanted
+from ecs_appliance.tls.served import SITE, Served
+
+TOPIC = "certificate:"
+SERVED = "served:"
+WARN_BEFORE = datetime.timedelta(days=21)
+CRITICAL_BEFORE = datetime.timedelta(days=3)
+RETRY = (
+    "it is tried again by itself; at once: "
+    "touch /app/etc/flags/force.update.letsencrypt; systemctl start appliance-certificate"
+)
+MEND_NGINX = "nginx -t; systemctl restart nginx; systemctl start appliance-certificate"
+MEND = "correct appliance.ssl in env.yml, then: systemctl reload appliance"
+HELP = {
+    "appliance_certificate_expiry_timestamp_seconds": "End of the certificate deployed for a name.",
+    "appliance_certificate_self_signed": "1 where a name has nothing better than a self-signed certificate.",
+    "appliance_certificate_renewed_timestamp_seconds": "Last time that ACME gave a certificate for a name.",
+    "appliance_certificate_failures": "Attempts in a row that ACME gave no certificate for a name.",
+    "appliance_certificate_mismatch": "1 where a port does not serve what was deployed for a name.",
+}
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something a person has to know of a name's certificate."""
+
+    severity: Severity
+    message: str
+    hint: str
+
+
+def report_certificates(
+    context: Context,
+    want: Wanted,
+    selections: Iterable[Selection],
+    records: Mapping[str, Record],
+    seen: Iterable[Served],
+) -> None:
+    """Raise and clear alerts, and write the metrics."""
+    chosen, looked = list(selections), list(seen)
+    concerns = {f"{TOPIC}{each.name}": judge(want, each, records.get(each.name)) for each in chosen}
+    concerns.update({f"{SERVED}{each.name}:{each.port}": judge_served(each) for each in looked})
+    for topic, concern in concerns.items():
+        if concern is None:
+            context.alerts.clear(topic)
+        else:
+            context.alerts.put(topic, concern.severity, concern.message, concern.hint)
+    context.alerts.forget((TOPIC, SERVED), but=concerns)
+    write_metrics(context.paths, "certificate", samples(chosen, records, looked), HELP)
+
+
+def judge(want: Wanted, selection: Selection, record: Record | None) -> Concern | None:
+    """What is wrong with what is served for a name, None where all is well."""
+    failure = record.error if record is not None and record.failures else ""
+    if want.given and selection.name != want.names[0]:
+        # What is wrong with the one certificate of all names is told of the domain.
+        return _judge_cover(selection) if selection.source == "given" else None
+    if selection.source == "given":
+        return _judge_given(selection)
+    if selection.source == "acme":
+        return _judge_issued(selection, failure)
+    reason = failure or selection.refused
+    if not reason:
+        return None
+    hint = MEND if want.given else RETRY
+    return Concern("critical", f"{selection.name} has a self-signed certificate: {reason}", hint)
+
+
+def _judge_given(selection: Selection) -> Concern | None:
+    if selection.credentials.expires - now() < WARN_BEFORE:
+        return Concern(_severity(selection), f"the certificate in env.yml ends on {_end(selection)}", MEND)
+    return _judge_cover(selection)
+
+
+def _judge_cover(selection: Selection) -> Concern | None:
+    if selection.credentials.covers(selection.name):
+        return None
+    message = f"the certificate in env.yml is not for {selection.name}: browsers refuse it there"
+    return Concern("warning", message, MEND)
+
+
+def _judge_issued(selection: Selection, failure: str) -> Concern | None:
+    if not failure:
+        return None
+    message = f"the certificate of {selection.name} was not renewed and ends on {_end(selection)}: {failure}"
+    return Concern(_severity(selection), message, RETRY)
+
+
+def _severity(selection: Selection) -> Severity:
+    return "critical" if selection.credentials.expires - now() < CRITICAL_BEFORE else "warning"
+
+
+def _end(selection: Selection) -> str:
+    return f"{selection.credentials.expires:%Y-%m-%d %H:%M} UTC"
+
+
+def judge_served(seen: Served) -> Concern | None:
+    """What is wrong with what a port presents."""
+    if not seen.problem:
+        return None
+    hint = MEND_NGINX if seen.port == SITE.port else f"restart the server that listens on port {seen.port}"
+    return Concern("critical", f"{seen.name}, port {seen.port}: {seen.problem}", hint)
+
+
+def samples(selections: Iterable[Selection], records: Mapping[str, Record], seen: Iterable[Served]) -> list[Sample]:
+    """The metrics of `HELP`."""
+    made = []
+    for each in selections:
+        labels = {"name": each.name}
+        expiry = each.credentials.expires.timestamp()
+        made.append(Sample("appliance_certificate_expiry_timestamp_seconds", expiry, {**labels, "source": each.source}))
+        made.append(Sample("appliance_certificate_self_signed", each.source == "snakeoil", labels))
+    for name, record in records.items():
+        made.append(Sample("appliance_certificate_renewed_timestamp_seconds", record.renewed, {"name": name}))
+        made.append(Sample("appliance_certificate_failures", record.failures, {"name": name}))
+    for look in seen:
+        labels = {"name": look.name, "port": str(look.port)}
+        made.append(Sample("appliance_certificate_mismatch", bool(look.problem), labels))
+    return made

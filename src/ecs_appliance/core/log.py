@@ -2,8 +2,11 @@
 
 import logging
 import os
+import socket
+import stat
 import sys
 
+JOURNAL_SOCKETS = "/run/systemd/journal"
 MASK = "*****"
 # Shorter strings would mask parts of ordinary words.
 SHORTEST_SECRET = 6
@@ -45,6 +48,24 @@ def _priority(level: int) -> int:
         if level >= limit:
             return priority
     return 7
+
+
+def is_journal(descriptor: int) -> bool:
+    """Whether what is written to `descriptor` is kept by the journal; see JOURNAL_STREAM in systemd.exec(5)."""
+    state = os.fstat(descriptor)
+    if os.environ.get("JOURNAL_STREAM") == f"{state.st_dev}:{state.st_ino}":
+        return True
+    # The variable names one stream, though standard output and standard error may be two.
+    return stat.S_ISSOCK(state.st_mode) and _peer(descriptor).startswith(JOURNAL_SOCKETS)
+
+
+def _peer(descriptor: int) -> str:
+    """The path that the socket `descriptor` is connected to; empty where it is none in the filesystem."""
+    with socket.socket(fileno=os.dup(descriptor)) as stream:
+        try:
+            return str(stream.getpeername())
+        except OSError:
+            return ""
 
 
 def set_up_logging(*, verbose: bool = False) -> None:

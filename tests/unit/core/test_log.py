@@ -1,8 +1,12 @@
 """Registered secrets never get through."""
 
 import logging
+import os
+from pathlib import Path
 
-from ecs_appliance.core.log import MASK, MaskingFormatter, masked, register_secret
+import pytest
+
+from ecs_appliance.core.log import MASK, MaskingFormatter, is_journal, masked, register_secret
 
 
 def test_secrets_are_masked_in_messages_and_tracebacks() -> None:
@@ -31,3 +35,15 @@ def test_short_words_are_left_alone() -> None:
 def test_journal_lines_carry_their_priority() -> None:
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "one\ntwo", (), None)
     assert MaskingFormatter(journal=True).format(record) == "<4>one\n<4>two"
+
+
+def test_the_journal_is_known_by_its_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        state = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{state.st_dev}:{state.st_ino}")
+        assert is_journal(stream.fileno())
+        # A shell within a unit hands the variable down, and its terminal is another stream.
+        monkeypatch.setenv("JOURNAL_STREAM", f"{state.st_dev}:{state.st_ino + 1}")
+        assert not is_journal(stream.fileno())
+        monkeypatch.delenv("JOURNAL_STREAM")
+        assert not is_journal(stream.fileno())

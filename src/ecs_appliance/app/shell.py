@@ -9,9 +9,10 @@ from typing import Any
 
 from ecs_appliance.app.migration import app_task
 from ecs_appliance.app.settings import Site
-from ecs_appliance.core.errors import ApplianceError, NotRunningError
+from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Result, Runner
+from ecs_appliance.core.text import printable
 from ecs_appliance.host import docker
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ def _answer(data):
     try:
         return {'result': main(data)}
     except Refused as error:
-        return {'refused': str(error)}
+        return {'refused': error.args}
     except Exception:
         return {'failed': traceback.format_exc()}
 _said = json.dumps(_answer(json.loads(base64.b64decode('%(data)s').decode('utf-8'))))
@@ -67,7 +68,7 @@ def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:
 def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
     """Run `script`, which defines `main(data)`, and return what that returns.
 
-    It may raise `Refused(message)`, which arrives as ApplianceError, as does every other failure.
+    It may raise `Refused(message[, hint])`, which arrives as RefusedError; every other failure is an ApplianceError.
     """
     result = send(embed(script, data))
     found = ANSWER.findall(result.stdout)
@@ -76,10 +77,10 @@ def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
         raise ApplianceError(f"the application did not answer:\n{tail}", "docker logs ecs_ecs.web_1 may say why")
     answer = json.loads(base64.b64decode(found[-1]))
     if "refused" in answer:
-        raise ApplianceError(answer["refused"])
+        raise RefusedError(*map(printable, answer["refused"]))
     if "failed" in answer:
         log.info("%s", answer["failed"])
-        raise ApplianceError(f"the application failed: {answer['failed'].strip().splitlines()[-1]}")
+        raise ApplianceError(f"the application failed: {printable(answer['failed'].strip().splitlines()[-1])}")
     return answer["result"]  # type: ignore[no-any-return]
 
 

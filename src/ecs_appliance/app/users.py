@@ -1,24 +1,17 @@
-"""Users and client certificates of the application, made from outside."""
+"""Users of the application, made, listed and disabled from outside."""
 
-import base64
-import re
 import secrets
 import string
 from dataclasses import dataclass
+from datetime import datetime
 
+from ecs_appliance.app.arguments import checked_address, checked_gender, checked_known_address, checked_name
 from ecs_appliance.app.shell import Send, run_script
-from ecs_appliance.core.errors import ApplianceError, ExitCode
 from ecs_appliance.core.log import register_secret
 
 # 80 bits, easily read from paper: no letter that looks like a digit.
 PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("l1o0")))
 PASSWORD_LENGTH = 17
-ADDRESS = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}"
-)
-LONGEST_ADDRESS = 254
-LONGEST_NAME = 64
-MOST_DAYS = 3650
 
 CREATE_USER = """
 from django.contrib.auth.models import Group, User
@@ -45,32 +38,60 @@ def main(data):
         profile.save()
     return {'created': created}
 """
-CREATE_CERTIFICATE = """
-import base64, smtplib, tempfile
+LIST_USERS = """
+from collections import Counter
+from django.contrib.auth.models import User
+from django.utils import timezone
+from ecs.pki.models import Certificate
+
+def main(data):
+    valid = Certificate.objects.filter(revoked_at=None, expires_at__gt=timezone.now())
+    certificates = Counter(valid.values_list('user_id', flat=True))
+    fields = ('pk', 'email', 'first_name', 'last_name', 'is_active', 'last_login',
+              'profile__is_internal', 'profile__is_testuser')
+    return {'users': [{
+        'email': email, 'first_name': first, 'last_name': last, 'internal': bool(internal), 'test': bool(test),
+        'active': active, 'last_login': login.isoformat() if login else None, 'certificates': certificates[pk],
+    } for pk, email, first, last, active, login, internal, test
+        in User.objects.order_by('email').values_list(*fields)]}
+"""
+# Before Django 1.10 a session went on, whether its user was active or not. Where sessions are in no table, a void
+# password ends them: they hold a digest of the one they began with.
+DISABLE_USER = """
+import time
+from importlib import import_module
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
-from ecs.communication.mailutils import deliver
+from django.contrib.sessions.backends import db
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from ecs.pki.models import Certificate
+
+def end_sessions(store, user):
+    running = Session.objects.filter(expire_date__gt=timezone.now())
+    keys = [session.session_key for session in running.iterator()
+            if str(session.get_decoded().get('_auth_user_id')) == str(user.pk)]
+    for key in keys:
+        store(key).delete()
+    return len(keys)
 
 def main(data):
     user = User.objects.filter(email__iexact=data['email']).first()
     if user is None:
-        raise Refused('there is no user ' + data['email'])
-    if Certificate.objects.filter(cn=data['name']).exists():
-        raise Refused('there is a certificate named %s already: choose another name' % data['name'])
-    with transaction.atomic(), tempfile.NamedTemporaryFile() as file:
-        certificate, passphrase = Certificate.create_for_user(file.name, user, cn=data['name'], days=data['days'])
-        with open(file.name, 'rb') as written:
-            pkcs12 = written.read()
-        if data['mail']:
-            try:
-                deliver([data['send_to'] or user.email], subject='Certificate ' + data['name'],
-                        message='See attachment', from_email=settings.DEFAULT_FROM_EMAIL,
-                        attachments=((data['name'] + '.p12', pkcs12, 'application/x-pkcs12'),), nofilter=True)
-            except (OSError, smtplib.SMTPException) as error:
-                raise Refused('it could not be mailed, so none was made: %s' % error)
-    return {'passphrase': passphrase, 'pkcs12': base64.b64encode(pkcs12).decode('ascii')}
+        raise Refused('there is no user ' + data['email'], 'appliance user list --all shows them')
+    was_active, ended = user.is_active, None
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    user.is_active = False
+    if not issubclass(store, db.SessionStore):
+        user.set_unusable_password()
+    user.save(update_fields=['is_active', 'password'])
+    if issubclass(store, db.SessionStore):
+        ended = end_sessions(store, user)
+        time.sleep(1)  # who was let in just before has a session by now
+        ended += end_sessions(store, user)
+    valid = Certificate.objects.filter(user=user, revoked_at=None, expires_at__gt=timezone.now())
+    return {'email': user.email, 'was_active': was_active, 'sessions': ended,
+            'certificates': list(valid.order_by('cn').values_list('cn', flat=True))}
 """
 DISABLE_TEST_USERS = """
 from django.contrib.auth.models import User
@@ -80,22 +101,44 @@ def main(data):
 """
 
 
-class ArgumentError(ApplianceError):
-    """What is asked for cannot be; nothing was touched."""
+@dataclass(frozen=True)
+class User:
+    """A user of the application; `certificates` counts the valid ones, `test`: the application makes it by itself."""
 
-    exit_code = ExitCode.USAGE
+    email: str
+    first_name: str
+    last_name: str
+    internal: bool
+    test: bool
+    active: bool
+    last_login: datetime | None
+    certificates: int
+
+
+@dataclass(frozen=True)
+class Disabled:
+    """A user who can no longer log in.
+
+    `sessions` were running and are ended; None where the application keeps no list of them: those are ended too, and
+    the password is void. `certificates` are the names of those that are still valid.
+    """
+
+    email: str
+    was_active: bool
+    sessions: int | None
+    certificates: tuple[str, ...]
 
 
 def create_internal_user(send: Send, email: str, first: str, last: str, gender: str) -> str:
     """Make `email` an internal user of the group EC-Office, or update the one there is; returns its new password.
 
-    `send` is `shell.in_web(runner)`. Raises ArgumentError, NotRunningError, ApplianceError.
+    `send` is `shell.in_web(runner)`. Raises ArgumentError, NotRunningError, RefusedError, ApplianceError.
     """
     data = {
-        "email": _checked_address(email),
-        "first_name": _checked_name("first name", first),
-        "last_name": _checked_name("last name", last),
-        "gender": _checked_gender(gender),
+        "email": checked_address(email),
+        "first_name": checked_name("first name", first),
+        "last_name": checked_name("last name", last),
+        "gender": checked_gender(gender),
         "password": "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(PASSWORD_LENGTH)),
     }
     register_secret(data["password"])
@@ -103,35 +146,17 @@ def create_internal_user(send: Send, email: str, first: str, last: str, gender: 
     return data["password"]
 
 
-@dataclass(frozen=True)
-class ClientCertificate:
-    """A PKCS #12 file (RC2-40 and 3DES: OpenSSL 3 needs -legacy) and the passphrase that opens it."""
-
-    pkcs12: bytes
-    passphrase: str
-
-    def __repr__(self) -> str:
-        return "ClientCertificate(…)"
+def list_users(send: Send) -> list[User]:
+    """All users, test users too; internal ones first, then by address. Raises NotRunningError, ApplianceError."""
+    told = run_script(send, LIST_USERS, {})["users"]
+    users = [User(**{**user, "last_login": _time(user["last_login"])}) for user in told]
+    return sorted(users, key=lambda user: (user.test, not user.internal, user.email.lower()))
 
 
-def create_client_certificate(
-    send: Send, email: str, name: str, days: int, *, send_to: str = "", mail: bool = True
-) -> ClientCertificate:
-    """Make a client certificate `name` for the user `email`, valid for `days`, and return it.
-
-    With `mail` it is sent to the user, or to `send_to`; where that fails, none is made. Raises as
-    `create_internal_user` does.
-    """
-    data = {
-        "email": _checked_address(email),
-        "name": _checked_certificate_name(name),
-        "days": _checked_days(days),
-        "send_to": _checked_address(send_to) if send_to else "",
-        "mail": mail,
-    }
-    answer = run_script(send, CREATE_CERTIFICATE, data)
-    register_secret(answer["passphrase"])
-    return ClientCertificate(base64.b64decode(answer["pkcs12"]), answer["passphrase"])
+def disable_user(send: Send, email: str) -> Disabled:
+    """Let `email` in no more and end its running sessions; raises as `create_internal_user` does."""
+    answer = run_script(send, DISABLE_USER, {"email": checked_known_address(email)})
+    return Disabled(**{**answer, "certificates": tuple(answer["certificates"])})
 
 
 def disable_test_users(send: Send) -> int:
@@ -139,35 +164,5 @@ def disable_test_users(send: Send) -> int:
     return int(run_script(send, DISABLE_TEST_USERS, {})["count"])
 
 
-def _checked_address(email: str) -> str:
-    if len(email) > LONGEST_ADDRESS or not ADDRESS.fullmatch(email):
-        raise ArgumentError(f"{email!r} is no mail address", "it looks like name@example.org")
-    return email
-
-
-def _checked_name(kind: str, name: str) -> str:
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST_NAME:
-        raise ArgumentError(f"{name!r} is no {kind}", "one line of text is needed")
-    return name.strip()
-
-
-def _checked_gender(gender: str) -> str:
-    if gender.lower() not in ("f", "m"):
-        raise ArgumentError(f"{gender!r} is no gender that the application knows", "f or m")
-    return gender.lower()
-
-
-def _checked_certificate_name(name: str) -> str:
-    """It becomes part of an openssl subject, a mail's subject and a file's name."""
-    plain = name == name.strip() and name.isprintable() and not set(name) & set('/\\+="<>,;')
-    if not plain or not name or name.startswith(".") or len(name.encode()) > LONGEST_NAME:
-        raise ArgumentError(
-            f"{name!r} is no name for a certificate", "letters, digits, blanks, - and _, up to 64 bytes"
-        )
-    return name
-
-
-def _checked_days(days: int) -> int:
-    if not 1 <= days <= MOST_DAYS:
-        raise ArgumentError(f"a certificate cannot be valid for {days} days", f"1 to {MOST_DAYS}")
-    return days
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import alerts, demo, env, machine, paper, stage, test, user
+from ecs_appliance.cli import alerts, cert, demo, env, machine, paper, stage, test, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -27,8 +27,8 @@ env.app.command("package")(paper.package_file)
 env.app.command("scan")(paper.scan_files)
 env.app.command("verify-paper")(paper.verify_paper)
 app.add_typer(env.app, name="env")
-app.add_typer(user.user, name="user")
-app.add_typer(user.cert, name="cert")
+app.add_typer(user.app, name="user")
+app.add_typer(cert.app, name="cert")
 app.add_typer(stage.app, name="stage")
 app.add_typer(demo.app, name="demo")
 app.command("test", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(test.test)

@@ -1,21 +1,32 @@
-"""`appliance user` and `appliance cert`: people who work with the application, and what they log in with."""
+"""`appliance user`: people who work with the application."""
 
-import json
-from pathlib import Path
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.cli import cert
+from ecs_appliance.cli.output import (
+    AsJson,
+    Email,
+    check_can_show_secret,
+    counted,
+    local,
+    show,
+    show_secret,
+    show_table,
+)
+from ecs_appliance.core.errors import ApplianceError
 
-user = typer.Typer(no_args_is_help=True, help="Users of the application.")
-cert = typer.Typer(no_args_is_help=True, help="Client certificates of the application's users.")
+if TYPE_CHECKING:
+    from ecs_appliance.app.users import User
 
-Email = Annotated[str, typer.Argument(help="Mail address of the user.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app = typer.Typer(no_args_is_help=True, help="Users of the application.")
+
+HEADINGS = ("address", "name", "kind", "state", "last login", "certificates")
 
 
-@user.command("create")
+@app.command("create")
 def create_user(
     email: Email,
     first: Annotated[str, typer.Argument(help="First name.")],
@@ -28,39 +39,79 @@ def create_user(
     from ecs_appliance.app.users import create_internal_user
     from ecs_appliance.core.runner import SystemRunner
 
+    check_can_show_secret()
     password = create_internal_user(in_web(SystemRunner()), email, first, last, gender)
-    _show({"user": email, "password": password}, as_json=as_json)
+    unseen = ApplianceError(f"{email} has a new password that could not be shown", "run the command again")
+    show_secret({"user": email, "password": password}, as_json=as_json, otherwise=unseen)
 
 
-@cert.command("create")
-def create_cert(  # noqa: PLR0917 # how typer names what it reads
-    email: Email,
-    name: Annotated[str, typer.Argument(help="Name of the certificate, used only once.")],
-    days: Annotated[int, typer.Argument(help="Days it is valid, 1 to 3650.")] = 7,
-    send_to: Annotated[str, typer.Option("--send-to", "--sendto", help="Mail it there, not to the user.")] = "",
-    output: Annotated[Path | None, typer.Option(help="Write it to this .p12 file, and mail nothing.")] = None,
+@app.command("list")
+def list_users(
+    everyone: Annotated[bool, typer.Option("--all", help="Test users of the application, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a client certificate for a user, mail it, and print the passphrase that opens it."""
+    """Show who can log in, when they last did, and how many valid certificates they have; internal users first."""
+    from ecs_appliance.app import users
     from ecs_appliance.app.shell import in_web
-    from ecs_appliance.app.users import create_client_certificate
-    from ecs_appliance.core.files import write_atomic
     from ecs_appliance.core.runner import SystemRunner
 
-    if output and output.exists():
-        raise RefusedError(f"{output} is there already", "name a new file")
-    web, mail = in_web(SystemRunner()), output is None
-    made = create_client_certificate(web, email, name, days, send_to=send_to, mail=mail)
-    where = {"sent_to": send_to or email}
-    if output:
-        write_atomic(output, made.pkcs12, mode=0o600)
-        where = {"written_to": str(output)}
-    _show({"user": email, "certificate": name, **where, "passphrase": made.passphrase}, as_json=as_json)
-
-
-def _show(answer: dict[str, str], *, as_json: bool) -> None:
+    found = users.list_users(in_web(SystemRunner()))
+    shown = [user for user in found if everyone or not user.test]
+    hidden = len(found) - len(shown)
     if as_json:
-        typer.echo(json.dumps({"ok": True, **answer}))
+        show({"users": [_as_json(user) for user in shown], "not_shown": hidden}, as_json=True)
         return
-    for name, value in answer.items():
-        typer.echo(f"{name.replace('_', ' '):<12} {value}")
+    if shown:
+        show_table(HEADINGS, [_row(user) for user in shown])
+    typer.echo(counted(len(shown), "user") + (f"; {counted(hidden, 'test user')} not shown: --all" if hidden else ""))
+
+
+@app.command("disable")
+def disable_user(
+    email: Email,
+    revoke_certs: Annotated[bool, typer.Option("--revoke-certs", help="Revoke the user's certificates too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a user in no more: no login, and running sessions end at once. `user create` lets internal users in again."""
+    from ecs_appliance.app import users
+    from ecs_appliance.app.shell import in_web
+    from ecs_appliance.core.runner import SystemRunner
+
+    done = users.disable_user(in_web(SystemRunner()), email)
+    if not as_json:
+        show({"disabled": done.email + ("" if done.was_active else ", already before")})
+        show({"sessions": _sessions(done.sessions)})
+    revoked = cert.revoke(done.certificates) if revoke_certs and done.certificates else None
+    if as_json:
+        show({**asdict(done), "certificates_revoked": revoked is not None}, as_json=True)
+    elif revoked:
+        cert.show_revoked(revoked)
+    else:
+        cert.show_valid(done.certificates)
+
+
+def _sessions(ended: int | None) -> str:
+    if ended is None:
+        return "all ended; the password is void"
+    return f"{ended} ended" if ended else "none was running"
+
+
+def _row(user: "User") -> tuple[str, ...]:
+    return (
+        user.email,
+        f"{user.first_name} {user.last_name}".strip(),
+        _kind(user),
+        "active" if user.active else "disabled",
+        local(user.last_login) or "never",
+        str(user.certificates or "none"),
+    )
+
+
+def _kind(user: "User") -> str:
+    if user.test:
+        return "test"
+    return "internal" if user.internal else "external"
+
+
+def _as_json(user: "User") -> dict[str, object]:
+    return {**asdict(user), "last_login": user.last_login.isoformat() if user.last_login else None}

@@ -1,0 +1,168 @@
+"""Client certificates of the application's users, made, listed and revoked from outside."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ecs_appliance.app.arguments import (
+    checked_address,
+    checked_certificate_name,
+    checked_days,
+    checked_known_address,
+    checked_known_certificate_name,
+    checked_subject_address,
+)
+from ecs_appliance.app.shell import Send, run_script
+from ecs_appliance.core.log import register_secret
+
+State = Literal["valid", "expired", "revoked"]
+
+CREATE_CERTIFICATE = """
+import base64, smtplib, tempfile
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from ecs.communication.mailutils import deliver
+from ecs.pki.models import Certificate
+
+def main(data):
+    user = User.objects.filter(email__iexact=data['email']).first()
+    if user is None:
+        raise Refused('there is no user ' + data['email'], 'appliance user list --all shows them')
+    if Certificate.objects.filter(cn=data['name']).exists():
+        raise Refused('there is a certificate named %s already' % data['name'], 'choose another name')
+    with transaction.atomic(), tempfile.NamedTemporaryFile() as file:
+        certificate, passphrase = Certificate.create_for_user(file.name, user, cn=data['name'], days=data['days'])
+        with open(file.name, 'rb') as written:
+            pkcs12 = written.read()
+        if data['mail']:
+            try:
+                deliver([data['send_to'] or user.email], subject='Certificate ' + data['name'],
+                        message='See attachment', from_email=settings.DEFAULT_FROM_EMAIL,
+                        attachments=((data['name'] + '.p12', pkcs12, 'application/x-pkcs12'),), nofilter=True)
+            except (OSError, smtplib.SMTPException) as error:
+                raise Refused('it could not be mailed, so none was made: %s' % error, '--output FILE needs no mail')
+    return {'passphrase': passphrase, 'pkcs12': base64.b64encode(pkcs12).decode('ascii')}
+"""
+DESCRIBE = """
+def describe(certificate):
+    revoked = certificate.revoked_at
+    return {'name': certificate.cn, 'user': certificate.user.email, 'serial': certificate.serial,
+            'created': certificate.created_at.isoformat(), 'expires': certificate.expires_at.isoformat(),
+            'revoked': revoked.isoformat() if revoked else None}
+"""
+LIST_CERTIFICATES = f"""
+from django.contrib.auth.models import User
+from ecs.pki.models import Certificate
+{DESCRIBE}
+def main(data):
+    found = Certificate.objects.select_related('user').order_by('cn')
+    if data['email']:
+        if not User.objects.filter(email__iexact=data['email']).exists():
+            raise Refused('there is no user ' + data['email'], 'appliance user list --all shows them')
+        found = found.filter(user__email__iexact=data['email'])
+    return {{'certificates': [describe(certificate) for certificate in found]}}
+"""
+# The application's own revoke() saves, then writes the list of all it sees revoked: two at a time could each miss the
+# other's. Who holds the authority's row is alone; what is cut off is as if it had never begun.
+REVOKE_CERTIFICATES = f"""
+from django.db import transaction
+from ecs.pki.models import Certificate, CertificateAuthority
+{DESCRIBE}
+def main(data):
+    with transaction.atomic():
+        list(CertificateAuthority.objects.select_for_update())
+        found = {{c.cn: c for c in Certificate.objects.select_related('user').filter(cn__in=data['names'])}}
+        for name in data['names']:
+            if name not in found:
+                raise Refused('there is no certificate named ' + name, 'appliance cert list --all shows them')
+        new = [name for name in data['names'] if found[name].revoked_at is None]
+        for name in new:
+            found[name].revoke()
+    return {{'certificates': [describe(found[name]) for name in data['names']], 'new': new}}
+"""
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """A PKCS #12 file (RC2-40 and 3DES: OpenSSL 3 needs -legacy) and the passphrase that opens it."""
+
+    pkcs12: bytes
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return "ClientCertificate(…)"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the application keeps of a client certificate; `user` is a mail address, `revoked` None or since when."""
+
+    name: str
+    user: str
+    serial: int
+    created: datetime
+    expires: datetime
+    revoked: datetime | None
+
+    @property
+    def serial_text(self) -> str:
+        """The serial as nginx and openssl write it."""
+        digits = f"{self.serial:X}"
+        return digits.zfill(len(digits) + len(digits) % 2)
+
+    def state(self, now: datetime | None = None) -> State:
+        """What it is at `now`, which is this moment without one."""
+        if self.revoked:
+            return "revoked"
+        return "valid" if (now or datetime.now(UTC)) < self.expires else "expired"
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """A certificate that is revoked; `new`: it was not before."""
+
+    certificate: Certificate
+    new: bool
+
+
+def create_client_certificate(
+    send: Send, email: str, name: str, days: int, *, send_to: str = "", mail: bool = True
+) -> ClientCertificate:
+    """Make a client certificate `name` for the user `email`, valid for `days`, and return it.
+
+    With `mail` it is sent to the user, or to `send_to`; where that fails, none is made. `send` is
+    `shell.in_web(runner)`. Raises ArgumentError, NotRunningError, RefusedError, ApplianceError.
+    """
+    data = {
+        "email": checked_subject_address(email),
+        "name": checked_certificate_name(name),
+        "days": checked_days(days),
+        "send_to": checked_address(send_to) if send_to else "",
+        "mail": mail,
+    }
+    answer = run_script(send, CREATE_CERTIFICATE, data)
+    register_secret(answer["passphrase"])
+    return ClientCertificate(base64.b64decode(answer["pkcs12"]), answer["passphrase"])
+
+
+def list_certificates(send: Send, email: str | None = None) -> list[Certificate]:
+    """The certificates of all users or of `email`, by name; raises as `create_client_certificate` does."""
+    data = {"email": None if email is None else checked_known_address(email)}
+    return [_read(told) for told in run_script(send, LIST_CERTIFICATES, data)["certificates"]]
+
+
+def revoke_certificates(send: Send, names: Sequence[str]) -> list[Revoked]:
+    """Revoke the certificates `names`, all or none, and return them; raises as `create_client_certificate` does.
+
+    One that is revoked already stays as it is. nginx follows a moment later: see `app.revocation`.
+    """
+    answer = run_script(send, REVOKE_CERTIFICATES, {"names": [checked_known_certificate_name(name) for name in names]})
+    return [Revoked(_read(told), new=told["name"] in answer["new"]) for told in answer["certificates"]]
+
+
+def _read(told: dict[str, Any]) -> Certificate:
+    times = {name: told[name] and datetime.fromisoformat(told[name]) for name in ("created", "expires", "revoked")}
+    return Certificate(**{**told, **times})

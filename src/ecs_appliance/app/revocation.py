@@ -1,0 +1,74 @@
+"""From the application's revocation to nginx's refusal: watch-ecs-ca takes it there, this waits for it."""
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from cryptography import x509
+
+from ecs_appliance.app.certificates import Revoked, revoke_certificates
+from ecs_appliance.app.shell import Send
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.files import read_untrusted
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.host.nginx import serving_workers
+
+CRL = "crl.pem"
+LARGEST_LIST = 16 * 1024 * 1024
+SECONDS = 10.0
+POLL_SECONDS = 0.05
+
+
+def revoke_and_wait(send: Send, paths: Paths, runner: Runner, names: Collection[str]) -> tuple[list[Revoked], float]:
+    """Revoke the certificates `names`, and return when nginx refuses them at the next handshake.
+
+    Returns them, and the seconds that nginx took. Raises as `revoke_certificates` does, and DeadlineError where nginx
+    did not follow within `SECONDS`: they are revoked then, and not refused yet.
+    """
+    before = serving_workers(runner)
+    revoked = revoke_certificates(send, list(names))
+    new = any(one.new for one in revoked)
+    serials = {one.certificate.serial for one in revoked}
+    return revoked, await_refusal(paths, runner, serials, replaced=before if new else frozenset())
+
+
+def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, replaced: Collection[int]) -> float:
+    """Wait until nginx's revocation list has `serials`, and none of the workers `replaced` takes connections any more.
+
+    Returns the seconds it took; raises DeadlineError after `SECONDS`.
+    """
+    began = time.monotonic()
+    while True:
+        missing = set(serials) - revoked_serials(paths.client_ca / CRL)
+        if not missing and not serving_workers(runner) & set(replaced):
+            return time.monotonic() - began
+        if time.monotonic() - began > SECONDS:
+            raise _not_followed(paths, missing)
+        time.sleep(POLL_SECONDS)
+
+
+def revoked_serials(file: Path) -> set[int]:
+    """The serials on the revocation list `file`; none where there is no list, or none that can be read."""
+    try:
+        return {entry.serial_number for entry in x509.load_pem_x509_crl(read_untrusted(file, LARGEST_LIST))}
+    except (OSError, ValueError):
+        return set()
+
+
+def _not_followed(paths: Paths, missing: set[int]) -> DeadlineError:
+    after = f"revoked, but still let in after {SECONDS:g} s:"
+    own, deployed = paths.ecs_ca / CRL, paths.client_ca / CRL
+    if missing - revoked_serials(own):
+        return DeadlineError(
+            f"{after} the application's list {own} does not have it",
+            "systemctl restart appliance: the application writes its list at each start",
+        )
+    if missing:
+        return DeadlineError(
+            f"{after} nginx's list {deployed} does not have it",
+            "systemctl start watch-ecs-ca; journalctl -u watch-ecs-ca -n 20",
+        )
+    return DeadlineError(
+        f"{after} nginx has not taken its new list into use", "systemctl reload nginx; journalctl -u nginx -n 20"
+    )

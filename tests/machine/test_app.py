@@ -87,7 +87,7 @@ def test_certificate_opens_with_its_passphrase_and_its_name_is_used_once(demo: D
     assert output(demo, "stat", "--format=%a", target) == "600"
     output(demo, "rm", target)
     again = demo.exec(words)
-    assert again.returncode == 1
+    assert again.returncode == 4
     assert "already" in again.stderr
 
 

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.cli.output import (
-    AsJson,
-    Email,
-    check_can_show_secret,
-    counted,
-    local,
-    show,
-    show_secret,
-    show_table,
-)
+from ecs_appliance.cli import display
+from ecs_appliance.cli.display import AsJson, Email
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.text import printable
 
@@ -46,7 +38,7 @@ def create_cert(  # noqa: PLR0917 # how typer names what it reads
 
     if output and output.exists():
         raise RefusedError(f"{output} is there already", "name a new file")
-    check_can_show_secret()
+    display.check_can_show_secret()
     made = create_client_certificate(in_web(SystemRunner()), email, name, days, send_to=send_to, mail=output is None)
     again = f"appliance cert revoke {shlex.quote(name)}, then make one of another name"
     where = {"sent_to": send_to or email}
@@ -55,7 +47,7 @@ def create_cert(  # noqa: PLR0917 # how typer names what it reads
         where = {"written_to": str(output)}
     answer = {"user": email, "certificate": name, **where, "passphrase": made.passphrase}
     unseen = ApplianceError(f"{name} is made, but its passphrase could not be shown", again)
-    show_secret(answer, as_json=as_json, otherwise=unseen)
+    display.show_secret(answer, as_json=as_json, otherwise=unseen)
 
 
 @app.command("list")
@@ -74,12 +66,12 @@ def list_certs(
     others = Counter(certificate.state() for certificate in found if certificate not in shown)
     if as_json:
         answer = {"certificates": [_as_json(certificate) for certificate in shown], "not_shown": dict(others)}
-        show(answer, as_json=True)
+        display.show(answer, as_json=True)
         return
     if shown:
-        show_table(HEADINGS, [_row(certificate) for certificate in shown])
+        display.show_table(HEADINGS, [_row(certificate) for certificate in shown])
     hidden = ", ".join(f"{others[state]} {state}" for state in ("expired", "revoked") if others[state])
-    typer.echo(counted(len(shown), "certificate") + (f"; {hidden} not shown: --all" if hidden else ""))
+    typer.echo(display.counted(len(shown), "certificate") + (f"; {hidden} not shown: --all" if hidden else ""))
 
 
 @app.command("revoke")
@@ -92,8 +84,9 @@ def revoke_cert(
     if not as_json:
         show_revoked(done)
         return
-    revoked, seconds = done
-    show({**_as_json(revoked[0].certificate), "new": revoked[0].new, "nginx_seconds": round(seconds, 2)}, as_json=True)
+    (revoked,), seconds = done
+    answer = {**_as_json(revoked.certificate), "new": revoked.new, "nginx_seconds": round(seconds, 2)}
+    display.show(answer, as_json=True)
 
 
 def revoke(names: Collection[str]) -> "tuple[list[Revoked], float]":
@@ -111,18 +104,18 @@ def show_revoked(done: "tuple[list[Revoked], float]") -> None:
     """Print what `revoke` has done."""
     revoked, seconds = done
     for one in revoked:
-        already = "" if one.new else f", already since {local(one.certificate.revoked)}"
+        already = "" if one.new else f", already since {display.local(one.certificate.revoked)}"
         told = f"{one.certificate.name} of {one.certificate.user} (serial {one.certificate.serial_text}){already}"
-        show({"revoked": printable(told)})
+        display.show({"revoked": printable(told)})
     after = f" after {seconds:.1f} s: refused from the next handshake on" if any(one.new for one in revoked) else ""
-    show({"nginx": f"has it on its list{after}"})
+    display.show({"nginx": f"has it on its list{after}"})
 
 
 def show_valid(names: Collection[str]) -> None:
     """Print how many certificates `names` are, and how to revoke them."""
     import shlex
 
-    show({"certificates": f"{len(names)} still valid" if names else "none is valid"})
+    display.show({"certificates": f"{len(names)} still valid" if names else "none is valid"})
     for name in names:
         typer.echo(f"  → appliance cert revoke {shlex.quote(printable(name))}")
 
@@ -140,8 +133,8 @@ def _write(output: Path, pkcs12: bytes, again: str) -> None:
 
 def _row(certificate: "Certificate") -> tuple[str, ...]:
     state = certificate.state()
-    since = f" {local(certificate.revoked)}" if certificate.revoked else ""
-    times = (f"{local(certificate.created)}", f"{local(certificate.expires)}")
+    since = f" {display.local(certificate.revoked)}" if certificate.revoked else ""
+    times = (f"{display.local(certificate.created)}", f"{display.local(certificate.expires)}")
     return (certificate.name, certificate.user, certificate.serial_text, *times, state + since)
 
 

@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.cli import cert
-from ecs_appliance.cli.output import (
-    AsJson,
-    Email,
-    check_can_show_secret,
-    counted,
-    local,
-    show,
-    show_secret,
-    show_table,
-)
+from ecs_appliance.cli import cert, display
+from ecs_appliance.cli.display import AsJson, Email
 from ecs_appliance.core.errors import ApplianceError
 
 if TYPE_CHECKING:
@@ -39,10 +30,10 @@ def create_user(
     from ecs_appliance.app.users import create_internal_user
     from ecs_appliance.core.runner import SystemRunner
 
-    check_can_show_secret()
+    display.check_can_show_secret()
     password = create_internal_user(in_web(SystemRunner()), email, first, last, gender)
     unseen = ApplianceError(f"{email} has a new password that could not be shown", "run the command again")
-    show_secret({"user": email, "password": password}, as_json=as_json, otherwise=unseen)
+    display.show_secret({"user": email, "password": password}, as_json=as_json, otherwise=unseen)
 
 
 @app.command("list")
@@ -59,11 +50,12 @@ def list_users(
     shown = [user for user in found if everyone or not user.test]
     hidden = len(found) - len(shown)
     if as_json:
-        show({"users": [_as_json(user) for user in shown], "not_shown": hidden}, as_json=True)
+        display.show({"users": [_as_json(user) for user in shown], "not_shown": hidden}, as_json=True)
         return
     if shown:
-        show_table(HEADINGS, [_row(user) for user in shown])
-    typer.echo(counted(len(shown), "user") + (f"; {counted(hidden, 'test user')} not shown: --all" if hidden else ""))
+        display.show_table(HEADINGS, [_row(user) for user in shown])
+    others = f"; {display.counted(hidden, 'test user')} not shown: --all" if hidden else ""
+    typer.echo(display.counted(len(shown), "user") + others)
 
 
 @app.command("disable")
@@ -79,11 +71,11 @@ def disable_user(
 
     done = users.disable_user(in_web(SystemRunner()), email)
     if not as_json:
-        show({"disabled": done.email + ("" if done.was_active else ", already before")})
-        show({"sessions": _sessions(done.sessions)})
+        display.show({"disabled": done.email + ("" if done.was_active else ", already before")})
+        display.show({"sessions": _sessions(done.sessions)})
     revoked = cert.revoke(done.certificates) if revoke_certs and done.certificates else None
     if as_json:
-        show({**asdict(done), "certificates_revoked": revoked is not None}, as_json=True)
+        display.show({**asdict(done), "certificates_revoked": revoked is not None}, as_json=True)
     elif revoked:
         cert.show_revoked(revoked)
     else:
@@ -102,7 +94,7 @@ def _row(user: "User") -> tuple[str, ...]:
         f"{user.first_name} {user.last_name}".strip(),
         _kind(user),
         "active" if user.active else "disabled",
-        local(user.last_login) or "never",
+        display.local(user.last_login) or "never",
         str(user.certificates or "none"),
     )
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import stat
 import sys
 
@@ -61,6 +60,8 @@ def is_journal(descriptor: int) -> bool:
 
 def _peer(descriptor: int) -> str:
     """The path that the socket `descriptor` is connected to; empty where it is none in the filesystem."""
+    import socket  # noqa: PLC0415 # the command line must start at once
+
     with socket.socket(fileno=os.dup(descriptor)) as stream:
         try:
             return str(stream.getpeername())

@@ -167,7 +167,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 DIRECTORY, NAME = sys.argv[1:]
-ACCOUNT, = glob.glob("/app/etc/dehydrated/accounts/*/")
+ACCOUNT, = glob.glob("/data/ecs-acme/accounts/*/")
 KEY = serialization.load_pem_private_key(open(ACCOUNT + "account_key.pem", "rb").read(), None)
 KID = json.load(open(ACCOUNT + "account_id.json"))["url"]
 TRUST = ssl._create_unverified_context()

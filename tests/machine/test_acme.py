@@ -22,7 +22,7 @@ Until = Callable[[Callable[[], bool], float], float]
 
 DOMAIN, SECOND, LOST = "ecs.demo.internal", "second.demo.internal", "lost.demo.internal"
 METRICS = "/var/lib/prometheus/node-exporter/appliance-certificate.prom"
-ACCOUNTS = "/app/etc/dehydrated/accounts"
+ACCOUNTS = "/data/ecs-acme/accounts"
 FLAG = "/app/etc/flags/force.update.letsencrypt"
 
 
@@ -40,9 +40,7 @@ def authority(demo: "Demo") -> Iterator[AcmeServer]:
     finally:
         server.remove()
         demo.machine.guest.push("/app/env.yml", before, mode=0o600)
-        demo.sh(
-            "rm -rf /app/etc/dehydrated/* /var/lib/ecs-appliance/acme.json; systemctl reload appliance", timeout=120
-        )
+        demo.sh("rm -rf /data/ecs-acme/* /var/lib/ecs-appliance/acme.json; systemctl reload appliance", timeout=120)
         demo.sh("systemctl start appliance-certificate", timeout=120)
 
 
@@ -148,15 +146,14 @@ def test_renewal_keeps_the_account(demo: "Demo", authority: AcmeServer) -> None:
     after = [served(demo, name).serial_number for name in (DOMAIN, SECOND)]
     assert not set(before) & set(after)
     assert demo.sh(f"sha256sum {ACCOUNTS}/*/account_key.pem") == account
-    assert authority.log().count("There are now 1 accounts") <= 1
-    keys = demo.sh(f"ls /app/etc/dehydrated/certs/{DOMAIN} | grep -c privkey-")
+    keys = demo.sh(f"ls /data/ecs-acme/certs/{DOMAIN} | grep -c privkey-")
     assert keys == "1"
 
 
 def test_the_key_belongs_to_the_client_and_its_copy_to_root(demo: "Demo", authority: AcmeServer) -> None:
     del authority
     stat = "stat -c '%U %a'"
-    assert demo.sh(f"{stat} /app/etc/dehydrated /app/etc/dehydrated/certs/{DOMAIN}/privkey-*.pem").splitlines() == [
+    assert demo.sh(f"{stat} /data/ecs-acme /data/ecs-acme/certs/{DOMAIN}/privkey-*.pem").splitlines() == [
         "app 700",
         "app 600",
     ]
@@ -282,16 +279,39 @@ def test_with_the_authority_down_the_last_certificate_stays_and_then_a_self_sign
 
 def test_a_killed_run_leaves_nothing_that_the_next_one_cannot_take_up(demo: "Demo", authority: AcmeServer) -> None:
     root, pause = authority.root(), random.Random(4)
-    for _ in range(5):
+    hits = 0
+    for _ in range(6):
         demo.sh(f"touch {FLAG}; systemctl start --no-block appliance-certificate")
-        time.sleep(pause.uniform(0.3, 5))
-        demo.sh("systemctl kill --signal=KILL appliance-certificate; nginx -t -q")
+        time.sleep(pause.uniform(0.5, 6))
+        hits += demo.exec(["systemctl", "kill", "--signal=KILL", "appliance-certificate"]).returncode == 0
+        demo.sh("nginx -t -q")
         assert login(demo) == 200
+    assert hits >= 3
     before = served(demo, DOMAIN).serial_number
     try_again(demo)
     assert served(demo, DOMAIN).serial_number != before
     assert is_trusted(demo, DOMAIN, root)
-    assert demo.sh(f"ls /app/etc/dehydrated/certs/{DOMAIN} | grep -c fullchain-") == "1"
+    assert demo.sh(f"ls /data/ecs-acme/certs/{DOMAIN} | grep -c fullchain-") == "1"
+
+
+def test_what_is_served_otherwise_than_deployed_is_told(demo: "Demo", authority: AcmeServer) -> None:
+    del authority
+    broken = "/etc/nginx/sites-enabled/broken.conf"
+    before = served(demo, DOMAIN)
+    for wrong, right, told in (
+        (f"echo nonsense >{broken}", f"rm {broken}", "another certificate than the one deployed"),
+        ("systemctl stop nginx", "systemctl start nginx", "nobody listens there"),
+    ):
+        demo.sh(wrong)
+        try:
+            demo.exec(["sh", "-c", f"touch {FLAG}; systemctl start appliance-certificate"])
+            severity, message = alerts(demo)[f"served:{DOMAIN}:443"]
+            assert (severity, told in message) == ("critical", True)
+            assert metric(demo, "appliance_certificate_mismatch", f'name="{DOMAIN}",port="443"') == 1
+        finally:
+            demo.sh(f"{right}; systemctl start appliance-certificate", timeout=120)
+        assert f"served:{DOMAIN}:443" not in alerts(demo)
+    assert served(demo, DOMAIN) != before
 
 
 def test_a_given_certificate_comes_before_acme(demo: "Demo", authority: AcmeServer) -> None:
@@ -314,18 +334,7 @@ def test_a_given_certificate_comes_before_acme(demo: "Demo", authority: AcmeServ
 
     demo.edit_env(give_expired)
     apply(demo)
-    assert served(demo, DOMAIN).issuer.rfc4514_string() == f"CN={DOMAIN}"
+    assert is_trusted(demo, DOMAIN, authority.root())
     severity, message = alerts(demo)[f"certificate:{DOMAIN}"]
-    assert severity == "critical" and "has expired on" in message
-
-
-def test_what_is_served_otherwise_than_deployed_is_told(demo: "Demo", authority: AcmeServer) -> None:
-    del authority
-    demo.sh("systemctl stop nginx")
-    try:
-        demo.sh("systemctl start appliance-certificate", timeout=120)
-        assert alerts(demo)[f"served:{DOMAIN}:443"][0] == "critical"
-        assert metric(demo, "appliance_certificate_mismatch", f'name="{DOMAIN}",port="443"') == 1
-    finally:
-        demo.sh("systemctl start nginx; systemctl start appliance-certificate", timeout=120)
-    assert f"served:{DOMAIN}:443" not in alerts(demo)
+    assert severity == "critical"
+    assert "has expired on" in message and "has a certificate by ACME" in message

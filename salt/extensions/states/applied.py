@@ -1,9 +1,9 @@
-"""State of commands that follow a change of files; see ecs_appliance.converge.applied."""
+"""State of commands that follow a change of files; see ecs_appliance.core.applied."""
 
 import shlex
 from typing import Any
 
-from ecs_appliance.converge.applied import contents_digest, is_applied, mark_applied
+from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner

@@ -4,7 +4,7 @@ from typing import Any
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.tls.client_ca import client_ca_is_current, deploy_client_ca
-from ecs_appliance.tls.deployment import apply_deployment, plan_deployment
+from ecs_appliance.tls.deployment import apply_deployment, plan_deployment, stale_certificates
 from ecs_appliance.tls.selection import wanted
 from ecs_appliance.tls.snakeoil import ensure_snakeoil, held_snakeoil
 
@@ -27,6 +27,17 @@ def served(name: str, hosts: list[str]) -> dict[str, Any]:
     apply_deployment(deployment)
     said = ", ".join(f"{each.name}: {each.source}" for each in deployment.selections)
     return _result(name, changes=changes, comment=said)
+
+
+def only(name: str, hosts: list[str]) -> dict[str, Any]:
+    """No certificates of other names than `hosts` lie about: after nginx has forgotten those."""
+    stale = stale_certificates(Paths(), hosts)
+    changes = {str(path): "removed" for path in stale}
+    if __opts__["test"] and stale:
+        return _result(name, changes=changes, comment="would be removed", outcome=None)
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return _result(name, changes=changes, comment="none of others")
 
 
 def client_ca(name: str) -> dict[str, Any]:

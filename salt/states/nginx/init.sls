@@ -59,6 +59,13 @@ nginx configuration:
       - nginx -t -q
       - systemctl reload nginx
 
+# Only now: what nginx still names must be there.
+former server certificates:
+  tls.only:
+    - hosts: {{ names | tojson }}
+    - require:
+      - applied: nginx configuration
+
 # By the same names as the units that follow certificates do it, so that what one has done the other does not do again.
 nginx server certificates:
   applied.since_change:
@@ -71,3 +78,6 @@ nginx client ca:
   applied.since_change:
     - files: [/etc/nginx/client-ca/*]
     - commands: [systemctl reload nginx]
+
+/app/etc/server.key.pem:
+  file.absent

@@ -12,7 +12,7 @@ from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.files import read_untrusted
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.host.nginx import serving_workers
+from ecs_appliance.host.nginx import CLIENT_CA, in_use, serving_workers
 
 CRL = "crl.pem"
 LARGEST_LIST = 16 * 1024 * 1024
@@ -28,20 +28,24 @@ def revoke_and_wait(send: Send, paths: Paths, runner: Runner, names: Collection[
     """
     before = serving_workers(runner)
     revoked = revoke_certificates(send, list(names))
-    new = any(one.new for one in revoked)
+    former = before if any(one.new for one in revoked) else frozenset()
     serials = {one.certificate.serial for one in revoked}
-    return revoked, await_refusal(paths, runner, serials, replaced=before if new else frozenset())
+    return revoked, await_refusal(paths, runner, serials, former=former)
 
 
-def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, replaced: Collection[int]) -> float:
-    """Wait until nginx's revocation list has `serials`, and none of the workers `replaced` takes connections any more.
+def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, former: Collection[int]) -> float:
+    """Wait until nginx has a revocation list with `serials` in use, and no worker of before takes connections any more.
 
-    Returns the seconds it took; raises DeadlineError after `SECONDS`.
+    Workers of before are `former`, and those that are seen while the list is not there yet. Returns the seconds it
+    took; raises DeadlineError after `SECONDS`.
     """
-    began = time.monotonic()
+    began, old = time.monotonic(), set(former)
     while True:
+        serving = serving_workers(runner)
         missing = set(serials) - revoked_serials(paths.client_ca / CRL)
-        if not missing and not serving_workers(runner) & set(replaced):
+        if missing:
+            old |= serving
+        elif not serving or (in_use(paths, CLIENT_CA) and not serving & old):
             return time.monotonic() - began
         if time.monotonic() - began > SECONDS:
             raise _not_followed(paths, missing)

@@ -11,7 +11,7 @@ from ecs_appliance.app.migration import app_task
 from ecs_appliance.app.settings import Site
 from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import Result, Runner
+from ecs_appliance.core.runner import CommandError, Result, Runner
 from ecs_appliance.core.text import printable
 from ecs_appliance.host import docker
 
@@ -70,10 +70,14 @@ def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
 
     It may raise `Refused(message[, hint])`, which arrives as RefusedError; every other failure is an ApplianceError.
     """
-    result = send(embed(script, data))
+    try:
+        result = send(embed(script, data))
+    except CommandError as error:
+        # It may have answered before it failed, and an answer may hold a passphrase.
+        raise CommandError(ANSWER.sub("…", error.message), error.hint, returncode=error.returncode) from None
     found = ANSWER.findall(result.stdout)
     if not found:
-        tail = "\n".join((result.stdout + result.stderr).splitlines()[-5:])
+        tail = "\n".join(map(printable, (result.stdout + result.stderr).splitlines()[-5:]))
         raise ApplianceError(f"the application did not answer:\n{tail}", "docker logs ecs_ecs.web_1 may say why")
     answer = json.loads(base64.b64decode(found[-1]))
     if "refused" in answer:

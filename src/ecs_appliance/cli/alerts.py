@@ -13,6 +13,7 @@ def alerts(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
     from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.core.paths import Paths
+    from ecs_appliance.core.text import printable
     from ecs_appliance.reporting.alerts import Alerts
 
     standing = Alerts(Paths()).standing()
@@ -23,7 +24,7 @@ def alerts(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     else:
         for alert in standing:
             since = time.strftime("%Y-%m-%d %H:%M", time.localtime(alert.since))
-            typer.echo(f"{alert.severity:<9} {since}  {alert.message}")
+            typer.echo(f"{alert.severity:<9} {since}  {printable(alert.message)}")
             if alert.hint:
                 typer.echo(f"  → {alert.hint}")
     raise typer.Exit(ExitCode.FAILED if standing else ExitCode.OK)

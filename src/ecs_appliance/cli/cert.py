@@ -117,7 +117,8 @@ def show_valid(names: Collection[str]) -> None:
 
     display.show({"certificates": f"{len(names)} still valid" if names else "none is valid"})
     for name in names:
-        typer.echo(f"  → appliance cert revoke {shlex.quote(printable(name))}")
+        end_of_options = "-- " if name.startswith("-") else ""
+        typer.echo(f"  → appliance cert revoke {end_of_options}{shlex.quote(printable(name))}")
 
 
 def _write(output: Path, pkcs12: bytes, again: str) -> None:

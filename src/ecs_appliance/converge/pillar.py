@@ -58,7 +58,7 @@ def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] =
                 "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
             },
             "nginx": _nginx(env),
-            "acme": _acme(env),
+            "acme": acme_settings(env) if env else {},
             "compose": _compose(env),
             "update": {
                 "automatic": bool(env and env.appliance.update.automatic),
@@ -83,10 +83,8 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
     }
 
 
-def _acme(env: "Env | None") -> dict[str, Any]:
-    """Values go into a file that a shell reads."""
-    if env is None:
-        return {}
+def acme_settings(env: "Env") -> dict[str, Any]:
+    """What the ACME client is configured with; values go into a file that a shell reads."""
     acme = env.appliance.ssl.letsencrypt
     return {
         "packages": list(packages.ACME),

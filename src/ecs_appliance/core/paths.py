@@ -126,12 +126,7 @@ class Paths:
     @property
     def acme(self) -> Path:
         """Account, keys and certificates of the ACME client, which runs as the account app."""
-        return self.at("/app/etc/dehydrated")
-
-    @property
-    def acme_challenges(self) -> Path:
-        """What nginx answers an ACME server's questions with."""
-        return self.at("/var/lib/dehydrated/acme-challenges")
+        return self.at("/data/ecs-acme")
 
     @property
     def state(self) -> Path:

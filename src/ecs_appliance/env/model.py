@@ -53,6 +53,7 @@ Certificates = Annotated[str, AfterValidator(pem.certificates)]
 HttpsUrl = Annotated[str, _line(formats.https_url)]
 MailAddress = Annotated[str, _line(formats.optional_mail_address)]
 KeyType = Annotated[str, _line(formats.key_type)]
+Authorities = Annotated[str, AfterValidator(pem.authorities)]
 SecretText = SecretStr
 SecretLine = Annotated[SecretStr, _concealed(_one_line(str))]
 SecretUrl = Annotated[SecretStr, _concealed(_one_line(formats.url))]
@@ -117,11 +118,13 @@ class LetsEncrypt(Section):
     directory: HttpsUrl = Field(
         "https://acme-v02.api.letsencrypt.org/directory", description="URL of the authority's ACME directory"
     )
-    authority: Certificates = Field(
-        "", description="certificate that the ACME server's own TLS is trusted by, PEM; empty: those of the system"
+    authority: Authorities = Field(
+        "", description="certificates that the ACME server's own TLS is trusted by, PEM; empty: those of the system"
     )
     key_type: KeyType = Field("ecdsa", description="`ecdsa` (P-256) or `rsa` (3072 bits)")
-    email: MailAddress = Field("", description="where the authority may write to; empty: nowhere")
+    email: MailAddress = Field(
+        "", description="where the authority may write to, told when the account is made; empty: nowhere"
+    )
 
 
 class Ssl(Section):
@@ -223,8 +226,8 @@ class Appliance(Section):
 
     @property
     def server_names(self) -> tuple[str, ...]:
-        """The names the site answers for, the domain first."""
-        return tuple(dict.fromkeys((self.domain or "localhost", *self.allowed_hosts.split())))
+        """The names the site answers for, in lower case, the domain first."""
+        return tuple(dict.fromkeys(name.lower() for name in (self.domain or "localhost", *self.allowed_hosts.split())))
 
 
 class Docs(Section):

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 SMALLEST_RSA = 1024
-BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s.*?\s-----END \1-----", re.DOTALL)
+BEGIN = re.compile(r"-----BEGIN ")
+MARK = re.compile(r"-----(?:BEGIN|(END)) ([A-Z0-9 ]+)-----(?=\s|$)")
 
 
 def private_key(text: str) -> str:
@@ -35,25 +36,41 @@ def rsa_key(text: str) -> str:
 def certificates(text: str) -> str:
     """One PEM certificate or a chain, the server's own one first, or nothing."""
     if text.strip():
-        _check_blocks(text, "CERTIFICATE", "a PEM certificate")
-        from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
-
-        try:
-            chain = load_pem_x509_certificates(text.encode())
-        except ValueError:
-            raise ValueError("this PEM certificate is damaged") from None
-        _check_order(chain)
+        _check_order(load_certificates(text))
     return text
+
+
+def authorities(text: str) -> str:
+    """PEM certificates to trust, in any order, or nothing."""
+    if text.strip():
+        load_certificates(text)
+    return text
+
+
+def load_certificates(text: str) -> "list[Certificate]":
+    """The certificates in `text`. Raises ValueError that tells a wrong block from a damaged one."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+
+    odd = (x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension, UnsupportedAlgorithm)
+    _check_blocks(text, "CERTIFICATE", "a PEM certificate")
+    try:
+        chain = x509.load_pem_x509_certificates(text.encode())
+        for certificate in chain:
+            # What is read late is read now: whoever asks afterwards does not have to expect it.
+            certificate.public_key()
+            list(certificate.extensions)
+    except (ValueError, TypeError, *odd):
+        raise ValueError("this PEM certificate is damaged") from None
+    return chain
 
 
 def unusable_since(chain: str) -> str:
     """Why nobody accepts the certificates of `chain`, checked before, at this moment; empty where they are valid."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
-
     now = datetime.now(UTC)
-    for number, certificate in enumerate(load_pem_x509_certificates(chain.encode()), start=1):
+    for number, certificate in enumerate(load_certificates(chain), start=1):
         if certificate.not_valid_after_utc < now:
             return f"certificate {number} has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         if certificate.not_valid_before_utc > now:
@@ -63,9 +80,7 @@ def unusable_since(chain: str) -> str:
 
 def belong_together(key: str, chain: str) -> bool:
     """Whether the first certificate of `chain` is for `key`; both were checked before."""
-    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
-
-    return load_pem_x509_certificates(chain.encode())[0].public_key() == load_key(key).public_key()
+    return load_certificates(chain)[0].public_key() == load_key(key).public_key()
 
 
 def load_key(text: str) -> "PrivateKeyTypes":
@@ -84,17 +99,27 @@ def load_key(text: str) -> "PrivateKeyTypes":
 
 def _check_blocks(text: str, kind: str, expected: str) -> None:
     """All blocks of `text` are of `kind`, and there is one. EC keys may have their parameters with them."""
-    if "-----BEGIN " not in text:
+    begun = BEGIN.findall(text)
+    if not begun:
         raise ValueError(f"expected {expected}: -----BEGIN …{kind}-----")
-    found = [label for label in BLOCK.findall(text) if label != "EC PARAMETERS"]
-    begun = len(re.findall("-----BEGIN ", text))
-    if begun != len(BLOCK.findall(text)):
+    found = [label for label in _whole_blocks(text) if label != "EC PARAMETERS"]
+    if len(begun) != len(_whole_blocks(text)):
         raise ValueError(f"expected {expected}: it is cut off, its END line is missing or damaged")
     wrong = next((label for label in found if not label.endswith(kind)), None)
     if wrong is not None:
         raise ValueError(f"expected {expected}, found a {wrong.lower()}")
     if kind == "PRIVATE KEY" and len(found) != 1:
         raise ValueError("expected one PEM private key, found several")
+
+
+def _whole_blocks(text: str) -> list[str]:
+    """The labels of the blocks that have both their lines, in order."""
+    labels, opened = [], None
+    for end, label in MARK.findall(text):
+        if end and label == opened:
+            labels.append(label)
+        opened = None if end else label
+    return labels
 
 
 def _check_order(chain: "Sequence[Certificate]") -> None:

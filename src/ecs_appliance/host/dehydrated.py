@@ -1,15 +1,19 @@
 """dehydrated, the ACME client: run as the account app, which owns its keys and its account."""
 
+import base64
 import datetime
 import email.utils
 import json
+import logging
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.text import printable
+
+log = logging.getLogger(__name__)
 
 USER = "app"
 REGISTER_TIMEOUT = 180
@@ -23,6 +27,12 @@ RETRY_AT = re.compile(r"retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
 CONNECTION = re.compile(r"Problem connecting to server \(\w+ for (\S+); curl returned with (\d+)\)")
 PLAIN_ERROR = re.compile(r"^\s*(?:\+ )?ERROR: (.+)$", re.MULTILINE)
 CHALLENGE = "Challenge is invalid"
+CLOSED = "Account has been deactivated"
+UNREACHED = "unreached"
+SECONDS = re.compile(r"[0-9]{1,10}")
+# Of what a server says, and of what the client has printed.
+LONGEST_WORDS, TOLD_LINES = 300, 15
+FILE_TIMEOUT = 30
 CURL = {6: "its name cannot be resolved", 7: "nothing answers there", 28: "it did not answer in time"}
 CURL_TRUST = (35, 51, 60, 77)
 
@@ -30,69 +40,80 @@ CURL_TRUST = (35, 51, 60, 77)
 class AcmeError(ApplianceError):
     """The ACME server gave no certificate.
 
-    `kind` is the protocol's own name of the error (rateLimited, unauthorized …; RFC 8555, 6.7), empty without one;
-    `challenge` says that it was the name that could not be proven, `retry_at` is the Unix time before which the server
-    wants not to be asked again.
+    `kind` is the protocol's own name of the error (rateLimited, unauthorized …; RFC 8555, 6.7), `UNREACHED`, or empty
+    without one; `account_lost` says that the server does not know the account, or has closed it; `retry_at` is the Unix
+    time before which it wants not to be asked again.
     """
 
-    def __init__(self, message: str, *, kind: str = "", challenge: bool = False, retry_at: float = 0.0) -> None:
+    def __init__(self, message: str, *, kind: str = "", account_lost: bool = False, retry_at: float = 0.0) -> None:
         super().__init__(message)
         self.kind = kind
-        self.challenge = challenge
+        self.account_lost = account_lost
         self.retry_at = retry_at
 
 
 @dataclass(frozen=True)
 class Client:
-    """dehydrated as /etc/dehydrated configures it, with its state in `folder`."""
+    """dehydrated as /etc/dehydrated configures it for the authority `directory`, with its state in `folder`."""
 
     runner: Runner
     folder: Path
+    directory: str
 
     def register(self) -> None:
         """Have an account, made at the first time; its terms are accepted. Raises AcmeError."""
-        self._run("--register", "--accept-terms", timeout=REGISTER_TIMEOUT)
+        self._run("dehydrated", "--no-lock", "--register", "--accept-terms", timeout=REGISTER_TIMEOUT)
 
     def issue(self, name: str) -> None:
         """Get a new certificate for `name`, whatever there is. Raises AcmeError."""
-        self._run("--cron", "--force", "--domain", name, "--alias", name, timeout=ISSUE_TIMEOUT)
+        # Without its own lock: that of a killed run would stay for ever, and ours orders all runs.
+        words = ("--no-lock", "--cron", "--force", "--domain", name, "--alias", name)
+        self._run("dehydrated", *words, timeout=ISSUE_TIMEOUT)
 
     def forget_account(self) -> None:
-        """Put accounts aside that the server no longer knows: the next `register` makes one."""
-        accounts = self.folder / "accounts"
-        if accounts.is_dir() and not accounts.is_symlink():
-            aside = self.folder / "accounts.unknown"
-            shutil.rmtree(aside, ignore_errors=True)
-            accounts.rename(aside)
+        """Put the account aside that this authority no longer knows: the next `register` makes one."""
+        account = self.folder / "accounts" / account_folder(self.directory)
+        aside = self.folder / "accounts.unknown"
+        if not account.is_dir():
+            return
+        # As its owner: what lies in that folder must not lead root elsewhere.
+        self._run("rm", "-rf", "--", str(aside), timeout=FILE_TIMEOUT)
+        self._run("mv", "-T", "--", str(account), str(aside), timeout=FILE_TIMEOUT)
 
-    def _run(self, *words: str, timeout: float) -> None:
-        # Without its own lock: that of a killed run would stay for ever, and ours orders all runs.
-        argv = ["dehydrated", "--no-lock", *words]
+    def _run(self, *argv: str, timeout: float) -> None:
         said: list[str] = []
         environment = {"HOME": str(self.folder)}
         try:
             self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), env=environment, on_line=said.append)
         except CommandError as error:
+            log.info("%s", "\n".join(map(printable, said[-TOLD_LINES:])))
             raise read_failure("\n".join(said) or error.message) from None
         except DeadlineError:
-            raise AcmeError(f"the ACME server did not come to an end within {timeout:g} s") from None
+            raise AcmeError(f"the ACME server did not come to an end within {timeout:g} s", kind=UNREACHED) from None
+
+
+def account_folder(directory: str) -> str:
+    """How dehydrated names the folder of the account with the authority `directory`."""
+    return base64.urlsafe_b64encode(f"{directory}\n".encode()).decode().rstrip("=")
 
 
 def read_failure(output: str) -> AcmeError:
     """What dehydrated's `output` says of a failure, in a sentence."""
     connection = CONNECTION.search(output)
     if connection:
-        return AcmeError(f"the ACME server {connection.group(1)} is not reached: {_curl(int(connection.group(2)))}")
+        url, reason = connection.group(1), _curl(int(connection.group(2)))
+        return AcmeError(f"the ACME server {_short(url)} is not reached: {reason}", kind=UNREACHED)
     kinds, details = ERROR_TYPE.findall(output), DETAIL.findall(output)
     if not kinds:
         plain = PLAIN_ERROR.findall(output)
-        said = plain[-1] if plain else " ".join(output.split())[-200:] or "it said nothing"
-        return AcmeError(f"the ACME client failed: {said}")
-    detail = _unquoted(details[-1]) if details else "without a reason"
+        said = _short(plain[-1] if plain else output) or "it said nothing"
+        return AcmeError(f"the ACME client failed: {said}", account_lost=CLOSED in output)
+    detail = _short(_unquoted(details[-1])) if details else "without a reason"
+    lost = kinds[-1] == "accountDoesNotExist" or (kinds[-1] == "unauthorized" and "account" in detail.lower())
     return AcmeError(
         f"the ACME server refused: {detail} ({kinds[-1]})",
         kind=kinds[-1],
-        challenge=CHALLENGE in output,
+        account_lost=lost and CHALLENGE not in output,
         retry_at=_retry_at(output, detail),
     )
 
@@ -105,23 +126,26 @@ def _curl(code: int) -> str:
 
 def _unquoted(literal: str) -> str:
     try:
-        text = str(json.loads(literal))
+        return str(json.loads(literal))
     except ValueError:
-        text = literal.strip('"')
-    return " ".join(text.split())
+        return literal.strip('"')
+
+
+def _short(text: str) -> str:
+    """What somebody far away says, as one line that a terminal and a journal can bear."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= LONGEST_WORDS else f"{line[:LONGEST_WORDS]}…"
 
 
 def _retry_at(output: str, detail: str) -> float:
-    told = RETRY_AT.search(detail)
-    if told:
-        return datetime.datetime.fromisoformat(f"{told.group(1)}T{told.group(2)}+00:00").timestamp()
-    header = RETRY_AFTER.search(output)
-    if header is None:
-        return 0.0
-    now = datetime.datetime.now(datetime.UTC)
-    if header.group(1).isdigit():
-        return now.timestamp() + int(header.group(1))
+    told, header = RETRY_AT.search(detail), RETRY_AFTER.search(output)
     try:
+        if told:
+            return datetime.datetime.fromisoformat(f"{told.group(1)}T{told.group(2)}+00:00").timestamp()
+        if header is None:
+            return 0.0
+        if SECONDS.fullmatch(header.group(1)):
+            return datetime.datetime.now(datetime.UTC).timestamp() + int(header.group(1))
         return email.utils.parsedate_to_datetime(header.group(1)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

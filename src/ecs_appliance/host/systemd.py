@@ -79,6 +79,11 @@ def start(runner: Runner, unit: str) -> None:
     runner.run(["systemctl", "start", unit], timeout=SERVICE_TIMEOUT)
 
 
+def start_in_background(runner: Runner, unit: str) -> None:
+    """Ask for a start of `unit` and do not wait; raises CommandError where systemd will not."""
+    runner.run(["systemctl", "start", "--no-block", unit], timeout=QUICK)
+
+
 def stop(runner: Runner, *units: str) -> None:
     """Stop `units` and wait for them."""
     runner.run(["systemctl", "stop", *units], timeout=SERVICE_TIMEOUT)

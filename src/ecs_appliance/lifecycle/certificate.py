@@ -3,13 +3,16 @@
 import logging
 import time
 
-from ecs_appliance.converge.applied import contents_digest, is_applied, mark_applied
-from ecs_appliance.core.errors import BusyError
+from ecs_appliance.converge.pillar import acme_settings
+from ecs_appliance.core.errors import ApplianceError, BusyError
+from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError
 from ecs_appliance.env.model import Env
-from ecs_appliance.host import systemd
+from ecs_appliance.host import nginx, systemd
 from ecs_appliance.host.dehydrated import Client
-from ecs_appliance.lifecycle.certificate_report import report_certificates
+from ecs_appliance.lifecycle.certificate_report import forget_certificates, report_certificates
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.prepare_env import active_env
 from ecs_appliance.tls import acme, served
@@ -22,61 +25,91 @@ log = logging.getLogger(__name__)
 
 UNIT = "appliance-certificate.service"
 FORCE = "force.update.letsencrypt"
-LOCK_WAIT = 30
-NGINX = "nginx.service"
-# As in salt/states/nginx, so that what one has done the other does not do again.
-APPLIED = "nginx server certificates"
-FILES = ["/etc/nginx/appliance/certificates/*"]
+# Another run of this stage, and whatever changes the machine.
+ROUND_WAIT, MACHINE_WAIT = 30, 900
 
 
 def keep_certificates(context: Context) -> None:
     """Get what is due, deploy what is best, see that it is served, and tell what is wrong.
 
     A certificate that is not to be had is no failure of this stage: the last good one stays, and an alert says why.
+    Raises ApplianceError where nginx does not take what is deployed, after that was told too.
     """
     if not context.paths.active_env.exists():
         log.info("no environment is active yet")
         return
-    env = active_env(context)
-    if env.appliance.standby:
-        return
     try:
-        with locked(context.paths.run / "certificate.lock", "server certificates", wait=LOCK_WAIT):
-            _keep(context, env)
+        with locked(context.paths.run / "certificate.lock", "server certificates", wait=ROUND_WAIT):
+            _keep(context)
+            # Who asks during a run joins it, and would be forgotten at its end.
+            if context.flags.get(FORCE) is not None:
+                _keep(context)
     except BusyError as error:
         log.info("%s", error.message)
 
 
 def start_in_background(context: Context) -> None:
-    """Let systemd do it: whoever asks does not wait for an authority far away."""
-    context.runner.run(["systemctl", "start", "--no-block", UNIT], timeout=systemd.QUICK)
+    """Let systemd do it: whoever asks does not wait for an authority far away, and does not fail for it."""
+    try:
+        systemd.start_in_background(context.runner, UNIT)
+    except CommandError as error:
+        log.warning("certificates are not looked after: %s", error.message)
 
 
-def _keep(context: Context, env: Env) -> None:
-    want = wanted_of(env)
-    records = _request(context, env, want)
-    deployment = plan_deployment(context.paths, want, ensure_snakeoil(context.paths, want.names))
-    if apply_deployment(deployment):
-        log.info("deployed: %s", ", ".join(f"{each.name} ({each.source})" for each in deployment.selections))
-    _reload_nginx(context)
+def _keep(context: Context) -> None:
+    env = active_env(context)
+    if env.appliance.standby:
+        forget_certificates(context)
+        return
+    records = _request(context, env)
+    # A reload may have come meanwhile: nobody else deploys now, and what is active now is what counts.
+    with locked(context.paths.lock, "server certificates", wait=MACHINE_WAIT):
+        want = wanted_of(active_env(context))
+        deployment = plan_deployment(context.paths, want, ensure_snakeoil(context.paths, want.names))
+        if apply_deployment(deployment):
+            log.info("deployed: %s", ", ".join(f"{each.name} ({each.source})" for each in deployment.selections))
+        refused = _reload_nginx(context)
     seen = served.look_settled(lambda: served.look(deployment.selections))
     report_certificates(context, want, deployment.selections, records, seen)
+    if refused is not None:
+        raise refused
 
 
-def _request(context: Context, env: Env, want: Wanted) -> dict[str, Record]:
+def _request(context: Context, env: Env) -> dict[str, Record]:
     """What is remembered of each name that ACME is asked for, after asking for what is due."""
-    names = tuple(name for name in want.names if can_be_validated(name)) if want.acme else ()
+    want, authority = wanted_of(env), acme.authority_of(env)
+    names = _names(want)
+    if not names:
+        return {}
+    if not _client_follows(context.paths, env):
+        log.info("the ACME client is not configured for the active environment yet: nothing is asked for")
+        return {name: record for name, record in acme.read_records(context.paths).items() if name in names}
     forced = context.flags.get(FORCE) is not None
-    client = Client(context.runner, context.paths.acme)
-    records = acme.request(context.paths, client, names, acme.authority_of(env), now=time.time, forced=forced)
-    context.flags.clear(FORCE)
+    client = Client(context.runner, context.paths.acme, authority.directory)
+    records = acme.request(context.paths, client, names, authority, now=time.time, forced=forced)
+    if forced:
+        context.flags.clear(FORCE)
     return records
 
 
-def _reload_nginx(context: Context) -> None:
-    digest = contents_digest(FILES, context.paths.root)
-    if is_applied(context.paths, APPLIED, digest) or not systemd.is_active(context.runner, NGINX):
-        return
-    context.runner.run(["nginx", "-t", "-q"], timeout=systemd.QUICK)
-    systemd.reload(context.runner, NGINX)
-    mark_applied(context.paths, APPLIED, digest)
+def _names(want: Wanted) -> tuple[str, ...]:
+    return tuple(name for name in want.names if can_be_validated(name)) if want.acme else ()
+
+
+def _client_follows(paths: Paths, env: Env) -> bool:
+    """Whether Salt has configured the client for `env`: an environment may be active before that."""
+    settings = acme_settings(env)
+    configured = read_optional(paths.at("/etc/dehydrated/conf.d/appliance.sh")) or ""
+    trusted = read_optional(paths.at("/etc/dehydrated/authority.pem")) or ""
+    lines = {f"CA={settings['directory']}", f"KEY_ALGO={settings['key_algorithm']}"}
+    authority = str(settings["authority"]).strip()
+    return lines <= set(configured.splitlines()) and (not authority or trusted.strip() == authority)
+
+
+def _reload_nginx(context: Context) -> ApplianceError | None:
+    """Let nginx read the certificates where they changed; returns why it does not."""
+    try:
+        nginx.take_into_use(context.paths, context.runner, nginx.CERTIFICATES)
+    except ApplianceError as error:
+        return error
+    return None

@@ -9,7 +9,7 @@ from ecs_appliance.reporting.alerts import Severity
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 from ecs_appliance.tls.acme import Record
 from ecs_appliance.tls.credentials import now
-from ecs_appliance.tls.selection import Selection, Wanted
+from ecs_appliance.tls.selection import Selection, Wanted, can_be_validated
 from ecs_appliance.tls.served import SITE, Served
 
 TOPIC = "certificate:"
@@ -20,6 +20,7 @@ RETRY = (
     "it is tried again by itself; at once: "
     "touch /app/etc/flags/force.update.letsencrypt; systemctl start appliance-certificate"
 )
+SOURCES = {"acme": "a certificate by ACME", "snakeoil": "a self-signed certificate"}
 MEND_NGINX = "nginx -t; systemctl restart nginx; systemctl start appliance-certificate"
 MEND = "correct appliance.ssl in env.yml, then: systemctl reload appliance"
 HELP = {
@@ -60,31 +61,33 @@ def report_certificates(
     write_metrics(context.paths, "certificate", samples(chosen, records, looked), HELP)
 
 
+def forget_certificates(context: Context) -> None:
+    """Nothing is served: nothing of it is wrong."""
+    context.alerts.forget((TOPIC, SERVED), but=())
+
+
 def judge(want: Wanted, selection: Selection, record: Record | None) -> Concern | None:
     """What is wrong with what is served for a name, None where all is well."""
-    failure = record.error if record is not None and record.failures else ""
-    if want.given and selection.name != want.names[0]:
-        # What is wrong with the one certificate of all names is told of the domain.
-        return _judge_cover(selection) if selection.source == "given" else None
     if selection.source == "given":
-        return _judge_given(selection)
+        return _judge_given(want, selection)
+    if want.refused and selection.name == want.names[0]:
+        # One pair for all names: what is wrong with it is told of the domain.
+        return Concern("critical", f"{want.refused}; {selection.name} has {SOURCES[selection.source]}", MEND)
+    failure = record.error if record is not None and record.failures else ""
     if selection.source == "acme":
         return _judge_issued(selection, failure)
     reason = failure or selection.refused
     if not reason:
         return None
-    hint = MEND if want.given else RETRY
-    return Concern("critical", f"{selection.name} has a self-signed certificate: {reason}", hint)
+    return Concern("critical", f"{selection.name} has a self-signed certificate: {reason}", RETRY)
 
 
-def _judge_given(selection: Selection) -> Concern | None:
-    if selection.credentials.expires - now() < WARN_BEFORE:
+def _judge_given(want: Wanted, selection: Selection) -> Concern | None:
+    first = selection.name == want.names[0]
+    if first and selection.credentials.expires - now() < WARN_BEFORE:
         return Concern(_severity(selection), f"the certificate in env.yml ends on {_end(selection)}", MEND)
-    return _judge_cover(selection)
-
-
-def _judge_cover(selection: Selection) -> Concern | None:
-    if selection.credentials.covers(selection.name):
+    # Who comes by an address knows that no certificate is for it.
+    if selection.credentials.covers(selection.name) or not can_be_validated(selection.name):
         return None
     message = f"the certificate in env.yml is not for {selection.name}: browsers refuse it there"
     return Concern("warning", message, MEND)

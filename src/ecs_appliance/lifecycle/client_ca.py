@@ -2,7 +2,7 @@
 
 import logging
 
-from ecs_appliance.converge.applied import contents_digest, is_applied, mark_applied
+from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
 from ecs_appliance.host import systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.tls.client_ca import client_ca_is_usable, deploy_client_ca

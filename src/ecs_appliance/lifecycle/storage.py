@@ -1,7 +1,9 @@
 """Where data live: folders of /data and /volatile, and the symlinks that lead to them from their usual places."""
 
+import grp
 import logging
 import os
+import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -49,6 +51,7 @@ FOLDERS = (
     # The application's account may add files, but not move those away that root runs or reads: hooks, compose, tags.
     Folder("/data/etc", group=APP, mode=0o1775),
     Folder("/data/ecs-ca", APP, 0o700),
+    Folder("/data/ecs-acme", APP, 0o700),
     Folder("/data/ecs-gpg", APP, 0o700),
     Folder("/data/ecs-storage-vault", APP, 0o700),
     Folder("/data/ecs-pgdump", APP, 0o700),
@@ -59,7 +62,6 @@ FOLDERS = (
     Folder("/volatile/ecs-cache", APP),
     Folder("/volatile/redis", APP, 0o700),
     Folder("/app/etc/tags"),
-    Folder("/app/etc/dehydrated", APP, 0o700),
     Folder("/app/etc/flags"),
     *(
         Folder(f"/app/etc/hooks/{stage}.{when}")
@@ -109,8 +111,13 @@ def lay_out(paths: Paths, folder: Folder) -> None:
     """Make `folder` with its owner and mode; an existing one is only put right."""
     path = paths.at(folder.path)
     path.mkdir(parents=True, exist_ok=True)
-    shutil.chown(path, folder.owner, folder.group or folder.owner)
-    path.chmod(folder.mode)
+    # A link that another account put there must not lead root elsewhere.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchown(descriptor, pwd.getpwnam(folder.owner).pw_uid, grp.getgrnam(folder.group or folder.owner).gr_gid)
+        os.fchmod(descriptor, folder.mode)
+    finally:
+        os.close(descriptor)
 
 
 def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:

@@ -47,7 +47,8 @@ class Alerts:
         now, held = time.time(), self._read(self._file(topic))
         said = (severity, masked(message), masked(hint))
         news = held is None or (held.severity, held.message, held.hint) != said
-        if held is not None and not news and now - held.told < REPEAT_SECONDS:
+        # A clock that was ahead must not silence it for years.
+        if held is not None and not news and 0 <= now - held.told < REPEAT_SECONDS:
             return
         alert = Alert(topic, *said, since=now if held is None else held.since, told=now)
         write_atomic(self._file(topic), json.dumps(asdict(alert)), mode=0o644)

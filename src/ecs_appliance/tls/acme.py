@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
-from ecs_appliance.host.dehydrated import AcmeError, Client
+from ecs_appliance.host.dehydrated import UNREACHED, AcmeError, Client
 from ecs_appliance.tls.credentials import Credentials
-from ecs_appliance.tls.deployment import read_issued
+from ecs_appliance.tls.deployment import keep_issued, read_issued
 
 RENEW_BEFORE = datetime.timedelta(days=30)
 # Of certificates that live shorter than three months: with a third of their life left.
@@ -20,8 +20,10 @@ FIRST_WAIT = datetime.timedelta(hours=1)
 LONGEST_WAIT = datetime.timedelta(days=1)
 # A certificate that lives for a day cannot wait for one.
 WAIT_PART = 8
-# How servers say it, and, without a name of an error, the client itself.
-ACCOUNT_LOST = ("accountDoesNotExist", "unauthorized", "")
+# However long an authority wants to be left alone: a wrong answer must not be for ever.
+LONGEST_RETRY = datetime.timedelta(days=8)
+# A round of all names ends after so many seconds; what is left is asked for in the next.
+ROUND_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,13 @@ class Authority:
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of one name. Times are Unix seconds, 0 for never; `error` is the last failure's reason."""
+    """What is remembered of one name. Times are Unix seconds, 0 for never; `error` is the last failure's reason.
+
+    `directory` gave the last certificate, `asked` is the one of the last attempt.
+    """
 
     directory: str = ""
+    asked: str = ""
     renewed: float = 0.0
     attempted: float = 0.0
     failures: int = 0
@@ -71,8 +77,9 @@ def plan(
         return Plan(reason)
     wait = min(FIRST_WAIT * 2 ** min(record.failures - 1, 10), _longest_wait(issued))
     until = max(record.attempted + wait.total_seconds(), record.retry_at)
-    # A clock that was ahead at the last attempt must not hold this one back.
-    return Plan(reason, until if record.attempted <= now < until else 0.0)
+    # Neither another authority's failures nor a clock that was ahead at the last attempt hold this one back.
+    waits = record.asked == authority.directory and record.attempted <= now < until
+    return Plan(reason, until if waits else 0.0)
 
 
 def request(
@@ -86,14 +93,18 @@ def request(
 ) -> dict[str, Record]:
     """Get what is due for each of `names`, one after the other: one that fails holds no other up.
 
-    Returns and keeps the records of all of them.
+    The round ends early where the authority is not reached, or when it has taken half an hour. Returns and keeps the
+    records of all of them.
     """
-    records = read_records(paths)
+    records, end = read_records(paths), now() + ROUND_SECONDS
     for name in names:
         record = records.get(name, Record())
-        if plan(name, read_issued(paths, name), record, authority, now=now(), forced=forced).due:
-            records[name] = _attempt(client, name, record, authority, now)
-            _write_records(paths, records)
+        if not plan(name, read_issued(paths, name), record, authority, now=now(), forced=forced).due:
+            continue
+        records[name], reached = _attempt(paths, client, name, record, authority=authority, now=now)
+        _write_records(paths, records)
+        if not reached or now() > end:
+            break
     kept = {name: records.get(name, Record()) for name in names}
     if kept != records:
         _write_records(paths, kept)
@@ -114,14 +125,23 @@ def _write_records(paths: Paths, records: Mapping[str, Record]) -> None:
     write_atomic(paths.state / "acme.json", text, mode=0o600)
 
 
-def _attempt(client: Client, name: str, record: Record, authority: Authority, now: Callable[[], float]) -> Record:
+def _attempt(
+    paths: Paths, client: Client, name: str, record: Record, *, authority: Authority, now: Callable[[], float]
+) -> tuple[Record, bool]:
+    """What is to be remembered of `name` after asking for it, and whether the authority was reached."""
     began = now()
     try:
         _issue(client, name)
+        keep_issued(paths, name)
+        # Success is what serves: a certificate that leaves a reason to ask again would be asked for every hour.
+        left = _reason(name, read_issued(paths, name), Record(), authority, now())
+        if left:
+            raise AcmeError(f"the authority gave a certificate that is of no use: {left}")
     except AcmeError as error:
-        failures = record.failures + 1
-        return replace(record, attempted=began, failures=failures, error=error.message, retry_at=error.retry_at)
-    return Record(authority.directory, renewed=now(), attempted=began)
+        failed = replace(record, asked=authority.directory, attempted=began, failures=record.failures + 1)
+        retry_at = min(error.retry_at, began + LONGEST_RETRY.total_seconds())
+        return replace(failed, error=error.message, retry_at=retry_at), error.kind != UNREACHED
+    return Record(authority.directory, authority.directory, renewed=now(), attempted=began), True
 
 
 def _issue(client: Client, name: str) -> None:
@@ -130,15 +150,11 @@ def _issue(client: Client, name: str) -> None:
         client.register()
         client.issue(name)
     except AcmeError as error:
-        if not _account_is_lost(error):
+        if not error.account_lost:
             raise
         client.forget_account()
         client.register()
         client.issue(name)
-
-
-def _account_is_lost(error: AcmeError) -> bool:
-    return error.kind in ACCOUNT_LOST and not error.challenge and "account" in error.message.lower()
 
 
 def _reason(name: str, issued: Credentials | str, record: Record, authority: Authority, now: float) -> str:

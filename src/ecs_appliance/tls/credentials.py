@@ -2,6 +2,8 @@
 
 import datetime
 import ipaddress
+import os
+import ssl
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -17,20 +19,17 @@ class CredentialsError(ApplianceError):
 
 @dataclass(frozen=True)
 class Credentials:
-    """`key` and `chain` are PEM texts, `leaf` is the first certificate of the chain."""
+    """`key` and `chain` are PEM texts, `leaf` is the first certificate of the chain, `expires` the first end in it."""
 
     key: str = field(repr=False)
     chain: str = field(repr=False)
     leaf: x509.Certificate
+    expires: datetime.datetime
 
     @property
     def pem(self) -> str:
         """Both in one text, so that one file holds them and no server ever reads the one without the other."""
         return f"{self.key.strip()}\n{self.chain.strip()}\n"
-
-    @property
-    def expires(self) -> datetime.datetime:
-        return self.leaf.not_valid_after_utc
 
     @property
     def lifetime(self) -> datetime.timedelta:
@@ -60,7 +59,8 @@ class Credentials:
 def read_credentials(key: str, chain: str) -> Credentials:
     """The pair of PEM texts `key` and `chain`, the server's own certificate first.
 
-    Raises CredentialsError for an encrypted, damaged or foreign key, and for a damaged or reordered chain.
+    Raises CredentialsError for an encrypted, damaged or foreign key, for a damaged or reordered chain, and for what
+    OpenSSL serves nobody, such as keys that are too short.
     """
     try:
         pem.private_key(key)
@@ -69,10 +69,25 @@ def read_credentials(key: str, chain: str) -> Credentials:
             raise ValueError("the private key or the certificate is missing")
         if not pem.belong_together(key, chain):
             raise ValueError("the first certificate is not for this private key")
-        leaf = x509.load_pem_x509_certificates(chain.encode())[0]
+        certificates = pem.load_certificates(chain)
+        credentials = Credentials(key, chain, certificates[0], min(each.not_valid_after_utc for each in certificates))
+        _check_servable(credentials)
     except ValueError as error:
         raise CredentialsError(str(error)) from None
-    return Credentials(key, chain, leaf)
+    return credentials
+
+
+def _check_servable(credentials: Credentials) -> None:
+    """Let OpenSSL take the pair as a server would; it reads files only, and this one has no name."""
+    descriptor = os.memfd_create("credentials")
+    try:
+        os.write(descriptor, credentials.pem.encode())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{descriptor}")
+    except ssl.SSLError as error:
+        reason = (error.reason or "unknown reason").replace("_", " ").lower()
+        raise ValueError(f"no server can use it: {reason}") from None
+    finally:
+        os.close(descriptor)
 
 
 def general_name(name: str) -> x509.GeneralName:

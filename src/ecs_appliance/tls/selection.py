@@ -15,23 +15,25 @@ Source = Literal["given", "acme", "snakeoil"]
 MARGIN = datetime.timedelta(days=1)
 # Certificates that live for hours are relied upon for most of them.
 MARGIN_PART = 10
+LONGEST_SUBJECT = 64
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What env.yml says of the certificates; `names` begins with the domain."""
+    """What env.yml says of the certificates; `names` begins with the domain.
+
+    `given` is the pair in it where that is good, `refused` says why one is not; `acme` whether ACME is asked.
+    """
 
     names: tuple[str, ...]
-    given: tuple[str, str] | None = None
+    given: Credentials | None = None
+    refused: str = ""
     acme: bool = False
-
-    def __repr__(self) -> str:
-        return f"Wanted({', '.join(self.names)}, given={self.given is not None}, acme={self.acme})"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is served for `name`; `refused` says why a better source is not."""
+    """What is served for `name`; `refused` says why nothing better than a self-signed one is."""
 
     name: str
     source: Source
@@ -46,14 +48,26 @@ def wanted_of(env: Env) -> Wanted:
 
 
 def wanted(names: tuple[str, ...], key: str, cert: str, *, acme: bool) -> Wanted:
-    """The same of plain values: a given pair has both texts, and then nothing is asked of ACME."""
-    given = (key, cert) if key.strip() and cert.strip() else None
-    return Wanted(tuple(names), given, acme and given is None)
+    """The same of plain values, at this moment. ACME is asked only where no good pair is given."""
+    if not (key.strip() and cert.strip()):
+        return Wanted(tuple(names), acme=acme)
+    try:
+        given = read_credentials(key, cert)
+        reason = pem.unusable_since(given.chain)
+    except CredentialsError as error:
+        reason = error.message
+    if reason:
+        return Wanted(tuple(names), refused=f"the certificate in env.yml is refused: {reason}", acme=acme)
+    return Wanted(tuple(names), given)
 
 
 def can_be_validated(name: str) -> bool:
-    """Whether ACME's HTTP-01 can prove `name`: no wildcard, no address, not this machine's own name for itself."""
-    return "*" not in name and name != "localhost" and isinstance(general_name(name), x509.DNSName)
+    """Whether ACME's HTTP-01 can prove `name`: no wildcard, no address, not this machine's own name for itself.
+
+    The client puts it into the subject of its request as well, which takes 64 characters.
+    """
+    fits = "*" not in name and name != "localhost" and len(name) <= LONGEST_SUBJECT
+    return fits and isinstance(general_name(name), x509.DNSName)
 
 
 def margin(credentials: Credentials) -> datetime.timedelta:
@@ -63,26 +77,14 @@ def margin(credentials: Credentials) -> datetime.timedelta:
 
 def select(name: str, want: Wanted, *, issued: Credentials | str, snakeoil: Credentials) -> Selection:
     """The certificate for `name`. `issued` is what ACME got for it, or why there is nothing."""
-    refused = ""
     if want.given is not None:
-        chosen = _given(want.given)
-        if isinstance(chosen, Credentials):
-            return Selection(name, "given", chosen)
-        refused = f"the certificate of env.yml is refused: {chosen}"
-    elif want.acme and can_be_validated(name):
-        reason = issued if isinstance(issued, str) else _unfit(name, issued)
-        if isinstance(issued, Credentials) and not reason:
-            return Selection(name, "acme", issued)
-        refused = reason
-    return Selection(name, "snakeoil", snakeoil, refused)
-
-
-def _given(pair: tuple[str, str]) -> Credentials | str:
-    try:
-        credentials = read_credentials(*pair)
-    except CredentialsError as error:
-        return error.message
-    return pem.unusable_since(credentials.chain) or credentials
+        return Selection(name, "given", want.given)
+    if not (want.acme and can_be_validated(name)):
+        return Selection(name, "snakeoil", snakeoil)
+    reason = issued if isinstance(issued, str) else _unfit(name, issued)
+    if isinstance(issued, Credentials) and not reason:
+        return Selection(name, "acme", issued)
+    return Selection(name, "snakeoil", snakeoil, reason)
 
 
 def _unfit(name: str, issued: Credentials) -> str:

@@ -46,7 +46,7 @@ def ensure_snakeoil(paths: Paths, names: tuple[str, ...]) -> Credentials:
     key = key_pem(private)
     write_atomic(paths.nginx / "snakeoil.key.pem", key, mode=0o600)
     write_atomic(paths.nginx / "snakeoil.cert.pem", chain, mode=0o644)
-    return Credentials(key, chain, certificate)
+    return Credentials(key, chain, certificate, certificate.not_valid_after_utc)
 
 
 def self_issued(name: str, private: ec.EllipticCurvePrivateKey, *, days: int) -> x509.CertificateBuilder:

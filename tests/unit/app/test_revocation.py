@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ecs_appliance.app import revocation
+from ecs_appliance.core.applied import contents_digest, mark_applied
 from ecs_appliance.core.errors import DeadlineError, ExitCode
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.nginx import CLIENT_CA
 from tests.fakes import AnsweringRunner
 from tests.unit.app.application import Application
 
@@ -42,7 +44,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 
 
 def test_what_nginx_has_is_refused_at_once(paths: Paths) -> None:
-    assert revocation.await_refusal(paths, STOPPED, [1], replaced=[]) < 0.1
+    assert revocation.await_refusal(paths, STOPPED, [1], former=[]) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -58,19 +60,20 @@ def test_what_did_not_arrive_has_a_remedy(
     (paths.ecs_ca / "crl.pem").write_bytes(crl(own))
     (paths.client_ca / "crl.pem").write_bytes(crl(deployed))
     with pytest.raises(DeadlineError, match="still let in") as caught:
-        revocation.await_refusal(paths, STOPPED, [1, 2], replaced=[])
+        revocation.await_refusal(paths, STOPPED, [1, 2], former=[])
     assert problem in caught.value.message
     assert remedy in caught.value.hint
     assert caught.value.exit_code == ExitCode.TIMEOUT
 
 
 def test_old_workers_do_not_refuse(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark_used(paths)
     workers = [frozenset({11}), frozenset({11, 12}), frozenset({12})]
     monkeypatch.setattr(revocation, "serving_workers", lambda _: workers.pop(0) if len(workers) > 1 else workers[0])
-    revocation.await_refusal(paths, STOPPED, [1], replaced={11})
+    revocation.await_refusal(paths, STOPPED, [1], former={11})
     assert workers == [frozenset({12})]
     with pytest.raises(DeadlineError) as caught:
-        revocation.await_refusal(paths, STOPPED, [1], replaced={12})
+        revocation.await_refusal(paths, STOPPED, [1], former={12})
     assert "systemctl reload nginx" in caught.value.hint
 
 
@@ -88,11 +91,39 @@ def test_a_list_that_leads_elsewhere_is_not_followed(paths: Paths) -> None:
     assert revocation.revoked_serials(file) == set()
 
 
-def test_of_one_revoked_before_only_the_list_is_looked_at(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def mark_used(paths: Paths) -> None:
+    """nginx has read its list as it is now."""
+    mark_applied(paths, CLIENT_CA.name, contents_digest(list(CLIENT_CA.files), paths.root))
+
+
+def test_workers_of_a_reload_in_between_do_not_refuse_either(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def serving(_: object) -> frozenset[int]:
+        looks.append(1)
+        if len(looks) == 3:
+            (paths.client_ca / "crl.pem").write_bytes(crl([1, 2]))
+            mark_used(paths)
+        return frozenset({13} if len(looks) > 6 else {12})
+
+    monkeypatch.setattr(revocation, "serving_workers", serving)
+    monkeypatch.setattr(revocation, "SECONDS", 5)
+    (paths.ecs_ca / "crl.pem").write_bytes(crl([1, 2]))
+    revocation.await_refusal(paths, STOPPED, [2], former={11})
+    assert len(looks) == 7
+
+
+def test_one_revoked_before_counts_only_where_nginx_has_the_list_in_use(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(revocation, "serving_workers", lambda _: frozenset({11}))
     when = "2026-01-01T00:00:00+00:00"
     told = {"name": "a", "user": "a@x.org", "serial": 1, "created": when, "expires": when, "revoked": when}
     application = Application({"certificates": [told], "new": []})
+    with pytest.raises(DeadlineError) as caught:
+        revocation.revoke_and_wait(application, paths, STOPPED, ["a"])
+    assert "systemctl reload nginx" in caught.value.hint
+    mark_used(paths)
     (revoked,), seconds = revocation.revoke_and_wait(application, paths, STOPPED, ["a"])
     assert not revoked.new
     assert seconds < 0.1

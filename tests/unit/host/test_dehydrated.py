@@ -10,6 +10,7 @@ from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host.dehydrated import AcmeError, Client, read_failure
 from tests.fakes import Answer, AnsweringRunner
 
+DIRECTORY = "https://ca.example.org/dir"
 REFUSED_CONNECTION = "ERROR: Problem connecting to server (get for https://ca.example.org/dir; curl returned with 7)"
 NOT_TRUSTED = "ERROR: Problem connecting to server (get for https://ca.example.org/dir; curl returned with 60)"
 RATE_LIMITED = """Processing www.example.org
@@ -65,13 +66,19 @@ def test_a_rate_limit_names_its_end_by_header_or_in_words() -> None:
 
 def test_a_name_that_is_not_proven_is_no_lost_account() -> None:
     failure = read_failure(INVALID)
-    assert failure.challenge
+    assert not failure.account_lost
     assert failure.message == (
         "the ACME server refused: 192.0.2.1: Invalid response from http://account.example.org/.well-known/x: 404 "
         "(unauthorized)"
     )
     lost = read_failure(NO_ACCOUNT)
-    assert (lost.kind, lost.challenge) == ("accountDoesNotExist", False)
+    assert (lost.kind, lost.account_lost) == ("accountDoesNotExist", True)
+    closed = read_failure("ERROR: Account has been deactivated. Remove account and create a new one using --register.")
+    assert closed.account_lost
+    assert not read_failure(REFUSED_CONNECTION.replace("dir", "acme/new-account")).account_lost
+    assert not read_failure(
+        "ERROR: Error registering account key. See message above for more information."
+    ).account_lost
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def succeeds(argv: list[str]) -> Answer:
 
 def test_it_never_runs_as_root_nor_leaves_a_lock(tmp_path: Path) -> None:
     runner = AnsweringRunner(succeeds)
-    client = Client(runner, tmp_path)
+    client = Client(runner, tmp_path, DIRECTORY)
     client.register()
     client.issue("www.example.org")
     assert runner.users == {"app"}
@@ -110,14 +117,27 @@ def test_a_server_that_never_ends_and_a_client_that_is_not_there_are_failures_li
             raise error
 
         with pytest.raises(AcmeError, match=said):
-            Client(AnsweringRunner(fails), tmp_path).issue("www.example.org")
+            Client(AnsweringRunner(fails), tmp_path, DIRECTORY).issue("www.example.org")
 
 
-def test_a_forgotten_account_is_put_aside_once(tmp_path: Path) -> None:
-    client = Client(AnsweringRunner(succeeds), tmp_path)
+def test_an_account_is_put_aside_by_its_owner_and_that_of_another_authority_stays(tmp_path: Path) -> None:
+    runner = AnsweringRunner(succeeds)
+    client = Client(runner, tmp_path, DIRECTORY)
     client.forget_account()
-    for number in range(2):
-        (tmp_path / "accounts" / str(number)).mkdir(parents=True)
-        client.forget_account()
-    assert [path.name for path in (tmp_path / "accounts.unknown").iterdir()] == ["1"]
-    assert not (tmp_path / "accounts").exists()
+    assert runner.asked == []
+    # As dehydrated names it: echo "$CA" | base64, URL-safe and without padding.
+    folder = tmp_path / "accounts" / "aHR0cHM6Ly9jYS5leGFtcGxlLm9yZy9kaXIK"
+    folder.mkdir(parents=True)
+    client.forget_account()
+    assert runner.users == {"app"}
+    assert runner.asked[-1] == ["mv", "-T", "--", str(folder), str(tmp_path / "accounts.unknown")]
+
+
+@pytest.mark.parametrize("after", ["9" * 400, "9" * 5000, "²", "soon", "Fri, 99 Foo 2099 03:04:05 GMT"])
+def test_no_answer_of_a_server_is_more_than_a_failure(after: str) -> None:
+    assert read_failure((RATE_LIMITED % "").replace("3600", after)).retry_at == 0
+    assert read_failure(RATE_LIMITED % ", retry after 2024-02-30 99:00:00 UTC").retry_at == 0
+    long = read_failure(RATE_LIMITED % ("x" * 5_000_000)).message
+    assert len(long) < 500
+    steering = read_failure(RATE_LIMITED % "\\u001b]0;title\\u0007\\ud800").message
+    assert "\\x1b]0;title\\x07\\ud800" in steering

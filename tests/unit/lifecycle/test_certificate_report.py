@@ -15,8 +15,9 @@ from tests.authorities import Authority
 
 NAME = "www.example.org"
 ISSUER = Authority()
-ACME = Wanted((NAME,), None, acme=True)
-GIVEN = Wanted((NAME,), ("key", "cert"))
+ACME = Wanted((NAME,), acme=True)
+GIVEN = Wanted((NAME,), read_credentials(*ISSUER.server(NAME)))
+REFUSED = Wanted((NAME,), refused="the certificate in env.yml is refused: expired", acme=True)
 FAILED = Record(failures=2, error="nothing answers there")
 
 
@@ -38,8 +39,10 @@ def selection(source: Source, days: float, name: str = NAME, refused: str = "") 
         (GIVEN, selection("given", 1), None, ("critical", "in env.yml ends on")),
         (GIVEN, selection("given", 60, "docs.example.org"), None, ("warning", "is not for docs.example.org")),
         (GIVEN, selection("given", 1, "docs.example.org"), None, ("warning", "is not for docs.example.org")),
-        (GIVEN, selection("snakeoil", 900, "docs.example.org", refused="expired"), None, None),
-        (GIVEN, selection("snakeoil", 900, refused="expired"), None, ("critical", "self-signed certificate: expired")),
+        (GIVEN, selection("given", 60, "192.0.2.1"), None, None),
+        (REFUSED, selection("acme", 60, "docs.example.org"), None, None),
+        (REFUSED, selection("acme", 60), None, ("critical", "expired; www.example.org has a certificate by ACME")),
+        (REFUSED, selection("snakeoil", 900), None, ("critical", "expired; www.example.org has a self-signed")),
     ],
 )
 def test_each_state_is_told_as_what_it_is(

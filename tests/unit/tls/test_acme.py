@@ -1,15 +1,18 @@
 """When a certificate is due, when to try again, and that names do not hold each other up."""
 
+import itertools
+import shutil
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.host.dehydrated import AcmeError, Client
+from ecs_appliance.host.dehydrated import UNREACHED, AcmeError, Client
 from ecs_appliance.tls import acme
 from ecs_appliance.tls.acme import Authority, Record, plan
 from ecs_appliance.tls.credentials import Credentials, read_credentials
+from ecs_appliance.tls.deployment import read_issued
 from tests.authorities import Authority as Issuer
 from tests.authorities import moment
 
@@ -49,33 +52,43 @@ def test_another_kind_of_key_is_a_reason() -> None:
 
 @pytest.mark.parametrize(("failures", "wait"), [(1, HOUR), (2, 2 * HOUR), (4, 8 * HOUR), (6, DAY), (99, DAY)])
 def test_each_failure_doubles_the_wait_up_to_a_day(failures: int, wait: float) -> None:
-    record = Record(attempted=NOW, failures=failures)
+    record = Record(asked=WANTED.directory, attempted=NOW, failures=failures)
     assert plan(NAME, "none", record, WANTED, now=NOW).waits_until == NOW + wait
     assert not plan(NAME, "none", record, WANTED, now=NOW + wait - 1).due
     assert plan(NAME, "none", record, WANTED, now=NOW + wait).due
 
 
 def test_the_server_may_ask_for_a_longer_wait_and_an_operator_for_none() -> None:
-    record = Record(attempted=NOW, failures=1, retry_at=NOW + 30 * HOUR)
+    record = Record(asked=WANTED.directory, attempted=NOW, failures=1, retry_at=NOW + 30 * HOUR)
     assert plan(NAME, "none", record, WANTED, now=NOW + 2 * HOUR).waits_until == NOW + 30 * HOUR
     assert plan(NAME, "none", record, WANTED, now=NOW, forced=True).due
     assert plan(NAME, issued(-1, 89), Record(), WANTED, now=NOW, forced=True).due
 
 
 def test_what_lives_for_a_day_is_not_waited_for_as_long() -> None:
-    record = Record(attempted=NOW, failures=9)
+    record = Record(asked=WANTED.directory, attempted=NOW, failures=9)
     assert plan(NAME, issued(-0.9, 0.1), record, WANTED, now=NOW).waits_until == pytest.approx(NOW + 3 * HOUR)
 
 
 def test_a_clock_that_was_ahead_holds_nothing_back() -> None:
-    assert plan(NAME, "none", Record(attempted=NOW + 365 * DAY, failures=1), WANTED, now=NOW).due
+    ahead = Record(asked=WANTED.directory, attempted=NOW + 365 * DAY, failures=1)
+    assert plan(NAME, "none", ahead, WANTED, now=NOW).due
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A machine without a certificate."""
+    return Paths(tmp_path)
 
 
 class FakeClient:
     """Stands for a server far away: fails for names that it is told, forgets the account if it is told."""
 
-    def __init__(self, failing: tuple[str, ...] = (), *, lost: bool = False) -> None:
-        self.failing, self.lost = failing, lost
+    def __init__(
+        self, folder: Path, failing: tuple[str, ...] = (), *, lost: bool = False, down: bool = False, gives: str = ""
+    ) -> None:
+        self.folder, self.failing, self.lost, self.down, self.gives = folder, failing, lost, down, gives
+        self.far = NOW + DAY
         self.calls: list[str] = []
 
     def register(self) -> None:
@@ -88,44 +101,91 @@ class FakeClient:
     def issue(self, name: str) -> None:
         self.calls.append(name)
         if self.lost:
-            raise AcmeError("unable to find existing account", kind="accountDoesNotExist")
+            raise AcmeError("unable to find existing account", kind="accountDoesNotExist", account_lost=True)
         if name in self.failing:
-            raise AcmeError("no such account.example.org", kind="unauthorized", challenge=True, retry_at=NOW + DAY)
+            raise AcmeError("no such name", kind="unauthorized", retry_at=self.far)
+        if self.down:
+            raise AcmeError("nothing answers there", kind=UNREACHED)
+        folder = self.folder / "certs" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        key, chain = ISSUER.server(self.gives or name)
+        (folder / f"privkey-{len(self.calls)}.pem").write_text(key)
+        (folder / f"fullchain-{len(self.calls)}.pem").write_text(chain)
 
 
 def request(paths: Paths, client: FakeClient, *names: str, forced: bool = False) -> dict[str, Record]:
     return acme.request(paths, cast(Client, client), names, WANTED, now=lambda: NOW, forced=forced)
 
 
-def test_a_name_that_fails_holds_no_other_up_and_waits(tmp_path: Path) -> None:
-    paths, client = Paths(tmp_path), FakeClient(("a",))
+def test_a_name_that_fails_holds_no_other_up_and_waits(paths: Paths) -> None:
+    client = FakeClient(paths.acme, ("a",))
     records = request(paths, client, "a", "b")
     assert client.calls == ["register", "a", "register", "b"]
     assert (records["a"].failures, records["a"].retry_at) == (1, NOW + DAY)
-    assert records["b"] == Record(WANTED.directory, renewed=NOW, attempted=NOW)
+    assert records["b"] == Record(WANTED.directory, WANTED.directory, renewed=NOW, attempted=NOW)
     client.calls.clear()
-    request(paths, client, "a")
+    request(paths, client, "a", "b")
     assert client.calls == []
     assert request(paths, client, "a", forced=True)["a"].failures == 2
     assert set(acme.read_records(paths)) == {"a"}
 
 
-def test_a_lost_account_is_replaced_once(tmp_path: Path) -> None:
-    client = FakeClient(lost=True)
-    assert request(Paths(tmp_path), client, "a")["a"].failures == 0
+def test_an_authority_that_is_not_reached_is_asked_once_a_round(paths: Paths) -> None:
+    client = FakeClient(paths.acme, down=True)
+    assert request(paths, client, "a", "b", "c")["a"].failures == 1
+    assert client.calls == ["register", "a"]
+
+
+def test_a_round_has_an_end(paths: Paths) -> None:
+    client, clock = FakeClient(paths.acme, ("a", "b")), itertools.count(NOW, 1000)
+    acme.request(paths, cast(Client, client), ("a", "b", "c"), WANTED, now=lambda: next(clock))
+    assert client.calls == ["register", "a"]
+
+
+def test_a_lost_account_is_replaced_once(paths: Paths) -> None:
+    client = FakeClient(paths.acme, lost=True)
+    assert request(paths, client, "a")["a"].failures == 0
     assert client.calls == ["register", "a", "forget", "register", "a"]
 
 
-def test_a_success_forgets_the_failures(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
-    request(paths, FakeClient(("a",)), "a")
-    assert request(paths, FakeClient(), "a", forced=True)["a"] == Record(WANTED.directory, renewed=NOW, attempted=NOW)
+def test_a_success_forgets_the_failures(paths: Paths) -> None:
+    request(paths, FakeClient(paths.acme, ("a",)), "a")
+    assert request(paths, FakeClient(paths.acme), "a", forced=True)["a"].failures == 0
+
+
+def test_a_certificate_that_is_of_no_use_is_a_failure_and_waited_for(paths: Paths) -> None:
+    client = FakeClient(paths.acme, gives="elsewhere.example.org")
+    record = request(paths, client, "a")["a"]
+    assert (record.failures, "it is for another name" in record.error) == (1, True)
+    client.calls.clear()
+    request(paths, client, "a")
+    assert client.calls == []
+
+
+def test_another_authority_does_not_wait_for_the_first_one_and_nobody_for_ever(paths: Paths) -> None:
+    record = Record(asked="https://old.example.org/dir", attempted=NOW, failures=3, retry_at=NOW + 7 * DAY)
+    assert plan(NAME, "none", record, WANTED, now=NOW).due
+    client = FakeClient(paths.acme, ("a",))
+    client.far = NOW + 9999 * DAY
+    assert request(paths, client, "a")["a"].retry_at == NOW + 8 * DAY
+
+
+def test_the_last_good_certificate_outlives_the_clients(paths: Paths) -> None:
+    request(paths, FakeClient(paths.acme), "a")
+    good = read_issued(paths, "a")
+    assert isinstance(good, Credentials)
+    for file in (paths.acme / "certs/a").iterdir():
+        file.write_text("")
+    kept = read_issued(paths, "a")
+    assert isinstance(kept, Credentials) and kept.leaf == good.leaf
+    shutil.rmtree(paths.acme)
+    assert isinstance(read_issued(paths, "a"), Credentials)
+    assert (paths.state / "acme/a.pem").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": {"nonsense": 1}}', '{"a": 3}'])
-def test_damaged_records_are_none(tmp_path: Path, damage: str) -> None:
-    paths = Paths(tmp_path)
+def test_damaged_records_are_none(paths: Paths, damage: str) -> None:
     paths.state.mkdir(parents=True)
     (paths.state / "acme.json").write_text(damage)
     assert acme.read_records(paths) == {}
-    assert set(request(paths, FakeClient(), "a")) == {"a"}
+    assert request(paths, FakeClient(paths.acme), "a")["a"].renewed == NOW

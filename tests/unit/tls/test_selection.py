@@ -1,19 +1,32 @@
 """Which certificate is served: given, by ACME, self-signed, in this order, each only where it is good."""
 
+import base64
+import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.tls.credentials import Credentials, CredentialsError, read_credentials
-from ecs_appliance.tls.deployment import apply_deployment, certificate_path, plan_deployment
-from ecs_appliance.tls.selection import Wanted, select, wanted
+from ecs_appliance.tls.deployment import (
+    Deployment,
+    apply_deployment,
+    certificate_path,
+    plan_deployment,
+    stale_certificates,
+)
+from ecs_appliance.tls.selection import Selection, Wanted, select, wanted
 from ecs_appliance.tls.snakeoil import ensure_snakeoil
 from tests.authorities import Authority
 
 NAME = "www.example.org"
 ROOT = Authority("root")
 MIDDLE = Authority("middle", parent=ROOT)
+# Good enough long ago.
+WEAK = MIDDLE.server(NAME, key=rsa.generate_private_key(65537, 1024))  # noqa: S505
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +51,19 @@ def test_a_given_certificate_comes_first_and_acme_is_not_asked(snakeoil: Credent
         (MIDDLE.server(NAME, days=(-90, -1)), "certificate 1 has expired on"),
         (MIDDLE.server(NAME, days=(1, 90)), "certificate 1 is not valid before"),
         ((MIDDLE.server(NAME)[0], MIDDLE.server(NAME)[1]), "is not for this private key"),
+        (WEAK, "no server can use it: ee key too small"),
         ((MIDDLE.server(NAME)[0], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "is damaged"),
     ],
 )
-def test_a_given_certificate_that_nobody_would_accept_is_refused_with_the_reason(
+def test_a_given_certificate_that_nobody_would_accept_is_refused_with_the_reason_and_acme_is_asked(
     pair: tuple[str, str], reason: str, snakeoil: Credentials
 ) -> None:
-    chosen = select(NAME, given(*pair), issued="", snakeoil=snakeoil)
-    assert chosen.source == "snakeoil"
-    assert reason in chosen.refused
+    want = given(*pair)
+    assert reason in want.refused
+    assert want.acme
+    assert select(NAME, want, issued="none yet", snakeoil=snakeoil).source == "snakeoil"
+    issued = read_credentials(*MIDDLE.server(NAME))
+    assert select(NAME, want, issued=issued, snakeoil=snakeoil).source == "acme"
 
 
 def test_a_reordered_chain_is_refused() -> None:
@@ -123,10 +140,14 @@ def test_each_name_has_a_file_of_its_own_and_one_without_certificate_blocks_no_o
         assert file.stat().st_mode & 0o777 == 0o600
         assert "PRIVATE KEY" in file.read_text()
     assert "PRIVATE KEY" not in paths.server_certificate.read_text()
-    fewer = plan_deployment(paths, wanted((NAME,), "", "", acme=True), snakeoil)
-    assert len(fewer.changes()) == 2
-    apply_deployment(fewer)
-    assert [file.name for file in paths.certificates.iterdir()] == [f"{NAME}.pem"]
+    assert [file.name for file in stale_certificates(paths, (NAME,))] == ["_.example.net.pem", "other.example.org.pem"]
+
+
+def test_a_name_as_long_as_names_can_be_has_a_file_that_can_be_replaced(tmp_path: Path) -> None:
+    paths, name = Paths(tmp_path), ".".join(["a" * 60] * 4)
+    for days in (1, 2):
+        chosen = Selection(name, "given", read_credentials(*ROOT.server("x", days=(-1, days))))
+        assert apply_deployment(Deployment((), {certificate_path(paths, name): (chosen.credentials.pem, 0o600)}))
 
 
 def test_what_the_account_app_puts_in_its_folder_is_never_taken_on_trust(tmp_path: Path) -> None:
@@ -147,6 +168,37 @@ def test_what_the_account_app_puts_in_its_folder_is_never_taken_on_trust(tmp_pat
             chain.write_text("junk")
         else:
             put_issued(paths, NAME, ROOT.server("elsewhere.example.org"))
+
+
+def odd_certificates() -> list[bytes]:
+    """Certificates that parse, and whose parts do not."""
+    chain = ROOT.server(NAME)[1]
+    der = x509.load_pem_x509_certificate(chain.encode()).public_bytes(Encoding.DER)
+    version = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020108"))
+    names = der.replace(b"\x82\x0fwww", b"\xa3\x0fwww")
+    curve = der.replace(bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030199"))
+    assert der not in (version, names, curve)
+    return [version, names, curve]
+
+
+@pytest.mark.parametrize("der", odd_certificates())
+def test_no_certificate_is_more_than_refused(der: bytes) -> None:
+    text = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(der).decode()}-----END CERTIFICATE-----\n"
+    with pytest.raises(CredentialsError):
+        read_credentials(ROOT.server(NAME)[0], text)
+
+
+def test_a_file_full_of_beginnings_takes_no_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(CredentialsError, match="cut off"):
+        read_credentials("-----BEGIN A-----\n" * 14_000, "")
+    assert time.monotonic() - began < 10
+
+
+def test_the_first_end_within_a_chain_is_its_end() -> None:
+    short = Authority("short", parent=ROOT, days=5)
+    credentials = read_credentials(*short.server(NAME, days=(-1, 90)))
+    assert credentials.expires == short.certificate.not_valid_after_utc
 
 
 def test_a_self_signed_certificate_is_made_once_for_its_names(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ecs_appliance.converge.applied import contents_digest, is_applied, mark_applied
+from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
 from ecs_appliance.core.paths import Paths
 
 

@@ -38,12 +38,12 @@ class Authority:
     name: str = "test CA"
     parent: "Authority | None" = None
     key: Key = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-    days: float = 3650
+    days: tuple[float, float] = (-400, 3650)
 
     def __post_init__(self) -> None:
         subject = _subject(self.name)
         signer = self.parent or self
-        builder = _builder(subject, _subject(signer.name), self.key, (-400, self.days)).add_extension(
+        builder = _builder(subject, _subject(signer.name), self.key, self.days).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         self.certificate = builder.sign(signer.key, hashes.SHA256())

@@ -196,7 +196,7 @@ def test_a_file_full_of_beginnings_takes_no_time() -> None:
 
 
 def test_the_first_end_within_a_chain_is_its_end() -> None:
-    short = Authority("short", parent=ROOT, days=5)
+    short = Authority("short", parent=ROOT, days=(-400, 5))
     credentials = read_credentials(*short.server(NAME, days=(-1, 90)))
     assert credentials.expires == short.certificate.not_valid_after_utc
 

@@ -1,5 +1,6 @@
 """The pillar: the environment as it is, and under `machine` everything the states need, computed here."""
 
+import ipaddress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ TIMEZONE = "Europe/Vienna"
 BRIDGE = "172.17.0.1"
 DOCKER_SUBNET = "172.17.0.0/16"
 CONTAINER_SUBNET = "172.18.0.0/24"
+IPV6 = 6
 
 
 def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
@@ -76,9 +78,22 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
     names = list(env.appliance.server_names) if env else ["localhost"]
     return {
         "packages": list(packages.NGINX),
-        "sites": [{"name": name, "certificate": str(certificate_path(Paths(), name))} for name in names],
+        "sites": [_site(name) for name in names],
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
+        "container_subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+        "acme_challenges": str(Paths().acme_challenges),
     }
+
+
+def _site(name: str) -> dict[str, str]:
+    """`server_name` is `name` as it comes in a Host header: an IPv6 address in brackets, as short as can be."""
+    certificate = str(certificate_path(Paths(), name))
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return {"name": name, "server_name": name.lower(), "certificate": certificate}
+    shown = f"[{address}]" if address.version == IPV6 else str(address)
+    return {"name": name, "server_name": shown, "certificate": certificate}
 
 
 def _compose(env: "Env | None") -> dict[str, Any]:

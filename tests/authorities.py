@@ -11,6 +11,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ecs_appliance.tls.credentials import general_name
 
 DAY = datetime.timedelta(days=1)
+SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -43,8 +54,11 @@ class Authority:
     def __post_init__(self) -> None:
         subject = _subject(self.name)
         signer = self.parent or self
-        builder = _builder(subject, _subject(signer.name), self.key, self.days).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        builder = (
+            _builder(subject, _subject(signer.name), self.key, self.days)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(SIGNS, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
         )
         self.certificate = builder.sign(signer.key, hashes.SHA256())
 
@@ -62,6 +76,8 @@ class Authority:
         builder = builder.add_extension(
             x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False
         ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
         if crl_url:
             point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
             builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)

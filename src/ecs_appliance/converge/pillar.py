@@ -78,7 +78,7 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
     names = list(env.appliance.server_names) if env else ["localhost"]
     return {
         "packages": list(packages.NGINX),
-        "sites": [_site(name) for name in names],
+        "sites": list({site["server_name"]: site for site in map(_site, reversed(names))}.values())[::-1],
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
         "container_subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
         "acme_challenges": str(Paths().acme_challenges),

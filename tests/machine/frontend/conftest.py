@@ -16,6 +16,8 @@ from tests.machine.frontend.wire import APPLICATION, DOMAIN, RECORD, RECORDER, F
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
+SCAN = "/run/testssl"
+INSTALL_SECONDS = 300
 LIST = "/data/ecs-ca/crl.pem"
 SETTINGS = ("ECS_REQUIRE_CLIENT_CERTS = False", "ECS_REQUIRE_CLIENT_CERTS = True")
 STATUS = "/var/www/html/503.html /var/www/html/status.json"
@@ -53,7 +55,7 @@ class Site:
             )
             start_recorder(self.demo, APPLICATION)
         else:
-            self.demo.sh("systemctl stop recorder-5000; systemctl start appliance", timeout=START_SECONDS)
+            self.demo.sh("systemctl stop 'recorder-*'; systemctl start appliance", timeout=START_SECONDS)
         self.behind = what
 
 
@@ -104,7 +106,7 @@ def site(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     demo.sh("env-update.sh; appliance converge", timeout=120)
     made = Site(demo, Frontend(demo, trust))
     yield made
-    demo.sh("systemctl stop 'recorder-*'")
+    demo.sh("systemctl stop 'recorder-*' 'testssl*'")
     demo.machine.guest.push("/app/env.yml", before, mode=0o600)
     demo.sh("systemctl restart appliance", timeout=START_SECONDS)
 
@@ -127,6 +129,25 @@ def people(demo: "Demo", site: Site, tmp_path_factory: pytest.TempPathFactory) -
     authority = Authority("application", key=key)  # type: ignore[arg-type]
     authority.certificate = x509.load_pem_x509_certificate(stored)
     return People(authority, tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="package")
+def scan(site: Site) -> None:
+    """testssl.sh looks at the mandatory-certificate site with the application from now on, beside other tests."""
+    site.demand(certificates=True)
+    site.put_behind("application")
+    site.demo.sh("apt-get install -qq --yes --no-install-recommends testssl.sh jq", timeout=INSTALL_SECONDS)
+    site.demo.machine.guest.push(f"{SCAN}/ca.pem", site.frontend.trust.read_text())
+    # All but the simulation of clients.
+    sections = (
+        "--protocols --std --forward-secrecy --server-preference --server-defaults --headers --vulnerable --grease"
+    )
+    options = f"--quiet --color 0 --warnings off --disable-rating --nodns none --add-ca {SCAN}/ca.pem"
+    target = f"--jsonfile {SCAN}/report.json --ip {site.demo.address} https://{DOMAIN}/"
+    site.demo.sh(
+        f"systemctl stop 'testssl*'; rm -f {SCAN}/report.json; systemd-run --quiet --unit=testssl --collect "
+        f"sh -c 'testssl {sections} {options} {target} || true'"
+    )
 
 
 @pytest.fixture(scope="session")

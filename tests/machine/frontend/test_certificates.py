@@ -3,6 +3,7 @@
 import itertools
 import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,8 @@ PATHS = (
     "/appliance-status.json",
     "/a?b",
 )
+SESSIONS = Path(__file__).with_name("sessions.sh")
+SESSION_WAYS = ("-tls1_2-no_ticket", "-tls1_2", "-tls1_3")
 Identities = Mapping[str, Identity | None]
 
 
@@ -119,6 +122,24 @@ def test_a_mandatory_site_refuses_who_has_none(mandatory: Frontend, identities: 
         assert answer.status_code == (404 if path == "/appliance-status.json" else 403), path
         assert answer.status_code == 404 or all(text in answer.text for text in TOLD[NONE])
     assert mandatory.recorded() == []
+
+
+@pytest.mark.parametrize("certificates", [True, False], ids=["mandatory", "optional"])
+def test_a_session_is_never_resumed_whoever_offers_it(site: Site, identities: Identities, certificates: bool) -> None:
+    """By its number, as a ticket, as a key of TLS 1.3: sessions that another server with our certificate resumes."""
+    site.demand(certificates)
+    guest, folder = site.demo.machine.guest, "/run/sessions"
+    for kind, identity in identities.items():
+        guest.push(f"{folder}/{kind}.pem", identity.file.read_text() if identity else "", mode=0o600)
+    guest.push(f"{folder}.sh", SESSIONS.read_text())
+    said = site.demo.sh(f"sh {folder}.sh {folder} {DOMAIN}; rm -rf {folder}", timeout=120)
+    seen = [line.split() for line in said.splitlines()]
+    assert {(kind, way) for kind, way, *_ in seen} == set(itertools.product(identities, SESSION_WAYS))
+    for kind, way, control, ours, kept, code in seen:
+        passes = kind == GOOD or (kind == NONE and not certificates)
+        # That the other server resumes is what makes the offer a real one.
+        assert (control, ours, kept) == ("Reused", "New", "no"), (kind, way)
+        assert code == ("200" if passes else "403"), (kind, way)
 
 
 # One who asks for a document to be signed, or for what only looks like it.

@@ -140,3 +140,22 @@ def test_the_end_of_a_list_is_told_before_and_refuses_everybody_after(
         people.revoke(site.demo)
     soon(lambda: recording.get_status(good) == 200, 5)
     soon(lambda: alerts(site) == {}, 5)
+
+
+def test_where_nginx_refuses_its_configuration_a_revocation_is_told_as_not_in_force(
+    site: Site, people: People, soon: Soon, good: Identity
+) -> None:
+    frontend, broken = site.frontend, "/etc/nginx/sites-enabled/broken.conf"
+    somebody = people.make("meanwhile")
+    site.demo.sh(f"echo 'server {{ listen' > {broken}")
+    try:
+        people.revoke(site.demo, somebody)
+        soon(lambda: "client-ca:nginx" in alerts(site), 10)
+        assert alerts(site)["client-ca:nginx"][0] == "critical"
+        assert [frontend.get_status(who) for who in (good, somebody)] == [200, 200]
+    finally:
+        site.demo.sh(f"rm {broken}")
+    site.demo.sh("appliance stage client-ca")
+    soon(lambda: frontend.get_status(somebody) == 403, 5)
+    assert frontend.get_status(good) == 200
+    assert alerts(site) == {}

@@ -58,6 +58,13 @@ class Site:
             self.demo.sh("systemctl stop 'recorder-*'; systemctl start appliance", timeout=START_SECONDS)
         self.behind = what
 
+    def recording(self, *, certificates: bool) -> Frontend:
+        """The frontend with mandatory client certificates or not, before a recorder that has recorded nothing yet."""
+        self.put_behind("recorder")
+        self.demand(certificates)
+        self.frontend.recorded()
+        return self.frontend
+
 
 def start_recorder(demo: "Demo", port: int) -> None:
     """Start a recorder at `port` of the machine's loopback, as the unit recorder-PORT, and wait until it listens."""
@@ -113,11 +120,8 @@ def site(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
 
 @pytest.fixture
 def recording(site: Site) -> Frontend:
-    """The frontend of an optional-certificate site, before a recorder that has recorded nothing yet."""
-    site.put_behind("recorder")
-    site.demand(certificates=False)
-    site.frontend.recorded()
-    return site.frontend
+    """The frontend of an optional-certificate site, before a recorder."""
+    return site.recording(certificates=False)
 
 
 @pytest.fixture(scope="package")

@@ -61,10 +61,7 @@ def identities(site: Site, people: People, soon: Callable[[Callable[[], bool], f
 
 @pytest.fixture
 def mandatory(site: Site) -> Frontend:
-    site.put_behind("recorder")
-    site.demand(certificates=True)
-    site.frontend.recorded()
-    return site.frontend
+    return site.recording(certificates=True)
 
 
 def answers(frontend: Frontend, identity: Identity | None, path: str = "/probe", method: str = "GET") -> set[int]:

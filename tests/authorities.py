@@ -11,6 +11,17 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ecs_appliance.tls.credentials import general_name
 
 DAY = datetime.timedelta(days=1)
+SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -43,8 +54,11 @@ class Authority:
     def __post_init__(self) -> None:
         subject = _subject(self.name)
         signer = self.parent or self
-        builder = _builder(subject, _subject(signer.name), self.key, self.days).add_extension(
-            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        builder = (
+            _builder(subject, _subject(signer.name), self.key, self.days)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(SIGNS, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
         )
         self.certificate = builder.sign(signer.key, hashes.SHA256())
 
@@ -53,15 +67,43 @@ class Authority:
         """This CA's certificate and those above it, the root last."""
         return pem(self.certificate) + (self.parent.chain if self.parent else "")
 
-    def server(self, *names: str, days: tuple[float, float] = (-1, 90), key: Key | None = None) -> tuple[str, str]:
-        """A server's key and chain (without the root) for `names`."""
+    def server(
+        self, *names: str, days: tuple[float, float] = (-1, 90), key: Key | None = None, crl_url: str = ""
+    ) -> tuple[str, str]:
+        """A server's key and chain (without the root) for `names`; `crl_url` says where this CA's list would be."""
         private = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_subject(names[0]), self.certificate.subject, private, days)
         builder = builder.add_extension(
             x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False
         ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
+        if crl_url:
+            point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+            builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         leaf = builder.sign(self.key, hashes.SHA256())
         return key_text(private), pem(leaf) + (self.chain if self.parent else "")
+
+    def client(self, name: str, *, days: tuple[float, float] = (-1, 90)) -> tuple[str, x509.Certificate]:
+        """A client's key and certificate."""
+        private = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_subject(name), self.certificate.subject, private, days).add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        )
+        return key_text(private), builder.sign(self.key, hashes.SHA256())
+
+    def revocation_list(self, *revoked: int, days: tuple[float, float] = (-1, 365)) -> str:
+        """The list with the serials `revoked`, as PEM."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(moment(days[0]))
+            .next_update(moment(days[1]))
+        )
+        for serial in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment(-0.5)).build()
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _subject(name: str) -> x509.Name:

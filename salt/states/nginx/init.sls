@@ -21,13 +21,21 @@ client ca:
 /var/www/html/index.html:
   file.absent
 
-{% for name in ('appliance.conf', 'site.inc', 'proxy.inc') %}
+{% for name in ('appliance.conf', 'site.inc', 'guarded.inc', 'proxy.inc', 'headers.inc', 'errors.inc') %}
 /etc/nginx/appliance/{{ name }}:
   file.managed:
     - source: salt://nginx/files/{{ name }}
     - template: jinja
     - makedirs: true
 {% endfor %}
+
+refusals:
+  file.recurse:
+    - name: /var/www/html/appliance-refusal
+    - source: salt://nginx/files/refusals
+    - template: jinja
+    - file_mode: '0644'
+    - clean: true
 
 /etc/nginx/sites-enabled/appliance.conf:
   file.symlink:
@@ -77,7 +85,9 @@ nginx server certificates:
 nginx client ca:
   applied.since_change:
     - files: [/etc/nginx/client-ca/*]
-    - commands: [systemctl reload nginx]
+    - commands:
+      - nginx -t -q
+      - systemctl reload nginx
 
 /app/etc/server.key.pem:
   file.absent

@@ -150,11 +150,14 @@ def client_ca() -> None:
 
 @app.command("certificate")
 def certificate() -> None:
-    """Get, deploy and look at server certificates."""
+    """Get, deploy and look at server certificates; see whether the client CA holds."""
     from ecs_appliance.lifecycle.certificate import keep_certificates
+    from ecs_appliance.lifecycle.client_ca import check_client_ca
     from ecs_appliance.lifecycle.context import Context
 
-    keep_certificates(Context())
+    context = Context()
+    check_client_ca(context)
+    keep_certificates(context)
 
 
 @app.command("install")

@@ -60,7 +60,7 @@ def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
 
     needs = {
         Tier.INTEGRATION: packages.FOR_INTEGRATION,
-        Tier.MACHINE: packages.FOR_MACHINES,
+        Tier.MACHINE: packages.FOR_MACHINE_TESTS,
         Tier.VM: packages.FOR_VIRTUAL_MACHINES,
     }
     missing = sorted({package for tier in tiers for package in packages.missing_packages(needs.get(tier, {}))})

@@ -1,5 +1,6 @@
 """The pillar: the environment as it is, and under `machine` everything the states need, computed here."""
 
+import ipaddress
 import shlex
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ TIMEZONE = "Europe/Vienna"
 BRIDGE = "172.17.0.1"
 DOCKER_SUBNET = "172.17.0.0/16"
 CONTAINER_SUBNET = "172.18.0.0/24"
+IPV6 = 6
 
 
 def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
@@ -78,8 +80,10 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
     names = list(env.appliance.server_names) if env else ["localhost"]
     return {
         "packages": list(packages.NGINX),
-        "sites": [{"name": name, "certificate": str(certificate_path(Paths(), name))} for name in names],
+        "sites": list({site["server_name"]: site for site in map(_site, reversed(names))}.values())[::-1],
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
+        "container_subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+        "acme_challenges": str(Paths().acme_challenges),
     }
 
 
@@ -93,6 +97,17 @@ def acme_settings(env: "Env") -> dict[str, Any]:
         "key_algorithm": {"ecdsa": "prime256v1", "rsa": "rsa"}[acme.key_type],
         "email": shlex.quote(acme.email),
     }
+
+
+def _site(name: str) -> dict[str, str]:
+    """`server_name` is `name` as it comes in a Host header: an IPv6 address in brackets, as short as can be."""
+    certificate = str(certificate_path(Paths(), name))
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return {"name": name, "server_name": name.lower(), "certificate": certificate}
+    shown = f"[{address}]" if address.version == IPV6 else str(address)
+    return {"name": name, "server_name": shown, "certificate": certificate}
 
 
 def _compose(env: "Env | None") -> dict[str, Any]:

@@ -129,6 +129,11 @@ class Paths:
         return self.at("/data/ecs-acme")
 
     @property
+    def acme_challenges(self) -> Path:
+        """What nginx answers an ACME server's questions with."""
+        return self.at("/var/lib/dehydrated/acme-challenges")
+
+    @property
     def state(self) -> Path:
         """What the appliance remembers over a boot, and can do without."""
         return self.at("/var/lib/ecs-appliance")

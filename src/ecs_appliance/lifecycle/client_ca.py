@@ -1,29 +1,143 @@
-"""watch-ecs-ca: what the application revokes is refused from the next handshake on."""
+"""watch-ecs-ca: what the application revokes is refused from the next handshake on, and whether that stays so."""
 
+import datetime
 import logging
+import time
+from dataclasses import dataclass
 
-from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
-from ecs_appliance.host import systemd
+from ecs_appliance.core.runner import CommandError
+from ecs_appliance.host import nginx
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.tls.client_ca import client_ca_is_usable, deploy_client_ca
+from ecs_appliance.reporting.alerts import Severity
+from ecs_appliance.reporting.metrics import Sample, write_metrics
+from ecs_appliance.tls.client_ca import (
+    ClientCA,
+    ClientCAError,
+    MissingClientCAError,
+    deploy_client_ca,
+    held_client_ca,
+    read_client_ca,
+)
+from ecs_appliance.tls.credentials import now
 
 log = logging.getLogger(__name__)
 
+# The application writes one file after the other, each in place: halves become whole within so many seconds.
+SETTLE_SECONDS = 3.0
+POLL_SECONDS = 0.1
+PAIR, LIST, AUTHORITY, RELOAD = "client-ca", "client-ca:list", "client-ca:authority", "client-ca:nginx"
+LIST_MARGIN, AUTHORITY_MARGIN = datetime.timedelta(days=30), datetime.timedelta(days=90)
+# Lists that live for weeks are warned of in their last quarter.
+LIST_PART = 4
+RENEW = "systemctl restart appliance: the application writes a new list at each start"
+METRIC_HELP = {
+    "appliance_client_ca_usable": "1 where the application's client CA and revocation list can be used.",
+    "appliance_client_ca_stand_in": "1 where nginx has a stand-in that no client certificate can match.",
+    "appliance_client_ca_not_after_timestamp_seconds": "End of the client CA that nginx has.",
+    "appliance_client_crl_last_update_timestamp_seconds": "Beginning of the revocation list that nginx has.",
+    "appliance_client_crl_next_update_timestamp_seconds": "End of it: every client certificate is refused after.",
+    "appliance_client_crl_revoked": "Certificates on the revocation list that nginx has.",
+}
 
-# As in salt/states/nginx, so that what one has done the other does not do again.
-APPLIED = "nginx client ca"
-FILES = ["/etc/nginx/client-ca/*"]
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a person has to know of, as an alert."""
+
+    topic: str
+    severity: Severity
+    message: str
+    hint: str
 
 
 def follow_client_ca(context: Context) -> None:
-    """Give nginx the application's client CA and CRL where they changed; a broken pair leaves the last good one."""
-    paths = context.paths
-    if not client_ca_is_usable(paths.ecs_ca):
-        log.error("%s holds no valid CA with its CRL: nginx keeps the last good ones", paths.ecs_ca)
-        return
-    deploy_client_ca(paths.ecs_ca, paths.client_ca)
-    digest = contents_digest(FILES, paths.root)
-    if not is_applied(paths, APPLIED, digest):
-        systemd.reload(context.runner, "nginx.service")
-        mark_applied(paths, APPLIED, digest)
-        log.info("nginx has the new client CA and CRL")
+    """Give nginx what the application has just written; a pair that does not fit gets a moment to become whole."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while isinstance(_application_has(context), ClientCAError) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    check_client_ca(context)
+
+
+def check_client_ca(context: Context) -> None:
+    """Give nginx the application's client CA and revocation list where they differ from its own, and tell how they are.
+
+    A pair that cannot be used leaves nginx the last good one, and an alert.
+    """
+    deploy_client_ca(context.paths.ecs_ca, context.paths.client_ca)
+    findings = _reload_nginx(context)
+    given, held = _application_has(context), held_client_ca(context.paths.client_ca)
+    if held is not None:
+        findings += plan_findings(given, held, now())
+        _write_metrics(context, given, held)
+    for topic in (PAIR, LIST, AUTHORITY, RELOAD):
+        _tell(context, topic, findings)
+
+
+def plan_findings(given: ClientCA | ClientCAError, held: ClientCA, moment: datetime.datetime) -> list[Finding]:
+    """What is wrong at `moment` with what the application has (or why it has nothing) and with what nginx has."""
+    waits = held.is_stand_in and isinstance(given, MissingClientCAError)
+    found = [finding for finding in (_list_ends(held, moment), _authority_ends(held, moment)) if finding]
+    if isinstance(given, ClientCAError) and not waits and not any(each.severity == "critical" for each in found):
+        message = f"{given.message}: nginx keeps the last good ones, and does not know what was revoked since"
+        found.append(Finding(PAIR, "critical", message, RENEW))
+    return found
+
+
+def _list_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None:
+    end, begin = held.revoked.next_update_utc, held.revoked.last_update_utc
+    if end is None or moment < end - min(LIST_MARGIN, (end - begin) / LIST_PART):
+        return None
+    if end <= moment:
+        message = f"every client certificate is refused: the revocation list ended on {end:%Y-%m-%d %H:%M} UTC"
+        return Finding(LIST, "critical", message, RENEW)
+    message = f"the revocation list ends on {end:%Y-%m-%d %H:%M} UTC; every client certificate is refused then"
+    return Finding(LIST, "warning", message, RENEW)
+
+
+def _authority_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None:
+    end = held.authority.not_valid_after_utc
+    if moment < end - AUTHORITY_MARGIN:
+        return None
+    severity: Severity = "critical" if end <= moment else "warning"
+    message = f"the client CA ends on {end:%Y-%m-%d}, and with it every client certificate"
+    hint = "the application has to make a new client CA; every client certificate is to be issued anew"
+    return Finding(AUTHORITY, severity, message, hint)
+
+
+def _application_has(context: Context) -> ClientCA | ClientCAError:
+    try:
+        return read_client_ca(context.paths.ecs_ca)
+    except ClientCAError as error:
+        return error
+
+
+def _reload_nginx(context: Context) -> list[Finding]:
+    try:
+        if nginx.take_into_use(context.paths, context.runner, nginx.CLIENT_CA):
+            log.info("nginx has the new client CA and revocation list")
+    except CommandError as error:
+        message = f"nginx does not take the client CA and revocation list: {error.message}"
+        return [Finding(RELOAD, "critical", message, "nginx -t says why; what was revoked last is still let in")]
+    return []
+
+
+def _tell(context: Context, topic: str, findings: list[Finding]) -> None:
+    finding = next((each for each in findings if each.topic == topic), None)
+    if finding is None:
+        context.alerts.clear(topic)
+    else:
+        context.alerts.put(topic, finding.severity, finding.message, finding.hint)
+
+
+def _write_metrics(context: Context, given: ClientCA | ClientCAError, held: ClientCA) -> None:
+    values = {
+        "appliance_client_ca_usable": float(isinstance(given, ClientCA)),
+        "appliance_client_ca_stand_in": float(held.is_stand_in),
+        "appliance_client_ca_not_after_timestamp_seconds": held.authority.not_valid_after_utc.timestamp(),
+        "appliance_client_crl_last_update_timestamp_seconds": held.revoked.last_update_utc.timestamp(),
+        "appliance_client_crl_revoked": float(len(held.revoked)),
+    }
+    if held.revoked.next_update_utc is not None:
+        end = held.revoked.next_update_utc.timestamp()
+        values["appliance_client_crl_next_update_timestamp_seconds"] = end
+    write_metrics(context.paths, "client-ca", [Sample(name, value) for name, value in values.items()], METRIC_HELP)

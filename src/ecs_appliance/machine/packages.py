@@ -18,6 +18,12 @@ FOR_MACHINES: Mapping[str, str] = {
     "gpg": "gnupg",
     "nsenter": "util-linux",
 }
+FOR_MACHINE_TESTS: Mapping[str, str] = {
+    **FOR_MACHINES,
+    "certutil": "libnss3-tools",
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
+}
 FOR_VIRTUAL_MACHINES: Mapping[str, str] = {
     "mmdebstrap": "mmdebstrap",
     "qemu-system-x86_64": "qemu-system-x86",

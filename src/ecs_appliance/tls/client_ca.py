@@ -1,63 +1,165 @@
-"""The client CA and its revocation list as nginx has them: always a pair that it can read."""
+"""The client CA and its revocation list as nginx has them: always a pair that it can read, the last good one."""
 
 import datetime
+import ssl
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_untrusted, write_changed
 from ecs_appliance.tls.credentials import now
 from ecs_appliance.tls.snakeoil import self_issued
 
+AUTHORITY, LIST = "ca.cert.pem", "crl.pem"
+# What nginx reads: both in one file, so that both change in one step. The other two are for people and their tools.
+TRUSTED = "trusted.pem"
 STAND_IN_DAYS = 3650
-# The application makes them, in bytes.
-LARGEST_FILE = 1024 * 1024
+# The application makes them, in bytes: a hundred thousand revoked certificates are 5 MB.
+LARGEST_FILE = 16 * 1024 * 1024
 STAND_IN_NAME = "no client CA yet"
 
 
-def deploy_client_ca(source: Path, target: Path) -> bool:
-    """Give nginx the application's client CA and revocation list, both from the folder `source`, in `target`.
+class ClientCAError(ApplianceError):
+    """There is no client CA with its revocation list that nginx could use; the message says why."""
 
-    Only a pair that belongs together is taken; else the last good one stays, and where there is none, a stand-in
-    that no client certificate can match. Returns whether `target` changed.
+
+class MissingClientCAError(ClientCAError):
+    """There is none at all: the application has not written it yet."""
+
+
+@dataclass(frozen=True)
+class ClientCA:
+    """An authority, and the list of what it has revoked."""
+
+    authority: x509.Certificate
+    revoked: x509.CertificateRevocationList
+
+    @property
+    def pem(self) -> bytes:
+        """Both, and nothing else that stood in the files they came from."""
+        return self.authority.public_bytes(Encoding.PEM) + self.revoked.public_bytes(Encoding.PEM)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What lies in nginx's folder, in the order of writing."""
+        return {
+            TRUSTED: self.pem,
+            AUTHORITY: self.authority.public_bytes(Encoding.PEM),
+            LIST: self.revoked.public_bytes(Encoding.PEM),
+        }
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether it is ours, for no client at all."""
+        names = self.authority.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return [name.value for name in names] == [STAND_IN_NAME]
+
+
+def read_client_ca(folder: Path) -> ClientCA:
+    """What `folder` has, to which the application's containers may write whatever they like. Raises ClientCAError."""
+    try:
+        authority = x509.load_pem_x509_certificate(read_untrusted(folder / AUTHORITY, LARGEST_FILE))
+        revoked = x509.load_pem_x509_crl(read_untrusted(folder / LIST, LARGEST_FILE))
+        pair = ClientCA(authority, revoked)
+        reason = _unfit(pair)
+    except FileNotFoundError as error:
+        raise MissingClientCAError(f"{error.filename} is missing") from None
+    except OSError as error:
+        raise ClientCAError(f"{error.filename} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
+        raise ClientCAError(f"{folder} has no client CA and revocation list that can be read") from None
+    if reason:
+        raise ClientCAError(f"{folder}: {reason}")
+    return pair
+
+
+def held_client_ca(folder: Path) -> ClientCA | None:
+    """What nginx reads in its `folder`, in time or not; None where it could read nothing."""
+    try:
+        content = read_untrusted(folder / TRUSTED, 2 * LARGEST_FILE)
+        return ClientCA(x509.load_pem_x509_certificate(content), x509.load_pem_x509_crl(content))
+    except (OSError, ValueError, x509.InvalidVersion):
+        return None
+
+
+def deploy_client_ca(source: Path, target: Path) -> bool:
+    """Give nginx the application's client CA and revocation list, from the folder `source`, in `target`.
+
+    Only a pair that belongs together and holds now is taken; else the last good one stays, and where there is none, a
+    stand-in that no client certificate can match. Returns whether `target` changed.
     """
-    pair = _valid_pair(source)
-    if pair is None:
-        if _valid_pair(target) is not None:
-            return False
-        pair = _stand_in()
-    changed = [write_changed(target / name, data, mode=0o644) for name, data in pair.items()]
-    return any(changed)
+    changed = False
+    # Until nothing is left to write: the application, or another process that does the same, may have come in between.
+    while _write(target, _wanted(source, target)):
+        changed = True
+    return changed
 
 
 def client_ca_is_current(source: Path, target: Path) -> bool:
     """Whether `deploy_client_ca` would change nothing."""
-    pair = _valid_pair(source)
-    deployed = _valid_pair(target)
-    return deployed is not None and (pair is None or pair == deployed)
+    held = held_client_ca(target)
+    if held is None:
+        return False
+    files = _wanted(source, target).files
+    return all((target / name).is_file() and (target / name).read_bytes() == data for name, data in files.items())
 
 
-def client_ca_is_usable(source: Path) -> bool:
-    """Whether the folder `source` has a client CA and a revocation list that belong together."""
-    return _valid_pair(source) is not None
+def _write(target: Path, pair: ClientCA) -> bool:
+    return any([write_changed(target / name, data, mode=0o644) for name, data in pair.files.items()])
 
 
-def _valid_pair(folder: Path) -> dict[str, bytes] | None:
-    """The files of `folder`, to which the application's containers may write whatever they like."""
+def _wanted(source: Path, target: Path) -> ClientCA:
     try:
-        pair = {name: read_untrusted(folder / name, LARGEST_FILE) for name in ("ca.cert.pem", "crl.pem")}
-        authority = x509.load_pem_x509_certificate(pair["ca.cert.pem"])
-        revoked = x509.load_pem_x509_crl(pair["crl.pem"])
-        signed = revoked.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        return None
-    return pair if signed else None
+        return read_client_ca(source)
+    except ClientCAError:
+        return held_client_ca(target) or _stand_in()
 
 
-def _stand_in() -> dict[str, bytes]:
+def _unfit(pair: ClientCA) -> str:
+    """Why nginx could not use `pair` now, or nothing."""
+    authority, revoked, moment = pair.authority, pair.revoked, now()
+    if revoked.issuer != authority.subject or not revoked.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
+        return "the revocation list is not this client CA's"
+    reasons = {
+        "the certificate is no CA's": _is_leaf(authority),
+        "the client CA is not valid yet": authority.not_valid_before_utc > moment,
+        "the client CA has expired": authority.not_valid_after_utc <= moment,
+        "the revocation list is not valid yet": revoked.last_update_utc > moment,
+        "the revocation list has expired": (end := revoked.next_update_utc) is not None and end <= moment,
+        "OpenSSL refuses them": not _loads(pair),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _is_leaf(certificate: x509.Certificate) -> bool:
+    """Whether `certificate` says that it signs no others; very old ones say nothing of it."""
+    try:
+        return not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _loads(pair: ClientCA) -> bool:
+    """Whether the very function with which nginx loads them does."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair.pem)
+        file.flush()
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(file.name)
+        except ssl.SSLError:
+            return False
+    return True
+
+
+def _stand_in() -> ClientCA:
     private = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         self_issued(STAND_IN_NAME, private, days=STAND_IN_DAYS)
@@ -71,7 +173,4 @@ def _stand_in() -> dict[str, bytes]:
         .next_update(now() + datetime.timedelta(days=STAND_IN_DAYS))
         .sign(private, hashes.SHA256())
     )
-    return {
-        "ca.cert.pem": certificate.public_bytes(serialization.Encoding.PEM),
-        "crl.pem": revoked.public_bytes(serialization.Encoding.PEM),
-    }
+    return ClientCA(certificate, revoked)

@@ -33,3 +33,14 @@ def test_dollars_are_doubled_for_compose() -> None:
 def test_the_environment_itself_is_there_for_the_operators_own_states() -> None:
     pillar = build_pillar(env(domain="ecs.example.org"), FACTS)
     assert pillar["appliance"]["domain"] == "ecs.example.org"
+
+
+def test_names_of_the_site_are_as_clients_write_them_each_once() -> None:
+    given = env(domain="WWW.example.org", allowed_hosts="*.example.org 192.0.2.7 2001:DB8:0::7 [2001:db8::7] ::1 [::1]")
+    sites = build_pillar(given, FACTS)["machine"]["nginx"]["sites"]
+    names = ["www.example.org", "*.example.org", "192.0.2.7", "[2001:db8::7]", "[::1]"]
+    assert [site["server_name"] for site in sites] == names
+    assert [site["certificate"].rpartition("/")[2] for site in sites][:2] == [
+        "WWW.example.org.pem",
+        "_.example.org.pem",
+    ]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 LOGIN = "/accounts/login/"
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-# What nginx, or the handshake itself (0), answers a certificate that is none.
-REFUSALS = {0, 400, 403}
+# What nginx answers a certificate that is none.
+REFUSALS = {403}
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _site(name: str) -> dict[str, str]:
     try:
         address = ipaddress.ip_address(name.strip("[]"))
     except ValueError:
-        return {"name": name, "server_name": name.lower(), "certificate": certificate}
+        return {"name": name, "server_name": name, "certificate": certificate}
     shown = f"[{address}]" if address.version == IPV6 else str(address)
     return {"name": name, "server_name": shown, "certificate": certificate}
 

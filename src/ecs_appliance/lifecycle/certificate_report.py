@@ -2,10 +2,9 @@
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.reporting.alerts import Severity
+from ecs_appliance.reporting.alerts import Finding, Severity
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 from ecs_appliance.tls.acme import Record
 from ecs_appliance.tls.credentials import now
@@ -32,15 +31,6 @@ HELP = {
 }
 
 
-@dataclass(frozen=True)
-class Concern:
-    """Something a person has to know of a name's certificate."""
-
-    severity: Severity
-    message: str
-    hint: str
-
-
 def report_certificates(
     context: Context,
     want: Wanted,
@@ -50,14 +40,10 @@ def report_certificates(
 ) -> None:
     """Raise and clear alerts, and write the metrics."""
     chosen, looked = list(selections), list(seen)
-    concerns = {f"{TOPIC}{each.name}": judge(want, each, records.get(each.name)) for each in chosen}
-    concerns.update({f"{SERVED}{each.name}:{each.port}": judge_served(each) for each in looked})
-    for topic, concern in concerns.items():
-        if concern is None:
-            context.alerts.clear(topic)
-        else:
-            context.alerts.put(topic, concern.severity, concern.message, concern.hint)
-    context.alerts.forget((TOPIC, SERVED), but=concerns)
+    judged = [judge(want, each, records.get(each.name)) for each in chosen] + [judge_served(each) for each in looked]
+    findings = {finding.topic: finding for finding in judged if finding}
+    context.alerts.forget((TOPIC, SERVED), but=findings)
+    context.alerts.tell(findings, findings.values())
     write_metrics(context.paths, "certificate", samples(chosen, records, looked), HELP)
 
 
@@ -66,38 +52,46 @@ def forget_certificates(context: Context) -> None:
     context.alerts.forget((TOPIC, SERVED), but=())
 
 
-def judge(want: Wanted, selection: Selection, record: Record | None) -> Concern | None:
+def judge(want: Wanted, selection: Selection, record: Record | None) -> Finding | None:
     """What is wrong with what is served for a name, None where all is well."""
     if selection.source == "given":
         return _judge_given(want, selection)
     if want.refused and selection.name == want.names[0]:
         # One pair for all names: what is wrong with it is told of the domain.
-        return Concern("critical", f"{want.refused}; {selection.name} has {SOURCES[selection.source]}", MEND)
+        return Finding(
+            _topic(selection), "critical", f"{want.refused}; {selection.name} has {SOURCES[selection.source]}", MEND
+        )
     failure = record.error if record is not None and record.failures else ""
     if selection.source == "acme":
         return _judge_issued(selection, failure)
     reason = failure or selection.refused
     if not reason:
         return None
-    return Concern("critical", f"{selection.name} has a self-signed certificate: {reason}", RETRY)
+    return Finding(_topic(selection), "critical", f"{selection.name} has a self-signed certificate: {reason}", RETRY)
 
 
-def _judge_given(want: Wanted, selection: Selection) -> Concern | None:
+def _judge_given(want: Wanted, selection: Selection) -> Finding | None:
     first = selection.name == want.names[0]
     if first and selection.credentials.expires - now() < WARN_BEFORE:
-        return Concern(_severity(selection), f"the certificate in env.yml ends on {_end(selection)}", MEND)
+        return Finding(
+            _topic(selection), _severity(selection), f"the certificate in env.yml ends on {_end(selection)}", MEND
+        )
     # Who comes by an address knows that no certificate is for it.
     if selection.credentials.covers(selection.name) or not can_be_validated(selection.name):
         return None
     message = f"the certificate in env.yml is not for {selection.name}: browsers refuse it there"
-    return Concern("warning", message, MEND)
+    return Finding(_topic(selection), "warning", message, MEND)
 
 
-def _judge_issued(selection: Selection, failure: str) -> Concern | None:
+def _judge_issued(selection: Selection, failure: str) -> Finding | None:
     if not failure:
         return None
     message = f"the certificate of {selection.name} was not renewed and ends on {_end(selection)}: {failure}"
-    return Concern(_severity(selection), message, RETRY)
+    return Finding(_topic(selection), _severity(selection), message, RETRY)
+
+
+def _topic(selection: Selection) -> str:
+    return f"{TOPIC}{selection.name}"
 
 
 def _severity(selection: Selection) -> Severity:
@@ -108,12 +102,13 @@ def _end(selection: Selection) -> str:
     return f"{selection.credentials.expires:%Y-%m-%d %H:%M} UTC"
 
 
-def judge_served(seen: Served) -> Concern | None:
+def judge_served(seen: Served) -> Finding | None:
     """What is wrong with what a port presents."""
     if not seen.problem:
         return None
     hint = MEND_NGINX if seen.port == SITE.port else f"restart the server that listens on port {seen.port}"
-    return Concern("critical", f"{seen.name}, port {seen.port}: {seen.problem}", hint)
+    topic = f"{SERVED}{seen.name}:{seen.port}"
+    return Finding(topic, "critical", f"{seen.name}, port {seen.port}: {seen.problem}", hint)
 
 
 def samples(selections: Iterable[Selection], records: Mapping[str, Record], seen: Iterable[Served]) -> list[Sample]:

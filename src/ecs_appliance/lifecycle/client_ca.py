@@ -3,12 +3,11 @@
 import datetime
 import logging
 import time
-from dataclasses import dataclass
 
 from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import nginx
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.reporting.alerts import Severity
+from ecs_appliance.reporting.alerts import Finding, Severity
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 from ecs_appliance.tls.client_ca import (
     ClientCA,
@@ -40,16 +39,6 @@ METRIC_HELP = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something that a person has to know of, as an alert."""
-
-    topic: str
-    severity: Severity
-    message: str
-    hint: str
-
-
 def follow_client_ca(context: Context) -> None:
     """Give nginx what the application has just written; a pair that does not fit gets a moment to become whole."""
     deadline = time.monotonic() + SETTLE_SECONDS
@@ -69,8 +58,7 @@ def check_client_ca(context: Context) -> None:
     if held is not None:
         findings += plan_findings(given, held, now())
         _write_metrics(context, given, held)
-    for topic in (PAIR, LIST, AUTHORITY, RELOAD):
-        _tell(context, topic, findings)
+    context.alerts.tell((PAIR, LIST, AUTHORITY, RELOAD), findings)
 
 
 def plan_findings(given: ClientCA | ClientCAError, held: ClientCA, moment: datetime.datetime) -> list[Finding]:
@@ -119,14 +107,6 @@ def _reload_nginx(context: Context) -> list[Finding]:
         message = f"nginx does not take the client CA and revocation list: {error.message}"
         return [Finding(RELOAD, "critical", message, "nginx -t says why; what was revoked last is still let in")]
     return []
-
-
-def _tell(context: Context, topic: str, findings: list[Finding]) -> None:
-    finding = next((each for each in findings if each.topic == topic), None)
-    if finding is None:
-        context.alerts.clear(topic)
-    else:
-        context.alerts.put(topic, finding.severity, finding.message, finding.hint)
 
 
 def _write_metrics(context: Context, given: ClientCA | ClientCAError, held: ClientCA) -> None:

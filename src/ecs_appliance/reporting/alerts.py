@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,16 @@ HELP = {METRIC: "1 for each alert that holds now."}
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What is wrong with `topic`, and the next step."""
+
+    topic: str
+    severity: Severity
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class Alert:
     """`topic` is what it is about (certificate:www.example.org), `since` and `told` are Unix seconds."""
 
@@ -41,6 +51,16 @@ class Alerts:
     """The alerts of the machine below `paths`."""
 
     paths: Paths
+
+    def tell(self, topics: Iterable[str], findings: Iterable[Finding]) -> None:
+        """Each of `topics` is as the first of `findings` about it says, or well where there is none."""
+        found = {finding.topic: finding for finding in reversed(list(findings))}
+        for topic in topics:
+            finding = found.get(topic)
+            if finding is None:
+                self.clear(topic)
+            else:
+                self.put(topic, finding.severity, finding.message, finding.hint)
 
     def put(self, topic: str, severity: Severity, message: str, hint: str = "") -> None:
         """`topic` is wrong. The journal has it at once where that is news, and again each day that it stays so."""

@@ -41,6 +41,6 @@ def test_names_of_the_site_are_as_clients_write_them_each_once() -> None:
     names = ["www.example.org", "*.example.org", "192.0.2.7", "[2001:db8::7]", "[::1]"]
     assert [site["server_name"] for site in sites] == names
     assert [site["certificate"].rpartition("/")[2] for site in sites][:2] == [
-        "WWW.example.org.pem",
+        "www.example.org.pem",
         "_.example.org.pem",
     ]

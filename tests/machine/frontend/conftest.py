@@ -90,10 +90,14 @@ class People:
         file.write_text(key + pem(certificate))
         return Identity(name, file, f"{certificate.serial_number:X}".zfill(2))
 
-    def revoke(self, demo: "Demo", *identities: Identity) -> None:
-        """Write a list with all that were ever revoked, in place, as the application does."""
+    def revoke(self, demo: "Demo", *identities: Identity) -> float:
+        """Write a list with all that were ever revoked, in place, as the application does.
+
+        Returns when it was written, by CLOCK_BOOTTIME, which the machine shares with this host.
+        """
         self.revoked += [int(identity.serial, 16) for identity in identities]
-        demo.exec(["sh", "-c", f"cat > {LIST}"], data=self.authority.revocation_list(*self.revoked))
+        write = ["sh", "-c", f"cat > {LIST}; cat /proc/uptime"]
+        return float(demo.exec(write, data=self.authority.revocation_list(*self.revoked)).stdout.split()[0])
 
 
 @pytest.fixture(scope="package")

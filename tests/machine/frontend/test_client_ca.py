@@ -47,10 +47,9 @@ def test_a_revoked_certificate_is_refused_within_two_seconds(
     for number in range(ROUNDS):
         somebody = people.make(f"revoked-{number}")
         assert recording.get_status(somebody) == 200
-        began = time.monotonic()
-        people.revoke(site.demo, somebody)
+        written = people.revoke(site.demo, somebody)
         soon(lambda who=somebody: recording.get_status(who) == 403, 10)  # type: ignore[misc]
-        seconds.append(time.monotonic() - began)
+        seconds.append(time.clock_gettime(time.CLOCK_BOOTTIME) - written)
     median, worst = statistics.median(seconds), max(seconds)
     record_property("seconds", seconds)
     print(f"revoked to refused: median {median:.2f} s, worst {worst:.2f} s of {ROUNDS}")  # noqa: T201

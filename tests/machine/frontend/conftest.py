@@ -88,7 +88,8 @@ class People:
         file = self.folder / f"{name}.pem"
         file.touch(mode=0o600)
         file.write_text(key + pem(certificate))
-        return Identity(name, file, f"{certificate.serial_number:X}".zfill(2))
+        digits = f"{certificate.serial_number:X}"
+        return Identity(name, file, digits.zfill(len(digits) + len(digits) % 2))
 
     def revoke(self, demo: "Demo", *identities: Identity) -> float:
         """Write a list with all that were ever revoked, in place, as the application does.

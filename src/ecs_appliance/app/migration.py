@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 # `held`: migrations are due, but the environment lets none run by itself.
 Decision = Literal["migrate", "bootstrap", "held"]
 
+# Of the entry point, as in containers/compose.yml; docker's init is root and passes signals on to app.
+CAPABILITIES = ("CHOWN", "FOWNER", "SETUID", "SETGID", "KILL")
 MIGRATE_SECONDS = 4 * 3600
 BOOTSTRAP_SECONDS = 900
 KEPT_DUMPS = 3
@@ -62,7 +64,8 @@ def app_mounts(paths: Paths) -> tuple[Mount, ...]:
 
 def app_task(name: str, image: str, paths: Paths, site: Site, argv: tuple[str, ...]) -> Task:
     """A container `name` of the application that runs `argv` once, with its volumes, without redis and memcached."""
-    return Task(name, image, argv, mounts=app_mounts(paths), env=once_environment(site))
+    mounts, env = app_mounts(paths), once_environment(site)
+    return Task(name, image, argv, mounts=mounts, env=env, capabilities=CAPABILITIES)
 
 
 def run_migration(

@@ -67,7 +67,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class Task:
-    """A container that runs once. `name` makes it findable; `env` reaches it without standing in any argv."""
+    """A container that runs once. `name` makes it findable; `env` reaches it without standing in any argv.
+
+    It has no capabilities but `capabilities`, and cannot gain any.
+    """
 
     name: str
     image: str
@@ -78,6 +81,7 @@ class Task:
     network: str = "bridge"
     entrypoint: str = ""
     user: str = ""
+    capabilities: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -215,6 +219,8 @@ def _remove_tag(runner: Runner, name: str) -> bool:
 def _run_command(task: Task, *, interactive: bool) -> list[str]:
     # Its output is ours already; docker's own log would keep it a second time.
     options = [f"--name={task.name}", "--rm", "--init", "--log-driver=none", f"--network={task.network}"]
+    options += ["--security-opt=no-new-privileges:true", "--cap-drop=ALL"]
+    options += [f"--cap-add={name}" for name in task.capabilities]
     options += ["--interactive"] if interactive else []
     options += [f"--entrypoint={task.entrypoint}"] if task.entrypoint else []
     options += [f"--user={task.user}"] if task.user else []

@@ -1,6 +1,7 @@
 """What docker's command line is given, and what is made of its answers."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def test_secrets_reach_a_container_but_no_argv() -> None:
     assert "--volume=/data/ecs-gpg:/app/ecs-gpg:ro" in command
     assert "--volume=/data/ecs-ca:/app/ecs-ca" in command
     assert "--interactive" not in command
+
+
+def test_a_task_has_the_capabilities_it_names_and_can_gain_none() -> None:
+    runner = Docker()
+    docker.run_once(runner, replace(TASK, capabilities=("SETUID", "KILL")), timeout=10)
+    command = runner.asked[1]
+    options = ["--security-opt=no-new-privileges:true", "--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=KILL"]
+    assert [word for word in command if word.startswith(("--security-opt", "--cap"))] == options
+    assert command.index(options[-1]) < command.index(TASK.image)
 
 
 def test_container_is_removed_before_and_after_even_a_failure() -> None:

@@ -2,6 +2,7 @@ base:
   '*':
     - common
 {% if pillar['appliance'].get('enabled') %}
+    - hardening
     - docker
     - postgresql
     - nginx

@@ -54,6 +54,17 @@ proxy cache package:
     - require:
       - file: /etc/apt-cacher-ng/appliance.conf
 
+# At boot too the bridge has to be there first: it listens on its address.
+/etc/systemd/system/apt-cacher-ng.service.d/appliance.conf:
+  file.managed:
+    - source: salt://docker/files/apt-cacher-ng.service.conf
+    - makedirs: true
+
+proxy cache unit:
+  applied.since_change:
+    - files: [/etc/systemd/system/apt-cacher-ng.service.d/appliance.conf]
+    - commands: [systemctl daemon-reload]
+
 apt-cacher-ng:
   unit.running:
     - require:

@@ -160,6 +160,16 @@ def certificate() -> None:
     keep_certificates(context)
 
 
+@app.command("firewall")
+def firewall() -> None:
+    """Load the firewall's rules as their files have them now."""
+    from ecs_appliance.converge.firewall import load_firewall
+    from ecs_appliance.lifecycle.context import Context
+
+    context = Context()
+    load_firewall(context.paths, context.runner)
+
+
 @app.command("install")
 def install() -> None:
     """Finish the installation with the release this is."""

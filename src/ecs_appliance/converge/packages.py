@@ -12,6 +12,7 @@ COMMON = (
     "less",
     "locales",
     "mmdebstrap",
+    "nftables",
     "openssh-server",
     "openssl",
     "python3-venv",

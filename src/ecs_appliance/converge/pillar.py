@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ecs_appliance.converge import packages
+from ecs_appliance.converge.ssh import Ssh, plan_ssh
 from ecs_appliance.converge.tuning import tune_postgresql
 from ecs_appliance.core.facts import Facts, read_facts
 from ecs_appliance.core.paths import Paths
@@ -20,6 +21,9 @@ TIMEZONE = "Europe/Vienna"
 BRIDGE = "172.17.0.1"
 DOCKER_SUBNET = "172.17.0.0/16"
 CONTAINER_SUBNET = "172.18.0.0/24"
+BRIDGES = ("docker0", "br-ecs")
+SMTP, HTTP, HTTPS, SMTPS = 25, 80, 443, 465
+POSTGRESQL, PROXY_CACHE = 5432, 3142
 IPV6 = 6
 
 
@@ -28,7 +32,7 @@ def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
     paths = paths or Paths()
     active = paths.active_env
     env = _load(paths, active.stat().st_mtime_ns) if active.exists() else None
-    return build_pillar(env, read_facts(paths), commands=_commands(paths))
+    return build_pillar(env, read_facts(paths), commands=_commands(paths), ssh=plan_ssh(paths, env))
 
 
 @lru_cache(maxsize=1)
@@ -38,8 +42,11 @@ def _load(paths: Paths, changed: int) -> "Env":
     return load_active(paths)
 
 
-def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] = ()) -> dict[str, Any]:
+def build_pillar(
+    env: "Env | None", facts: Facts, *, commands: tuple[str, ...] = (), ssh: Ssh | None = None
+) -> dict[str, Any]:
     """The pillar for `env` (None: not configured yet) on a machine with `facts`."""
+    ssh = ssh or Ssh()
     tree: dict[str, Any] = plain(env) if env else {"appliance": {}, "ecs": {}}
     return {
         **tree,
@@ -51,6 +58,8 @@ def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] =
             "timezone": TIMEZONE,
             "packages": list(packages.COMMON),
             "commands": list(commands),
+            "ssh": {"keys_only": ssh.keys_only},
+            "firewall": _firewall(env, ssh),
             "docker": {"packages": list(packages.DOCKER)},
             "proxy_cache": bool(env and env.appliance.storage.proxy_cache),
             "postgresql": {
@@ -74,6 +83,17 @@ def build_pillar(env: "Env | None", facts: Facts, *, commands: tuple[str, ...] =
 def _commands(paths: Paths) -> tuple[str, ...]:
     folder = paths.appliance / "commands"
     return tuple(sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".sh", ".py")))
+
+
+def _firewall(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
+    """Open to the world `ports`; to containers what they need of this machine: its database, mail, and own site."""
+    cache = [PROXY_CACHE] if env and env.appliance.storage.proxy_cache else []
+    return {
+        "ports": [*ssh.ports, SMTP, HTTP, HTTPS, SMTPS],
+        "bridges": list(BRIDGES),
+        "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+        "container_ports": [SMTP, HTTP, HTTPS, POSTGRESQL, *cache],
+    }
 
 
 def _nginx(env: "Env | None") -> dict[str, Any]:

@@ -191,18 +191,21 @@ def ssh_key(text: str) -> str:
         raise ValueError("this is a private key: expected the public one, the line of the .pub file")
     if "\n" in text:
         raise ValueError("expected one key in one line")
-    words = _ssh_words(text)
-    place = next((index for index, word in enumerate(words[:2]) if SSH_TYPE.fullmatch(word)), None)
-    if place is None:
-        raise ValueError("expected an OpenSSH public key such as ssh-ed25519 AAAA… name")
-    if len(words) <= place + 1 or not _is_ssh_blob(words[place], words[place + 1]):
+    _, kind, blob = ssh_parts(text)
+    if not _is_ssh_blob(kind, blob):
         raise ValueError("this OpenSSH public key is incomplete or damaged")
     return text
 
 
-def _ssh_words(text: str) -> list[str]:
-    """Words as sshd splits them: spaces within double quotes belong to an option."""
-    return re.findall(r'(?:[^\s"]|"(?:\\.|[^"\\])*")+', text)
+def ssh_parts(text: str) -> tuple[str, str, str]:
+    """Options, type and base64 of a line of authorized_keys; the first and the last may be empty. Raises ValueError."""
+    # As sshd splits it: spaces within double quotes belong to an option.
+    words = re.findall(r'(?:[^\s"]|"(?:\\.|[^"\\])*")+', text)
+    place = next((index for index, word in enumerate(words[:2]) if SSH_TYPE.fullmatch(word)), None)
+    if place is None:
+        raise ValueError("expected an OpenSSH public key such as ssh-ed25519 AAAA… name")
+    blob = words[place + 1] if len(words) > place + 1 else ""
+    return " ".join(words[:place]), words[place], blob
 
 
 def _is_ssh_blob(kind: str, encoded: str) -> bool:

@@ -8,14 +8,13 @@ from ecs_appliance.converge.engine import converge
 from ecs_appliance.converge.report import ConvergeReport
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
-from ecs_appliance.host import git
+from ecs_appliance.host import apt, git
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.release import Release, activate_release, add_release
 
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).resolve().parents[3]
-APT_TIMEOUT = 600
 
 
 def install(context: Context, *, source: str | None, branch: str | None) -> NoReturn:
@@ -33,7 +32,7 @@ def finish_install(context: Context) -> ConvergeReport:
         release = Release(HERE.name, HERE)
         activate_release(paths, release)
         log.info("updating the package lists …")
-        runner.run(["apt-get", "update", "-qq"], timeout=APT_TIMEOUT)
+        apt.update_lists(paths, runner)
         log.info("configuring the machine …")
         report = converge(paths.appliance / "salt" / "minion")
         report.check()

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 
+from ecs_appliance.converge.ssh import keys_let_in
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import activate, load_active
@@ -21,6 +22,8 @@ def prepare_env(context: Context) -> None:
         env = find_env(context)
     for what in list_ineffective(env):
         log.warning("not in this version: %s", what)
+    if not keys_let_in(context.paths, env):
+        log.warning("ssh takes passwords as before: no key lets anybody become root; put one into ssh_authorized_keys")
     if env.appliance.standby:
         stand_by(context, "standby", next_step="set appliance.standby to false, then: systemctl start appliance-update")
 

@@ -61,6 +61,8 @@ def run(context: Context) -> None:
     if standing_by(context):
         note_rest(context)
         systemd.notify("READY=1\nSTATUS=standing by")
+        # Whoever starts it now again waits for our end; an active unit would not start anew.
+        systemd.notify("STOPPING=1")
         return
     if too_many_crashes(context.paths):
         forget_crashes(context.paths)

@@ -11,7 +11,7 @@ from ecs_appliance.core.runner import CommandError
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
-from ecs_appliance.host import docker, systemd
+from ecs_appliance.host import apt, docker, systemd
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.journal import log_step
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 UNIT = "appliance.service"
 RESTART_TIMEOUT = 4 * 3600
-APT_TIMEOUT = 3600
 LOCK_WAIT = 900
 START_DEADLINE = 3 * 3600
 UPGRADED_DAY = "last_update_system"
@@ -103,8 +102,7 @@ def update_packages(context: Context) -> None:
     forced = context.flags.get("force.update.system") is not None
     if context.tags.get(UPGRADED_DAY) == today and not forced:
         return
-    context.runner.run(["apt-get", "update", "-qq"], timeout=APT_TIMEOUT)
-    context.runner.run(["unattended-upgrade"], timeout=APT_TIMEOUT, on_line=log.debug)
+    apt.install_security_updates(context.paths, context.runner)
     context.flags.clear("force.update.system")
     context.tags.set(UPGRADED_DAY, today)
 

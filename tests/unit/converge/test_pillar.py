@@ -1,6 +1,9 @@
 """What the states are told of an environment."""
 
+import pytest
+
 from ecs_appliance.converge.pillar import build_pillar
+from ecs_appliance.converge.ssh import Ssh
 from ecs_appliance.core.facts import Facts
 from ecs_appliance.env.model import Env
 
@@ -44,3 +47,21 @@ def test_names_of_the_site_are_as_clients_write_them_each_once() -> None:
         "www.example.org.pem",
         "_.example.org.pem",
     ]
+
+
+@pytest.mark.parametrize(("cache", "ports"), [(False, [25, 80, 443, 5432]), (True, [25, 80, 443, 5432, 3142])])
+def test_the_firewall_lets_containers_to_the_cache_where_there_is_one(*, cache: bool, ports: list[int]) -> None:
+    given = env(domain="ecs.example.org", storage={"proxy_cache": cache})
+    firewall = build_pillar(given, FACTS)["machine"]["firewall"]
+    assert firewall["container_ports"] == ports
+    assert firewall["ports"] == [22, 25, 80, 443, 465]
+
+
+def test_the_firewall_is_the_same_before_there_is_an_environment() -> None:
+    assert build_pillar(None, FACTS)["machine"]["firewall"]["ports"] == [22, 25, 80, 443, 465]
+
+
+def test_ssh_on_another_port_is_not_locked_out() -> None:
+    machine = build_pillar(None, FACTS, ssh=Ssh(keys_only=True, ports=(22, 2222)))["machine"]
+    assert machine["firewall"]["ports"] == [22, 2222, 25, 80, 443, 465]
+    assert machine["ssh"]["keys_only"] is True

@@ -1,0 +1,6 @@
+include:
+  - hardening.kernel
+  - hardening.ssh
+  - hardening.updates
+  - hardening.services
+  - hardening.firewall

@@ -1,0 +1,16 @@
+/etc/sysctl.d/60-appliance.conf:
+  file.managed:
+    - source: salt://hardening/files/sysctl.conf
+    - makedirs: true
+
+# Last, as all of these: what env.yml and the operator's states add to the folder counts too.
+kernel settings:
+  applied.since_change:
+    - files: [/etc/sysctl.d/*.conf]
+    - commands: [systemctl restart systemd-sysctl]
+    - order: last
+
+/etc/modprobe.d/appliance.conf:
+  file.managed:
+    - source: salt://hardening/files/modprobe.conf
+    - makedirs: true

@@ -1,0 +1,82 @@
+"""The firewall's rules: ours, with the operator's in them; in force are always the last ones that the kernel took."""
+
+import hashlib
+from pathlib import Path
+
+from ecs_appliance.core.applied import is_applied, mark_applied
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.host import nftables
+
+OURS = "/etc/nftables/appliance.nft"
+OPERATORS = "/etc/nftables/appliance.d"
+# In `OURS`, the place of the operator's.
+INCLUDE = f'include "{OPERATORS}/*.nft"'
+# What appliance-firewall.service loads at boot.
+LOADED = "/var/lib/ecs-appliance/firewall.nft"
+APPLIED = "firewall"
+
+
+def firewall_is_current(paths: Paths, runner: Runner) -> bool:
+    """Whether the rules as the files have them now are in force, none taken out by hand."""
+    rules = _assemble(paths, _operators_files(paths))
+    is_stored = read_optional(paths.at(LOADED)) == rules
+    return is_stored and is_applied(paths, APPLIED, _digest(rules, nftables.listing(runner)))
+
+
+def load_firewall(paths: Paths, runner: Runner) -> None:
+    """Put the rules in force and keep them for the next boot.
+
+    Raises ApplianceError that names the operator's file which is no good; then the rules before stay in force, and
+    where there were none, ours alone are.
+    """
+    files = _operators_files(paths)
+    try:
+        for file in files:
+            _check(paths, runner, file)
+        _load(paths, runner, _assemble(paths, files))
+    except ApplianceError:
+        if not paths.at(LOADED).exists():
+            _load(paths, runner, _assemble(paths, []))
+        raise
+
+
+def _check(paths: Paths, runner: Runner, file: Path) -> None:
+    try:
+        nftables.check(runner, _ours(paths).replace(INCLUDE, f'include "{file}"'))
+    except CommandError as error:
+        raise ApplianceError(
+            f"{file} cannot be loaded, the rules before stay in force:\n{error.output}",
+            "correct it, then: systemctl reload appliance-firewall",
+        ) from None
+
+
+def _load(paths: Paths, runner: Runner, rules: str) -> None:
+    nftables.load(runner, rules)
+    write_atomic(paths.at(LOADED), rules, mode=0o600)
+    mark_applied(paths, APPLIED, _digest(rules, nftables.listing(runner)))
+
+
+def _assemble(paths: Paths, files: list[Path]) -> str:
+    return _ours(paths).replace(INCLUDE, "".join(f"# {file}\n{_read(file)}\n" for file in files))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace").rstrip()
+    except OSError as error:
+        raise ApplianceError(f"{file} cannot be read: {error.strerror}", "mend or remove it") from None
+
+
+def _ours(paths: Paths) -> str:
+    return paths.at(OURS).read_text()
+
+
+def _operators_files(paths: Paths) -> list[Path]:
+    return sorted(paths.at(OPERATORS).glob("*.nft"))
+
+
+def _digest(rules: str, listing: str) -> str:
+    return hashlib.sha256(f"{rules}\0{listing}".encode()).hexdigest()

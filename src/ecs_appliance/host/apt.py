@@ -1,0 +1,39 @@
+"""apt: Debian's package lists and security updates, in turns with Debian's own daily timers."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ecs_appliance.core.locks import locked
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
+
+log = logging.getLogger(__name__)
+
+SECONDS = 3600
+# The timers hold it while they work. apt waits for dpkg's lock by itself (DPkg::Lock::Timeout), but not for that of the
+# lists, and unattended-upgrade for none.
+DAILY_LOCK = "/var/lib/apt/daily_lock"
+
+
+def update_lists(paths: Paths, runner: Runner) -> None:
+    """Fetch the package lists. Raises CommandError, BusyError where the timers take an hour."""
+    with _turn(paths):
+        _update_lists(runner)
+
+
+def install_security_updates(paths: Paths, runner: Runner) -> None:
+    """Fetch the lists and install what unattended-upgrades is told to. Raises as `update_lists` does."""
+    with _turn(paths):
+        _update_lists(runner)
+        runner.run(["unattended-upgrade"], timeout=SECONDS, on_line=log.debug)
+
+
+@contextmanager
+def _turn(paths: Paths) -> Iterator[None]:
+    with locked(paths.at(DAILY_LOCK), "update Debian's packages", wait=SECONDS):
+        yield
+
+
+def _update_lists(runner: Runner) -> None:
+    runner.run(["apt-get", "update", "-qq"], timeout=SECONDS)

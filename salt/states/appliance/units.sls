@@ -15,7 +15,10 @@ update time:
 
 unit files:
   applied.since_change:
-    - files: [/usr/local/lib/systemd/system/*, /etc/systemd/system/appliance-update.timer.d/*]
+    - files:
+      - /usr/local/lib/systemd/system/*
+      - /usr/local/lib/systemd/system/*/*
+      - /etc/systemd/system/appliance-update.timer.d/*
     - commands: [systemctl daemon-reload]
 
 appliance:

@@ -23,6 +23,8 @@ FOR_MACHINE_TESTS: Mapping[str, str] = {
     "certutil": "libnss3-tools",
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
+    "nmap": "nmap",
+    "ssh": "openssh-client",
 }
 FOR_VIRTUAL_MACHINES: Mapping[str, str] = {
     "mmdebstrap": "mmdebstrap",

@@ -42,6 +42,8 @@ PYTHON_PACKAGES = "home"
 RELEASES = "app/releases"
 UNITS = "salt/states/appliance/files/units"
 UNIT_FOLDER = "usr/local/lib/systemd/system"
+# Units are fenced in: of the system's folders they write to those only that are theirs.
+STATUS_PAGE = "var/www/html"
 # The launcher's own work, with this host's network and the cache of Python packages that machines share. On a machine
 # that was installed, Python has compiled its modules long before the first environment is read.
 BUILD = """
@@ -112,6 +114,7 @@ def _install(root: Path, checkout: Path, commit: str, runner: Runner) -> None:
     point_symlink(root / "app/appliance", f"/{RELEASES}/{commit}")
     point_symlink(root / "usr/local/bin/appliance", "/app/appliance/appliance")
     shutil.copytree(release / UNITS, root / UNIT_FOLDER, dirs_exist_ok=True)
+    (root / STATUS_PAGE).mkdir(parents=True)
 
 
 def _build_environment(root: Path, packages: Path, runner: Runner) -> None:

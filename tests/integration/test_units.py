@@ -1,0 +1,29 @@
+"""Every unit is fenced in, or is one of those that are root all over: docs/decisions/0027 says why."""
+
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.runner import SystemRunner
+
+FILES = Path(__file__).parents[2] / "salt/states/appliance/files"
+SERVICES = sorted(file.name for file in (FILES / "units").glob("*.service"))
+# They converge, install, build, or run what does.
+ROOT_ALL_OVER = {"appliance.service", "appliance-update.service", "prepare-appliance.service", "prepare-ecs.service"}
+MOST = "40"  # tenths, as systemd-analyze takes them
+
+
+@pytest.mark.parametrize("unit", sorted(set(SERVICES) - ROOT_ALL_OVER))
+def test_a_unit_is_fenced_in(unit: str) -> None:
+    fence = FILES / "units" / f"{unit}.d/10-sandbox.conf"
+    assert fence.is_symlink(), "link it to ../../sandbox.conf, or say in docs/decisions/0027 why not"
+    assert fence.resolve() == FILES / "sandbox.conf"
+    words = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={MOST}", unit]
+    judged = SystemRunner().run(words, cwd=FILES / "units", timeout=30, ok=range(256))
+    assert judged.returncode == 0, judged.stdout.splitlines()[-1:]
+
+
+def test_those_that_are_root_all_over_are_still_needed_and_justified() -> None:
+    assert set(SERVICES) >= ROOT_ALL_OVER
+    reasons = (Path(__file__).parents[2] / "docs/decisions/0027-units-in-a-fence.md").read_text()
+    assert [unit for unit in ROOT_ALL_OVER if f"`{unit.removesuffix('.service')}`" not in reasons] == []

@@ -1,0 +1,105 @@
+"""A stranger in the machine's network: a namespace of its own beside it, with real tools."""
+
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from ecs_appliance.core.runner import Result, SystemRunner, end
+from ecs_appliance.machine.nspawn import Machine
+
+# Of the documentation's range for private networks nothing is used elsewhere here.
+MACHINE_V6 = IPv6Address("fd00:ec5::2")
+STRANGER_V6 = IPv6Address("fd00:ec5::77")
+CONTAINERS = "172.16.0.0/12"
+SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What nmap saw of an address: the ports that are open, and in which states the others are."""
+
+    open: set[int]
+    states: set[str]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The namespace `name`; `addresses` are its own, `machine` that of its neighbour. It routes containers to that."""
+
+    name: str
+    machine: IPv4Address
+    addresses: tuple[IPv4Address, ...]
+
+    def run(self, argv: Sequence[str], *, timeout: float = 120, data: str | None = None) -> Result:
+        """Run `argv` in the namespace, whatever its exit code."""
+        return SystemRunner().run(self._inside(argv), input=data, timeout=timeout, ok=range(-64, 256))
+
+    @contextmanager
+    def running(self, argv: Sequence[str]) -> Iterator[None]:
+        """`argv` runs in the namespace meanwhile."""
+        process = SystemRunner().spawn(self._inside(argv))
+        try:
+            yield
+        finally:
+            end(process, grace=5)
+
+    @contextmanager
+    def serving(self, port: int) -> Iterator[None]:
+        """A web server listens in the namespace meanwhile, on every address: the world, for who asks it."""
+        with self.running(["python3", "-m", "http.server", str(port), "--bind", "::"]):
+            deadline = time.monotonic() + SECONDS
+            while not self.run(["ss", "-Hltn", f"sport = :{port}"]).stdout and time.monotonic() < deadline:
+                time.sleep(0.1)
+            yield
+
+    def scan(self, address: object, *options: str, timeout: float = 300) -> Scan:
+        """Scan `address`, of either kind, by nmap with `options`."""
+        kind = ["-6"] if ":" in str(address) else []
+        words = ["nmap", "-Pn", "-n", "-T4", "-oG", "-", *kind, *options, str(address)]
+        result = self.run(words, timeout=timeout)
+        assert result.returncode == 0, result.stderr
+        seen = re.findall(r"(\d+)/([a-z|]+)/(?:tcp|udp)/", result.stdout)
+        ignored = re.findall(r"Ignored State: ([a-z|]+)", result.stdout)
+        opened = {int(port) for port, state in seen if state == "open"}
+        return Scan(opened, {*ignored, *(state for _, state in seen if state != "open")})
+
+    def _inside(self, argv: Sequence[str]) -> list[str]:
+        return ["ip", "netns", "exec", self.name, *argv]
+
+
+@contextmanager
+def moved_in(machine: Machine) -> Iterator[Neighbour]:
+    """A neighbour of `machine`, which gets an IPv6 address for the time."""
+    network, number = machine.spec.network, os.getpid()
+    neighbour = Neighbour(f"ecs-n-{number}", network.address, tuple(network.subnet[n] for n in (77, 78, 79)))
+    _ip("netns", "add", neighbour.name)
+    try:
+        _ip("link", "add", f"en-{number}", "type", "veth", "peer", "name", "eth0", "netns", neighbour.name)
+        # The bridge has the lowest address of its ports: it must not change, nor change back.
+        _ip("link", "set", f"en-{number}", "address", "fe:ff:ff:ff:ff:fe")
+        _ip("link", "set", f"en-{number}", "master", network.bridge, "up")
+        inside = ("-n", neighbour.name)
+        for device in ("lo", "eth0"):
+            _ip(*inside, "link", "set", device, "up")
+        for address in neighbour.addresses:
+            _ip(*inside, "address", "add", f"{address}/24", "dev", "eth0")
+        _ip(*inside, "address", "add", f"{STRANGER_V6}/64", "dev", "eth0", "nodad")
+        _ip(*inside, "route", "add", CONTAINERS, "via", str(network.address))
+        give_v6(machine)
+        yield neighbour
+    finally:
+        _ip("netns", "delete", neighbour.name)
+        machine.guest.sh(f"ip address delete {MACHINE_V6}/64 dev host0 || true")
+
+
+def give_v6(machine: Machine) -> None:
+    """Give `machine` its IPv6 address (again, after a reboot)."""
+    machine.guest.sh(f"ip address replace {MACHINE_V6}/64 dev host0 nodad")
+
+
+def _ip(*words: str) -> None:
+    SystemRunner().run(["ip", *words], timeout=SECONDS)

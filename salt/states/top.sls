@@ -5,6 +5,7 @@ base:
     - hardening
     - docker
     - postgresql
+    - backup
     - nginx
 {% if pillar['machine']['acme'] %}
     - acme

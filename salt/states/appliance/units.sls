@@ -13,12 +13,30 @@ update time:
         OnCalendar=
         OnCalendar={{ pillar['machine']['update']['oncalendar'] }}
 
+backup interval:
+  file.managed:
+    - name: /etc/systemd/system/appliance-backup-frequent.timer.d/interval.conf
+    - makedirs: true
+    - contents: |
+        [Timer]
+        OnUnitActiveSec=
+        OnUnitActiveSec={{ pillar['machine']['backup']['interval'] }}
+
+backup time:
+  file.managed:
+    - name: /etc/systemd/system/appliance-backup.timer.d/oncalendar.conf
+    - makedirs: true
+    - contents: |
+        [Timer]
+        OnCalendar=
+        OnCalendar={{ pillar['machine']['backup']['oncalendar'] }}
+
 unit files:
   applied.since_change:
     - files:
       - /usr/local/lib/systemd/system/*
       - /usr/local/lib/systemd/system/*/*
-      - /etc/systemd/system/appliance-update.timer.d/*
+      - /etc/systemd/system/appliance-*.timer.d/*
     - commands: [systemctl daemon-reload]
 
 appliance:
@@ -32,6 +50,16 @@ watch-ecs-ca.path:
       - applied: unit files
 
 {% if pillar['machine']['configured'] %}
+appliance-backup.timer:
+  unit.running:
+    - require:
+      - applied: unit files
+
+appliance-backup-frequent.timer:
+  unit.running:
+    - require:
+      - applied: unit files
+
 appliance-certificate.timer:
   unit.running:
     - require:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import alerts, cert, demo, env, machine, paper, stage, test, user
+from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, paper, stage, test, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -23,10 +23,12 @@ app.command("install")(machine.install)
 app.command("plan")(machine.plan)
 app.command("converge")(machine.converge)
 app.command("alerts")(alerts.alerts)
+app.command("recover")(backup.recover)
 env.app.command("package")(paper.package_file)
 env.app.command("scan")(paper.scan_files)
 env.app.command("verify-paper")(paper.verify_paper)
 app.add_typer(env.app, name="env")
+app.add_typer(backup.app, name="backup")
 app.add_typer(user.app, name="user")
 app.add_typer(cert.app, name="cert")
 app.add_typer(stage.app, name="stage")

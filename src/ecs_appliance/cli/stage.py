@@ -170,6 +170,25 @@ def firewall() -> None:
     load_firewall(context.paths, context.runner)
 
 
+@app.command("backup")
+def backup() -> None:
+    """Back up, dump, remove what is old, check."""
+    _back_up(nightly=True)
+
+
+@app.command("backup-frequent")
+def backup_frequent() -> None:
+    """Back up."""
+    _back_up(nightly=False)
+
+
+def _back_up(*, nightly: bool) -> None:
+    from ecs_appliance.lifecycle.backup import back_up_by_timer
+    from ecs_appliance.lifecycle.context import Context
+
+    back_up_by_timer(Context(), nightly=nightly)
+
+
 @app.command("install")
 def install() -> None:
     """Finish the installation with the release this is."""

@@ -25,3 +25,4 @@ DOCKER = ("docker-buildx", "docker-cli", "docker-compose", "docker.io", "iptable
 POSTGRESQL = ("postgresql-17", "postgresql-client-17")
 NGINX = ("nginx-light",)
 ACME = ("dehydrated",)
+BACKUP = ("pgbackrest", "restic")

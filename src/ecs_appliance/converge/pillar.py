@@ -75,6 +75,11 @@ def build_pillar(
                 "automatic": bool(env and env.appliance.update.automatic),
                 "oncalendar": env.appliance.update.oncalendar if env else "*-*-* 06:30:00",
             },
+            "backup": {
+                "packages": list(packages.BACKUP),
+                "interval": env.appliance.backup.interval if env else "15min",
+                "oncalendar": env.appliance.backup.oncalendar if env else "*-*-* 22:30:00",
+            },
             "extra": _extra(env),
         },
     }

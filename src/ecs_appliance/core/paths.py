@@ -100,6 +100,40 @@ class Paths:
         return self.at("/data/ecs-pgdump")
 
     @property
+    def vault(self) -> Path:
+        """The documents."""
+        return self.at("/data/ecs-storage-vault")
+
+    @property
+    def archive(self) -> Path:
+        """Backups and log of the database, pgBackRest's repository."""
+        return self.at("/data/pgbackrest")
+
+    @property
+    def cluster(self) -> Path:
+        """The files of the database server."""
+        return self.at("/var/lib/postgresql/17/main")
+
+    @property
+    def backup_record(self) -> Path:
+        """What the next snapshot says of itself."""
+        return self.at("/data/etc/backup/record.json")
+
+    @property
+    def backup_repository(self) -> Path:
+        """The id of the repository that this machine writes to."""
+        return self.at("/data/etc/backup/repository")
+
+    @property
+    def backup_lock(self) -> Path:
+        return self.at("/run/appliance/backup.lock")
+
+    @property
+    def recovery(self) -> Path:
+        """How far a recovery has come; gone once it has ended."""
+        return self.at("/var/lib/ecs-appliance/recovery.json")
+
+    @property
     def vault_keys(self) -> Path:
         return self.at("/data/ecs-gpg")
 

@@ -178,6 +178,8 @@ def _expected(kind: str, node: Node) -> str:
         return "this key is needed"
     if kind.startswith("bool"):
         return f"expected true or false, found {_found(node)}"
+    if kind.startswith(("int", "greater", "less")):
+        return f"expected a whole number from 0 to 10000, found {_found(node)}"
     if kind.startswith("string"):
         quotable = isinstance(node, Scalar) and node.kind != "null"
         return f"expected text, found {_found(node)}{TEXT_HINT if quotable else ''}"

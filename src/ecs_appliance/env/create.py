@@ -32,6 +32,7 @@ class Secrets:
 
     dkim_key: str
     backup_key: str
+    backup_password: str
     vault_encrypt_key: str
     vault_sign_key: str
     secret_key: str
@@ -98,7 +99,16 @@ def make_secrets(runner: Runner) -> Secrets:
     with ThreadPoolExecutor(max_workers=1 + len(USERS)) as pool:
         dkim_key = pool.submit(dkim.make_key)
         backup, encrypt, sign = pool.map(lambda user: openpgp.make_key(user, runner), USERS.values())
-        return Secrets(dkim_key.result(), backup, encrypt, sign, make_random(), make_random(), make_random())
+        return Secrets(
+            dkim_key=dkim_key.result(),
+            backup_key=backup,
+            backup_password=make_random(),
+            vault_encrypt_key=encrypt,
+            vault_sign_key=sign,
+            secret_key=make_random(),
+            registration_secret=make_random(),
+            password_reset_secret=make_random(),
+        )
 
 
 def fill(template: str, domain: str, fresh: Secrets) -> str:

@@ -17,6 +17,8 @@ MAIL_WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 MAILBOX = re.compile(rf"{MAIL_WORD}(\.{MAIL_WORD})*")
 LONGEST_MAILBOX, LONGEST_ADDRESS = 64, 254
 KEY_TYPES = ("ecdsa", "rsa")
+INTERVAL = re.compile(r"([1-9][0-9]{0,3}) ?(min|h)")
+SHORTEST_INTERVAL, LONGEST_INTERVAL = 5, 24 * 60
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 USER_INFO = re.compile(r"(?P<scheme>[A-Za-z0-9+.-]+)://(?P<user>[^/@]*)@")
 SCP_SOURCE = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[A-Za-z0-9._~/+-]+")
@@ -105,6 +107,22 @@ def key_type(text: str) -> str:
     if text not in KEY_TYPES:
         raise ValueError(f"expected one of {', '.join(KEY_TYPES)}, found {quoted(text)}")
     return text
+
+
+def interval(text: str) -> str:
+    """A time span of minutes or hours, as systemd takes it too."""
+    found = INTERVAL.fullmatch(text)
+    minutes = int(found[1]) * (60 if found[2] == "h" else 1) if found else 0
+    if not SHORTEST_INTERVAL <= minutes <= LONGEST_INTERVAL:
+        raise ValueError(f"expected a time span from 5min to 24h such as 15min, found {quoted(text)}")
+    return text
+
+
+def no_flag(value: object) -> object:
+    """Anything but a boolean, which Python would take for 0 or 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a whole number, found true or false")
+    return value
 
 
 def _is_url(text: str) -> bool:

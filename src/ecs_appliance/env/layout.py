@@ -90,7 +90,7 @@ def _kind(annotation: Any) -> str:
         return "list of texts"
     if typing.get_origin(annotation) is dict:
         return "mapping or text"
-    return {bool: "true or false", SecretStr: "secret text"}.get(annotation, "text")
+    return {bool: "true or false", int: "number", SecretStr: "secret text"}.get(annotation, "text")
 
 
 def secrets(section: Section) -> Iterator[str]:

@@ -6,7 +6,7 @@ The documentation and the JSON Schema are generated from here (`appliance env re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 from pydantic.config import JsonDict
 
 from ecs_appliance.env import formats, pem, pgp, pysettings
@@ -54,6 +54,7 @@ HttpsUrl = Annotated[str, _line(formats.https_url)]
 MailAddress = Annotated[str, _line(formats.optional_mail_address)]
 KeyType = Annotated[str, _line(formats.key_type)]
 Authorities = Annotated[str, AfterValidator(pem.authorities)]
+Interval = Annotated[str, _line(formats.interval)]
 SecretText = SecretStr
 SecretLine = Annotated[SecretStr, _concealed(_one_line(str))]
 SecretUrl = Annotated[SecretStr, _concealed(_one_line(formats.url))]
@@ -75,6 +76,8 @@ Item = TypeVar("Item")
 Many = tuple[Item, ...]
 # Quoted words are no booleans.
 Flag = Annotated[bool, Strict()]
+# How many; YAML has a number, and the tree hands its text on.
+Count = Annotated[int, Field(ge=0, le=10_000), BeforeValidator(formats.no_flag)]
 
 
 class Section(BaseModel):
@@ -201,7 +204,21 @@ class Backup(Section):
     )
     options: SecretLine = Field(NONE, description="extra options for the backup engine")
     mount: BackupMount = BackupMount()
-    encrypt: PgpKey = Field(NONE, description="the backup key", json_schema_extra=NEEDED)
+    password: SecretLine = Field(
+        NONE, description="opens the backups; empty: a password that is derived from `encrypt`, see the manual"
+    )
+    encrypt: PgpKey = Field(
+        NONE,
+        description="the backup key: opens backups made without `password`",
+        json_schema_extra=NEEDED,
+    )
+    interval: Interval = Field("15min", description="time between two backups, 5min to 24h")
+    oncalendar: Calendar = Field("*-*-* 22:30:00", description="when to dump, thin out and check, once a day")
+    keep_last: Count = Field(96, description="backups that are kept whatever their age")
+    keep_daily: Count = Field(35, description="days of which the last backup is kept")
+    keep_weekly: Count = Field(16, description="weeks of which the last backup is kept")
+    keep_monthly: Count = Field(24, description="months of which the last backup is kept")
+    keep_floor_days: Count = Field(7, description="days of which no backup is ever removed")
 
 
 class Appliance(Section):

@@ -46,7 +46,7 @@ def _nullable(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(default: object) -> bool:
-    return isinstance(default, bool | str) and default != "**********"
+    return isinstance(default, int | str) and default != "**********"
 
 
 def _row(key: Key) -> str:
@@ -60,6 +60,8 @@ def _default(key: Key) -> str:
     match key.default:
         case bool() as flag:
             return f"`{str(flag).lower()}`"
+        case int() as number:
+            return f"`{number}`"
         case str() as text if text:
             return f"`{text}`"
     return "empty"

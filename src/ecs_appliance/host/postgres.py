@@ -175,6 +175,46 @@ def refresh_collation(server: Server, database: str) -> bool:
     return True
 
 
+def make_restore_point(server: Server, name: str) -> str:
+    """Make the restore point `name`; returns the segment of the log that it is in, which is full now."""
+    with _connected(server) as connection:
+        connection.execute("select pg_create_restore_point(%s)", [name])
+        row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
+        connection.execute("select pg_switch_wal()")
+    return str(row[0]) if row else ""
+
+
+def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
+    """Return once the log is archived up to `segment`; raises DeadlineError after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    # Names of one timeline sort by age. That of a history file, which is longer, comes between two of them.
+    query = "select coalesce(left(last_archived_wal, 24), '') >= %s from pg_stat_archiver"
+    with _connected(server) as connection:
+        while connection.execute(query, [segment]).fetchone() != (True,):
+            if time.monotonic() >= end:
+                raise DeadlineError(
+                    f"the database's log was not archived within {deadline:g} s",
+                    "journalctl -u postgresql@17-main, and the files in /var/log/pgbackrest, tell why",
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def has_rows(server: Server, database: str, table: str) -> bool:
+    """Whether `table` of `database` is there and has a row."""
+    with _connected(server, database) as connection:
+        if not _has(connection, "select to_regclass(%s) where to_regclass(%s) is not null", table, table):
+            return False
+        query = sql.SQL("select 1 from {} limit 1").format(sql.Identifier(table))
+        return connection.execute(query).fetchone() is not None
+
+
+def database_size(server: Server) -> int:
+    """Bytes of all databases."""
+    with _connected(server) as connection:
+        row = connection.execute("select sum(pg_database_size(oid))::bigint from pg_database").fetchone()
+    return int(row[0]) if row else 0
+
+
 def dump(
     runner: Runner,
     server: Server,

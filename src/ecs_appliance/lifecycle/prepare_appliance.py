@@ -4,6 +4,7 @@ import logging
 
 from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password, service_urls_env
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
+from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import write_changed
@@ -31,6 +32,9 @@ def prepare_appliance(context: Context) -> None:
     env = active_env(context)
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
+        if is_unfinished(paths):
+            stand_by(context, "recovering", next_step="appliance recover goes on with it")
+            return
         digest = env_digest(paths)
         run_hooks(paths, runner, STAGE, "early")
         with steps.step("storage", "preparing storage"):
@@ -86,5 +90,5 @@ def create_hint(database: str) -> str:
     """What to do where there is no database."""
     return (
         f"new site: sudo -u postgres createdb {database} -T template0 -l de_DE.utf8; systemctl restart appliance"
-        " — lost site: recover from backup"
+        " — lost site: recover-from-backup.sh --yes-i-am-sure"
     )

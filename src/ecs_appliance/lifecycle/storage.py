@@ -56,13 +56,16 @@ FOLDERS = (
     Folder("/data/ecs-storage-vault", APP, 0o700),
     Folder("/data/ecs-pgdump", APP, 0o700),
     Folder("/data/postgresql", "postgres"),
+    Folder("/data/pgbackrest", "postgres", 0o750),
     Folder("/volatile"),
     Folder("/volatile/docker", mode=0o710),
     Folder("/volatile/ecs-backup-test", APP, 0o700),
     Folder("/volatile/ecs-cache", APP),
     Folder("/volatile/redis", APP, 0o700),
+    Folder("/volatile/restic", mode=0o700),
     Folder("/app/etc/tags"),
     Folder("/app/etc/flags"),
+    Folder("/app/etc/backup", mode=0o700),
     *(
         Folder(f"/app/etc/hooks/{stage}.{when}")
         for stage in ("prepare-appliance", "prepare-ecs")

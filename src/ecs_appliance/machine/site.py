@@ -18,7 +18,7 @@ STATUS = "/var/www/html/status.json"
 HEALTH_PATH = "/accounts/login/"
 UPDATE = "appliance-update.service"
 # What the appliance shows where it waits for a person.
-WAITING = ("standby", "no-database", "failed")
+WAITING = ("standby", "no-database", "recovering", "failed")
 GOOD = 200
 # No answer, and those of nginx alone.
 STARTING = (0, 502, 503, 504)

@@ -11,7 +11,7 @@ from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
 
-Kind = Literal["installed", "starting", "standby", "no-database", "failed", "stopped"]
+Kind = Literal["installed", "starting", "standby", "no-database", "recovering", "failed", "stopped"]
 
 TEMPLATE = Path(__file__).with_name("status_page.html")
 PUBLIC = 0o644
@@ -35,6 +35,7 @@ HEADLINES: dict[Kind, tuple[str, str]] = {
         "No database: create one or recover from backup",
         "Keine Datenbank: bitte anlegen oder aus der Sicherung wiederherstellen",
     ),
+    "recovering": ("Recovering from backup", "Wird aus der Sicherung wiederhergestellt"),
     "failed": ("Not available", "Nicht verfügbar"),
     "stopped": ("Stopped", "Angehalten"),
 }

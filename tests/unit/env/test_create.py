@@ -29,6 +29,7 @@ def fresh() -> Secrets:
     return Secrets(
         dkim_key=text_at("appliance.dkim.key"),
         backup_key=text_at("appliance.backup.encrypt"),
+        backup_password="a password",
         vault_encrypt_key=text_at("ecs.vault_encrypt"),
         vault_sign_key=text_at("ecs.vault_sign"),
         secret_key="one",

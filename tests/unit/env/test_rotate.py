@@ -52,7 +52,7 @@ def gpg(meanwhile: Callable[[], object] = lambda: None) -> AnsweringRunner:
 def file(tmp_path: Path) -> Path:
     """As `env create` writes it."""
     keys = [text_at(path) for path in (DKIM, "appliance.backup.encrypt", "ecs.vault_encrypt", "ecs.vault_sign")]
-    fresh = Secrets(keys[0], keys[1], keys[2], keys[3], "one", "two", "three")
+    fresh = Secrets(keys[0], keys[1], "a password", keys[2], keys[3], "one", "two", "three")
     path = tmp_path / "env.yml"
     path.write_text(fill(TEMPLATE.read_text(), "ecs.example.org", fresh))
     path.chmod(0o600)

@@ -1,0 +1,1 @@
+"""What is kept off the machine, how it gets there, and how it comes back."""

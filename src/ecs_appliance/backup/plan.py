@@ -1,0 +1,88 @@
+"""Decisions about backups: what is taken, when which kind is due, what is chosen, what fits."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.model import Backup as Settings
+from ecs_appliance.host.pgbackrest import Backup, Kind
+from ecs_appliance.host.restic import Policy, Snapshot
+
+# Of /data: all but the database's own files, which nobody can copy while they are written.
+SAVED = ("ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "etc", "pgbackrest")
+# Half-written files of pgBackRest and of the application: they are renamed when they are whole.
+EXCLUDED = ("*.pgbackrest.tmp", "*.part")
+TAG = "ecs-appliance"
+DAY = 86400
+FULL_SECONDS, DIFFERENTIAL_SECONDS = 6.5 * DAY, 0.8 * DAY
+# Never used by a backup or a recovery: what the machine needs to go on.
+RESERVE = 10**9
+
+
+def saved_paths(paths: Paths) -> list[Path]:
+    """What a snapshot is made of."""
+    return [paths.data / name for name in SAVED if (paths.data / name).is_dir()]
+
+
+def due_kind(backups: Sequence[Backup], now: float, *, nightly: bool) -> Kind | None:
+    """Which backup of the database is due: a full one first and each week, a differential one each night."""
+    full = max((backup.stopped for backup in backups if backup.kind == "full"), default=None)
+    if full is None:
+        return "full"
+    if not nightly:
+        return None
+    if now - full > FULL_SECONDS:
+        return "full"
+    last = max(backup.stopped for backup in backups)
+    return "diff" if now - last > DIFFERENTIAL_SECONDS else None
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Which snapshots `settings` want to keep."""
+    return Policy(
+        last=settings.keep_last,
+        daily=settings.keep_daily,
+        weekly=settings.keep_weekly,
+        monthly=settings.keep_monthly,
+        floor_days=settings.keep_floor_days,
+    )
+
+
+def check_room(needed: int, free: int, place: str) -> None:
+    """Raise RefusedError where `needed` bytes at `place` would leave less than the reserve of `free` ones."""
+    if needed + RESERVE <= free:
+        return
+    raise RefusedError(
+        f"{place} has {in_gb(free)} free; {in_gb(needed)} are needed, and {in_gb(RESERVE)} are kept in reserve",
+        f"make room at {place}",
+    )
+
+
+def in_gb(size: float) -> str:
+    """`size` bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004 # one gigabyte
+
+
+def choose_snapshot(snapshots: Sequence[Snapshot], *, wanted: str = "", until: datetime | None = None) -> Snapshot:
+    """The snapshot to recover from: that of the id `wanted`; the first that knows the moment `until`; or the last.
+
+    `snapshots` come oldest first. Raises RefusedError where there is none.
+    """
+    if not snapshots:
+        raise RefusedError("there is no backup to recover from", "is appliance.backup.url the right one?")
+    if wanted:
+        found = [snapshot for snapshot in snapshots if snapshot.id.startswith(wanted)]
+        if len(found) != 1:
+            raise RefusedError(f"{wanted} names {len(found)} backups", "appliance backup list shows them")
+        return found[0]
+    if until is None:
+        return snapshots[-1]
+    after = [snapshot for snapshot in snapshots if snapshot.time >= until]
+    if not after:
+        last = snapshots[-1].time.astimezone()
+        raise RefusedError(
+            f"the last backup is of {last:%Y-%m-%d %H:%M:%S}, before that time", "recover without --to to get it"
+        )
+    return after[0]

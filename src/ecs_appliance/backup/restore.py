@@ -1,0 +1,176 @@
+"""The way back: files out of a snapshot, then the database to the moment that the snapshot's record names."""
+
+import json
+import logging
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from ecs_appliance.backup.plan import check_room
+from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.backup.run import Machine, has_documents
+from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
+from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host import postgres, systemd
+from ecs_appliance.host.pgbackrest import USER, Backup
+from ecs_appliance.host.restic import Note, Repository, Snapshot
+
+log = logging.getLogger(__name__)
+
+Phase = Literal["aside", "files", "database", "start"]
+
+UNIT = "postgresql@17-main.service"
+REPLAY_SECONDS = 6 * 3600
+# By these pgBackRest knows that a folder holds a cluster which it may go on with.
+SIGNS = ("PG_VERSION", "backup.manifest")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How far a recovery from `snapshot` has come; `until` is the moment to go back to, ISO 8601, or empty."""
+
+    snapshot: str
+    until: str
+    phase: Phase
+    began: float
+
+    def save(self, paths: Paths) -> None:
+        """Remember it, over a reboot too."""
+        write_atomic(paths.recovery, json.dumps(asdict(self)), mode=0o644)
+
+    def reached(self, paths: Paths, phase: Phase) -> "Recovery":
+        """The recovery in its next phase, remembered."""
+        further = replace(self, phase=phase)
+        further.save(paths)
+        return further
+
+
+def read_recovery(paths: Paths) -> Recovery | None:
+    """The recovery that has begun and not ended, or None."""
+    text = read_optional(paths.recovery)
+    return None if text is None else Recovery(**json.loads(text))
+
+
+def is_unfinished(paths: Paths) -> bool:
+    """Whether a recovery was cut off before all data were there: nothing may be started on them."""
+    recovery = read_recovery(paths)
+    return recovery is not None and recovery.phase != "start"
+
+
+def find_data(machine: Machine) -> list[str]:
+    """What lies on this machine that a recovery would replace, in words."""
+    found = []
+    if has_documents(machine.paths.vault):
+        found.append(f"documents in {machine.paths.vault}")
+    name = machine.env.ecs.database
+    try:
+        if postgres.database_exists(machine.server, name) and not postgres.is_empty(machine.server, name):
+            found.append(f"the database {name}")
+    except NotRunningError:
+        if any(machine.paths.cluster.glob("*")):
+            found.append(f"a database server in {machine.paths.cluster} that does not answer")
+    return found
+
+
+def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
+    """Rename the folders `names` of /data, so that others can take their place; returns what they are called now.
+
+    The database server must not run.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    # What it says of segments that are archived is of another server's.
+    shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
+    moved = [_aside(machine.paths.data / name, stamp) for name in names]
+    moved.append(_aside(machine.paths.cluster, stamp))
+    return [path for path in moved if path]
+
+
+def _aside(folder: Path, stamp: str) -> Path | None:
+    real = folder.resolve()
+    if not real.is_dir() or not any(real.iterdir()):
+        return None
+    aside = real.with_name(f"{real.name}.before-{stamp}")
+    real.rename(aside)
+    sync_folder(real.parent)
+    return aside
+
+
+def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) -> int:
+    """Bytes of `snapshot`. Raises RefusedError where they and the database do not fit."""
+    size = repository.size_of(snapshot.id)
+    # The database grows out of its compressed backup, which is in the snapshot and takes a quarter at the least.
+    check_room(2 * size, shutil.disk_usage(machine.paths.data).free, str(machine.paths.data))
+    return size
+
+
+def restore_files(machine: Machine, repository: Repository, snapshot: str, note: Note) -> Record:
+    """Have the files of `snapshot` below /data, as they were; goes on where an earlier run was cut off."""
+    data = machine.paths.data
+    repository.restore(snapshot, data, data, note)
+    record = read_record(machine.paths)
+    # The account has another number on each machine.
+    if machine.paths.archive.is_dir():
+        machine.runner.run(["chown", "--recursive", f"{USER}:", machine.paths.archive], timeout=REPLAY_SECONDS)
+    return record
+
+
+def restore_database(machine: Machine, record: Record, until: datetime | None) -> None:
+    """Have the database as it was at the record's point, or at `until` before it, and serving.
+
+    The server is stopped and its files are ours: empty, or those of an earlier run. Raises ApplianceError.
+    """
+    cluster = machine.paths.cluster.resolve()
+    _clear_unknown(cluster)
+    shutil.chown(cluster, USER, USER)
+    cluster.chmod(0o700)
+    label, target = plan_target(record, machine.archive.backups(), until)
+    log.info("restoring the database from %s", label)
+    machine.archive.restore(label, target)
+    systemd.start(machine.runner, UNIT)
+    postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS)
+    if not postgres.database_exists(machine.server, record.database):
+        raise ApplianceError(
+            f"the backup has no database {record.database}", "choose another one: appliance backup list"
+        )
+
+
+def plan_target(record: Record, backups: list[Backup], until: datetime | None) -> tuple[str, tuple[str, ...]]:
+    """The backup to start from, and pgBackRest's options of where to end.
+
+    Raises RefusedError where no backup is older than `until`.
+    """
+    if until is None or until.timestamp() >= record.taken:
+        return record.label, ("--type=name", f"--target={record.point}")
+    before = [backup for backup in backups if backup.stopped < until.timestamp()]
+    if not before:
+        raise RefusedError(
+            f"no backup of the database is older than {until:%Y-%m-%d %H:%M:%S}",
+            "choose an older snapshot: appliance backup list, appliance recover --snapshot ID",
+        )
+    moment = until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+    return before[-1].label, ("--type=time", f"--target={moment}")
+
+
+def _clear_unknown(cluster: Path) -> None:
+    """A restore that was cut off at its very beginning leaves what pgBackRest does not dare to go on with."""
+    cluster.mkdir(parents=True, exist_ok=True)
+    if any((cluster / sign).exists() for sign in SIGNS):
+        return
+    for entry in os.scandir(cluster):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            Path(entry.path).unlink()
+
+
+def begin(paths: Paths, snapshot: Snapshot, until: datetime | None) -> Recovery:
+    """Remember that a recovery from `snapshot` has begun: its phases are gone through in their order."""
+    moment = until.isoformat() if until else ""
+    recovery = Recovery(snapshot.id, moment, "aside", time.time())
+    recovery.save(paths)
+    return recovery

@@ -1,0 +1,213 @@
+"""A backup: the database's moment first, then one snapshot of it and of every document that it names."""
+
+import logging
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from ecs_appliance.backup.plan import (
+    EXCLUDED,
+    TAG,
+    check_room,
+    due_kind,
+    policy_of,
+    saved_paths,
+)
+from ecs_appliance.backup.record import Record
+from ecs_appliance.backup.target import adopt, local_folder, open_target
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.locks import locked
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.tags import Marks
+from ecs_appliance.env.model import Env
+from ecs_appliance.host import postgres
+from ecs_appliance.host.pgbackrest import Archive, Kind
+from ecs_appliance.host.postgres import Server
+from ecs_appliance.host.restic import Made, Note, Repository
+
+log = logging.getLogger(__name__)
+
+# The application's table of what is in the vault.
+DOCUMENTS = "documents_document"
+ARCHIVE_SECONDS = 900
+LOCK_WAIT = 900
+DUMP = "ecs.pgdump"
+GZIP_SECONDS = 3 * 3600
+# The parts that the repository's data is read in, one a night.
+PARTS = 28
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a backup did; `removed` are the ids of snapshots that retention took away."""
+
+    made: Made
+    record: Record
+    database: Kind | None
+    seconds: float
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is backed up: the machine below `paths` with the database server `server`, as `env` describes it."""
+
+    paths: Paths
+    runner: Runner
+    env: Env
+    server: Server = field(default_factory=Server)
+
+    @property
+    def archive(self) -> Archive:
+        return Archive(self.runner)
+
+
+def run_backup(machine: Machine, *, nightly: bool, note: Note) -> Report:
+    """Make a snapshot; `nightly` also dumps the database, removes what retention does not keep, and checks a part.
+
+    The caller holds the lock of backups. Raises RefusedError where it must not be made, ApplianceError where it failed.
+    """
+    began = time.monotonic()
+    repository = open_target(machine.paths, machine.runner, machine.env.appliance.backup)
+    check_source(machine)
+    fresh = adopt(machine.paths, repository)
+    repository.unlock()
+    kind = prepare_database(machine, nightly=nightly)
+    if nightly:
+        dump_database(machine)
+    check_target(machine, repository, fresh=fresh)
+    record = take_moment(machine)
+    made = save(machine, repository, note)
+    removed = maintain(machine, repository) if nightly else ()
+    return Report(made, record, kind, time.monotonic() - began, removed)
+
+
+def check_source(machine: Machine) -> None:
+    """Raise RefusedError where there is no database, or no vault though the database has documents."""
+    database = machine.env.ecs.database
+    if not postgres.database_exists(machine.server, database):
+        raise RefusedError(f"there is no database {database}: nothing is backed up", "create it, or recover")
+    if not has_documents(machine.paths.vault) and postgres.has_rows(machine.server, database, DOCUMENTS):
+        raise RefusedError(
+            f"{machine.paths.vault} is empty, and the database has documents: nothing is backed up",
+            "is the volume of /data mounted? else recover",
+        )
+
+
+def has_documents(vault: Path) -> bool:
+    """Whether there is any file in `vault`."""
+    return any(files for _, _, files in os.walk(vault))
+
+
+def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
+    """Have a backup of the database to start from; returns the kind of the one made, None where none was due."""
+    archive = machine.archive
+    archive.ensure()
+    kind = due_kind(archive.backups(), time.time(), nightly=nightly)
+    if kind is not None:
+        # Compressed, it takes a half at the very most.
+        free = shutil.disk_usage(machine.paths.archive).free
+        check_room(postgres.database_size(machine.server) // 2, free, str(machine.paths.archive))
+        log.info("backing up the database: %s", kind)
+        archive.save(kind)
+    return kind
+
+
+def dump_database(machine: Machine) -> None:
+    """Have ecs-pgdump/ecs.pgdump.gz of today."""
+    folder, database = machine.paths.pgdump, machine.env.ecs.database
+    check_room(postgres.database_size(machine.server), shutil.disk_usage(folder).free, str(folder))
+    # Elsewhere than in the folder of the account app, which could lead root to another file.
+    work = folder.with_name(f".{folder.name}.nightly")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700)
+    try:
+        postgres.dump(machine.runner, machine.server, database, work / DUMP)
+        machine.runner.run(["gzip", "--rsyncable", work / DUMP], timeout=GZIP_SECONDS)
+        owner = folder.stat()
+        packed = work / f"{DUMP}.gz"
+        os.chown(packed, owner.st_uid, owner.st_gid)
+        packed.replace(folder / packed.name)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def check_target(machine: Machine, repository: Repository, *, fresh: bool) -> None:
+    """Raise RefusedError where a folder of this machine would become full."""
+    folder = local_folder(repository)
+    if folder is None:
+        return
+    needed = sum(map(size_of, saved_paths(machine.paths))) if fresh else 0
+    check_room(needed, shutil.disk_usage(folder).free, str(folder))
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files below `folder`."""
+    total = 0
+    for base, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(base) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def take_moment(machine: Machine) -> Record:
+    """A restore point of the database whose log is archived, and the record of it for the snapshot.
+
+    No start and no update runs meanwhile: the point is never in the midst of a migration.
+    """
+    label = machine.archive.backups()[-1].label
+    taken = time.time()
+    record = Record(
+        point=f"ecs-{taken:.3f}",
+        label=label,
+        database=machine.env.ecs.database,
+        taken=taken,
+        documents=sum(len(files) for _, _, files in os.walk(machine.paths.vault)),
+        application=Marks(machine.paths.tags).get("last_running_ecs") or "",
+        domain=machine.env.appliance.domain,
+    )
+    with locked(machine.paths.lock, "backup", wait=LOCK_WAIT):
+        segment = postgres.make_restore_point(machine.server, record.point)
+        record.save(machine.paths)
+    postgres.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
+    return record
+
+
+def save(machine: Machine, repository: Repository, note: Note) -> Made:
+    """The snapshot. Raises ApplianceError where it lacks a file that is there."""
+    made = repository.save(
+        saved_paths(machine.paths), host=machine.env.appliance.domain, tags=[TAG], excludes=EXCLUDED, note=note
+    )
+    # What was removed while it ran was not to be kept.
+    unread = [name for name in made.unread if not name or os.path.lexists(name)]
+    if unread:
+        raise ApplianceError(
+            f"backup {made.id[:8]} lacks {len(unread)} files that could not be read: {', '.join(unread[:5])}",
+            "look at the disk: journalctl -k; then appliance backup run",
+        )
+    return made
+
+
+def maintain(machine: Machine, repository: Repository) -> tuple[str, ...]:
+    """Remove what retention does not keep and read a part of what is stored; returns the ids removed."""
+    removed = repository.forget(policy_of(machine.env.appliance.backup))
+    check_repository(repository, subset=f"{date.today().toordinal() % PARTS + 1}/{PARTS}")
+    return removed
+
+
+def check_repository(repository: Repository, *, subset: str) -> None:
+    """Raise ApplianceError where the repository is damaged, as far as `subset` of its data tells."""
+    try:
+        repository.check(subset=subset)
+    except CommandError as error:
+        raise ApplianceError(
+            f"the backups at {repository.shown} are damaged: {error.output or error.message}",
+            "keep what there is, name an empty target in appliance.backup.url, then: appliance backup run",
+        ) from None

@@ -1,0 +1,95 @@
+"""Where backups go: the repository that env.yml names."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.env.backup_password import backup_password
+from ecs_appliance.env.model import Backup
+from ecs_appliance.env.show import without_password
+from ecs_appliance.host.restic import NoRepositoryError, Repository
+
+HINT = "correct appliance.backup.url"
+
+
+def open_target(paths: Paths, runner: Runner, backup: Backup) -> Repository:
+    """The repository of `backup`, not yet asked for. Raises RefusedError where it cannot be one."""
+    url = backup.url.get_secret_value()
+    password = backup_password(backup)
+    if not password:
+        raise RefusedError("there is no appliance.backup.password", "appliance env create shows how one looks like")
+    location = plan_location(url)
+    return Repository(runner, location, without_password(url), password, paths.volatile / "restic")
+
+
+def plan_location(url: str) -> str:
+    """`url` as restic names it. Raises RefusedError for what this version cannot write to."""
+    parts = urlsplit(url)
+    if parts.scheme != "file":
+        raise RefusedError(f"backups to {parts.scheme or 'no'}: URLs are not built yet", f"{HINT}: file:///folder/")
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise RefusedError("a file: URL has an absolute path and no host", f"{HINT}: file:///folder/")
+    return unquote(parts.path)
+
+
+def local_folder(repository: Repository) -> Path | None:
+    """The folder of a repository on this machine's own filesystems; None where it is elsewhere."""
+    return Path(repository.location) if repository.location.startswith("/") else None
+
+
+def find_repository(repository: Repository) -> str | None:
+    """The id of what lies at the target, None where nothing does.
+
+    Raises RefusedError where the folder is not there, or holds what is no backup of ours.
+    """
+    folder = local_folder(repository)
+    if folder is not None and not folder.is_dir():
+        raise RefusedError(
+            f"the target of backups is not reached: there is no folder {folder}", "mount or make it, then try again"
+        )
+    try:
+        return repository.identify()
+    except NoRepositoryError:
+        pass
+    if folder is not None and any(entry.name != "lost+found" for entry in folder.iterdir()):
+        raise RefusedError(
+            f"{folder} holds files, but no backup of ours", "name an empty folder in appliance.backup.url"
+        )
+    return None
+
+
+def adopt(paths: Paths, repository: Repository) -> bool:
+    """Have a repository that this machine may write to; returns whether it is new.
+
+    Raises RefusedError where it is another one than before, or another machine's: that is for a person to judge.
+    """
+    found, known = find_repository(repository), read_optional(paths.backup_repository)
+    known = known.strip() if known else None
+    forget = f"if it is meant: rm {paths.backup_repository}, then try again"
+    if found is None and known:
+        raise RefusedError(f"the backups that were at {repository.shown} are gone", f"is it mounted? {forget}")
+    if found is None:
+        repository.create()
+        found = repository.identify()
+        write_atomic(paths.backup_repository, f"{found}\n", mode=0o644)
+        return True
+    if known and known != found:
+        raise RefusedError(f"other backups than before are at {repository.shown}", f"is it mounted? {forget}")
+    if not known:
+        _adopt_found(paths, repository, found)
+    return False
+
+
+def _adopt_found(paths: Paths, repository: Repository, found: str) -> None:
+    """One that this machine does not remember is its own where nothing was ever saved to it."""
+    made = repository.snapshots()
+    if made:
+        raise RefusedError(
+            f"{repository.shown} holds backups that this machine has not made, the last of {made[-1].time:%Y-%m-%d}",
+            "recover from them, or name another target; to add to them: "
+            f"echo {found} > {paths.backup_repository}, then try again",
+        )
+    write_atomic(paths.backup_repository, f"{found}\n", mode=0o644)

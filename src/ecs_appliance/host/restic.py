@@ -1,0 +1,217 @@
+"""restic: encrypted snapshots of folders in a repository elsewhere. Its password goes by standard input."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
+from ecs_appliance.core.runner import CommandError, Result, Runner
+
+ASK_SECONDS = 600
+LONG_SECONDS = 24 * 3600
+# Fewer and larger files in the repository: measured, a third faster to restore.
+PACK_MB = "64"
+NO_REPOSITORY, LOCKED, WRONG_PASSWORD, INCOMPLETE = 10, 11, 12, 3
+# At most this much of a repository may be what no snapshot needs, before it is written anew.
+MAX_UNUSED = "5%"
+
+Note = Callable[[Mapping[str, Any]], None]
+
+
+class NoRepositoryError(ApplianceError):
+    """There is no repository at the place."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot; `paths` are what it was made of."""
+
+    id: str
+    time: datetime
+    host: str
+    paths: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def short(self) -> str:
+        """The id as people use it."""
+        return self.id[:8]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new snapshot: `size` is what it holds, `added` what was written for it, both in bytes.
+
+    `unread` are the files that could not be read: the snapshot lacks them.
+    """
+
+    id: str
+    files: int
+    size: int
+    added: int
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which snapshots stay: the last, the last of each day, week, month, and all of the last `floor_days` days."""
+
+    last: int
+    daily: int
+    weekly: int
+    monthly: int
+    floor_days: int
+
+    def options(self) -> list[str]:
+        """As `restic forget` takes them."""
+        counts = {"last": self.last, "daily": self.daily, "weekly": self.weekly, "monthly": self.monthly}
+        kept = [f"--keep-{name}={count}" for name, count in counts.items() if count]
+        # A policy that keeps nothing at all would be refused; one snapshot always stays.
+        return [*(kept or ["--keep-last=1"]), f"--keep-within={max(self.floor_days, 1)}d"]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository at `location`, as restic names it; `shown` is that without what opens it."""
+
+    runner: Runner
+    location: str
+    shown: str
+    password: str = field(repr=False)
+    cache: Path
+
+    def identify(self) -> str:
+        """Its id. Raises NoRepositoryError where there is none, RefusedError where the password is another's."""
+        answer: dict[str, Any] = json.loads(self._run("cat", "config", "--no-lock", timeout=ASK_SECONDS).stdout)
+        return str(answer["id"])
+
+    def create(self) -> None:
+        """Make it, where nothing is."""
+        self._run("init", timeout=ASK_SECONDS)
+
+    def unlock(self) -> None:
+        """Remove the locks of processes that are dead."""
+        self._run("unlock", timeout=ASK_SECONDS)
+
+    def snapshots(self) -> list[Snapshot]:
+        """All snapshots, oldest first."""
+        found = json.loads(self._run("snapshots", "--json", timeout=ASK_SECONDS).stdout)
+        return sorted(map(_snapshot, found), key=lambda snapshot: snapshot.time)
+
+    def save(
+        self, paths: Sequence[Path], *, host: str, tags: Sequence[str], excludes: Sequence[str], note: Note
+    ) -> Made:
+        """A new snapshot of `paths`; `note` hears of its progress."""
+        options = [f"--tag={tag}" for tag in tags] + [f"--exclude={pattern}" for pattern in excludes]
+        words = ["backup", "--json", f"--host={host}", f"--pack-size={PACK_MB}", *options, *map(str, paths)]
+        summary: dict[str, Any] = {}
+        unread: list[str] = []
+
+        def hear(message: Mapping[str, Any]) -> None:
+            if message["message_type"] == "summary":
+                summary.update(message)
+            elif message["message_type"] == "error":
+                unread.append(str(message.get("item", "")))
+            note(message)
+
+        self._run(*words, timeout=LONG_SECONDS, note=hear, ok=(0, INCOMPLETE))
+        if "snapshot_id" not in summary:
+            raise ApplianceError(f"restic made no snapshot in {self.shown}", "journalctl -u appliance-backup")
+        return Made(
+            id=str(summary["snapshot_id"]),
+            files=int(summary["total_files_processed"]),
+            size=int(summary["total_bytes_processed"]),
+            added=int(summary["data_added_packed"]),
+            unread=tuple(sorted(set(unread))),
+        )
+
+    def restore(self, snapshot: str, folder: Path, target: Path, note: Note, *, only: Sequence[str] = ()) -> None:
+        """Have what `snapshot` has of `folder` in `target`; what is there already and the same is not read again.
+
+        `only` are patterns of names below `folder`. Raises CommandError where anything could not be restored.
+        """
+        includes = [f"--include={pattern}" for pattern in only]
+        words = ["restore", "--json", "--overwrite=if-changed", *includes, f"{snapshot}:{folder}", f"--target={target}"]
+        self._run(*words, timeout=LONG_SECONDS, note=note)
+
+    def size_of(self, snapshot: str) -> int:
+        """Bytes that `snapshot` takes when it is restored."""
+        words = ("stats", "--json", "--mode=restore-size", snapshot)
+        return int(json.loads(self._run(*words, timeout=LONG_SECONDS).stdout)["total_size"])
+
+    def stored_size(self) -> int:
+        """Bytes that all snapshots together take in the repository."""
+        words = ("stats", "--json", "--mode=raw-data")
+        return int(json.loads(self._run(*words, timeout=LONG_SECONDS).stdout)["total_size"])
+
+    def forget(self, policy: Policy) -> tuple[str, ...]:
+        """Remove the snapshots that `policy` does not keep, and what only they needed; returns their ids."""
+        words = ("forget", "--json", "--group-by=", "--prune", f"--max-unused={MAX_UNUSED}", f"--pack-size={PACK_MB}")
+        out = self._run(*words, *policy.options(), timeout=LONG_SECONDS).stdout
+        # One document of JSON, then what prune says.
+        groups = json.JSONDecoder().raw_decode(out.lstrip())[0] if out.strip().startswith("[") else []
+        return tuple(str(gone["id"]) for group in groups for gone in group.get("remove") or ())
+
+    def check(self, *, subset: str = "") -> None:
+        """Look at its structure, and read `subset` of its data (`3/28`, `100%`). Raises CommandError that says what."""
+        words = ["check", *([f"--read-data-subset={subset}"] if subset else [])]
+        self._run(*words, timeout=LONG_SECONDS)
+
+    def _run(self, *words: str, timeout: float, note: Note | None = None, ok: Sequence[int] = (0,)) -> Result:
+        argv = ["restic", f"--cache-dir={self.cache}", "--retry-lock=5m", *words]
+        environment = {
+            "RESTIC_REPOSITORY": self.location,
+            "RESTIC_PASSWORD_FILE": "/dev/stdin",
+            "RESTIC_PROGRESS_FPS": "1",
+        }
+        on_line = (lambda line: _tell(line, note)) if note else None
+        with self._explained():
+            return self.runner.run(
+                argv,
+                timeout=timeout,
+                input=f"{self.password}\n",
+                env=environment,
+                ok=ok,
+                secrets=(self.password, self.location),
+                on_line=on_line,
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except CommandError as error:
+            match error.returncode:
+                case code if code == NO_REPOSITORY:
+                    raise NoRepositoryError(f"there is no backup at {self.shown}", "") from None
+                case code if code == LOCKED:
+                    raise BusyError(f"another machine works on {self.shown}", "try again when it has ended") from None
+                case code if code == WRONG_PASSWORD:
+                    raise RefusedError(
+                        f"the backup at {self.shown} has another password",
+                        "put the appliance.backup.password (or the encrypt block) that made it into env.yml",
+                    ) from None
+            raise
+
+
+def _tell(line: str, note: Note) -> None:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return
+    if isinstance(message, dict) and "message_type" in message:
+        note(message)
+
+
+def _snapshot(found: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(
+        id=str(found["id"]),
+        time=datetime.fromisoformat(found["time"]),
+        host=str(found.get("hostname", "")),
+        paths=tuple(found.get("paths") or ()),
+        tags=tuple(found.get("tags") or ()),
+    )

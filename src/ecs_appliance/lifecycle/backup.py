@@ -1,0 +1,180 @@
+"""appliance-backup and appliance-backup-frequent: what runs, who hears of it."""
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
+from ecs_appliance.backup.run import Machine, Report, check_repository, run_backup
+from ecs_appliance.backup.target import find_repository, open_target
+from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.locks import locked
+from ecs_appliance.host import postgres
+from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.reporting.metrics import Sample, write_metrics
+
+log = logging.getLogger(__name__)
+
+TOPIC, MISSED = "backup", "backup-missed"
+# The nightly run waits for a frequent one; those leave it to the next time.
+NIGHTLY_WAIT = 2 * 3600
+PRUNE_WAIT = 900
+MISSED_SECONDS = 32 * 3600
+HELPS = {
+    "backup_last_start_time": "When the last backup began.",
+    "backup_last_success_time": "When the last backup that came to an end began.",
+    "backup_last_duration": "Seconds that the last backup took.",
+    "backup_last_size": "Bytes that the last backup added to the repository.",
+    "backup_last_data_size": "Bytes that the last backup holds.",
+}
+
+
+def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | None = None) -> Report:
+    """Make a backup and tell of it. Raises BusyError where another one runs, ApplianceError where it failed."""
+    machine = open_machine(context)
+    began = time.time()
+    with locked(context.paths.backup_lock, "backup", wait=wait), _told(context, began):
+        report = run_backup(machine, nightly=nightly, note=note or _deaf)
+    _count(context, began, report)
+    context.alerts.clear(TOPIC)
+    context.alerts.clear(MISSED)
+    log.info("%s", summary(report))
+    return report
+
+
+def summary(report: Report) -> str:
+    """A backup in a line."""
+    made = report.made
+    removed = f", {len(report.removed)} old ones removed" if report.removed else ""
+    return (
+        f"backup {made.id[:8]}: {made.files} files, {in_gb(made.size)}, {in_gb(made.added)} new, "
+        f"in {report.seconds:.0f} s{removed}"
+    )
+
+
+def back_up_by_timer(context: Context, *, nightly: bool) -> None:
+    """What the units start: as `back_up`, but where there is nothing to do, or another one does it, all is well."""
+    reason = reason_to_rest(context)
+    if reason:
+        log.info("no backup: %s", reason)
+        return
+    try:
+        back_up(context, nightly=nightly, wait=NIGHTLY_WAIT if nightly else 0)
+    except BusyError as error:
+        log.info("no backup now: %s", error.message)
+
+
+def reason_to_rest(context: Context) -> str:
+    """Why there is nothing to back up yet; empty where there is."""
+    if not context.paths.active_env.exists():
+        return "no environment is active"
+    env = active_env(context)
+    if env.appliance.standby:
+        return "the appliance is on standby"
+    if context.paths.recovery.exists():
+        return "a recovery has not ended"
+    try:
+        exists = postgres.database_exists(postgres.Server(), env.ecs.database)
+    except NotRunningError:
+        # That it does not run is a failure, which the backup itself tells.
+        return ""
+    return "" if exists else f"there is no database {env.ecs.database}"
+
+
+def open_machine(context: Context) -> Machine:
+    """This machine, as its active environment has it. Raises NotRunningError without one."""
+    if not context.paths.active_env.exists():
+        raise NotRunningError("no environment is active", "env-update.sh")
+    return Machine(context.paths, context.runner, active_env(context))
+
+
+def open_repository(context: Context) -> Repository:
+    """The backups that env.yml names. Raises RefusedError where there are none."""
+    repository = open_target(context.paths, context.runner, open_machine(context).env.appliance.backup)
+    if find_repository(repository) is None:
+        raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
+    return repository
+
+
+def check_backups(context: Context, *, subset: str) -> None:
+    """Check the repository and read `subset` of its data; an alert holds until that is well."""
+    repository = open_repository(context)
+    with locked(context.paths.backup_lock, "backup check"):
+        repository.unlock()
+        with _told(context, 0):
+            check_repository(repository, subset=subset)
+    context.alerts.clear(TOPIC)
+
+
+def prune_backups(context: Context) -> tuple[str, ...]:
+    """Remove what retention does not keep; returns the ids removed."""
+    repository = open_repository(context)
+    with locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT):
+        repository.unlock()
+        return repository.forget(policy_of(open_machine(context).env.appliance.backup))
+
+
+def fetch_file(context: Context, file: str, target: Path, *, snapshot: str = "") -> Snapshot:
+    """Write `file`, a path below /data, of a backup to the new file `target`; returns the backup.
+
+    Raises RefusedError where there is a file already, or none in the backup.
+    """
+    if os.path.lexists(target):
+        raise RefusedError(f"{target} is there already", "name a new file")
+    repository = open_repository(context)
+    chosen = choose_snapshot(repository.snapshots(), wanted=snapshot)
+    name = file.strip("/").removeprefix("data/")
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.absolute().parent) as folder:
+        source = Path(folder) / name
+        only = f"/{Path(name).name}"
+        repository.restore(chosen.id, context.paths.data / Path(name).parent, source.parent, _deaf, only=[only])
+        if not source.is_file():
+            raise RefusedError(f"backup {chosen.short} has no file {file}", "paths are those below /data")
+        source.rename(target)
+    return chosen
+
+
+def _deaf(_: object) -> None:
+    """Hears of a progress that nobody watches."""
+
+
+@contextmanager
+def _told(context: Context, began: float) -> Iterator[None]:
+    """Failures become an alert, and a worse one once the last good backup is old."""
+    try:
+        yield
+    except BusyError:
+        raise
+    except ApplianceError as error:
+        context.alerts.put(TOPIC, "warning", f"backup failed: {error.message}", error.hint)
+        last = last_success(context)
+        if began and last is not None and began - last > MISSED_SECONDS:
+            age = f"{(began - last) / 3600:.0f} hours"
+            context.alerts.put(MISSED, "critical", f"the last backup is {age} old", error.hint)
+        raise
+
+
+def last_success(context: Context) -> float | None:
+    """When the last good backup began, in Unix seconds; None before the first."""
+    text = read_optional(context.paths.state / "backup.json")
+    return float(json.loads(text)["success"]) if text else None
+
+
+def _count(context: Context, began: float, report: Report) -> None:
+    write_atomic(context.paths.state / "backup.json", json.dumps({"success": began}), mode=0o644)
+    values = {
+        "backup_last_start_time": began,
+        "backup_last_success_time": began,
+        "backup_last_duration": report.seconds,
+        "backup_last_size": report.made.added,
+        "backup_last_data_size": report.made.size,
+    }
+    write_metrics(context.paths, "backup", [Sample(name, value) for name, value in values.items()], HELPS)

@@ -1,0 +1,220 @@
+"""recover: from a machine with env.yml, and the backups that it names, to a running site."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from ecs_appliance.app.shell import WEB
+from ecs_appliance.backup import restore
+from ecs_appliance.backup.plan import choose_snapshot
+from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.backup.restore import Recovery
+from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.target import find_repository, open_target
+from ecs_appliance.converge.engine import converge
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.locks import locked
+from ecs_appliance.core.runner import CommandError
+from ecs_appliance.host import docker, systemd
+from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.prepare_env import find_env
+from ecs_appliance.lifecycle.storage import prepare_storage
+
+log = logging.getLogger(__name__)
+
+UNIT = "appliance.service"
+LOCK_WAIT = 900
+# The images are built within it.
+START_SECONDS = 4 * 3600
+CHECK_SECONDS = 6 * 3600
+VAULTCHECK = ("/start", "run", "./manage.py", "vaultcheck", "--json", "--orphans-ok")
+# What a recovery replaces below /data, besides the database server's files.
+REPLACED = ("ecs-ca", "ecs-gpg", "ecs-storage-vault", "pgbackrest")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to recover: the snapshot `snapshot` or the moment `until`; neither: the last.
+
+    `aside` moves existing data out of the way, `start` has the site running at the end.
+    """
+
+    snapshot: str = ""
+    until: datetime | None = None
+    aside: bool = False
+    start: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recovery would do; `obstacles` are the data in its way, `size` is in bytes."""
+
+    snapshot: Snapshot
+    size: int
+    obstacles: tuple[str, ...]
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class Vault:
+    """What the application's own check says; `checked` is false where it has none."""
+
+    checked: bool
+    documents: int = 0
+    missing: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a recovery did; `vault` is None where the site was not started."""
+
+    record: Record
+    snapshot: str
+    vault: Vault | None
+    restored_seconds: float
+    seconds: float
+
+
+def plan(context: Context, wish: Wish) -> Plan:
+    """What `recover` would do; changes nothing."""
+    machine, repository = _open(context)
+    recovery = restore.read_recovery(context.paths)
+    snapshots = repository.snapshots()
+    snapshot = choose_snapshot(snapshots, wanted=recovery.snapshot if recovery else wish.snapshot, until=wish.until)
+    obstacles = () if recovery else tuple(restore.find_data(machine))
+    return Plan(snapshot, restore.check_space(machine, repository, snapshot), obstacles, recovery is not None)
+
+
+def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Report:
+    """Recover, and end with the site up and every document there; goes on where an earlier run was cut off.
+
+    Raises RefusedError where data are in the way or do not fit (nothing was touched), ApplianceError where a step
+    failed, or where documents are missing: then the site runs.
+    """
+    began = time.monotonic()
+    machine, repository = _open(context)
+    with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
+        with locked(context.paths.lock, "recovery", wait=LOCK_WAIT):
+            recovery = restore.read_recovery(context.paths)
+            recovery = recovery or _begin(context, machine, repository, wish)
+            record, recovery = _restore(context, machine, repository, recovery, note)
+        restored = time.monotonic() - began
+        vault = _start(context) if wish.start else None
+    context.paths.recovery.unlink(missing_ok=True)
+    report = Report(record, recovery.snapshot, vault, restored, time.monotonic() - began)
+    _check(report)
+    return report
+
+
+def _open(context: Context) -> tuple[Machine, Repository]:
+    env = find_env(context)
+    machine = Machine(context.paths, context.runner, env)
+    repository = open_target(context.paths, context.runner, env.appliance.backup)
+    if find_repository(repository) is None:
+        raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
+    return machine, repository
+
+
+def _begin(context: Context, machine: Machine, repository: Repository, wish: Wish) -> Recovery:
+    """Everything that can be in the way is looked at before anything is touched."""
+    snapshot = choose_snapshot(repository.snapshots(), wanted=wish.snapshot, until=wish.until)
+    found = restore.find_data(machine)
+    if found and not wish.aside:
+        raise RefusedError(
+            f"this machine has data: {', '.join(found)}",
+            "to keep them aside, never deleted, and recover: appliance recover --yes-i-am-sure --move-aside",
+        )
+    restore.check_space(machine, repository, snapshot)
+    log.info("recovering from %s of %s", snapshot.short, snapshot.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
+    with _step("preparing the machine"):
+        prepare_storage(context.paths, context.runner, machine.env)
+        converge(context.paths.appliance / "salt" / "minion").check()
+    return restore.begin(context.paths, snapshot, wish.until)
+
+
+def _restore(
+    context: Context, machine: Machine, repository: Repository, recovery: Recovery, note: Note
+) -> tuple[Record, Recovery]:
+    context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
+    systemd.stop(context.runner, UNIT)
+    if recovery.phase == "aside":
+        systemd.stop(context.runner, restore.UNIT)
+        for moved in restore.move_aside(machine, REPLACED):
+            log.info("kept aside: %s", moved)
+        recovery = recovery.reached(context.paths, "files")
+    if recovery.phase == "files":
+        systemd.stop(context.runner, restore.UNIT)
+        with _step("restoring files"):
+            restore.restore_files(machine, repository, recovery.snapshot, note)
+            # The site's folders have owners of this machine.
+            prepare_storage(context.paths, context.runner, machine.env)
+        recovery = recovery.reached(context.paths, "database")
+    record = read_record(context.paths)
+    if recovery.phase == "database":
+        systemd.stop(context.runner, restore.UNIT)
+        until = datetime.fromisoformat(recovery.until) if recovery.until else None
+        with _step("restoring the database"):
+            restore.restore_database(machine, record, until)
+        recovery = recovery.reached(context.paths, "start")
+    return record, recovery
+
+
+def _start(context: Context) -> Vault:
+    with _step("starting the site"):
+        context.runner.run(["systemctl", "reset-failed"], timeout=systemd.QUICK)
+        try:
+            systemd.restart(context.runner, UNIT, timeout=START_SECONDS)
+        except CommandError:
+            shown = context.page.shown()
+            raise ApplianceError(
+                f"the data are back, but the site did not start: {shown.error if shown else 'see its journal'}",
+                "mend the cause, then: appliance recover --yes-i-am-sure goes on here",
+            ) from None
+    with _step("comparing documents and database"):
+        return check_vault(context)
+
+
+def check_vault(context: Context) -> Vault:
+    """What the application finds when it compares each row with its file."""
+    try:
+        said = docker.exec_in(context.runner, WEB, VAULTCHECK, timeout=CHECK_SECONDS).stdout
+    except CommandError as error:
+        said = error.output
+    lines = [line for line in said.splitlines() if line.startswith("{")]
+    if not lines:
+        return Vault(checked=False)
+    found = json.loads(lines[-1])
+    return Vault(
+        checked=True,
+        documents=found["documents"],
+        missing=tuple(found["missing"]),
+        altered=tuple(found["altered"]),
+        newer=tuple(found["orphaned"]),
+    )
+
+
+def _check(report: Report) -> None:
+    if report.vault is None or not (report.vault.missing or report.vault.altered):
+        return
+    lines = [f"  missing {name}" for name in report.vault.missing]
+    lines += [f"  altered {name}" for name in report.vault.altered]
+    raise ApplianceError(
+        f"the site runs, but {len(lines)} of {report.vault.documents} documents are not as they were:\n"
+        + "\n".join(lines),
+        "an older backup may have them: appliance backup list",
+    )
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    began = time.monotonic()
+    log.info("%s …", title)
+    yield
+    log.info("%s: done in %.1f s", title, time.monotonic() - began)

@@ -19,7 +19,9 @@ backup interval:
     - makedirs: true
     - contents: |
         [Timer]
+        # Empties the list of all of them.
         OnUnitActiveSec=
+        OnActiveSec=5min
         OnUnitActiveSec={{ pillar['machine']['backup']['interval'] }}
 
 backup time:

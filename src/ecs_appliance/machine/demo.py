@@ -106,7 +106,8 @@ class Demo:
                 if self.machine.exists:
                     harvest_copies(self.machine.folder, self.paths)
 
-    def _run(self) -> Site:
+    def install(self) -> list[str]:
+        """Have a machine with the appliance installed, that no env.yml was given yet; returns the commits published."""
         with self._step("packages", "host packages"):
             install_packages(missing_packages(FOR_MACHINES), self.runner)
         with self._step("base", "base image: Debian 13"):
@@ -117,6 +118,10 @@ class Demo:
             self._boot(base)
         with self._step("install", "appliance install, as on a server"):
             self._install(commits[0])
+        return commits
+
+    def _run(self) -> Site:
+        commits = self.install()
         with self._step("environment", "env.yml"):
             self._write_env()
         with self._step("database", "database"):

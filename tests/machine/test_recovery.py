@@ -1,0 +1,193 @@
+"""A site is lost wholly and comes back on a new machine, out of env.yml and its backups alone."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.machine.demo import Demo as Maker
+from ecs_appliance.machine.progress import Lines
+from ecs_appliance.machine.site import CERTIFICATE
+from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
+from tests.machine.people import client as browse
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+TARGET = "/volatile/ecs-backup-test"
+DOCUMENTS = 500
+RTO_SECONDS = 300
+MANAGE = "docker exec ecs_ecs.web_1 /start run ./manage.py"
+ROWS = "select uuid, name, sha256, vault_sha256, uploaded_by_id, uploaded_at from documents_document order by uuid"
+# Everybody, with password and certificates.
+PEOPLE = "select id, email, password, is_active from auth_user order by id"
+FILES = "find . -type f ! -name '.*' -printf '%P %m %U %G %T@ ' -exec sha256sum {} \\;"
+
+
+@dataclass(frozen=True)
+class State:
+    """What must be the same on both machines."""
+
+    rows: set[str]
+    people: str
+    files: set[str]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """The new machine, what the old one was at its last backup, and what the recovery said."""
+
+    site: "Demo"
+    old: State
+    said: dict[str, object]
+    certificate: Path
+    login: tuple[str, str]
+    refused: int
+
+
+def state_of(demo: "Demo") -> State:
+    return State(
+        rows=set(query(demo, ROWS).splitlines()),
+        people=query(demo, PEOPLE),
+        files=set(demo.sh(f"cd /data/ecs-storage-vault; {FILES}").splitlines()),
+    )
+
+
+@contextmanager
+def uploading(demo: "Demo") -> Iterator[None]:
+    """Somebody stores documents without a pause."""
+    demo.sh(f"systemd-run --quiet --unit uploads sh -c 'while :; do {MANAGE} makedocs 5 --kilobytes 40; done'")
+    try:
+        yield
+    finally:
+        demo.sh("systemctl stop uploads")
+
+
+@pytest.fixture(scope="module")
+def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rebuilt]:
+    """Back up a site that is in use, give a new machine env.yml and the backups, and recover."""
+    person = make_person(demo, f"{time.time_ns():x}")
+    certificate = person.certificate(f"before {time.time_ns():x}", tmp_path_factory.mktemp("certificates"))
+    missing = DOCUMENTS - int(query(demo, "select count(*) from documents_document"))
+    if missing > 0:
+        demo.sh(f"{MANAGE} makedocs {missing} --kilobytes 40", timeout=600)
+    demo.sh("appliance backup run", timeout=600)
+    before = state_of(demo)
+    with uploading(demo):
+        time.sleep(5)
+        told(demo, "appliance", "backup", "run", "--json")
+    name = f"{demo.name}-new" if os.environ.get("ECS_TEST_MACHINE") else f"test-new-{os.getpid()}"
+    maker = Maker(name, Lines(sys.stderr))
+    try:
+        maker.install()
+        yield recovered(demo, maker, before, certificate.file, (person.address, person.password))
+    finally:
+        maker.machine.destroy()
+
+
+def recovered(demo: "Demo", maker: Maker, before: State, certificate: Path, login: tuple[str, str]) -> Rebuilt:
+    guest, address = maker.machine.guest, str(maker.machine.spec.network.address)
+    env = demo.machine.guest.pull("/app/env.yml").decode().replace(demo.address, address)
+    guest.push("/app/env.yml", env, mode=0o600)
+    guest.sh("systemctl start appliance", timeout=600)
+    page = json.loads(guest.sh("cat /var/www/html/status.json"))
+    assert page["kind"] == "no-database"
+    assert "recover-from-backup.sh" in page["next"]
+    source, target = (machine.folder.root / TARGET.lstrip("/") for machine in (demo.machine, maker.machine))
+    SystemRunner().run(["cp", "-a", f"{source}/.", target], timeout=300)
+    refused = guest.run(["recover-from-backup.sh"], timeout=60, ok=range(256)).returncode
+    command = ["recover-from-backup.sh", "--yes-i-am-sure", "--json"]
+    said = json.loads(guest.run(command, timeout=1200).lines()[-1])
+    maker.ca_file.write_bytes(guest.pull(CERTIFICATE))
+    ca_file = str(maker.ca_file)
+    site = replace(demo, name=maker.machine.name, url=f"https://{address}/", address=address, ca_file=ca_file)
+    return Rebuilt(site, before, said, certificate, login, refused)
+
+
+@pytest.mark.timeout(1800)
+def test_the_site_is_up_again_in_time(rebuilt: Rebuilt) -> None:
+    assert rebuilt.refused == 4
+    assert rebuilt.site.answers()
+    assert rebuilt.site.sh("systemctl --failed --no-legend") == ""
+    assert float(str(rebuilt.said["seconds"])) < RTO_SECONDS
+
+
+def test_every_row_and_every_byte_of_before_the_backup_is_there(rebuilt: Rebuilt) -> None:
+    new = state_of(rebuilt.site)
+    assert rebuilt.old.rows <= new.rows
+    assert len(rebuilt.old.rows) >= DOCUMENTS
+    assert rebuilt.old.files <= new.files
+    assert new.people == rebuilt.old.people
+
+
+def test_what_was_uploaded_meanwhile_is_whole(rebuilt: Rebuilt) -> None:
+    """A row that came over has its document; a document without its row came after the moment."""
+    said = rebuilt.site.sh(f"{MANAGE} vaultcheck --json --decrypt --orphans-ok", timeout=600)
+    found = json.loads(said.splitlines()[-1])
+    assert found["missing"] == found["altered"] == []
+    vault = rebuilt.said["vault"]
+    assert isinstance(vault, dict)
+    assert (vault["checked"], vault["documents"]) == (True, found["documents"])
+    assert found["documents"] > len(rebuilt.old.rows)
+
+
+def test_the_old_client_certificate_and_password_open_it(rebuilt: Rebuilt) -> None:
+    certificate = Certificate(rebuilt.site, "before", rebuilt.certificate)
+    assert certificate.answers() == {200}
+    with browse(rebuilt.site, rebuilt.certificate) as browser:
+        assert log_in(browser, *rebuilt.login)
+        assert is_logged_in(browser)
+
+
+def test_the_next_backup_goes_on_where_the_last_one_ended(rebuilt: Rebuilt) -> None:
+    listed = told(rebuilt.site, "appliance", "backup", "list", "--json")["backups"]
+    made = told(rebuilt.site, "appliance", "backup", "run", "--json")
+    after = told(rebuilt.site, "appliance", "backup", "list", "--json")["backups"]
+    assert [one["id"] for one in after] == [*(one["id"] for one in listed), made["backup"]]
+    assert rebuilt.site.exec(["appliance", "backup", "check", "--all"]).returncode == 0
+
+
+def test_data_are_in_the_way_and_are_kept_aside(rebuilt: Rebuilt) -> None:
+    site = rebuilt.site
+    before = state_of(site)
+    refused = site.exec(["appliance", "recover", "--yes-i-am-sure"])
+    assert refused.returncode == 4
+    assert "--move-aside" in refused.stderr
+    assert state_of(site) == before
+    assert site.answers()
+    site.sh("appliance recover --yes-i-am-sure --move-aside", timeout=900)
+    assert site.answers()
+    assert state_of(site) == before
+    kept = site.sh("ls -d /data/ecs-storage-vault.before-* /data/postgresql/17/main.before-*").splitlines()
+    assert len(kept) >= 2
+
+
+Kill = Callable[[str], None]
+
+
+@pytest.mark.parametrize("phase", ["aside", "files", "database", "start"])
+def test_a_recovery_that_is_cut_off_goes_on(rebuilt: Rebuilt, phase: str) -> None:
+    """The power goes as soon as the phase has begun."""
+    site = rebuilt.site
+    before = state_of(site)
+    site.sh("systemd-run --quiet --unit cut appliance recover --yes-i-am-sure --move-aside")
+    wanted = f'"phase": "{phase}"'
+    deadline = time.monotonic() + 120
+    while wanted not in site.sh("cat /var/lib/ecs-appliance/recovery.json 2>/dev/null || true"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    site.machine.kill()
+    site.machine.start()
+    site.sh("appliance recover --yes-i-am-sure", timeout=900)
+    assert site.answers()
+    after = state_of(site)
+    assert (after.rows, after.files) == (before.rows, before.files)
+    assert site.sh("ls /var/lib/ecs-appliance/recovery.json 2>/dev/null || true") == ""

@@ -1,0 +1,94 @@
+"""Where backups go, and what is no place for them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.backup.target import adopt, find_repository, plan_location
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.restic import Repository
+from tests.fakes import Answer, AnsweringRunner
+
+SNAPSHOT = '[{"id": "aa11", "time": "2030-05-17T12:00:00.123456789+02:00", "hostname": "ecs", "paths": ["/data"]}]'
+PASSWORD = "correct horse battery staple"  # of nothing
+
+
+class Place:
+    """A repository as restic would answer for it; `id` empty: none."""
+
+    def __init__(self, folder: Path, *, id: str = "", snapshots: str = "[]", code: int = 10) -> None:  # noqa: A002
+        self.id, self.snapshots, self.code = id, snapshots, code
+        self.runner = AnsweringRunner(self.answer)
+        self.repository = Repository(self.runner, str(folder), f"file://{folder}", PASSWORD, folder / "cache")
+
+    def answer(self, argv: list[str]) -> Answer:
+        if "init" in argv:
+            self.id = "made"
+        if "cat" in argv:
+            return (0, f'{{"id": "{self.id}"}}', "") if self.id else (self.code, "", "")
+        return 0, self.snapshots if "snapshots" in argv else "", ""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Place]:
+    (tmp_path / "target").mkdir()
+    return lambda **known: Place(tmp_path / "target", **known)
+
+
+def test_a_file_url_is_a_folder() -> None:
+    assert plan_location("file:///volatile/ecs-backup-test/") == "/volatile/ecs-backup-test/"
+    assert plan_location("file:///mnt/a%20b") == "/mnt/a b"
+
+
+@pytest.mark.parametrize("url", ["sftp://user@host/folder", "file://host/folder", "file:relative", "s3:https://host/b"])
+def test_what_is_not_built_is_refused(url: str) -> None:
+    with pytest.raises(RefusedError):
+        plan_location(url)
+
+
+def test_an_empty_folder_becomes_a_repository_that_is_remembered(make: Callable[..., Place], tmp_path: Path) -> None:
+    place, paths = make(), Paths(tmp_path)
+    assert adopt(paths, place.repository)
+    assert paths.backup_repository.read_text() == "made\n"
+    assert not adopt(paths, place.repository)
+
+
+def test_no_folder_and_one_of_others_are_refused(make: Callable[..., Place], tmp_path: Path) -> None:
+    place = make()
+    (tmp_path / "target/photo.jpg").touch()
+    with pytest.raises(RefusedError, match="holds files, but no backup"):
+        find_repository(place.repository)
+    with pytest.raises(RefusedError, match="there is no folder"):
+        find_repository(Place(tmp_path / "nowhere").repository)
+
+
+def test_another_password_is_said_so(make: Callable[..., Place]) -> None:
+    with pytest.raises(RefusedError, match="has another password"):
+        find_repository(make(code=12).repository)
+
+
+def test_backups_that_are_gone_or_others_are_noticed(make: Callable[..., Place], tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    adopt(paths, make().repository)
+    with pytest.raises(RefusedError, match="are gone"):
+        adopt(paths, make().repository)
+    with pytest.raises(RefusedError, match="other backups than before"):
+        adopt(paths, make(id="other").repository)
+
+
+def test_backups_of_another_machine_are_not_added_to(make: Callable[..., Place], tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    with pytest.raises(RefusedError, match="has not made, the last of 2030-05-17"):
+        adopt(paths, make(id="found", snapshots=SNAPSHOT).repository)
+    assert not paths.backup_repository.exists()
+    assert not adopt(paths, make(id="found").repository)
+
+
+def test_the_password_stands_in_no_argument_and_no_environment(make: Callable[..., Place], tmp_path: Path) -> None:
+    place = make()
+    adopt(Paths(tmp_path), place.repository)
+    said = " ".join(word for argv in place.runner.asked for word in argv)
+    assert PASSWORD not in said + " ".join(place.runner.environment.values())
+    assert PASSWORD not in repr(place.repository)

@@ -1,0 +1,196 @@
+"""Backups of a running site: what is made, what is found out, what is refused, and what a kill leaves."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecs_appliance.core.runner import Result
+from tests.machine.people import told
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+TARGET = "/root/backup-target"
+REMEMBERED = "/data/etc/backup/repository"
+BACKUP = ("appliance", "backup")
+KILLS = 10
+
+
+def has_ended(demo: "Demo", unit: str) -> bool:
+    return demo.exec(["systemctl", "is-active", "--quiet", unit]).returncode != 0
+
+
+@pytest.fixture
+def target(demo: "Demo") -> Iterator[str]:
+    """A new target for backups, in force until the end of the test."""
+    before = demo.machine.guest.pull("/app/env.yml")
+    remembered = demo.sh(f"cat {REMEMBERED} 2>/dev/null || true")
+    demo.sh(f"rm -rf {TARGET} {REMEMBERED}; mkdir -p {TARGET}")
+    set_backup(demo, url=f"file://{TARGET}/")
+    yield TARGET
+    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
+    demo.sh(f"env-update.sh; rm -rf {TARGET} {REMEMBERED}; [ -z '{remembered}' ] || echo {remembered} > {REMEMBERED}")
+
+
+def set_backup(demo: "Demo", **values: Any) -> None:
+    """Change keys of appliance.backup, and activate them."""
+
+    def change(env: Any) -> None:
+        env["appliance"]["backup"].update(values)
+
+    demo.edit_env(change)
+    demo.sh("env-update.sh")
+
+
+def refused(done: Result, reason: str) -> None:
+    """Backing up was refused, for this `reason`."""
+    assert (done.returncode, reason in done.stderr) == (4, True), done.stderr
+
+
+def test_both_timers_wait_for_their_time(demo: "Demo") -> None:
+    for name in ("appliance-backup", "appliance-backup-frequent"):
+        assert demo.sh(f"systemctl is-active {name}.timer") == "active"
+        shown = demo.sh(f"systemctl show {name}.timer --property=NextElapseUSecRealtime,NextElapseUSecMonotonic")
+        assert any(line.partition("=")[2] not in ("", "infinity") for line in shown.splitlines())
+
+
+def test_the_units_back_up_dump_and_count(demo: "Demo", target: str) -> None:
+    demo.sh("systemctl start appliance-backup", timeout=600)
+    demo.sh("systemctl start appliance-backup-frequent", timeout=600)
+    assert len(told(demo, *BACKUP, "list", "--json")["backups"]) == 2
+    metrics = demo.sh("cat /var/lib/prometheus/node-exporter/appliance-backup.prom")
+    for name in ("start_time", "success_time", "duration", "size", "data_size"):
+        assert f"\nbackup_last_{name} " in f"\n{metrics}"
+    demo.sh(f"rm -f /root/ecs.pgdump.gz; {' '.join(BACKUP)} fetch ecs-pgdump/ecs.pgdump.gz /root/ecs.pgdump.gz")
+    listing = demo.sh("gunzip -c /root/ecs.pgdump.gz | pg_restore --list; rm /root/ecs.pgdump.gz")
+    assert "TABLE DATA public documents_document" in listing
+
+
+def test_fetch_overwrites_nothing_and_says_what_is_not_there(demo: "Demo", target: str) -> None:
+    told(demo, *BACKUP, "run", "--json")
+    demo.sh("rm -f /root/fetched")
+    refused(demo.exec([*BACKUP, "fetch", "ecs-ca/nothing", "/root/fetched"]), "has no file ecs-ca/nothing")
+    refused(demo.exec([*BACKUP, "fetch", "ecs-ca/crl.pem", "/app/env.yml"]), "is there already")
+
+
+def test_retention_keeps_what_is_younger_than_the_floor(demo: "Demo", target: str) -> None:
+    set_backup(demo, keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_floor_days=3)
+    for _ in range(3):
+        told(demo, *BACKUP, "run", "--json")
+    assert told(demo, *BACKUP, "prune", "--json")["removed"] == []
+    demo.sh(restic(demo, "backup --quiet --host old --time '2020-01-01 12:00:00' /etc/hostname"))
+    assert len(told(demo, *BACKUP, "prune", "--json")["removed"]) == 1
+    assert len(told(demo, *BACKUP, "list", "--json")["backups"]) == 3
+
+
+def restic(demo: "Demo", words: str) -> str:
+    """A command line of restic's own on the target."""
+    read = "appliance env flatten --file /run/active-env.yml appliance | sed -n 's/^APPLIANCE_BACKUP_PASSWORD=//p'"
+    return f'eval password=$({read}); printf %s "$password" | restic --repo {TARGET} --password-file /dev/stdin {words}'
+
+
+@pytest.mark.parametrize("flips", [1, 10])
+def test_a_flipped_byte_is_found(demo: "Demo", target: str, flips: int) -> None:
+    told(demo, *BACKUP, "run", "--json")
+    packs = demo.sh(f"find {target}/data -type f").splitlines()
+    for pack in random.choices(packs, k=flips):
+        size = int(demo.sh(f"stat -c %s {pack}"))
+        place = random.randrange(size)
+        demo.sh(
+            f"python3 -c \"import sys; f = open('{pack}', 'r+b'); f.seek({place}); b = f.read(1)[0]; "
+            f'f.seek({place}); f.write(bytes([b ^ 1]))"'
+        )
+    checked = demo.exec([*BACKUP, "check", "--all"])
+    assert checked.returncode == 1
+    assert "are damaged" in checked.stderr
+    assert "are damaged" in demo.sh("appliance alerts")
+
+
+def test_what_must_not_be_written_to_is_refused(demo: "Demo", target: str) -> None:
+    told(demo, *BACKUP, "run", "--json")
+    demo.sh(f"mv {target} {target}.away")
+    refused(demo.exec([*BACKUP, "run"]), "is not reached")
+    demo.sh(f"mkdir {target}")
+    refused(demo.exec([*BACKUP, "run"]), "are gone")
+    demo.sh(f"touch {target}/of-others")
+    refused(demo.exec([*BACKUP, "run"]), "holds files, but no backup of ours")
+    demo.sh(f"rm -r {target}; mv {target}.away {target}; mv {REMEMBERED} {REMEMBERED}.away")
+    refused(demo.exec([*BACKUP, "run"]), "that this machine has not made")
+    demo.sh(f"mv {REMEMBERED}.away {REMEMBERED}")
+    set_backup(demo, password="another one")
+    refused(demo.exec([*BACKUP, "run"]), "has another password")
+    assert "backup failed" in demo.sh("appliance alerts")
+
+
+def test_an_empty_vault_of_a_database_with_documents_is_not_backed_up(demo: "Demo", target: str) -> None:
+    demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 1 --kilobytes 1")
+    demo.sh("mkdir /root/empty; mount --bind /root/empty /data/ecs-storage-vault")
+    try:
+        refused(demo.exec([*BACKUP, "run"]), "/data/ecs-storage-vault is empty, and the database has documents")
+    finally:
+        demo.sh("umount /data/ecs-storage-vault; rmdir /root/empty")
+    told(demo, *BACKUP, "run", "--json")
+    assert demo.sh("appliance alerts") == "nothing is known to be wrong"
+
+
+def test_without_a_database_server_it_fails_loudly_and_then_recovers(demo: "Demo", target: str) -> None:
+    demo.sh("systemctl stop postgresql@17-main")
+    try:
+        assert demo.exec(["systemctl", "start", "appliance-backup-frequent"]).returncode != 0
+        assert "PostgreSQL does not answer" in demo.sh("appliance alerts")
+    finally:
+        demo.sh("systemctl start postgresql@17-main; systemctl reset-failed")
+    told(demo, *BACKUP, "run", "--json")
+    assert demo.sh("appliance alerts") == "nothing is known to be wrong"
+
+
+def test_the_password_is_in_no_process(demo: "Demo", target: str) -> None:
+    set_backup(demo, password="Seen-by-nobody-4711")
+    watch = "for f in /proc/[0-9]*/cmdline /proc/[0-9]*/environ; do grep -a -l Seen-by-nobody $f; done 2>/dev/null"
+    loop = f"systemd-run --quiet --unit watch sh -c 'while :; do {watch} | grep -v /self/ >> /run/seen; done'"
+    demo.sh(f"rm -f /run/seen; {loop}")
+    try:
+        told(demo, *BACKUP, "run", "--json")
+    finally:
+        demo.sh("systemctl stop watch")
+    # The watcher itself has the word in its own arguments.
+    seen = set(demo.sh("cat /run/seen; rm -f /run/seen").splitlines())
+    own = {name for name in seen if "cmdline" in name}
+    assert seen == own
+    assert "Seen-by-nobody" not in demo.sh("journalctl -b -o cat --no-pager | grep -v systemd-run || true", timeout=120)
+
+
+def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(
+    demo: "Demo", target: str, until: Callable[[Callable[[], bool], float], float]
+) -> None:
+    whole = [told(demo, *BACKUP, "run", "--json")["backup"]]
+    for number in range(KILLS):
+        unit = f"killed-{number}"
+        words = "prune" if number % 3 == 2 else "run --nightly"
+        demo.sh(f"head -c 3000000 /dev/urandom > /data/ecs-pgdump/{unit}")
+        demo.sh(f"systemd-run --quiet --unit {unit} appliance backup {words}")
+        time.sleep(random.uniform(0.3, 8))
+        demo.exec(["systemctl", "kill", "--signal=KILL", f"{unit}.service"])
+        until(partial(has_ended, demo, unit), 30)
+        demo.sh("systemctl reset-failed")
+        whole.append(told(demo, *BACKUP, "run", "--json")["backup"])
+        listed = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
+        assert [one for one in whole if one not in listed] == []
+    demo.sh("rm -f /data/ecs-pgdump/killed-*")
+    assert demo.exec([*BACKUP, "check", "--all"], timeout=300).returncode == 0
+    assert demo.sh(f"ls {target}/locks") == ""
+
+
+def test_plan_says_what_recovery_would_do_and_does_nothing(demo: "Demo", target: str) -> None:
+    made = told(demo, *BACKUP, "run", "--json")
+    done = demo.exec(["appliance", "recover", "--plan", "--json"])
+    planned = json.loads(done.stdout.splitlines()[-1])
+    assert planned["backup"]["id"] == made["backup"]
+    assert planned["size"] == made["size"]
+    assert any("the database ecs" in obstacle for obstacle in planned["in_the_way"])
+    assert demo.answers()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from ecs_appliance.backup.plan import (
     saved_paths,
 )
 from ecs_appliance.backup.record import Record
-from ecs_appliance.backup.target import adopt, local_folder, open_target
+from ecs_appliance.backup.target import adopt, local_folder, reached
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
@@ -25,7 +26,7 @@ from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.core.tags import Marks
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import postgres
-from ecs_appliance.host.pgbackrest import Archive, Kind
+from ecs_appliance.host.pgbackrest import Archive, Backup, Kind, archived, missing_segments
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.restic import Made, Note, Repository
 
@@ -39,6 +40,8 @@ DUMP = "ecs.pgdump"
 GZIP_SECONDS = 3 * 3600
 # The parts that the repository's data is read in, one a night.
 PARTS = 28
+# How restic names a file of the repository that is not what it was.
+DAMAGED = re.compile(r"pack ([0-9a-f]{8})[0-9a-f]{56}")
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,12 @@ def run_backup(machine: Machine, *, nightly: bool, note: Note) -> Report:
     The caller holds the lock of backups. Raises RefusedError where it must not be made, ApplianceError where it failed.
     """
     began = time.monotonic()
-    repository = open_target(machine.paths, machine.runner, machine.env.appliance.backup)
     check_source(machine)
+    with reached(machine.paths, machine.runner, machine.env.appliance.backup) as repository:
+        return _run(machine, repository, began, nightly=nightly, note=note)
+
+
+def _run(machine: Machine, repository: Repository, began: float, *, nightly: bool, note: Note) -> Report:
     fresh = adopt(machine.paths, repository)
     repository.unlock()
     kind = prepare_database(machine, nightly=nightly)
@@ -107,7 +114,10 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
     """Have a backup of the database to start from; returns the kind of the one made, None where none was due."""
     archive = machine.archive
     archive.ensure()
-    kind = due_kind(archive.backups(), time.time(), nightly=nightly)
+    backups = archive.backups()
+    kind = due_kind(backups, time.time(), nightly=nightly)
+    if kind is None and lacks_log(machine, backups[-1]):
+        kind = "diff"
     if kind is not None:
         # Compressed, it takes a half at the very most.
         free = shutil.disk_usage(machine.paths.archive).free
@@ -162,11 +172,11 @@ def take_moment(machine: Machine) -> Record:
 
     No start and no update runs meanwhile: the point is never in the midst of a migration.
     """
-    label = machine.archive.backups()[-1].label
+    base = machine.archive.backups()[-1]
     taken = time.time()
     record = Record(
         point=f"ecs-{taken:.3f}",
-        label=label,
+        label=base.label,
         database=machine.env.ecs.database,
         taken=taken,
         documents=sum(len(files) for _, _, files in os.walk(machine.paths.vault)),
@@ -177,7 +187,19 @@ def take_moment(machine: Machine) -> Record:
         segment = postgres.make_restore_point(machine.server, record.point)
         record.save(machine.paths)
     postgres.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
+    if lacks_log(machine, base, segment):
+        raise ApplianceError("a part of the database's log was not archived", "appliance backup run starts anew")
     return record
+
+
+def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:
+    """Whether the log from backup `base` to segment `last`, or to the newest there is, has a gap.
+
+    pgBackRest makes one rather than fill the disk; nothing after it can be restored from `base`.
+    """
+    segments = archived(machine.paths.archive, base.log)
+    newest = max(segments, key=lambda name: name[8:], default=base.first)
+    return bool(missing_segments(segments, base.first, last or newest))
 
 
 def save(machine: Machine, repository: Repository, note: Note) -> Made:
@@ -207,7 +229,10 @@ def check_repository(repository: Repository, *, subset: str) -> None:
     try:
         repository.check(subset=subset)
     except CommandError as error:
+        log.info("%s", error.output or error.message)
+        packs = sorted(set(DAMAGED.findall(error.output)))
+        what = f": {len(packs)} of their files, {', '.join(packs[:5])}" if packs else ""
         raise ApplianceError(
-            f"the backups at {repository.shown} are damaged: {error.output or error.message}",
+            f"the backups at {repository.shown} are damaged{what}",
             "keep what there is, name an empty target in appliance.backup.url, then: appliance backup run",
         ) from None

@@ -1,5 +1,7 @@
 """Where backups go: the repository that env.yml names."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,9 +12,22 @@ from ecs_appliance.core.runner import Runner
 from ecs_appliance.env.backup_password import backup_password
 from ecs_appliance.env.model import Backup
 from ecs_appliance.env.show import without_password
+from ecs_appliance.host.mounts import Mount, mounted
 from ecs_appliance.host.restic import NoRepositoryError, Repository
 
 HINT = "correct appliance.backup.url"
+
+
+@contextmanager
+def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository]:
+    """The repository of `backup`, its mount in place within the block. Raises RefusedError where it cannot be one."""
+    repository, place = open_target(paths, runner, backup), backup.mount
+    if not place.source:
+        yield repository
+        return
+    mount = Mount(place.type, place.source, paths.at(place.target), place.options.get_secret_value())
+    with mounted(runner, mount, paths.run):
+        yield repository
 
 
 def open_target(paths: Paths, runner: Runner, backup: Backup) -> Repository:

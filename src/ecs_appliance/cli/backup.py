@@ -50,7 +50,8 @@ def list_backups(as_json: AsJson = False) -> None:
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
 
-    found = open_repository(Context()).snapshots()
+    with open_repository(Context()) as repository:
+        found = repository.snapshots()
     if as_json:
         display.show({"backups": [_as_json(snapshot) for snapshot in found]}, as_json=True)
         return
@@ -91,7 +92,8 @@ def unlock() -> None:
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
 
-    open_repository(Context()).unlock()
+    with open_repository(Context()) as repository:
+        repository.unlock()
     typer.echo("no lock of a dead process is left")
 
 
@@ -102,9 +104,9 @@ def stats(as_json: AsJson = False) -> None:
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
 
-    repository = open_repository(Context())
-    found = repository.snapshots()
-    stored = repository.stored_size()
+    with open_repository(Context()) as repository:
+        found = repository.snapshots()
+        stored = repository.stored_size()
     if as_json:
         display.show({"backups": len(found), "stored": stored}, as_json=True)
         return

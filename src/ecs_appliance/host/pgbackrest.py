@@ -1,7 +1,7 @@
 """pgBackRest: the local repository of the database, its backups and write-ahead log. Run as the account postgres."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,9 @@ from ecs_appliance.core.runner import Result, Runner
 
 USER = "postgres"
 STANZA = "ecs"
+# Characters of a segment's name.
+SEGMENT = 24
+UNFINISHED = ".pgbackrest.tmp"
 ASK_SECONDS = 120
 LONG_SECONDS = 24 * 3600
 
@@ -18,12 +21,16 @@ Kind = Literal["full", "diff", "incr"]
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup that ended well; `stopped` is Unix seconds, `size` bytes of the database."""
+    """A backup that ended well; `stopped` is Unix seconds.
+
+    The log that it needs lies in the folder `log` of the archive, from segment `first` on.
+    """
 
     label: str
     kind: Kind
     stopped: float
-    size: int
+    log: str
+    first: str
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,7 @@ class Archive:
     def backups(self) -> list[Backup]:
         """Its backups that are of use, oldest first."""
         stanzas = json.loads(self._run("info", "--output=json").stdout)
-        found = stanzas[0].get("backup", ()) if stanzas else ()
-        return [_backup(one) for one in found if not one.get("error")]
+        return read_backups(stanzas[0]) if stanzas else []
 
     def save(self, kind: Kind) -> None:
         """A new backup; those that are out of date go, with the log that only they needed."""
@@ -59,6 +65,34 @@ class Archive:
         return self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), ok=ok)
 
 
-def _backup(found: dict[str, Any]) -> Backup:
-    stopped, size = float(found["timestamp"]["stop"]), int(found["info"]["size"])
-    return Backup(found["label"], found["type"], stopped, size)
+def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:
+    """The backups in what `pgbackrest info` says of a stanza, without damaged ones."""
+    logs = {each["database"]["id"]: each["id"] for each in stanza.get("archive", ())}
+    return [
+        Backup(
+            label=found["label"],
+            kind=found["type"],
+            stopped=float(found["timestamp"]["stop"]),
+            log=logs[found["database"]["id"]],
+            first=found["archive"]["start"],
+        )
+        for found in stanza.get("backup", ())
+        if not found.get("error") and found["database"]["id"] in logs
+    ]
+
+
+def archived(archive: Path, log: str) -> set[str]:
+    """The segments that lie whole in the folder `log` of the repository `archive`."""
+    found = (archive / "archive" / STANZA / log).glob(f"*/{'?' * SEGMENT}-*")
+    return {file.name[:SEGMENT] for file in found if not file.name.endswith(UNFINISHED)}
+
+
+def missing_segments(segments: Iterable[str], first: str, last: str) -> int:
+    """How many from `first` to `last` are not among `segments`; on which timeline each is does not matter."""
+    there = {_number(name) for name in segments}
+    return sum(number not in there for number in range(_number(first), _number(last) + 1))
+
+
+def _number(segment: str) -> int:
+    """Its place in the log: a name is timeline, file of 4 GB, and one of 256 segments in it."""
+    return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
 from ecs_appliance.backup.run import Machine, Report, check_repository, run_backup
-from ecs_appliance.backup.target import find_repository, open_target
+from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.locks import locked
@@ -96,18 +96,18 @@ def open_machine(context: Context) -> Machine:
     return Machine(context.paths, context.runner, active_env(context))
 
 
-def open_repository(context: Context) -> Repository:
-    """The backups that env.yml names. Raises RefusedError where there are none."""
-    repository = open_target(context.paths, context.runner, open_machine(context).env.appliance.backup)
-    if find_repository(repository) is None:
-        raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
-    return repository
+@contextmanager
+def open_repository(context: Context) -> Iterator[Repository]:
+    """The backups that env.yml names, within the block. Raises RefusedError where there are none."""
+    with reached(context.paths, context.runner, open_machine(context).env.appliance.backup) as repository:
+        if find_repository(repository) is None:
+            raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
+        yield repository
 
 
 def check_backups(context: Context, *, subset: str) -> None:
     """Check the repository and read `subset` of its data; an alert holds until that is well."""
-    repository = open_repository(context)
-    with locked(context.paths.backup_lock, "backup check"):
+    with locked(context.paths.backup_lock, "backup check"), open_repository(context) as repository:
         repository.unlock()
         with _told(context, 0):
             check_repository(repository, subset=subset)
@@ -116,8 +116,7 @@ def check_backups(context: Context, *, subset: str) -> None:
 
 def prune_backups(context: Context) -> tuple[str, ...]:
     """Remove what retention does not keep; returns the ids removed."""
-    repository = open_repository(context)
-    with locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT):
+    with locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT), open_repository(context) as repository:
         repository.unlock()
         return repository.forget(policy_of(open_machine(context).env.appliance.backup))
 
@@ -129,7 +128,11 @@ def fetch_file(context: Context, file: str, target: Path, *, snapshot: str = "")
     """
     if os.path.lexists(target):
         raise RefusedError(f"{target} is there already", "name a new file")
-    repository = open_repository(context)
+    with open_repository(context) as repository:
+        return _fetch(context, repository, file, target, snapshot)
+
+
+def _fetch(context: Context, repository: Repository, file: str, target: Path, snapshot: str) -> Snapshot:
     chosen = choose_snapshot(repository.snapshots(), wanted=snapshot)
     name = file.strip("/").removeprefix("data/")
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.absolute().parent) as folder:

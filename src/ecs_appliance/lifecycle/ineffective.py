@@ -12,7 +12,6 @@ def list_ineffective(env: Env) -> list[str]:
         "appliance.sentry.dsn: errors are told in the journal only": bool(appliance.sentry.dsn.get_secret_value()),
         "appliance.metric: nothing is exported or collected": any(value for _, value in appliance.metric),
         "appliance.dkim.key: there is no mail server yet": bool(appliance.dkim.key.get_secret_value()),
-        "appliance.backup.mount: nothing is mounted; mount it yourself": bool(appliance.backup.mount.source),
         "appliance.backup.options: they were another program's": bool(appliance.backup.options.get_secret_value()),
     }
     return [what for what, holds in asked.items() if holds]

@@ -14,7 +14,7 @@ from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.restore import Recovery
 from ecs_appliance.backup.run import Machine
-from ecs_appliance.backup.target import find_repository, open_target
+from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
@@ -84,12 +84,12 @@ class Report:
 
 def plan(context: Context, wish: Wish) -> Plan:
     """What `recover` would do; changes nothing."""
-    machine, repository = _open(context)
     recovery = restore.read_recovery(context.paths)
-    snapshots = repository.snapshots()
-    snapshot = choose_snapshot(snapshots, wanted=recovery.snapshot if recovery else wish.snapshot, until=wish.until)
-    obstacles = () if recovery else tuple(restore.find_data(machine))
-    return Plan(snapshot, restore.check_space(machine, repository, snapshot), obstacles, recovery is not None)
+    wanted = recovery.snapshot if recovery else wish.snapshot
+    with _opened(context) as (machine, repository):
+        snapshot = choose_snapshot(repository.snapshots(), wanted=wanted, until=wish.until)
+        obstacles = () if recovery else tuple(restore.find_data(machine))
+        return Plan(snapshot, restore.check_space(machine, repository, snapshot), obstacles, recovery is not None)
 
 
 def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Report:
@@ -99,11 +99,9 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     failed, or where documents are missing: then the site runs.
     """
     began = time.monotonic()
-    machine, repository = _open(context)
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
-        with locked(context.paths.lock, "recovery", wait=LOCK_WAIT):
-            recovery = restore.read_recovery(context.paths)
-            recovery = recovery or _begin(context, machine, repository, wish)
+        with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, repository):
+            recovery = restore.read_recovery(context.paths) or _begin(context, machine, repository, wish)
             record, recovery = _restore(context, machine, repository, recovery, note)
         restored = time.monotonic() - began
         vault = _start(context) if wish.start else None
@@ -113,13 +111,13 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     return report
 
 
-def _open(context: Context) -> tuple[Machine, Repository]:
+@contextmanager
+def _opened(context: Context) -> Iterator[tuple[Machine, Repository]]:
     env = find_env(context)
-    machine = Machine(context.paths, context.runner, env)
-    repository = open_target(context.paths, context.runner, env.appliance.backup)
-    if find_repository(repository) is None:
-        raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
-    return machine, repository
+    with reached(context.paths, context.runner, env.appliance.backup) as repository:
+        if find_repository(repository) is None:
+            raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
+        yield Machine(context.paths, context.runner, env), repository
 
 
 def _begin(context: Context, machine: Machine, repository: Repository, wish: Wish) -> Recovery:

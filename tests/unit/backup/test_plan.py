@@ -16,7 +16,7 @@ NOW = NOON.timestamp()
 
 
 def backup(kind: Kind, days: float) -> Backup:
-    return Backup(f"{kind}-{days:g}", kind, NOW - days * DAY, 1000)
+    return Backup(f"{kind}-{days:g}", kind, NOW - days * DAY, "17-1", "0" * 24)
 
 
 def snapshot(number: int) -> Snapshot:

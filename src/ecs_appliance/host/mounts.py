@@ -1,0 +1,90 @@
+"""A filesystem that is mounted while it is used, by however many processes at once."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.runner import CommandError, Runner
+
+log = logging.getLogger(__name__)
+
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What `mount -t type -o options source target` would do; `options` may hold a password."""
+
+    type: str
+    source: str
+    target: Path
+    options: str = field(default="", repr=False)
+
+    def entry(self) -> str:
+        """Its line of an fstab."""
+        words = (self.source, str(self.target), self.type or "auto", f"noauto,{self.options}".rstrip(","), "0", "0")
+        return " ".join(map(_escaped, words)) + "\n"
+
+
+@contextmanager
+def mounted(runner: Runner, mount: Mount, folder: Path) -> Iterator[None]:
+    """Have `mount` mounted within the block; the last process that leaves one unmounts it.
+
+    `folder` keeps what the processes know of each other. What was mounted by somebody else stays. Raises ApplianceError
+    where it cannot be mounted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = folder / "backup-mount"
+    descriptor = os.open(folder / "backup-mount.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not os.path.ismount(mount.target):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if not os.path.ismount(mount.target):
+                _mount(runner, mount, ours)
+            # Others may come between, so that it has to be looked at again.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        _leave(runner, mount, ours, descriptor)
+        os.close(descriptor)
+
+
+def _mount(runner: Runner, mount: Mount, ours: Path) -> None:
+    mount.target.mkdir(parents=True, exist_ok=True)
+    # The options stand in a file, not in the list of processes.
+    write_atomic(ours, mount.entry(), mode=0o600)
+    try:
+        runner.run(["mount", "--fstab", ours, mount.target], timeout=SECONDS, secrets=(mount.options,))
+    except ApplianceError as error:
+        ours.unlink(missing_ok=True)
+        raise ApplianceError(
+            f"{mount.source} could not be mounted: {error.message}", "correct appliance.backup.mount, or the server"
+        ) from None
+
+
+def _leave(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    if not ours.exists():
+        return
+    try:
+        if os.path.ismount(mount.target):
+            runner.run(["umount", mount.target], timeout=SECONDS)
+    except CommandError as error:
+        # A shell of somebody's stands in it; the next backup tries again.
+        log.warning("%s stays mounted: %s", mount.target, error.message)
+        return
+    ours.unlink(missing_ok=True)
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")

@@ -1,0 +1,45 @@
+"""What pgBackRest says of its repository."""
+
+from pathlib import Path
+
+from ecs_appliance.host.pgbackrest import archived, missing_segments, read_backups
+
+
+def segment(number: int, timeline: int = 1) -> str:
+    return f"{timeline:08X}{number // 256:08X}{number % 256:08X}"
+
+
+def test_damaged_backups_are_none() -> None:
+    backup = {
+        "label": "20300517-120000F",
+        "type": "full",
+        "timestamp": {"start": 1, "stop": 2},
+        "database": {"id": 2, "repo-key": 1},
+        "archive": {"start": segment(2), "stop": segment(3)},
+        "error": False,
+    }
+    stanza = {
+        "archive": [{"database": {"id": 2, "repo-key": 1}, "id": "17-2"}],
+        "backup": [backup, {**backup, "label": "damaged", "error": True}],
+    }
+    (found,) = read_backups(stanza)
+    assert (found.label, found.kind, found.log, found.first) == ("20300517-120000F", "full", "17-2", segment(2))
+    assert read_backups({"name": "ecs"}) == []
+
+
+def test_a_gap_in_the_log_is_seen_over_the_end_of_a_file_and_of_a_timeline() -> None:
+    log = [segment(number) for number in range(250, 260)]
+    assert missing_segments(log, segment(250), segment(259)) == 0
+    assert missing_segments(log, segment(250), segment(260)) == 1
+    assert missing_segments([name for name in log if name != segment(256)], segment(250), segment(259)) == 1
+    other = [segment(number, timeline=2) for number in range(259, 262)]
+    assert missing_segments([*log, *other], segment(251), segment(261, timeline=2)) == 0
+
+
+def test_half_written_files_are_not_archived(tmp_path: Path) -> None:
+    folder = tmp_path / "archive/ecs/17-1/0000000100000000"
+    folder.mkdir(parents=True)
+    whole, half = f"{segment(7)}-{'a' * 40}.zst", f"{segment(8)}-{'b' * 40}.zst.pgbackrest.tmp"
+    for name in (whole, half, "00000002.history"):
+        (folder / name).touch()
+    assert archived(tmp_path, "17-1") == {segment(7)}

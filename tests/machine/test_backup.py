@@ -220,6 +220,32 @@ def test_a_mount_that_several_use_stays_until_the_last_has_gone(demo: "Demo", ta
     set_backup(demo, mount={})
 
 
+@pytest.fixture
+def server(demo: "Demo") -> Iterator[dict[str, Any]]:
+    """An account on an ssh server; what env.yml says of it."""
+    demo.sh("useradd --create-home keeper; rm -f /root/keeper*; ssh-keygen -q -t ed25519 -N '' -f /root/keeper")
+    demo.sh("install -d -o keeper -m 700 ~keeper/.ssh; install -o keeper /root/keeper.pub ~keeper/.ssh/authorized_keys")
+    host = demo.sh("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
+    key = demo.machine.guest.pull("/root/keeper").decode()
+    yield {"url": "sftp://keeper@127.0.0.1/backups", "host_keys": [host], "ssh_key": key, "password": PASSWORD}
+    demo.sh("userdel --remove keeper; rm -f /root/keeper*")
+
+
+def test_an_sftp_server_keeps_backups_and_another_one_does_not(
+    demo: "Demo", target: str, server: dict[str, Any]
+) -> None:
+    set_backup(demo, **server)
+    made = told(demo, *BACKUP, "run", "--json")
+    assert [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]] == [made["backup"]]
+    assert demo.exec([*BACKUP, "check", "--all"]).returncode == 0
+    assert demo.sh("stat -c %U ~keeper/backups/config") == "keeper"
+    assert demo.sh("test -e /root/.ssh/known_hosts && grep -c 127.0.0.1 /root/.ssh/known_hosts || true") in ("", "0")
+    set_backup(demo, host_keys=[demo.sh("cut -d' ' -f1,2 /root/keeper.pub")])
+    failed = demo.exec([*BACKUP, "run"])
+    assert failed.returncode == 1
+    assert "Host key verification failed" in failed.stderr
+
+
 def test_plan_says_what_recovery_would_do_and_does_nothing(demo: "Demo", target: str) -> None:
     made = told(demo, *BACKUP, "run", "--json")
     done = demo.exec(["appliance", "recover", "--plan", "--json"])

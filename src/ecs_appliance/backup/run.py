@@ -40,8 +40,8 @@ DUMP = "ecs.pgdump"
 GZIP_SECONDS = 3 * 3600
 # The parts that the repository's data is read in, one a night.
 PARTS = 28
-# How restic names a file of the repository that is not what it was.
-DAMAGED = re.compile(r"pack ([0-9a-f]{8})[0-9a-f]{56}")
+# How restic names the files of the repository that are not what they were.
+DAMAGED = re.compile(r"repair packs ([0-9a-f ]+)")
 
 
 @dataclass(frozen=True)
@@ -230,8 +230,8 @@ def check_repository(repository: Repository, *, subset: str) -> None:
         repository.check(subset=subset)
     except CommandError as error:
         log.info("%s", error.output or error.message)
-        packs = sorted(set(DAMAGED.findall(error.output)))
-        what = f": {len(packs)} of their files, {', '.join(packs[:5])}" if packs else ""
+        found = DAMAGED.search(error.output)
+        what = f": {len(found[1].split())} of its files are not what they were" if found else ""
         raise ApplianceError(
             f"the backups at {repository.shown} are damaged{what}",
             "keep what there is, name an empty target in appliance.backup.url, then: appliance backup run",

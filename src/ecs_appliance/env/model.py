@@ -61,6 +61,7 @@ SecretUrl = Annotated[SecretStr, _concealed(_one_line(formats.url))]
 SecretWebUrl = Annotated[SecretStr, _concealed(_one_line(formats.web_url))]
 PemKey = Annotated[SecretStr, _concealed(pem.private_key)]
 RsaKey = Annotated[SecretStr, _concealed(pem.rsa_key)]
+SshSecretKey = Annotated[SecretStr, _concealed(pem.ssh_key)]
 PgpKey = Annotated[SecretStr, _concealed(pgp.private_key)]
 PythonText = Annotated[SecretStr, _concealed(pysettings.settings)]
 # What is in its sections is checked where it is used.
@@ -203,6 +204,8 @@ class Backup(Section):
         description="where backups go: file, sftp, scp, s3, webdav, rest, or a folder of `mount`",
     )
     options: SecretLine = Field(NONE, description="extra options for the backup engine")
+    host_keys: Many[SshKey] = Field((), description="public keys of the sftp server, as `ssh-keyscan` prints them")
+    ssh_key: SshSecretKey = Field(NONE, description="private key that opens the sftp server; empty: those of root")
     mount: BackupMount = BackupMount()
     password: SecretLine = Field(
         NONE, description="opens the backups; empty: a password that is derived from `encrypt`, see the manual"

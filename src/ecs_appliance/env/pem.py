@@ -33,6 +33,22 @@ def rsa_key(text: str) -> str:
     return text
 
 
+def ssh_key(text: str) -> str:
+    """One unencrypted private key that ssh can use, or nothing."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key  # noqa: PLC0415
+
+    if "OPENSSH PRIVATE KEY" not in text:
+        return private_key(text)
+    try:
+        load_ssh_private_key(text.encode(), password=None)
+    except TypeError:
+        raise ValueError("this private key has a passphrase, and nobody is there to type it") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("this OpenSSH private key is damaged, or has a passphrase") from None
+    return text
+
+
 def certificates(text: str) -> str:
     """One PEM certificate or a chain, the server's own one first, or nothing."""
     if text.strip():

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ecs_appliance.env import pem, pgp, pysettings
+from ecs_appliance.env import formats, pem, pgp, pysettings
 from ecs_appliance.env.layout import keys
 from ecs_appliance.env.problem import Problem, Severity
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
@@ -19,7 +19,7 @@ VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
     """The broken rules of `tree`. `invalid` are paths found wrong before: what depends on them is left out."""
     seen = _Seen(tree, invalid)
-    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _setup)
+    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _sftp, _setup)
     return [problem for rule in rules for problem in rule(seen)]
 
 
@@ -130,6 +130,14 @@ def _mount(seen: _Seen) -> Iterator[Problem]:
     for name in ("source", "target"):
         if given and name not in given and f"{base}.{name}" not in seen.invalid:
             yield seen.problem(f"{base}.{name}", "is missing: a mount needs a source and a target")
+
+
+def _sftp(seen: _Seen) -> Iterator[Problem]:
+    keys = seen.node("appliance.backup.host_keys")
+    known = isinstance(keys, Sequence) and bool(keys.items)
+    if formats.url_scheme(seen.text("appliance.backup.url")) in ("sftp", "scp") and not known:
+        message = "is missing: an sftp server that nobody knows is not trusted, ssh-keyscan HOST prints its keys"
+        yield seen.problem("appliance.backup.host_keys", message, "warning")
 
 
 def _setup(seen: _Seen) -> Iterator[Problem]:

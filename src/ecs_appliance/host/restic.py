@@ -83,6 +83,7 @@ class Repository:
     shown: str
     password: str = field(repr=False)
     cache: Path
+    options: tuple[str, ...] = ()
 
     def identify(self) -> str:
         """Its id. Raises NoRepositoryError where there is none, RefusedError where the password is another's."""
@@ -162,7 +163,7 @@ class Repository:
         self._run(*words, timeout=LONG_SECONDS)
 
     def _run(self, *words: str, timeout: float, note: Note | None = None, ok: Sequence[int] = (0,)) -> Result:
-        argv = ["restic", f"--cache-dir={self.cache}", "--retry-lock=5m", *words]
+        argv = ["restic", f"--cache-dir={self.cache}", "--retry-lock=5m", *self.options, *words]
         environment = {
             "RESTIC_REPOSITORY": self.location,
             "RESTIC_PASSWORD_FILE": "/dev/stdin",

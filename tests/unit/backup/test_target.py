@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from ecs_appliance.backup.target import adopt, find_repository, plan_location
+from ecs_appliance.backup.target import adopt, find_repository, open_target, plan_location
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.model import Backup
 from ecs_appliance.host.restic import Repository
 from tests.fakes import Answer, AnsweringRunner
 
@@ -42,7 +44,36 @@ def test_a_file_url_is_a_folder() -> None:
     assert plan_location("file:///mnt/a%20b") == "/mnt/a b"
 
 
-@pytest.mark.parametrize("url", ["sftp://user@host/folder", "file://host/folder", "file:relative", "s3:https://host/b"])
+def test_an_sftp_url_has_a_folder_of_the_user_or_an_absolute_one() -> None:
+    assert plan_location("sftp://user@host:2222/folder/a") == "sftp://user@host:2222/folder/a"
+    assert plan_location("scp://user@host//srv/backup") == "sftp://user@host//srv/backup"
+
+
+def test_an_sftp_server_is_only_known_by_its_keys(tmp_path: Path) -> None:
+    backup = Backup(url=SecretStr("sftp://user@host:2222/folder"), password=SecretStr(PASSWORD))
+    paths, runner = Paths(tmp_path), Place(tmp_path).runner
+    with pytest.raises(RefusedError, match="the sftp server is not known"):
+        open_target(paths, runner, backup)
+    known = backup.model_copy(update={"host_keys": ("ssh-ed25519 AAAA",), "ssh_key": SecretStr("a key")})
+    (_, options) = open_target(paths, runner, known).options
+    assert (tmp_path / "run/appliance/backup-ssh/known_hosts").read_text() == "[host]:2222 ssh-ed25519 AAAA\n"
+    key = tmp_path / "run/appliance/backup-ssh/key"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("a key\n", 0o600)
+    assert f"-oIdentityFile={key}" in options.split()
+    assert "-oStrictHostKeyChecking=yes" in options
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sftp://user:word@host/folder",
+        "sftp://user@host",
+        "ftp://host/folder",
+        "file://host/folder",
+        "file:relative",
+        "s3:https://host/b",
+    ],
+)
 def test_what_is_not_built_is_refused(url: str) -> None:
     with pytest.raises(RefusedError):
         plan_location(url)

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,7 +170,75 @@ def test_data_are_in_the_way_and_are_kept_aside(rebuilt: Rebuilt) -> None:
     assert len(kept) >= 2
 
 
-Kill = Callable[[str], None]
+def upload(site: "Demo") -> str:
+    """A new document; its uuid without hyphens."""
+    command = "docker exec -i ecs_ecs.web_1 /start run ./manage.py uploaddoc - --user presenter1@example.org --name new"
+    return site.sh(f"head -c 50000 /dev/urandom | {command}").splitlines()[-1].replace("-", "")
+
+
+def names(site: "Demo") -> set[str]:
+    return set(query(site, "select replace(uuid::text, '-', '') from documents_document").splitlines())
+
+
+def test_a_moment_between_two_documents(rebuilt: Rebuilt) -> None:
+    site = rebuilt.site
+    before = upload(site)
+    time.sleep(2)
+    moment = site.sh("date '+%Y-%m-%d %H:%M:%S'")
+    time.sleep(2)
+    after = upload(site)
+    told(site, "appliance", "backup", "run", "--json")
+    site.sh(f"appliance recover --yes-i-am-sure --move-aside --to '{moment}'", timeout=900)
+    assert site.answers()
+    assert before in names(site)
+    assert after not in names(site)
+    # Nobody has to lose it: it is a file without a row.
+    assert site.sh(f"find /data/ecs-storage-vault -name {after}") != ""
+
+
+def damage(site: "Demo", snapshot: str, document: str) -> None:
+    """Flip a byte of `document` in the repository."""
+    folder = "/".join(document[:4])
+    script = f"""
+import json, os, subprocess, sys
+sys.path.insert(0, "/app/appliance/src")
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.activate import load_active
+from ecs_appliance.env.backup_password import backup_password
+password = backup_password(load_active(Paths()).appliance.backup)
+def restic(*words):
+    argv = ["restic", "--repo={TARGET}", "--password-file=/dev/stdin", *words]
+    return json.loads(subprocess.run(argv, input=password, capture_output=True, text=True, check=True).stdout)
+nodes = restic("cat", "tree", "{snapshot}:/data/ecs-storage-vault/{folder}")["nodes"]
+(blob,) = next(node["content"] for node in nodes if node["name"] == "{document}")
+for index in os.listdir("{TARGET}/index"):
+    for pack in restic("cat", "index", index)["packs"]:
+        for found in pack["blobs"]:
+            if found["id"] == blob:
+                with open("{TARGET}/data/" + pack["id"][:2] + "/" + pack["id"], "r+b") as file:
+                    file.seek(found["offset"] + 1000)
+                    byte = file.read(1)[0]
+                    file.seek(found["offset"] + 1000)
+                    file.write(bytes([byte ^ 1]))
+"""
+    done = site.exec(["/app/appliance/.venv/bin/python", "-"], data=script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
+    site = rebuilt.site
+    document = upload(site)
+    made = told(site, "appliance", "backup", "run", "--json")["backup"]
+    damage(site, made, document)
+    others = names(site) - {document}
+    done = site.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside"], timeout=900)
+    assert done.returncode == 1
+    assert "not all documents are as they were: 1" in done.stderr
+    assert document in done.stderr
+    assert site.answers()
+    assert names(site) == {*others, document}
+    query(site, "delete from documents_document where uuid = :'document'::uuid", document=document)
+    site.sh(f"find /data/ecs-storage-vault -name {document} -delete")
 
 
 @pytest.mark.parametrize("phase", ["aside", "files", "database", "start"])

@@ -32,20 +32,24 @@ SIGNS = ("PG_VERSION", "backup.manifest")
 
 @dataclass(frozen=True)
 class Recovery:
-    """How far a recovery from `snapshot` has come; `until` is the moment to go back to, ISO 8601, or empty."""
+    """How far a recovery from `snapshot` has come; `until` is the moment to go back to, ISO 8601, or empty.
+
+    `lost` are the documents, paths below the vault, that the backup no longer has whole.
+    """
 
     snapshot: str
     until: str
     phase: Phase
     began: float
+    lost: tuple[str, ...] = ()
 
     def save(self, paths: Paths) -> None:
         """Remember it, over a reboot too."""
         write_atomic(paths.recovery, json.dumps(asdict(self)), mode=0o644)
 
-    def reached(self, paths: Paths, phase: Phase) -> "Recovery":
+    def reached(self, paths: Paths, phase: Phase, *, lost: tuple[str, ...] = ()) -> "Recovery":
         """The recovery in its next phase, remembered."""
-        further = replace(self, phase=phase)
+        further = replace(self, phase=phase, lost=(*self.lost, *lost))
         further.save(paths)
         return further
 
@@ -53,7 +57,10 @@ class Recovery:
 def read_recovery(paths: Paths) -> Recovery | None:
     """The recovery that has begun and not ended, or None."""
     text = read_optional(paths.recovery)
-    return None if text is None else Recovery(**json.loads(text))
+    if text is None:
+        return None
+    fields = json.loads(text)
+    return Recovery(**{**fields, "lost": tuple(fields["lost"])})
 
 
 def is_unfinished(paths: Paths) -> bool:
@@ -108,15 +115,26 @@ def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) ->
     return size
 
 
-def restore_files(machine: Machine, repository: Repository, snapshot: str, note: Note) -> Record:
-    """Have the files of `snapshot` below /data, as they were; goes on where an earlier run was cut off."""
+def restore_files(machine: Machine, repository: Repository, snapshot: str, note: Note) -> tuple[str, ...]:
+    """Have the files of `snapshot` below /data, as they were; goes on where an earlier run was cut off.
+
+    Returns the documents, paths below the vault, that could not be restored whole. Raises ApplianceError where that is
+    more than documents.
+    """
     data = machine.paths.data
-    repository.restore(snapshot, data, data, note)
-    record = read_record(machine.paths)
+    lost = repository.restore(snapshot, data, data, note)
+    vault = f"/{machine.paths.vault.name}/"
+    others = [name for name in lost if not name.startswith(vault)]
+    if others:
+        raise ApplianceError(
+            f"the backup is damaged: {len(others)} files could not be restored, among them {', '.join(others[:5])}",
+            "choose another one: appliance backup list, appliance recover --yes-i-am-sure --snapshot ID",
+        )
+    read_record(machine.paths)
     # The account has another number on each machine.
     if machine.paths.archive.is_dir():
         machine.runner.run(["chown", "--recursive", f"{USER}:", machine.paths.archive], timeout=REPLAY_SECONDS)
-    return record
+    return tuple(name.removeprefix(vault) for name in lost)
 
 
 def restore_database(machine: Machine, record: Record, until: datetime | None) -> None:

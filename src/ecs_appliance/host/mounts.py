@@ -15,6 +15,7 @@ from ecs_appliance.core.runner import CommandError, Runner
 log = logging.getLogger(__name__)
 
 SECONDS = 120
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,30 @@ def mounted(runner: Runner, mount: Mount, folder: Path) -> Iterator[None]:
     ours = folder / "backup-mount"
     descriptor = os.open(folder / "backup-mount.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not os.path.ismount(mount.target):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not os.path.ismount(mount.target):
-                _mount(runner, mount, ours)
-            # Others may come between, so that it has to be looked at again.
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _enter(runner, mount, ours, descriptor)
         yield
     finally:
         _leave(runner, mount, ours, descriptor)
         os.close(descriptor)
+
+
+def _enter(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
+    """Have it mounted, and the lock shared with others that use it."""
+    for _ in range(ATTEMPTS):
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if is_mounted(mount.target):
+            return
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not is_mounted(mount.target):
+            _mount(runner, mount, ours)
+        # Going back to a shared lock lets others come between, who may unmount it: it is looked at again.
+    raise ApplianceError(f"{mount.target} does not stay mounted", "findmnt and journalctl -k may tell why")
+
+
+def is_mounted(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether something is mounted at `folder`, be it another folder of the same filesystem."""
+    wanted = _escaped(os.path.realpath(folder))
+    return any(line.split(" ")[4] == wanted for line in table.read_text().splitlines())
 
 
 def _mount(runner: Runner, mount: Mount, ours: Path) -> None:
@@ -77,7 +91,7 @@ def _leave(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
     if not ours.exists():
         return
     try:
-        if os.path.ismount(mount.target):
+        if is_mounted(mount.target):
             runner.run(["umount", mount.target], timeout=SECONDS)
     except CommandError as error:
         # A shell of somebody's stands in it; the next backup tries again.
@@ -87,4 +101,4 @@ def _leave(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
 
 
 def _escaped(word: str) -> str:
-    return word.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
+    return word.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")

@@ -130,14 +130,29 @@ class Repository:
             unread=tuple(sorted(set(unread))),
         )
 
-    def restore(self, snapshot: str, folder: Path, target: Path, note: Note, *, only: Sequence[str] = ()) -> None:
+    def restore(
+        self, snapshot: str, folder: Path, target: Path, note: Note, *, only: Sequence[str] = ()
+    ) -> tuple[str, ...]:
         """Have what `snapshot` has of `folder` in `target`; what is there already and the same is not read again.
 
-        `only` are patterns of names below `folder`. Raises CommandError where anything could not be restored.
+        `only` are patterns of names below `folder`. Returns the paths below `folder` that could not be restored whole.
+        Raises CommandError where that is not even known.
         """
+        lost: list[str] = []
+
+        def hear(message: Mapping[str, Any]) -> None:
+            if message["message_type"] == "error":
+                lost.append(str(message.get("item", "")))
+            note(message)
+
         includes = [f"--include={pattern}" for pattern in only]
         words = ["restore", "--json", "--overwrite=if-changed", *includes, f"{snapshot}:{folder}", f"--target={target}"]
-        self._run(*words, timeout=LONG_SECONDS, note=note)
+        try:
+            self._run(*words, timeout=LONG_SECONDS, note=hear)
+        except CommandError:
+            if not lost or "" in lost:
+                raise
+        return tuple(sorted(set(lost)))
 
     def size_of(self, snapshot: str) -> int:
         """Bytes that `snapshot` takes when it is restored."""

@@ -138,7 +138,12 @@ def _fetch(context: Context, repository: Repository, file: str, target: Path, sn
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.absolute().parent) as folder:
         source = Path(folder) / name
         only = f"/{Path(name).name}"
-        repository.restore(chosen.id, context.paths.data / Path(name).parent, source.parent, _deaf, only=[only])
+        folder_of_file = context.paths.data / Path(name).parent
+        lost = repository.restore(chosen.id, folder_of_file, source.parent, _deaf, only=[only])
+        if lost:
+            raise ApplianceError(
+                f"the backup is damaged: {file} is not whole in {chosen.short}", "try another --snapshot"
+            )
         if not source.is_file():
             raise RefusedError(f"backup {chosen.short} has no file {file}", "paths are those below /data")
         source.rename(target)

@@ -73,11 +73,15 @@ class Vault:
 
 @dataclass(frozen=True)
 class Report:
-    """What a recovery did; `vault` is None where the site was not started."""
+    """What a recovery did; `vault` is None where the site was not started.
+
+    `lost` are documents that the backup no longer has whole.
+    """
 
     record: Record
     snapshot: str
     vault: Vault | None
+    lost: tuple[str, ...]
     restored_seconds: float
     seconds: float
 
@@ -101,12 +105,12 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     began = time.monotonic()
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
         with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, repository):
-            recovery = restore.read_recovery(context.paths) or _begin(context, machine, repository, wish)
+            recovery = _resume(context, repository, wish) or _begin(context, machine, repository, wish)
             record, recovery = _restore(context, machine, repository, recovery, note)
         restored = time.monotonic() - began
         vault = _start(context) if wish.start else None
     context.paths.recovery.unlink(missing_ok=True)
-    report = Report(record, recovery.snapshot, vault, restored, time.monotonic() - began)
+    report = Report(record, recovery.snapshot, vault, recovery.lost, restored, time.monotonic() - began)
     _check(report)
     return report
 
@@ -118,6 +122,20 @@ def _opened(context: Context) -> Iterator[tuple[Machine, Repository]]:
         if find_repository(repository) is None:
             raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
         yield Machine(context.paths, context.runner, env), repository
+
+
+def _resume(context: Context, repository: Repository, wish: Wish) -> Recovery | None:
+    """The recovery that was cut off; from another snapshot where one is wished for and the data are not complete."""
+    recovery = restore.read_recovery(context.paths)
+    if recovery is None or not wish.snapshot or recovery.snapshot.startswith(wish.snapshot):
+        return recovery
+    if recovery.phase == "start":
+        raise RefusedError(
+            f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes-i-am-sure ends that first"
+        )
+    snapshot = choose_snapshot(repository.snapshots(), wanted=wish.snapshot)
+    phase: restore.Phase = "aside" if recovery.phase == "aside" else "files"
+    return restore.begin(context.paths, snapshot, None).reached(context.paths, phase)
 
 
 def _begin(context: Context, machine: Machine, repository: Repository, wish: Wish) -> Recovery:
@@ -150,10 +168,10 @@ def _restore(
     if recovery.phase == "files":
         systemd.stop(context.runner, restore.UNIT)
         with _step("restoring files"):
-            restore.restore_files(machine, repository, recovery.snapshot, note)
+            lost = restore.restore_files(machine, repository, recovery.snapshot, note)
             # The site's folders have owners of this machine.
             prepare_storage(context.paths, context.runner, machine.env)
-        recovery = recovery.reached(context.paths, "database")
+        recovery = recovery.reached(context.paths, "database", lost=lost)
     record = read_record(context.paths)
     if recovery.phase == "database":
         systemd.stop(context.runner, restore.UNIT)
@@ -199,15 +217,15 @@ def check_vault(context: Context) -> Vault:
 
 
 def _check(report: Report) -> None:
-    if report.vault is None or not (report.vault.missing or report.vault.altered):
-        return
-    lines = [f"  missing {name}" for name in report.vault.missing]
-    lines += [f"  altered {name}" for name in report.vault.altered]
-    raise ApplianceError(
-        f"the site runs, but {len(lines)} of {report.vault.documents} documents are not as they were:\n"
-        + "\n".join(lines),
-        "an older backup may have them: appliance backup list",
-    )
+    vault = report.vault or Vault(checked=False)
+    lines = [f"  missing  {name}" for name in vault.missing] + [f"  altered  {name}" for name in vault.altered]
+    known = {*vault.missing, *vault.altered}
+    lines += [f"  damaged  {name}" for name in report.lost if name.rpartition("/")[2] not in known]
+    if lines:
+        raise ApplianceError(
+            f"the data are back, but not all documents are as they were: {len(lines)} are not\n" + "\n".join(lines),
+            "an older backup may have them: appliance backup fetch ecs-storage-vault/… --snapshot ID",
+        )
 
 
 @contextmanager

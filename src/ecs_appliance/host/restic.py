@@ -15,6 +15,7 @@ ASK_SECONDS = 600
 LONG_SECONDS = 24 * 3600
 # Fewer and larger files in the repository: measured, a third faster to restore.
 PACK_MB = "64"
+NO_SFTP = "unable to start the sftp session"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD, INCOMPLETE = 10, 11, 12, 3
 # At most this much of a repository may be what no snapshot needs, before it is written anew.
 MAX_UNUSED = "5%"
@@ -211,6 +212,12 @@ class Repository:
                         f"the backup at {self.shown} has another password",
                         "put the appliance.backup.password (or the encrypt block) that made it into env.yml",
                     ) from None
+            if NO_SFTP in error.output:
+                raise ApplianceError(
+                    f"no sftp session with {self.shown}: it is not reached, has another key than those in "
+                    "appliance.backup.host_keys, or does not accept ours",
+                    "sftp -v USER@HOST tells which",
+                ) from None
             raise
 
 

@@ -11,7 +11,7 @@ from ecs_appliance.host.pgbackrest import Backup, Kind
 from ecs_appliance.host.restic import Policy, Snapshot
 
 # Of /data: all but the database's own files, which nobody can copy while they are written.
-SAVED = ("ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "etc", "pgbackrest")
+SAVED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "etc", "pgbackrest")
 # Half-written files of pgBackRest and of the application: they are renamed when they are whole.
 EXCLUDED = ("*.pgbackrest.tmp", "*.part")
 TAG = "ecs-appliance"

@@ -116,6 +116,12 @@ def test_a_flipped_byte_is_found(demo: "Demo", target: str, flips: int) -> None:
     assert checked.returncode == 1
     assert "are damaged" in checked.stderr
     assert "are damaged" in alerts(demo)
+    # A backup that succeeds does not make it well; another target does.
+    demo.sh(f"rm -rf {target} {REMEMBERED}; mkdir {target}")
+    told(demo, *BACKUP, "run", "--json")
+    assert "are damaged" in alerts(demo)
+    demo.sh("appliance backup check --all")
+    assert "are damaged" not in alerts(demo)
 
 
 def test_what_must_not_be_written_to_is_refused(demo: "Demo", target: str) -> None:

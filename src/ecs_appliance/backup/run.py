@@ -44,6 +44,10 @@ PARTS = 28
 DAMAGED = re.compile(r"repair packs ([0-9a-f ]+)")
 
 
+class DamagedError(ApplianceError):
+    """What is stored is not what was written."""
+
+
 @dataclass(frozen=True)
 class Report:
     """What a backup did; `removed` are the ids of snapshots that retention took away."""
@@ -225,14 +229,14 @@ def maintain(machine: Machine, repository: Repository) -> tuple[str, ...]:
 
 
 def check_repository(repository: Repository, *, subset: str) -> None:
-    """Raise ApplianceError where the repository is damaged, as far as `subset` of its data tells."""
+    """Raise DamagedError where the repository is damaged, as far as `subset` of its data tells."""
     try:
         repository.check(subset=subset)
     except CommandError as error:
         log.info("%s", error.output or error.message)
         found = DAMAGED.search(error.output)
         what = f": {len(found[1].split())} of its files are not what they were" if found else ""
-        raise ApplianceError(
+        raise DamagedError(
             f"the backups at {repository.shown} are damaged{what}",
-            "keep what there is, name an empty target in appliance.backup.url, then: appliance backup run",
+            "keep what there is, name an empty target in appliance.backup.url, then: appliance backup check --all",
         ) from None

@@ -66,10 +66,10 @@ def check(
     everything: Annotated[bool, typer.Option("--all", help="Read all data, not only what leads to them.")] = False,
 ) -> None:
     """Look whether the backups are sound; damaged data are only found by --all, or by the nightly part of it."""
-    from ecs_appliance.lifecycle.backup import check_backups
+    from ecs_appliance.lifecycle.backup import EVERYTHING, check_backups
     from ecs_appliance.lifecycle.context import Context
 
-    check_backups(Context(), subset="100%" if everything else "")
+    check_backups(Context(), subset=EVERYTHING if everything else "")
     typer.echo("the backups are sound" if everything else "the backups are complete; --all reads their data too")
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
-from ecs_appliance.backup.run import Machine, Report, check_repository, run_backup
+from ecs_appliance.backup.run import DamagedError, Machine, Report, check_repository, run_backup
 from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError
 from ecs_appliance.core.files import read_optional, write_atomic
@@ -23,7 +23,9 @@ from ecs_appliance.reporting.metrics import Sample, write_metrics
 
 log = logging.getLogger(__name__)
 
-TOPIC, MISSED = "backup", "backup-missed"
+# A nightly run that fails is not forgotten because a frequent one succeeds, nor damage because another part is sound.
+TOPIC, NIGHTLY, MISSED, DAMAGED = "backup", "backup-nightly", "backup-missed", "backup-damaged"
+EVERYTHING = "100%"
 # The nightly run waits for a frequent one; those leave it to the next time.
 NIGHTLY_WAIT = 2 * 3600
 PRUNE_WAIT = 900
@@ -41,11 +43,11 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
     """Make a backup and tell of it. Raises BusyError where another one runs, ApplianceError where it failed."""
     machine = open_machine(context)
     began = time.time()
-    with locked(context.paths.backup_lock, "backup", wait=wait), _told(context, began):
+    with locked(context.paths.backup_lock, "backup", wait=wait), _told(context, NIGHTLY if nightly else TOPIC, began):
         report = run_backup(machine, nightly=nightly, note=note or _deaf)
     _count(context, began, report)
-    context.alerts.clear(TOPIC)
-    context.alerts.clear(MISSED)
+    for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
+        context.alerts.clear(topic)
     log.info("%s", summary(report))
     return report
 
@@ -106,12 +108,13 @@ def open_repository(context: Context) -> Iterator[Repository]:
 
 
 def check_backups(context: Context, *, subset: str) -> None:
-    """Check the repository and read `subset` of its data; an alert holds until that is well."""
+    """Check the repository and read `subset` of its data; an alert of damage holds until all is read and well."""
     with locked(context.paths.backup_lock, "backup check"), open_repository(context) as repository:
         repository.unlock()
-        with _told(context, 0):
+        with _told(context, TOPIC, 0):
             check_repository(repository, subset=subset)
-    context.alerts.clear(TOPIC)
+    if subset == EVERYTHING:
+        context.alerts.clear(DAMAGED)
 
 
 def prune_backups(context: Context) -> tuple[str, ...]:
@@ -155,14 +158,17 @@ def _deaf(_: object) -> None:
 
 
 @contextmanager
-def _told(context: Context, began: float) -> Iterator[None]:
+def _told(context: Context, topic: str, began: float) -> Iterator[None]:
     """Failures become an alert, and a worse one once the last good backup is old."""
     try:
         yield
     except BusyError:
         raise
+    except DamagedError as error:
+        context.alerts.put(DAMAGED, "critical", error.message, error.hint)
+        raise
     except ApplianceError as error:
-        context.alerts.put(TOPIC, "warning", f"backup failed: {error.message}", error.hint)
+        context.alerts.put(topic, "warning", f"backup failed: {error.message}", error.hint)
         last = last_success(context)
         if began and last is not None and began - last > MISSED_SECONDS:
             age = f"{(began - last) / 3600:.0f} hours"

@@ -226,6 +226,23 @@ def test_a_mount_that_several_use_stays_until_the_last_has_gone(demo: "Demo", ta
     set_backup(demo, mount={})
 
 
+def test_a_target_that_is_nearly_full_or_read_only(demo: "Demo", target: str) -> None:
+    demo.sh(f"mount -t tmpfs -o size=1200m tmpfs {target}")
+    try:
+        told(demo, *BACKUP, "run", "--json")
+        demo.sh(f"head -c 300M /dev/zero > {target}/of-others")
+        refused(demo.exec([*BACKUP, "run"]), "and 1.0 GB are kept in reserve")
+        demo.sh(f"rm {target}/of-others; mount -o remount,ro {target}")
+        failed = demo.exec([*BACKUP, "run"])
+        assert failed.returncode == 1
+        assert "read-only file system" in failed.stderr
+        assert len(told(demo, *BACKUP, "list", "--json")["backups"]) == 1
+        demo.sh(f"mount -o remount,rw {target}")
+        told(demo, *BACKUP, "run", "--json")
+    finally:
+        demo.sh(f"umount {target}")
+
+
 @pytest.fixture
 def server(demo: "Demo") -> Iterator[dict[str, Any]]:
     """An account on an ssh server; what env.yml says of it."""

@@ -239,12 +239,14 @@ def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
     assert names(site) == {*others, document}
     query(site, "delete from documents_document where uuid = :'document'::uuid", document=document)
     site.sh(f"find /data/ecs-storage-vault -name {document} -delete")
+    told(site, "appliance", "backup", "run", "--json")
 
 
 @pytest.mark.parametrize("phase", ["aside", "files", "database", "start"])
 def test_a_recovery_that_is_cut_off_goes_on(rebuilt: Rebuilt, phase: str) -> None:
     """The power goes as soon as the phase has begun."""
     site = rebuilt.site
+    told(site, "appliance", "backup", "run", "--json")
     before = state_of(site)
     site.sh("systemd-run --quiet --unit cut appliance recover --yes-i-am-sure --move-aside")
     wanted = f'"phase": "{phase}"'

@@ -85,6 +85,7 @@ def run_backup(machine: Machine, *, nightly: bool, note: Note) -> Report:
 
 
 def _run(machine: Machine, repository: Repository, began: float, *, nightly: bool, note: Note) -> Report:
+    check_writable(repository)
     fresh = adopt(machine.paths, repository)
     repository.unlock()
     kind = prepare_database(machine, nightly=nightly)
@@ -148,6 +149,13 @@ def dump_database(machine: Machine) -> None:
         packed.replace(folder / packed.name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def check_writable(repository: Repository) -> None:
+    """Raise RefusedError where the target is a folder on a read-only filesystem: restic tries for a quarter of an hour."""
+    folder = local_folder(repository)
+    if folder is not None and folder.is_dir() and not os.access(folder, os.W_OK):
+        raise RefusedError(f"{folder} is read-only", "look why: findmnt, journalctl -k; then appliance backup run")
 
 
 def check_target(machine: Machine, repository: Repository, *, fresh: bool) -> None:

@@ -77,7 +77,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository at `location`, as restic names it; `shown` is that without what opens it."""
+    """A repository at `location`, as restic names it; `shown` is that without what opens it.
+
+    What only reads takes no lock: a recovery never writes to its source, which may be read-only.
+    """
 
     runner: Runner
     location: str
@@ -101,7 +104,7 @@ class Repository:
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first."""
-        found = json.loads(self._run("snapshots", "--json", timeout=ASK_SECONDS).stdout)
+        found = json.loads(self._run("snapshots", "--json", "--no-lock", timeout=ASK_SECONDS).stdout)
         return sorted(map(_snapshot, found), key=lambda snapshot: snapshot.time)
 
     def save(
@@ -147,7 +150,15 @@ class Repository:
             note(message)
 
         includes = [f"--include={pattern}" for pattern in only]
-        words = ["restore", "--json", "--overwrite=if-changed", *includes, f"{snapshot}:{folder}", f"--target={target}"]
+        words = [
+            "restore",
+            "--json",
+            "--no-lock",
+            "--overwrite=if-changed",
+            *includes,
+            f"{snapshot}:{folder}",
+            f"--target={target}",
+        ]
         try:
             self._run(*words, timeout=LONG_SECONDS, note=hear)
         except CommandError:
@@ -157,7 +168,7 @@ class Repository:
 
     def size_of(self, snapshot: str) -> int:
         """Bytes that `snapshot` takes when it is restored."""
-        words = ("stats", "--json", "--mode=restore-size", snapshot)
+        words = ("stats", "--json", "--no-lock", "--mode=restore-size", snapshot)
         return int(json.loads(self._run(*words, timeout=LONG_SECONDS).stdout)["total_size"])
 
     def stored_size(self) -> int:

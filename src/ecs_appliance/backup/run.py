@@ -152,7 +152,7 @@ def dump_database(machine: Machine) -> None:
 
 
 def check_writable(repository: Repository) -> None:
-    """Raise RefusedError where the target is a folder on a read-only filesystem: restic tries for a quarter of an hour."""
+    """Raise RefusedError where the target is a read-only folder: restic would try for a quarter of an hour."""
     folder = local_folder(repository)
     if folder is not None and folder.is_dir() and not os.access(folder, os.W_OK):
         raise RefusedError(f"{folder} is read-only", "look why: findmnt, journalctl -k; then appliance backup run")

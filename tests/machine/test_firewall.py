@@ -61,7 +61,8 @@ for own in (first, second):
         poll.register(one, select.POLLOUT)
     print(sum(1 for _, event in poll.poll(0) if event == select.POLLOUT))
 """
-# Arguments: own address, the neighbour's, a port, how many. Prints how many connections came about, one after the other, before the first did not.
+# Arguments: own address, the neighbour's, a port, how many. Prints how many connections came about, one after the
+# other, before the first did not.
 REPEAT = """
 import socket, sys
 own, other, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

@@ -33,8 +33,8 @@ LOCK_WAIT = 900
 START_SECONDS = 4 * 3600
 CHECK_SECONDS = 6 * 3600
 VAULTCHECK = ("/start", "run", "./manage.py", "vaultcheck", "--json", "--orphans-ok")
-# What a recovery replaces below /data, besides the database server's files.
-REPLACED = ("ecs-ca", "ecs-gpg", "ecs-storage-vault", "pgbackrest")
+# What a recovery replaces below /data, besides the database's files. `etc` is in use: its files are written over.
+REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "pgbackrest")
 
 
 @dataclass(frozen=True)

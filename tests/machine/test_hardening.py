@@ -198,6 +198,11 @@ def test_fenced_in_they_all_still_work(demo: "Demo") -> None:
 
 def test_fenced_in_services_reload_and_come_back(demo: "Demo") -> None:
     demo.sh("systemctl reload nginx postgresql@17-main; systemctl restart nginx")
+    # As many files as asked for, or as this machine may have at all.
+    workers = "for pid in $(cat /proc/$(cat /run/nginx.pid)/task/*/children); do cat /proc/$pid/limits; done"
+    limits = [line.split()[3:5] for line in demo.sh(workers).splitlines() if line.startswith("Max open files")]
+    assert limits
+    assert {min(int(hard), 32768) for _, hard in limits} == {int(soft) for soft, _ in limits}
     assert demo.sh("psql --username=postgres --dbname=ecs --command='select 1' --tuples-only --no-align") == "1"
     assert "TABLE DATA" in demo.sh("pg_dump --username=postgres --format=custom ecs | pg_restore --list")
     assert demo.answers()

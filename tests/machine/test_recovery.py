@@ -84,7 +84,7 @@ def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with uploading(demo):
         time.sleep(5)
         told(demo, "appliance", "backup", "run", "--json")
-    name = f"{demo.name}-new" if os.environ.get("ECS_TEST_MACHINE") else f"test-new-{os.getpid()}"
+    name = f"{demo.name}-new" if os.environ.get("ECS_TEST_MACHINE") else f"new-{os.getpid()}"
     maker = Maker(name, Lines(sys.stderr))
     try:
         maker.install()

@@ -13,9 +13,8 @@ from ecs_appliance.core.files import read_untrusted
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host.nginx import CLIENT_CA, in_use, serving_workers
+from ecs_appliance.tls.client_ca import LARGEST_FILE, LIST
 
-CRL = "crl.pem"
-LARGEST_LIST = 16 * 1024 * 1024
 SECONDS = 10.0
 POLL_SECONDS = 0.05
 
@@ -42,7 +41,7 @@ def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, for
     began, old = time.monotonic(), set(former)
     while True:
         serving = serving_workers(runner)
-        missing = set(serials) - revoked_serials(paths.client_ca / CRL)
+        missing = set(serials) - revoked_serials(paths.client_ca / LIST)
         if missing:
             old |= serving
         elif not serving or (in_use(paths, CLIENT_CA) and not serving & old):
@@ -55,14 +54,14 @@ def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, for
 def revoked_serials(file: Path) -> set[int]:
     """The serials on the revocation list `file`; none where there is no list, or none that can be read."""
     try:
-        return {entry.serial_number for entry in x509.load_pem_x509_crl(read_untrusted(file, LARGEST_LIST))}
+        return {entry.serial_number for entry in x509.load_pem_x509_crl(read_untrusted(file, LARGEST_FILE))}
     except (OSError, ValueError):
         return set()
 
 
 def _not_followed(paths: Paths, missing: set[int]) -> DeadlineError:
     after = f"revoked, but still let in after {SECONDS:g} s:"
-    own, deployed = paths.ecs_ca / CRL, paths.client_ca / CRL
+    own, deployed = paths.ecs_ca / LIST, paths.client_ca / LIST
     if missing - revoked_serials(own):
         return DeadlineError(
             f"{after} the application's list {own} does not have it",

@@ -43,6 +43,7 @@ FOR_INTEGRATION: Mapping[str, str] = {
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",
     "pg_createcluster": "postgresql",
+    "promtool": "prometheus",
     "ps": "procps",
     "qrencode": "qrencode",
     "rsync": "rsync",

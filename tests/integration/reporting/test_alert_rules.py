@@ -1,0 +1,156 @@
+"""Alert rules over the weeks of a site, judged by Prometheus' own promtool: what is told, and when nothing is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from ecs_appliance.core.runner import Result, SystemRunner
+
+RULES = Path(__file__).parents[3] / "salt/states/metrics/files/rules"
+SITE = "www.example.org"
+QUARTERS_A_DAY = 96
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Case:
+    """`series` are values each quarter of an hour; after `hours` the rule `alert` says `summary` (empty: nothing)."""
+
+    alert: str
+    series: dict[str, str]
+    hours: float
+    summary: str
+
+
+def each_quarter(days: float) -> str:
+    """A time that goes with the clock for `days`."""
+    return f"0+900x{round(days * QUARTERS_A_DAY)}"
+
+
+def then_stays(days: float, more: float) -> str:
+    """A time that goes with the clock for `days`, and is the same for `more` days."""
+    return f"{each_quarter(days)} {round(days * 86400)}+0x{round(more * QUARTERS_A_DAY)}"
+
+
+INTERVAL = {"backup_interval_seconds": "900+0x9999"}
+STOPS = {"backup_last_success_time": then_stays(1, 3), **INTERVAL}
+CASES = [
+    Case("BackupMissed", STOPS, 24 + 31, ""),
+    Case("BackupMissed", STOPS, 24 + 33, "The last backup is 1d 9h 0m 0s old"),
+    Case("BackupUnknown", {"backup_interval_seconds": "900+0x400"}, 31, ""),
+    Case("BackupUnknown", {"up": "1+0x400"}, 33, "No backup is known of for 32 hours"),
+    Case("BackupUnknown", STOPS, 33, ""),
+    Case("BackupLate", STOPS, 24, ""),
+    Case("BackupLate", STOPS, 24 + 1.25, ""),
+    Case("BackupLate", STOPS, 24 + 2, "The last backup is 2h 0m 0s old, several were due since"),
+    Case("BackupFailed", {"backup_last_failed": "0x9 1x4 0x20"}, 3.25, ""),
+    Case("BackupFailed", {"backup_last_failed": "0x9 1x40"}, 5, "No backup has ended well for two hours"),
+    Case("BackupSlow", {"backup_last_duration": "20x5 1200x5 20x50", **INTERVAL}, 8, ""),
+    Case(
+        "BackupSlow",
+        {"backup_last_duration": "1200+0x50", **INTERVAL},
+        7,
+        "A backup takes 20m 0s, longer than the time between two",
+    ),
+    Case("BackupShrunk", {"backup_last_data_size": f"8e9+1e6x{2 * QUARTERS_A_DAY}"}, 30, ""),
+    Case(
+        "BackupShrunk",
+        {"backup_last_data_size": f"8589934592x{QUARTERS_A_DAY + 9} 4294967296x{QUARTERS_A_DAY}"},
+        30,
+        "The last backup holds 4GiB, much less than a day before",
+    ),
+    Case("BackupDamaged", {"backup_repository_errors": "0x9"}, 1, ""),
+    Case(
+        "BackupDamaged", {"backup_repository_errors": "0x4 3x9"}, 2, "3 files of the backups are not what was written"
+    ),
+    Case("RehearsalFailed", {"backup_rehearsal_success": "1x9"}, 1, ""),
+    Case(
+        "RehearsalFailed",
+        {"backup_rehearsal_success": "1x4 0x9"},
+        2,
+        "The last rehearsal of a recovery did not succeed",
+    ),
+    Case("RehearsalMissed", {"backup_rehearsal_last_time": then_stays(0, 20)}, 14 * 24, ""),
+    Case(
+        "RehearsalMissed",
+        {"backup_rehearsal_last_time": then_stays(0, 20)},
+        16 * 24,
+        "No recovery was rehearsed for 16d 0h 0m 0s",
+    ),
+    Case("BackupUnverified", {"backup_verified_snapshot_time": then_stays(0, 40)}, 29 * 24, ""),
+    Case(
+        "BackupUnverified",
+        {"backup_verified_snapshot_time": then_stays(0, 40)},
+        31 * 24,
+        "The newest backup that is proven to be recoverable is 31d 0h 0m 0s old",
+    ),
+    Case("BackupNeverVerified", {"backup_last_success_time": each_quarter(20)}, 8 * 24, ""),
+    Case(
+        "BackupNeverVerified",
+        {"backup_last_success_time": each_quarter(20)},
+        10 * 24,
+        "No backup was ever proven to be recoverable",
+    ),
+    Case(
+        "BackupNeverVerified",
+        {"backup_last_success_time": each_quarter(20), "backup_verified_snapshot_time": then_stays(5, 15)},
+        15 * 24,
+        "",
+    ),
+]
+
+
+def rules() -> dict[str, dict[str, dict[str, str]]]:
+    """All rules by their names."""
+    read = YAML(typ="safe").load
+    groups = [group for file in RULES.glob("*.yml") for group in read(file)["groups"]]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def test_promtool_accepts_the_rules() -> None:
+    checked = SystemRunner().run(["promtool", "check", "rules", *sorted(RULES.glob("*.yml"))], timeout=SECONDS)
+    assert f"{len(rules())} rules found" in checked.stdout
+
+
+def test_each_rule_is_seen_to_speak_and_to_be_silent() -> None:
+    assert {case.alert for case in CASES if case.summary} == set(rules())
+    assert {case.alert for case in CASES if not case.summary} == set(rules())
+
+
+def as_promtool_wants(case: Case) -> dict[str, object]:
+    """`case` as a test of promtool's."""
+    rule = rules()[case.alert]
+    # Where the metric is absent there is no series whose labels the alert could have.
+    labels = rule["labels"] | ({} if "absent" in rule["expr"] else {"instance": SITE})
+    told = {"exp_labels": labels, "exp_annotations": rule["annotations"] | {"summary": case.summary}}
+    moment = {"alertname": case.alert, "eval_time": f"{case.hours * 60:g}m"}
+    series = [{"series": f'{name}{{instance="{SITE}"}}', "values": values} for name, values in case.series.items()]
+    return {
+        "name": f"{case.alert} after {case.hours:g} hours",
+        "interval": "15m",
+        "input_series": series,
+        "alert_rule_test": [moment | {"exp_alerts": [told] if case.summary else []}],
+    }
+
+
+def judged(cases: Sequence[Case], folder: Path) -> Result:
+    """What promtool says of `cases`."""
+    written = folder / "test.json"
+    files = [str(file) for file in RULES.glob("*.yml")]
+    tests = list(map(as_promtool_wants, cases))
+    written.write_text(json.dumps({"rule_files": files, "evaluation_interval": "15m", "tests": tests}))
+    return SystemRunner().run(["promtool", "test", "rules", written], timeout=SECONDS, ok=range(256))
+
+
+def test_the_rules_speak_when_they_should(tmp_path: Path) -> None:
+    done = judged(CASES, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[1]], ids=["silent", "speaks"])
+def test_promtool_would_notice_the_contrary(case: Case, tmp_path: Path) -> None:
+    assert judged([replace(case, summary="" if case.summary else "of something")], tmp_path).returncode != 0

@@ -12,32 +12,34 @@ from ecs_appliance.core.runner import Result, SystemRunner
 
 RULES = Path(__file__).parents[3] / "salt/states/metrics/files/rules"
 SITE = "www.example.org"
+QUARTER, HALF_DAY = 15, 720
 QUARTERS_A_DAY = 96
 SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Case:
-    """`series` are values each quarter of an hour; after `hours` the rule `alert` says `summary` (empty: nothing)."""
+    """`series` are values every `step` minutes; after `hours` the rule `alert` says `summary` (empty: nothing)."""
 
     alert: str
     series: dict[str, str]
     hours: float
     summary: str
+    step: int = QUARTER
 
 
-def each_quarter(days: float) -> str:
+def going(days: float, step: int = QUARTER) -> str:
     """A time that goes with the clock for `days`."""
-    return f"0+900x{round(days * QUARTERS_A_DAY)}"
+    return f"0+{step * 60}x{round(days * 1440 / step)}"
 
 
-def then_stays(days: float, more: float) -> str:
+def standing(days: float, more: float, step: int = QUARTER) -> str:
     """A time that goes with the clock for `days`, and is the same for `more` days."""
-    return f"{each_quarter(days)} {round(days * 86400)}+0x{round(more * QUARTERS_A_DAY)}"
+    return f"{going(days, step)} {round(days * 86400)}+0x{round(more * 1440 / step)}"
 
 
 INTERVAL = {"backup_interval_seconds": "900+0x9999"}
-STOPS = {"backup_last_success_time": then_stays(1, 3), **INTERVAL}
+STOPS = {"backup_last_success_time": standing(1, 3), **INTERVAL}
 CASES = [
     Case("BackupMissed", STOPS, 24 + 31, ""),
     Case("BackupMissed", STOPS, 24 + 33, "The last backup is 1d 9h 0m 0s old"),
@@ -74,32 +76,36 @@ CASES = [
         2,
         "The last rehearsal of a recovery did not succeed",
     ),
-    Case("RehearsalMissed", {"backup_rehearsal_last_time": then_stays(0, 20)}, 14 * 24, ""),
+    Case("RehearsalMissed", {"backup_rehearsal_last_time": standing(0, 20, HALF_DAY)}, 14 * 24, "", HALF_DAY),
     Case(
         "RehearsalMissed",
-        {"backup_rehearsal_last_time": then_stays(0, 20)},
+        {"backup_rehearsal_last_time": standing(0, 20, HALF_DAY)},
         16 * 24,
         "No recovery was rehearsed for 16d 0h 0m 0s",
+        HALF_DAY,
     ),
-    Case("BackupUnverified", {"backup_verified_snapshot_time": then_stays(0, 40)}, 29 * 24, ""),
+    Case("BackupUnverified", {"backup_verified_snapshot_time": standing(0, 40, HALF_DAY)}, 29 * 24, "", HALF_DAY),
     Case(
         "BackupUnverified",
-        {"backup_verified_snapshot_time": then_stays(0, 40)},
+        {"backup_verified_snapshot_time": standing(0, 40, HALF_DAY)},
         31 * 24,
         "The newest backup that is proven to be recoverable is 31d 0h 0m 0s old",
+        HALF_DAY,
     ),
-    Case("BackupNeverVerified", {"backup_last_success_time": each_quarter(20)}, 8 * 24, ""),
+    Case("BackupNeverVerified", {"backup_last_success_time": going(20, HALF_DAY)}, 8 * 24, "", HALF_DAY),
     Case(
         "BackupNeverVerified",
-        {"backup_last_success_time": each_quarter(20)},
+        {"backup_last_success_time": going(20, HALF_DAY)},
         10 * 24,
         "No backup was ever proven to be recoverable",
+        HALF_DAY,
     ),
     Case(
         "BackupNeverVerified",
-        {"backup_last_success_time": each_quarter(20), "backup_verified_snapshot_time": then_stays(5, 15)},
+        {"backup_last_success_time": going(20, HALF_DAY), "backup_verified_snapshot_time": standing(5, 15, HALF_DAY)},
         15 * 24,
         "",
+        HALF_DAY,
     ),
 ]
 
@@ -131,23 +137,24 @@ def as_promtool_wants(case: Case) -> dict[str, object]:
     series = [{"series": f'{name}{{instance="{SITE}"}}', "values": values} for name, values in case.series.items()]
     return {
         "name": f"{case.alert} after {case.hours:g} hours",
-        "interval": "15m",
+        "interval": f"{case.step}m",
         "input_series": series,
         "alert_rule_test": [moment | {"exp_alerts": [told] if case.summary else []}],
     }
 
 
-def judged(cases: Sequence[Case], folder: Path) -> Result:
-    """What promtool says of `cases`."""
+def judged(cases: Sequence[Case], folder: Path, step: int = QUARTER) -> Result:
+    """What promtool says of `cases`, whose rules it looks at every `step` minutes."""
     written = folder / "test.json"
     files = [str(file) for file in RULES.glob("*.yml")]
     tests = list(map(as_promtool_wants, cases))
-    written.write_text(json.dumps({"rule_files": files, "evaluation_interval": "15m", "tests": tests}))
+    written.write_text(json.dumps({"rule_files": files, "evaluation_interval": f"{step}m", "tests": tests}))
     return SystemRunner().run(["promtool", "test", "rules", written], timeout=SECONDS, ok=range(256))
 
 
-def test_the_rules_speak_when_they_should(tmp_path: Path) -> None:
-    done = judged(CASES, tmp_path)
+@pytest.mark.parametrize("step", [QUARTER, HALF_DAY])
+def test_the_rules_speak_when_they_should(step: int, tmp_path: Path) -> None:
+    done = judged([case for case in CASES if case.step == step], tmp_path, step)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -11,7 +11,7 @@ import typer
 from ecs_appliance.core.errors import ApplianceError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ecs_appliance.core.runner import SystemRunner
 
@@ -25,6 +25,8 @@ class Tier(StrEnum):
     VM = "vm"
 
 
+# Two at once, file by file: tests of machines wait most of their time. Virtual machines take all there is.
+SIDE_BY_SIDE = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2}
 CHECKOUT = Path(__file__).parents[3]
 # What tests may be told by the caller's environment.
 PASSED_ON = ("CI", "ECS_TEST_MACHINE")
@@ -77,4 +79,11 @@ def _run_tier(tier: Tier, options: "Sequence[str]", runner: "SystemRunner") -> i
         return 0
     typer.echo(f"\n{tier}")
     env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return runner.interact([sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}", folder, *options], env=env)
+    pytest = [sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}"]
+    return runner.interact([*pytest, folder, *plan_workers(tier, env), *options], env=env)
+
+
+def plan_workers(tier: Tier, env: "Mapping[str, str]") -> list[str]:
+    """Options of pytest's that run the files of `tier` side by side; none where all share the one machine of `env`."""
+    count = SIDE_BY_SIDE.get(tier, 0) if "ECS_TEST_MACHINE" not in env else 0
+    return [f"--numprocesses={count}", "--dist=loadfile"] if count else []

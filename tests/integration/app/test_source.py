@@ -137,12 +137,10 @@ def test_migrations_between_two_commits(paths: Paths, app: Origin) -> None:
 
 
 @pytest.fixture
-def marker(paths: Paths, tmp_path: Path) -> Path:
+def marker(paths: Paths, open_path: Path) -> Path:
     """Holds the name of whoever is made to run a program by the configurations of both checkouts, once planted."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     paths.source.parent.mkdir(parents=True)
-    spool = tmp_path / "spool"
+    spool = open_path / "spool"
     spool.mkdir()
     shutil.chown(spool, "daemon")
     return spool / "ran"

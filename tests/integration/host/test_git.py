@@ -229,11 +229,9 @@ def test_locks_behind_a_link_in_the_repository_stay(upstream: Upstream, sync: Sy
     assert (foreign / "yarn.lock").exists()
 
 
-def test_locks_are_removed_as_the_user(upstream: Upstream, tmp_path: Path) -> None:
+def test_locks_are_removed_as_the_user(upstream: Upstream, open_path: Path) -> None:
     """Needs root, as the appliance does."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    folder = tmp_path / "checkout"
+    folder = open_path / "checkout"
     git.sync(RUNNER, folder, source=str(upstream.folder), branch="master", user="daemon")
     of_root = folder / ".git" / "of-root"
     of_root.mkdir()
@@ -301,11 +299,9 @@ def test_no_checkout_has_no_head(tmp_path: Path) -> None:
     assert git.head(RUNNER, tmp_path) is None
 
 
-def test_runs_as_another_user_on_a_source_of_root(upstream: Upstream, tmp_path: Path) -> None:
+def test_runs_as_another_user_on_a_source_of_root(upstream: Upstream, open_path: Path) -> None:
     """Needs root, as the appliance does."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    target = tmp_path / "owned" / "checkout"
+    target = open_path / "owned" / "checkout"
     target.parent.mkdir()
     commit = git.sync(RUNNER, target, source=str(upstream.folder), branch="master", user="daemon")
     assert commit.id == upstream.first

@@ -1,6 +1,6 @@
 import pytest
 
-from ecs_appliance.cli.test import Tier, split_words
+from ecs_appliance.cli.test import Tier, plan_workers, split_words
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,9 @@ def test_leading_words_are_tiers_and_the_rest_is_for_pytest(
     words: list[str], tiers: list[Tier], options: list[str]
 ) -> None:
     assert split_words(words) == (tiers, options)
+
+
+def test_a_machine_that_is_kept_is_shared_by_nobody() -> None:
+    assert plan_workers(Tier.MACHINE, {}) == ["--numprocesses=2", "--dist=loadfile"]
+    assert plan_workers(Tier.MACHINE, {"ECS_TEST_MACHINE": "mine"}) == []
+    assert plan_workers(Tier.VM, {}) == []

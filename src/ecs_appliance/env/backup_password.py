@@ -7,12 +7,16 @@ from ecs_appliance.env.packets import dearmor
 
 
 def backup_password(backup: Backup) -> str:
-    """`password`, or without it the SHA-256 in hex of what the armor of `encrypt` holds; empty without both.
+    """`password`, or without it the one derived from `encrypt`; empty without both."""
+    return backup.password.get_secret_value() or derived_password(backup.encrypt.get_secret_value())
+
+
+def derived_password(block: str) -> str:
+    """The SHA-256 in hex of what the armor of the PGP key `block` holds; empty where there is no whole one.
 
     By hand: gpg --dearmor <BLOCK | sha256sum
     """
-    given = backup.password.get_secret_value()
-    block = backup.encrypt.get_secret_value()
-    if given or not block.strip():
-        return given
-    return hashlib.sha256(dearmor(block)).hexdigest()
+    try:
+        return hashlib.sha256(dearmor(block)).hexdigest()
+    except ValueError:
+        return ""

@@ -13,6 +13,7 @@ from ecs_appliance.core.errors import ApplianceError, BusyError, InvalidEnvError
 from ecs_appliance.core.files import sync_folder, write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env import dkim, openpgp
+from ecs_appliance.env.backup_password import derived_password
 from ecs_appliance.env.check import check
 from ecs_appliance.env.create import make_random
 from ecs_appliance.env.document import decode, read
@@ -24,10 +25,11 @@ from ecs_appliance.env.tree import parse
 
 DKIM = "appliance.dkim.key"
 SETTINGS = "ecs.settings"
+BACKUP_KEY, BACKUP_PASSWORD = "appliance.backup.encrypt", "appliance.backup.password"
 ROTATABLE = (DKIM, *USERS, *(f"{SETTINGS}.{name}" for name in NEEDED))
 # What nobody can do any more without the old key.
 LOST = {
-    "appliance.backup.encrypt": "restore a backup made so far",
+    BACKUP_KEY: "restore a backup that the predecessor made",
     "ecs.vault_encrypt": "open a document stored so far",
     "ecs.vault_sign": "open a document stored so far, for its signature is verified",
 }
@@ -129,6 +131,8 @@ def _refuse_loss(path: Path, key: str, old: str, keep_old: Path | None) -> None:
 
 
 def _edit(text: str, key: str, old: str, runner: Runner) -> _Edited:
+    if key == BACKUP_KEY:
+        return _edit_backup(text, old, runner)
     if key in USERS:
         return _Edited(set_values(text, {key: openpgp.make_key(USERS[key], runner)}))
     if key == DKIM:
@@ -145,6 +149,17 @@ def _edit_setting(text: str, name: str, settings: str) -> _Edited:
     quote = settings[place.stop - 1]
     edited = replace_within(text, SETTINGS, place, f"{quote}{make_random()}{quote}")
     return _Edited(edited, (f"once it is active, {CONSEQUENCES[name]}",))
+
+
+def _edit_backup(text: str, old: str, runner: Runner) -> _Edited:
+    """Backups that are opened by a password out of the old key go on with it."""
+    fresh = {BACKUP_KEY: openpgp.make_key(USERS[BACKUP_KEY], runner)}
+    password = scalar_at(parse(text), BACKUP_PASSWORD)
+    derived = "" if password and password.text.strip() else derived_password(old)
+    if not derived:
+        return _Edited(set_values(text, fresh))
+    told = f"{BACKUP_PASSWORD} is new in it: what opened the backups so far, which go on with it"
+    return _Edited(set_values(text, {BACKUP_PASSWORD: derived, **fresh}), (told,))
 
 
 def _edit_dkim(text: str, old: str) -> _Edited:
@@ -186,7 +201,7 @@ def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
         f"the old key is in {file}: without it nobody can {LOST[key]}",
         "keep it as safe as env.yml, off this machine too, for as long as there are any",
     )
-    if key == "appliance.backup.encrypt":
+    if key == BACKUP_KEY:
         return (*told, f"to restore one, put it into a copy of env.yml as {key}")
     return (
         *told,

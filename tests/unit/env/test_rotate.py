@@ -12,6 +12,7 @@ import pytest
 
 from ecs_appliance.core.errors import ApplianceError, BusyError, InvalidEnvError, RefusedError
 from ecs_appliance.env import dkim
+from ecs_appliance.env.backup_password import backup_password
 from ecs_appliance.env.check import load
 from ecs_appliance.env.create import TEMPLATE, Secrets, fill
 from ecs_appliance.env.diff import diff
@@ -334,3 +335,18 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with pytest.raises(ApplianceError, match="it is no file"):
         rotate(pipe, "ecs.settings.SECRET_KEY", AnsweringRunner(lambda argv: pytest.fail(f"{argv[0]} was started")))
+
+
+def test_backups_without_a_password_go_on_with_the_one_of_the_old_key(tmp_path: Path) -> None:
+    file = rewritten(tmp_path)
+    before = backup_password(load(file).appliance.backup)
+    rotated = rotate(file, "appliance.backup.encrypt", gpg(), keep_old=tmp_path / "old.asc")
+    assert load(file).appliance.backup.password.get_secret_value() == before
+    assert any("appliance.backup.password is new in it" in line for line in rotated.told)
+    assert before not in "".join(rotated.told)
+
+
+def test_a_given_password_of_backups_stays(file: Path, tmp_path: Path) -> None:
+    rotated = rotate(file, "appliance.backup.encrypt", gpg(), keep_old=tmp_path / "old.asc")
+    assert load(file).appliance.backup.password.get_secret_value() == "a password"
+    assert not any("appliance.backup.password" in line for line in rotated.told)

@@ -1,7 +1,8 @@
 """Decisions about backups: what is taken, when which kind is due, what is chosen, what fits."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from ecs_appliance.core.errors import RefusedError
@@ -17,6 +18,8 @@ EXCLUDED = ("*.pgbackrest.tmp", "*.part")
 TAG = "ecs-appliance"
 DAY = 86400
 FULL_SECONDS, DIFFERENTIAL_SECONDS = 6.5 * DAY, 0.8 * DAY
+# As far ahead as a clock of somebody's may be.
+TOLERANCE = timedelta(days=1)
 # Never used by a backup or a recovery: what the machine needs to go on.
 RESERVE = 10**9
 
@@ -65,10 +68,27 @@ def in_gb(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004 # one gigabyte
 
 
-def choose_snapshot(snapshots: Sequence[Snapshot], *, wanted: str = "", until: datetime | None = None) -> Snapshot:
+def find_gap(snapshots: Sequence[Snapshot], floor_days: int, now: datetime) -> timedelta | None:
+    """The hole behind the newest snapshots, where they do not reach back `floor_days` and a longer time is missing.
+
+    Then the machine was off, or its clock is ahead, and counting from the newest one would put what is younger than
+    `floor_days` among the old. `snapshots` come oldest first; of those in the future restic does not count either.
+    """
+    floor = timedelta(days=max(floor_days, 1))
+    times = [snapshot.time for snapshot in snapshots if snapshot.time <= now]
+    for older, younger in pairwise(times):
+        if times[-1] - younger < floor < younger - older:
+            return younger - older
+    return None
+
+
+def choose_snapshot(
+    snapshots: Sequence[Snapshot], *, wanted: str = "", until: datetime | None = None, now: datetime | None = None
+) -> Snapshot:
     """The snapshot to recover from: that of the id `wanted`; the first that knows the moment `until`; or the last.
 
-    `snapshots` come oldest first. Raises RefusedError where there is none.
+    `snapshots` come oldest first. Those dated in the future were made by a clock that was wrong: they are not the last,
+    as long as there are others. Raises RefusedError where there is none.
     """
     if not snapshots:
         raise RefusedError("there is no backup to recover from", "is appliance.backup.url the right one?")
@@ -78,7 +98,8 @@ def choose_snapshot(snapshots: Sequence[Snapshot], *, wanted: str = "", until: d
             raise RefusedError(f"{wanted} names {len(found)} backups", "appliance backup list shows them")
         return found[0]
     if until is None:
-        return snapshots[-1]
+        latest = (now or datetime.now(UTC)) + TOLERANCE
+        return next((snapshot for snapshot in reversed(snapshots) if snapshot.time <= latest), snapshots[-1])
     after = [snapshot for snapshot in snapshots if snapshot.time >= until]
     if not after:
         last = snapshots[-1].time.astimezone()

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ecs_appliance.backup.plan import (
@@ -14,6 +14,7 @@ from ecs_appliance.backup.plan import (
     TAG,
     check_room,
     due_kind,
+    find_gap,
     policy_of,
     saved_paths,
 )
@@ -50,13 +51,17 @@ class DamagedError(ApplianceError):
 
 @dataclass(frozen=True)
 class Report:
-    """What a backup did; `removed` are the ids of snapshots that retention took away."""
+    """What a backup did; `removed` are the ids of snapshots that retention took away.
+
+    `gap` is the time without backups before the newest, which made it remove none.
+    """
 
     made: Made
     record: Record
     database: Kind | None
     seconds: float
     removed: tuple[str, ...] = ()
+    gap: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,8 @@ def _run(machine: Machine, repository: Repository, began: float, *, nightly: boo
     check_target(machine, repository, fresh=fresh)
     record = take_moment(machine)
     made = save(machine, repository, note)
-    removed = maintain(machine, repository) if nightly else ()
-    return Report(made, record, kind, time.monotonic() - began, removed)
+    removed, gap = maintain(machine, repository) if nightly else ((), None)
+    return Report(made, record, kind, time.monotonic() - began, removed, gap)
 
 
 def check_source(machine: Machine) -> None:
@@ -229,11 +234,18 @@ def save(machine: Machine, repository: Repository, note: Note) -> Made:
     return made
 
 
-def maintain(machine: Machine, repository: Repository) -> tuple[str, ...]:
-    """Remove what retention does not keep and read a part of what is stored; returns the ids removed."""
-    removed = repository.forget(policy_of(machine.env.appliance.backup))
+def maintain(machine: Machine, repository: Repository) -> tuple[tuple[str, ...], timedelta | None]:
+    """Remove what retention does not keep and read a part of what is stored.
+
+    Returns the ids removed, and the gap between backups for which none was: a clock that jumped shall cost nothing.
+    """
+    settings = machine.env.appliance.backup
+    gap = (
+        None if settings.append_only else find_gap(repository.snapshots(), settings.keep_floor_days, datetime.now(UTC))
+    )
+    removed = () if settings.append_only or gap else repository.forget(policy_of(settings))
     check_repository(repository, subset=f"{date.today().toordinal() % PARTS + 1}/{PARTS}")
-    return removed
+    return removed, gap
 
 
 def check_repository(repository: Repository, *, subset: str) -> None:

@@ -1,10 +1,11 @@
 """Where backups go: the repository that env.yml names."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from tempfile import TemporaryDirectory
 
+from ecs_appliance.backup.stores import plan_store
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
@@ -13,78 +14,47 @@ from ecs_appliance.env.backup_password import backup_password
 from ecs_appliance.env.model import Backup
 from ecs_appliance.env.show import without_password
 from ecs_appliance.host.mounts import Mount, mounted
+from ecs_appliance.host.rclone import obscured
 from ecs_appliance.host.restic import NoRepositoryError, Repository
-
-HINT = "correct appliance.backup.url"
-SFTP = ("sftp", "scp")
-SSH_PORT = 22
 
 
 @contextmanager
 def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository]:
     """The repository of `backup`, its mount in place within the block. Raises RefusedError where it cannot be one."""
-    repository, place = open_target(paths, runner, backup), backup.mount
-    if not place.source:
-        yield repository
-        return
-    mount = Mount(place.type, place.source, paths.at(place.target), place.options.get_secret_value())
-    with mounted(runner, mount, paths.run):
+    place = backup.mount
+    with ExitStack() as stack:
+        paths.run.mkdir(parents=True, exist_ok=True)
+        # One of its own: settings may change meanwhile, and a run has to end where it began.
+        folder = stack.enter_context(TemporaryDirectory(prefix="backup-target-", dir=paths.run))
+        repository = open_target(paths, runner, backup, Path(folder))
+        if place.source:
+            mount = Mount(place.type, place.source, paths.at(place.target), place.options.get_secret_value())
+            stack.enter_context(mounted(runner, mount, paths.run))
         yield repository
 
 
-def open_target(paths: Paths, runner: Runner, backup: Backup) -> Repository:
-    """The repository of `backup`, not yet asked for. Raises RefusedError where it cannot be one."""
-    url = backup.url.get_secret_value()
+def open_target(paths: Paths, runner: Runner, backup: Backup, folder: Path) -> Repository:
+    """The repository of `backup`, not yet asked for; what opens it lies in files in `folder`, which is root's.
+
+    Raises RefusedError where it cannot be one.
+    """
     password = backup_password(backup)
     if not password:
         raise RefusedError("there is no appliance.backup.password", "appliance env create shows how one looks like")
+    store = plan_store(backup, folder, lambda secret: obscured(runner, secret))
+    opening = {"location": store.opening} if store.opening else {}
+    for name, text in {**store.files, **opening}.items():
+        write_atomic(folder / name, text)
     return Repository(
         runner=runner,
-        location=plan_location(url),
-        shown=without_password(url),
+        location=store.location,
+        shown=without_password(backup.url.get_secret_value()),
         password=password,
         cache=paths.volatile / "restic",
-        options=_introduce(paths, backup) if urlsplit(url).scheme in SFTP else (),
+        options=store.options,
+        environment=store.environment,
+        file=folder / "location" if store.opening else None,
     )
-
-
-def plan_location(url: str) -> str:
-    """`url` as restic names it. Raises RefusedError for what this version cannot write to."""
-    parts = urlsplit(url)
-    if parts.scheme in SFTP:
-        return _plan_sftp(parts)
-    if parts.scheme != "file":
-        raise RefusedError(f"backups to {parts.scheme or 'no'}: URLs are not built yet", f"{HINT}: file: or sftp:")
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise RefusedError("a file: URL has an absolute path and no host", f"{HINT}: file:///folder/")
-    return unquote(parts.path)
-
-
-def _plan_sftp(parts: SplitResult) -> str:
-    if parts.password:
-        raise RefusedError("a password in an sftp: URL is not used", f"{HINT}, and give appliance.backup.ssh_key")
-    if not parts.hostname or parts.path in ("", "/"):
-        raise RefusedError("an sftp: URL has a host and a folder", f"{HINT}: sftp://user@host/folder/")
-    return f"sftp://{parts.netloc}/{unquote(parts.path).removeprefix('/')}"
-
-
-def _introduce(paths: Paths, backup: Backup) -> tuple[str, ...]:
-    """Options by which ssh knows the server, and nobody else, from files that are root's."""
-    if not backup.host_keys:
-        raise RefusedError(
-            "the sftp server is not known", "put its keys into appliance.backup.host_keys: ssh-keyscan HOST prints them"
-        )
-    parts = urlsplit(backup.url.get_secret_value())
-    host = f"[{parts.hostname}]:{parts.port}" if parts.port not in (None, SSH_PORT) else parts.hostname
-    folder = paths.run / "backup-ssh"
-    write_atomic(folder / "known_hosts", "".join(f"{host} {key}\n" for key in backup.host_keys))
-    words = ["BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={folder}/known_hosts"]
-    words += ["GlobalKnownHostsFile=/dev/null", "UpdateHostKeys=no", "ConnectTimeout=30", "ServerAliveInterval=30"]
-    key = backup.ssh_key.get_secret_value()
-    if key:
-        write_atomic(folder / "key", f"{key.strip()}\n")
-        words += [f"IdentityFile={folder}/key", "IdentitiesOnly=yes"]
-    return ("-o", "sftp.args=" + " ".join(f"-o{word}" for word in words))
 
 
 def local_folder(repository: Repository) -> Path | None:

@@ -127,6 +127,16 @@ def fetch(
     typer.echo(f"{target} is {file} of {found.time.astimezone():%Y-%m-%d %H:%M:%S}")
 
 
+@app.command("mount")
+def mount(folder: Annotated[Path, typer.Argument(help="An empty folder.")]) -> None:
+    """Show all backups in a folder, read-only, until Ctrl-C."""
+    from ecs_appliance.lifecycle.backup_mount import mount_backups
+    from ecs_appliance.lifecycle.context import Context
+
+    hint = f"the backups are in {folder}/snapshots, until you press Ctrl-C here"
+    mount_backups(Context(), folder, ready=lambda: typer.echo(hint))
+
+
 def recover(  # noqa: PLR0917 # how typer names what it reads
     yes: Annotated[bool, typer.Option("--yes-i-am-sure", help="Yes, fill this machine from the backup.")] = False,
     snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to recover from; default: the last.")] = "",

@@ -25,4 +25,6 @@ DOCKER = ("docker-buildx", "docker-cli", "docker-compose", "docker.io", "iptable
 POSTGRESQL = ("postgresql-17", "postgresql-client-17")
 NGINX = ("nginx-light",)
 ACME = ("dehydrated",)
-BACKUP = ("pgbackrest", "restic")
+BACKUP = ("fuse3", "pgbackrest", "restic")
+# Only for targets that need it.
+RCLONE = ("rclone",)

@@ -76,13 +76,17 @@ def build_pillar(
                 "oncalendar": env.appliance.update.oncalendar if env else "*-*-* 06:30:00",
             },
             "backup": {
-                "packages": list(packages.BACKUP),
+                "packages": _backup_packages(env),
                 "interval": env.appliance.backup.interval if env else "15min",
                 "oncalendar": env.appliance.backup.oncalendar if env else "*-*-* 22:30:00",
             },
             "extra": _extra(env),
         },
     }
+
+
+def _backup_packages(env: "Env | None") -> list[str]:
+    return [*packages.BACKUP, *(packages.RCLONE if env and env.appliance.backup.by_rclone else ())]
 
 
 def _commands(paths: Paths) -> tuple[str, ...]:

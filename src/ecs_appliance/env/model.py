@@ -201,11 +201,21 @@ class BackupMount(Section):
 class Backup(Section):
     url: SecretUrl = Field(
         SecretStr("file:///volatile/ecs-backup-test/"),
-        description="where backups go: file, sftp, scp, s3, webdav, rest, or a folder of `mount`",
+        description="where backups go: file, sftp, s3, rest, webdav, webdavs, rclone, or a folder of `mount`",
     )
     options: SecretLine = Field(NONE, description="extra options for the backup engine")
     host_keys: Many[SshKey] = Field((), description="public keys of the sftp server, as `ssh-keyscan` prints them")
     ssh_key: SshSecretKey = Field(NONE, description="private key that opens the sftp server; empty: those of root")
+    user: Line = Field("", description="who we are to the server: user of rest and webdav, id of the access key of s3")
+    secret: SecretLine = Field(NONE, description="password of that user, secret of that access key")
+    region: Line = Field("", description="region of s3, where its server wants one")
+    authority: Authorities = Field(
+        "", description="certificates that the server's TLS is trusted by, PEM; empty: those of the system"
+    )
+    rclone: SecretText = Field(NONE, description="configuration of rclone, for URLs of the kind `rclone:REMOTE:folder`")
+    append_only: Flag = Field(
+        False, description="true: the server keeps what it has, so old backups are removed there and never from here"
+    )
     mount: BackupMount = BackupMount()
     password: SecretLine = Field(
         NONE, description="opens the backups; empty: a password that is derived from `encrypt`, see the manual"
@@ -222,6 +232,16 @@ class Backup(Section):
     keep_weekly: Count = Field(16, description="weeks of which the last backup is kept")
     keep_monthly: Count = Field(24, description="months of which the last backup is kept")
     keep_floor_days: Count = Field(7, description="days of which no backup is ever removed")
+
+    @property
+    def scheme(self) -> str:
+        """What kind of target `url` names, in lower case."""
+        return self.url.get_secret_value().partition(":")[0].lower()
+
+    @property
+    def by_rclone(self) -> bool:
+        """Whether the way to the target is rclone."""
+        return self.scheme in ("webdav", "webdavs", "rclone")
 
 
 class Appliance(Section):

@@ -4,8 +4,10 @@ They read the tree, not the model, so that they speak although another value is 
 """
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ecs_appliance.env import formats, pem, pgp, pysettings
 from ecs_appliance.env.layout import keys
@@ -13,13 +15,15 @@ from ecs_appliance.env.problem import Problem, Severity
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
 
 SETUP_SECTIONS = ("parted", "mdadm", "crypt", "lvm", "format", "mount", "swap")
+PLAIN_HTTP = re.compile(r"(s3|rest|webdav):http://|webdav://", re.IGNORECASE)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 
 
 def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
     """The broken rules of `tree`. `invalid` are paths found wrong before: what depends on them is left out."""
     seen = _Seen(tree, invalid)
-    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _sftp, _setup)
+    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _sftp, _plain, _setup)
     return [problem for rule in rules for problem in rule(seen)]
 
 
@@ -138,6 +142,13 @@ def _sftp(seen: _Seen) -> Iterator[Problem]:
     if formats.url_scheme(seen.text("appliance.backup.url")) in ("sftp", "scp") and not known:
         message = "is missing: an sftp server that nobody knows is not trusted, ssh-keyscan HOST prints its keys"
         yield seen.problem("appliance.backup.host_keys", message, "warning")
+
+
+def _plain(seen: _Seen) -> Iterator[Problem]:
+    path = "appliance.backup.url"
+    url = seen.text(path)
+    if PLAIN_HTTP.match(url) and urlsplit(url[url.index("//") :]).hostname not in LOOPBACK:
+        yield seen.problem(path, "is plain http: whoever is on the way can read user and secret", "warning")
 
 
 def _setup(seen: _Seen) -> Iterator[Problem]:

@@ -70,6 +70,13 @@ def is_mounted(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> bool
     return any(line.split(" ")[4] == wanted for line in table.read_text().splitlines())
 
 
+def source_of(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
+    """What is mounted at `folder`, as it calls itself; empty where nothing is."""
+    wanted = _escaped(os.path.realpath(folder))
+    lines = (line.split(" ") for line in table.read_text().splitlines())
+    return next((words[words.index("-") + 2] for words in lines if words[4] == wanted), "")
+
+
 def _mount(runner: Runner, mount: Mount, ours: Path) -> None:
     mount.target.mkdir(parents=True, exist_ok=True)
     # The options stand in a file, not in the list of processes.

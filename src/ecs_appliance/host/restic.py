@@ -10,13 +10,18 @@ from typing import Any
 
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.host.patience import FIRST_SECONDS, RETRY_SECONDS, Patience
+from ecs_appliance.host.troubles import explain
 
 ASK_SECONDS = 600
+# A connection on which nothing comes or goes for so long is a dead one.
+STUCK = "1m"
 LONG_SECONDS = 24 * 3600
 # Fewer and larger files in the repository: measured, a third faster to restore.
 PACK_MB = "64"
-NO_SFTP = "unable to start the sftp session"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD, INCOMPLETE = 10, 11, 12, 3
+REPAIR = "repair packs"
+SERVING = "Now serving the repository"
 # At most this much of a repository may be what no snapshot needs, before it is written anew.
 MAX_UNUSED = "5%"
 
@@ -88,10 +93,14 @@ class Repository:
     password: str = field(repr=False)
     cache: Path
     options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    # Where the location stands with the secrets that are in it; None: it has none.
+    file: Path | None = None
 
     def identify(self) -> str:
         """Its id. Raises NoRepositoryError where there is none, RefusedError where the password is another's."""
-        answer: dict[str, Any] = json.loads(self._run("cat", "config", "--no-lock", timeout=ASK_SECONDS).stdout)
+        said = self._run("cat", "config", "--no-lock", timeout=ASK_SECONDS, patience=FIRST_SECONDS)
+        answer: dict[str, Any] = _document(said)
         return str(answer["id"])
 
     def create(self) -> None:
@@ -104,7 +113,7 @@ class Repository:
 
     def snapshots(self) -> list[Snapshot]:
         """All snapshots, oldest first."""
-        found = json.loads(self._run("snapshots", "--json", "--no-lock", timeout=ASK_SECONDS).stdout)
+        found = _document(self._run("snapshots", "--json", "--no-lock", timeout=ASK_SECONDS))
         return sorted(map(_snapshot, found), key=lambda snapshot: snapshot.time)
 
     def save(
@@ -166,22 +175,36 @@ class Repository:
                 raise
         return tuple(sorted(set(lost)))
 
+    def mount(self, folder: Path, ready: Callable[[], None]) -> None:
+        """Show all snapshots in `folder` until somebody unmounts it; `ready` hears when they are there.
+
+        It ends with whoever started it, also when that is killed.
+        """
+
+        def hear(line: str) -> None:
+            if line.startswith(SERVING):
+                ready()
+
+        words = ["setpriv", "--pdeathsig=TERM", "--", *self._argv("mount", "--no-lock", str(folder))]
+        with self._explained():
+            self._start(words, timeout=LONG_SECONDS, hear=hear)
+
     def size_of(self, snapshot: str) -> int:
         """Bytes that `snapshot` takes when it is restored."""
         words = ("stats", "--json", "--no-lock", "--mode=restore-size", snapshot)
-        return int(json.loads(self._run(*words, timeout=LONG_SECONDS).stdout)["total_size"])
+        return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
 
     def stored_size(self) -> int:
         """Bytes that all snapshots together take in the repository."""
         words = ("stats", "--json", "--mode=raw-data")
-        return int(json.loads(self._run(*words, timeout=LONG_SECONDS).stdout)["total_size"])
+        return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
 
     def forget(self, policy: Policy) -> tuple[str, ...]:
         """Remove the snapshots that `policy` does not keep, and what only they needed; returns their ids."""
-        words = ("forget", "--json", "--group-by=", "--prune", f"--max-unused={MAX_UNUSED}", f"--pack-size={PACK_MB}")
-        out = self._run(*words, *policy.options(), timeout=LONG_SECONDS).stdout
-        # One document of JSON, then what prune says.
-        groups = json.JSONDecoder().raw_decode(out.lstrip())[0] if out.strip().startswith("[") else []
+        words = ("forget", "--json", "--group-by=", *policy.options())
+        groups = _document(self._run(*words, timeout=LONG_SECONDS)) or ()
+        # Not by forget itself, which would go on with snapshots that a server did not let go.
+        self._run("prune", f"--max-unused={MAX_UNUSED}", f"--pack-size={PACK_MB}", timeout=LONG_SECONDS)
         return tuple(str(gone["id"]) for group in groups for gone in group.get("remove") or ())
 
     def check(self, *, subset: str = "") -> None:
@@ -189,24 +212,46 @@ class Repository:
         words = ["check", *([f"--read-data-subset={subset}"] if subset else [])]
         self._run(*words, timeout=LONG_SECONDS)
 
-    def _run(self, *words: str, timeout: float, note: Note | None = None, ok: Sequence[int] = (0,)) -> Result:
-        argv = ["restic", f"--cache-dir={self.cache}", "--retry-lock=5m", *self.options, *words]
-        environment = {
-            "RESTIC_REPOSITORY": self.location,
-            "RESTIC_PASSWORD_FILE": "/dev/stdin",
-            "RESTIC_PROGRESS_FPS": "1",
-        }
-        on_line = (lambda line: _tell(line, note)) if note else None
+    def _argv(self, *words: str) -> list[str]:
+        """The command of restic's that does `words`."""
+        limits = ("--retry-lock=5m", f"--stuck-request-timeout={STUCK}")
+        return ["restic", f"--cache-dir={self.cache}", *limits, *self.options, *words]
+
+    def _variables(self) -> dict[str, str]:
+        """The environment of restic; the password is its standard input."""
+        place = {"RESTIC_REPOSITORY_FILE": str(self.file)} if self.file else {"RESTIC_REPOSITORY": self.location}
+        return {**self.environment, **place, "RESTIC_PASSWORD_FILE": "/dev/stdin", "RESTIC_PROGRESS_FPS": "1"}
+
+    def _run(
+        self,
+        *words: str,
+        timeout: float,
+        note: Note | None = None,
+        ok: Sequence[int] = (0,),
+        patience: float = RETRY_SECONDS,
+    ) -> Result:
+        waiting = Patience(patience)
+
+        def hear(line: str) -> None:
+            waiting.hear(line)
+            if note:
+                _tell(line, note)
+
         with self._explained():
-            return self.runner.run(
-                argv,
-                timeout=timeout,
-                input=f"{self.password}\n",
-                env=environment,
-                ok=ok,
-                secrets=(self.password, self.location),
-                on_line=on_line,
-            )
+            return self._start(self._argv(*words), timeout=timeout, hear=hear, ok=ok)
+
+    def _start(
+        self, argv: Sequence[str], *, timeout: float, hear: Callable[[str], None], ok: Sequence[int] = (0,)
+    ) -> Result:
+        return self.runner.run(
+            argv,
+            timeout=timeout,
+            input=f"{self.password}\n",
+            env=self._variables(),
+            ok=ok,
+            secrets=(self.password, self.location),
+            on_line=hear,
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -223,13 +268,17 @@ class Repository:
                         f"the backup at {self.shown} has another password",
                         "put the appliance.backup.password (or the encrypt block) that made it into env.yml",
                     ) from None
-            if NO_SFTP in error.output:
-                raise ApplianceError(
-                    f"no sftp session with {self.shown}: it is not reached, has another key than those in "
-                    "appliance.backup.host_keys, or does not accept ours",
-                    "sftp -v USER@HOST tells which",
-                ) from None
-            raise
+            # Of damage restic says what to do; in a folder there is no server to blame.
+            if REPAIR in error.output or self.location.startswith("/"):
+                raise
+            raise explain(error, self.shown) from None
+
+
+def _document(said: Result) -> Any:
+    """The JSON among the lines of `said`, which tell of attempts too; None where there is none."""
+    lines = said.stdout.splitlines(keepends=True)
+    start = next((number for number, line in enumerate(lines) if line.startswith(("{", "["))), None)
+    return None if start is None else json.JSONDecoder().raw_decode("".join(lines[start:]))[0]
 
 
 def _tell(line: str, note: Note) -> None:

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # A nightly run that fails is not forgotten because a frequent one succeeds, nor damage because another part is sound.
 TOPIC, NIGHTLY, MISSED, DAMAGED = "backup", "backup-nightly", "backup-missed", "backup-damaged"
+GAP = "backup-gap"
 EVERYTHING = "100%"
 # The nightly run waits for a frequent one; those leave it to the next time.
 NIGHTLY_WAIT = 2 * 3600
@@ -48,8 +50,23 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
     _count(context, began, report)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
         context.alerts.clear(topic)
+    if nightly:
+        _tell_of_gap(context, report.gap)
     log.info("%s", summary(report))
     return report
+
+
+def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
+    if gap is None:
+        context.alerts.clear(GAP)
+        return
+    context.alerts.put(
+        GAP,
+        "warning",
+        f"{gap.days} days without a backup lie before the newest ones, so no old backup was removed",
+        "was the machine off? then it goes on by itself; else its clock is wrong: timedatectl. "
+        "appliance backup prune removes now",
+    )
 
 
 def summary(report: Report) -> str:
@@ -118,7 +135,12 @@ def check_backups(context: Context, *, subset: str) -> None:
 
 
 def prune_backups(context: Context) -> tuple[str, ...]:
-    """Remove what retention does not keep; returns the ids removed."""
+    """Remove what retention does not keep; returns the ids removed. Raises RefusedError where the server keeps all."""
+    if open_machine(context).env.appliance.backup.append_only:
+        raise RefusedError(
+            "appliance.backup.append_only: nothing is removed from here",
+            "remove old backups on the server, see the manual",
+        )
     with locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT), open_repository(context) as repository:
         repository.unlock()
         return repository.forget(policy_of(open_machine(context).env.appliance.backup))

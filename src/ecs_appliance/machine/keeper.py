@@ -36,8 +36,9 @@ def keep(folder: Folder, runner: SystemRunner) -> None:
 
 
 # The scope's own rules let hardly any device node be made, not even by docker when it unpacks an image. Made they may
-# be, and that is all: opened still only the few that a container has.
-SCOPE = ("--property=DeviceAllow=char-* m", "--property=DeviceAllow=block-* m")
+# be, and that is all: opened still only the few that a container has, and what backups are mounted by.
+FUSE = Path("/dev/fuse")
+SCOPE = ("--property=DeviceAllow=char-* m", "--property=DeviceAllow=block-* m", f"--property=DeviceAllow={FUSE} rwm")
 
 
 def plan_nspawn(folder: Folder, spec: Spec, *, host_systemd: bool) -> list[str | Path]:
@@ -61,6 +62,7 @@ def plan_nspawn(folder: Folder, spec: Spec, *, host_systemd: bool) -> list[str |
         "--capability=all",
         "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",
         "--system-call-filter=add_key keyctl bpf @mount",
+        *([f"--bind={FUSE}"] if FUSE.exists() else []),
         *(f"--bind={mount.source}:{mount.target}" for mount in spec.mounts),
     ]
 

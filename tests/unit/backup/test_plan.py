@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ecs_appliance.backup.plan import DAY, RESERVE, check_room, choose_snapshot, due_kind
+from ecs_appliance.backup.plan import DAY, RESERVE, check_room, choose_snapshot, due_kind, find_gap
 from ecs_appliance.backup.record import Record
 from ecs_appliance.backup.restore import plan_target
 from ecs_appliance.core.errors import RefusedError
@@ -50,6 +50,35 @@ def test_a_full_backup_comes_first_and_weekly_a_differential_one_nightly(
 def test_the_last_backup_is_chosen_unless_one_is_named() -> None:
     assert choose_snapshot(SNAPSHOTS) == SNAPSHOTS[2]
     assert choose_snapshot(SNAPSHOTS, wanted="1a1b1a1b") == SNAPSHOTS[1]
+
+
+def at(*days: float) -> list[Snapshot]:
+    """Snapshots of so many days ago."""
+    return [Snapshot("aa11", NOON - timedelta(days=ago), "ecs.example.org", (), ()) for ago in days]
+
+
+def test_a_backup_of_the_future_is_the_last_only_where_there_is_no_other() -> None:
+    made = at(3, 2, -400)
+    assert choose_snapshot(made, now=NOON) == made[1]
+    assert choose_snapshot(made[2:], now=NOON) == made[2]
+    assert choose_snapshot(at(2, -0.5), now=NOON).time > NOON
+
+
+@pytest.mark.parametrize(
+    ("ago", "gap"),
+    [
+        ((), None),
+        ((0,), None),
+        ((90, 60, 30, 21, 14, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), None),
+        ((3650, 3649, 3648, 0.2, 0.1, 0), 3647.8),
+        ((30, 6, 5, 4, 3, 2, 1, 0), 24),
+        ((30, 8, 6, 5, 4, 3, 2, 1, 0), None),
+        ((3, 2, 1, 0, -400), None),
+    ],
+)
+def test_a_hole_behind_the_newest_backups_is_found(ago: tuple[float, ...], gap: float | None) -> None:
+    found = find_gap(at(*ago), 7, NOON)
+    assert (found and found / timedelta(days=1)) == (gap and pytest.approx(gap))
 
 
 def test_a_moment_is_known_to_the_first_backup_after_it() -> None:

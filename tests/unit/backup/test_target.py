@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ecs_appliance.backup.target import adopt, find_repository, open_target, plan_location
+from ecs_appliance.backup.target import adopt, find_repository, reached
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Backup
@@ -39,44 +39,16 @@ def make(tmp_path: Path) -> Callable[..., Place]:
     return lambda **known: Place(tmp_path / "target", **known)
 
 
-def test_a_file_url_is_a_folder() -> None:
-    assert plan_location("file:///volatile/ecs-backup-test/") == "/volatile/ecs-backup-test/"
-    assert plan_location("file:///mnt/a%20b") == "/mnt/a b"
-
-
-def test_an_sftp_url_has_a_folder_of_the_user_or_an_absolute_one() -> None:
-    assert plan_location("sftp://user@host:2222/folder/a") == "sftp://user@host:2222/folder/a"
-    assert plan_location("scp://user@host//srv/backup") == "sftp://user@host//srv/backup"
-
-
-def test_an_sftp_server_is_only_known_by_its_keys(tmp_path: Path) -> None:
-    backup = Backup(url=SecretStr("sftp://user@host:2222/folder"), password=SecretStr(PASSWORD))
+def test_what_opens_a_target_lies_in_files_of_roots_for_as_long_as_it_is_used(tmp_path: Path) -> None:
+    backup = Backup(url=SecretStr("rest:https://user:word@host/folder"), authority="a CA", password=SecretStr(PASSWORD))
     paths, runner = Paths(tmp_path), Place(tmp_path).runner
-    with pytest.raises(RefusedError, match="the sftp server is not known"):
-        open_target(paths, runner, backup)
-    known = backup.model_copy(update={"host_keys": ("ssh-ed25519 AAAA",), "ssh_key": SecretStr("a key")})
-    (_, options) = open_target(paths, runner, known).options
-    assert (tmp_path / "run/appliance/backup-ssh/known_hosts").read_text() == "[host]:2222 ssh-ed25519 AAAA\n"
-    key = tmp_path / "run/appliance/backup-ssh/key"
-    assert (key.read_text(), key.stat().st_mode & 0o777) == ("a key\n", 0o600)
-    assert f"-oIdentityFile={key}" in options.split()
-    assert "-oStrictHostKeyChecking=yes" in options
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "sftp://user:word@host/folder",
-        "sftp://user@host",
-        "ftp://host/folder",
-        "file://host/folder",
-        "file:relative",
-        "s3:https://host/b",
-    ],
-)
-def test_what_is_not_built_is_refused(url: str) -> None:
-    with pytest.raises(RefusedError):
-        plan_location(url)
+    with reached(paths, runner, backup) as repository:
+        assert repository.file is not None
+        assert repository.file.read_text() == "rest:https://user:word@host/folder"
+        assert repository.file.stat().st_mode & 0o777 == 0o600
+        assert repository.file.with_name("authority.pem").read_text() == "a CA"
+        assert "word" not in repository.location + repository.shown + " ".join(repository.options)
+    assert list(paths.run.iterdir()) == []
 
 
 def test_an_empty_folder_becomes_a_repository_that_is_remembered(make: Callable[..., Place], tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""What the URL of a target means: where restic finds the repository, and what it needs to get in."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.env.model import Backup
+
+HINT = "correct appliance.backup.url"
+SSH_PORT = 22
+# What NAME:// means; NAME:http:// and NAME:https:// say it themselves. webdav and webdavs are the predecessor's.
+WEB = {"s3": "https", "rest": "https", "webdav": "http", "webdavs": "https"}
+KNOWN = "file, sftp, s3, rest, webdav, webdavs or rclone"
+REMOTE = re.compile(r"rclone:(?P<remote>[A-Za-z0-9_][A-Za-z0-9_. -]*):(?P<path>.*)")
+# rclone's own patience; restic tries again by itself.
+RCLONE = {"RCLONE_CONTIMEOUT": "30s", "RCLONE_TIMEOUT": "1m", "RCLONE_LOW_LEVEL_RETRIES": "2", "RCLONE_RETRIES": "1"}
+
+# The password as rclone wants it in its configuration.
+Obscure = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place for a repository: `location` as restic names it, without secrets.
+
+    `opening` is the location with its secrets, where it has any. `files`, name to text, have to be in the folder that
+    the store was planned for before restic runs with `options` and `environment`.
+    """
+
+    location: str
+    opening: str = field(default="", repr=False)
+    options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class _Web:
+    """A web address: `base` is scheme, host and port, `path` what follows, as it stands in the URL."""
+
+    base: str
+    path: str
+    user: str
+    secret: str = field(repr=False)
+
+    @property
+    def folders(self) -> list[str]:
+        return [part for part in self.path.split("/") if part]
+
+
+def plan_store(backup: Backup, folder: Path, obscure: Obscure) -> Store:
+    """The store that `backup` names, its files in `folder`. Raises RefusedError for what cannot be one."""
+    url = backup.url.get_secret_value()
+    match backup.scheme:
+        case "file":
+            return _plan_file(urlsplit(url))
+        case "sftp" | "scp":
+            return _plan_sftp(backup, urlsplit(url), folder)
+        case "s3":
+            return _with_authority(_plan_s3(backup, folder), backup, folder)
+        case "rest":
+            return _with_authority(_plan_rest(backup), backup, folder)
+        case "webdav" | "webdavs":
+            return _with_authority(_plan_webdav(backup, folder, obscure), backup, folder)
+        case "rclone":
+            return _with_authority(_plan_rclone(backup, folder), backup, folder)
+        case scheme:
+            raise RefusedError(f"no backups go to {scheme}: URLs", f"{HINT}: {KNOWN}, or a folder of a mount")
+
+
+def _plan_file(parts: SplitResult) -> Store:
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise RefusedError("a file: URL has an absolute path and no host", f"{HINT}: file:///folder/")
+    return Store(unquote(parts.path))
+
+
+def _plan_sftp(backup: Backup, parts: SplitResult, folder: Path) -> Store:
+    if parts.password:
+        raise RefusedError("a password in an sftp: URL is not used", f"{HINT}, and give appliance.backup.ssh_key")
+    if not parts.hostname or parts.path in ("", "/"):
+        raise RefusedError("an sftp: URL has a host and a folder", f"{HINT}: sftp://user@host/folder/")
+    location = f"sftp://{parts.netloc}/{unquote(parts.path).removeprefix('/')}"
+    return _introduced(Store(location), backup, parts, folder)
+
+
+def _introduced(store: Store, backup: Backup, parts: SplitResult, folder: Path) -> Store:
+    """`store`, with options by which ssh knows the server, and nobody else."""
+    if not backup.host_keys:
+        raise RefusedError(
+            "the sftp server is not known", "put its keys into appliance.backup.host_keys: ssh-keyscan HOST prints them"
+        )
+    host = f"[{parts.hostname}]:{parts.port}" if parts.port not in (None, SSH_PORT) else parts.hostname
+    files = {"known_hosts": "".join(f"{host} {key}\n" for key in backup.host_keys)}
+    words = ["BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={folder}/known_hosts"]
+    words += ["GlobalKnownHostsFile=/dev/null", "UpdateHostKeys=no", "ConnectTimeout=30"]
+    words += ["ServerAliveInterval=15", "ServerAliveCountMax=4"]
+    key = backup.ssh_key.get_secret_value()
+    if key:
+        files["key"] = f"{key.strip()}\n"
+        words += [f"IdentityFile={folder}/key", "IdentitiesOnly=yes"]
+    return replace(store, options=("-o", "sftp.args=" + " ".join(f"-o{word}" for word in words)), files=files)
+
+
+def _plan_s3(backup: Backup, folder: Path) -> Store:
+    web = _read_web(backup)
+    if not web.folders:
+        raise RefusedError("an s3: URL has a host, a bucket and perhaps a folder", f"{HINT}: s3://host/bucket/folder")
+    if not (web.user and web.secret):
+        raise RefusedError(
+            "an s3: target needs an access key", "appliance.backup.user is its id, appliance.backup.secret its secret"
+        )
+    text = f"[default]\naws_access_key_id = {web.user}\naws_secret_access_key = {web.secret}\n"
+    region = ("-o", f"s3.region={backup.region}") if backup.region else ()
+    return Store(
+        location=f"s3:{web.base}/{'/'.join(web.folders)}",
+        # The library's own ten attempts would be repeated by restic's.
+        options=("-o", "s3.retries=1", *region),
+        environment={"AWS_SHARED_CREDENTIALS_FILE": f"{folder}/s3"},
+        files={"s3": text},
+    )
+
+
+def _plan_rest(backup: Backup) -> Store:
+    web = _read_web(backup)
+    location = f"rest:{web.base}/{web.path.lstrip('/')}"
+    if not web.user:
+        return Store(location)
+    known = f"{quote(web.user, safe='')}:{quote(web.secret, safe='')}@"
+    return Store(location, opening=location.replace("://", f"://{known}", 1))
+
+
+def _plan_webdav(backup: Backup, folder: Path, obscure: Obscure) -> Store:
+    web = _read_web(backup)
+    if not web.folders:
+        raise RefusedError("a webdav: URL has a host and a folder", f"{HINT}: webdavs://host/folder/")
+    *above, last = web.folders
+    url = "/".join([web.base, *above])
+    text = f"[target]\ntype = webdav\nvendor = other\nurl = {url}\n"
+    if web.user:
+        text += f"user = {web.user}\npass = {obscure(web.secret)}\n"
+    return _by_rclone(f"rclone:target:{unquote(last)}", text, folder)
+
+
+def _plan_rclone(backup: Backup, folder: Path) -> Store:
+    found = REMOTE.fullmatch(backup.url.get_secret_value())
+    if not found:
+        raise RefusedError("an rclone: URL has a remote and a folder", f"{HINT}: rclone:REMOTE:folder")
+    text, remote = backup.rclone.get_secret_value(), found["remote"]
+    if f"[{remote}]" not in text.splitlines():
+        raise RefusedError(
+            f"appliance.backup.rclone describes no [{remote}]", "put there what rclone config show prints of it"
+        )
+    return _by_rclone(f"rclone:{remote}:{found['path']}", text, folder)
+
+
+def _by_rclone(location: str, text: str, folder: Path) -> Store:
+    environment = {**RCLONE, "RCLONE_CONFIG": f"{folder}/rclone.conf"}
+    return Store(location, environment=environment, files={"rclone.conf": text})
+
+
+def _with_authority(store: Store, backup: Backup, folder: Path) -> Store:
+    """`store`, its server's certificate trusted by the authority that `backup` names, and by no other."""
+    if not backup.authority:
+        return store
+    file = folder / "authority.pem"
+    files = {**store.files, file.name: backup.authority}
+    if store.location.startswith("rclone:"):
+        return replace(store, files=files, environment={**store.environment, "RCLONE_CA_CERT": str(file)})
+    return replace(store, files=files, options=(*store.options, "--cacert", str(file)))
+
+
+def _read_web(backup: Backup) -> _Web:
+    """`user` and `secret` of `backup` go before those in its URL."""
+    name, _, rest = backup.url.get_secret_value().partition(":")
+    name = name.lower()
+    url = rest if rest.lower().startswith(("http://", "https://")) else f"{WEB[name]}:{rest}"
+    parts = urlsplit(url)
+    if not parts.hostname or parts.query or parts.fragment or ".." in PurePosixPath(parts.path).parts:
+        raise RefusedError(f"{name}: URLs have a host and a path, and nothing after it", f"{HINT}: {name}://host/path")
+    user = backup.user or unquote(parts.username or "")
+    secret = backup.secret.get_secret_value() or unquote(parts.password or "")
+    return _Web(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path, user, secret)

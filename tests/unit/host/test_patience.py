@@ -1,0 +1,51 @@
+"""How long restic's own attempts are waited for."""
+
+import pytest
+
+from ecs_appliance.core.runner import CommandError
+from ecs_appliance.host.patience import Patience
+
+REFUSED = 'Head "https://:***@host/config": dial tcp 192.0.2.1:443: connect: connection refused'
+EXPIRED = 'Head "https://host/config": tls: failed to verify certificate: x509: certificate has expired'
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def failing(what: str, why: str = REFUSED) -> str:
+    return f"{what} returned error, retrying after 1.695549216s: {why}"
+
+
+def test_it_gives_up_when_one_operation_has_failed_for_too_long() -> None:
+    clock = Clock()
+    patience = Patience(60, clock)
+    for seconds in (0, 10, 59):
+        clock.now = 1000.0 + seconds
+        patience.hear(failing("Save(<data/d64e54fe9a>)"))
+    clock.now = 1061
+    patience.hear(failing("Save(<data/0000000000>)"))
+    with pytest.raises(CommandError, match="connection refused"):
+        patience.hear(failing("Save(<data/d64e54fe9a>)"))
+
+
+def test_what_succeeds_in_the_end_has_not_failed() -> None:
+    clock = Clock()
+    patience = Patience(60, clock)
+    patience.hear(failing("Load(<data/d64e54fe9a>, 10, 20)"))
+    clock.now += 50
+    patience.hear("Load(<data/d64e54fe9a>, 10, 20) operation successful after 3 retries")
+    clock.now += 50
+    patience.hear(failing("Load(<data/d64e54fe9a>, 10, 20)"))
+    patience.hear('{"message_type": "status", "percent_done": 1}')
+
+
+def test_what_no_waiting_mends_is_not_waited_for() -> None:
+    with pytest.raises(CommandError, match="x509"):
+        Patience(60).hear(failing("Stat(<config/>)", EXPIRED))

@@ -24,7 +24,9 @@ FOR_MACHINE_TESTS: Mapping[str, str] = {
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "nmap": "nmap",
+    "rclone": "rclone",
     "ssh": "openssh-client",
+    "sshd": "openssh-server",
 }
 FOR_VIRTUAL_MACHINES: Mapping[str, str] = {
     "mmdebstrap": "mmdebstrap",

@@ -1,8 +1,6 @@
 """What scanners of TLS find: nothing above information but what is named here, each with its reason."""
 
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,10 +8,9 @@ import pytest
 from ecs_appliance.core.runner import SystemRunner
 from tests.machine.frontend.conftest import SCAN, Site
 from tests.machine.frontend.wire import DOMAIN
+from tests.machine.locked import provide
 
-CHECKOUT = Path(__file__).parents[3]
 REQUIREMENTS = Path(__file__).with_name("sslyze.txt")
-INSTALL_SECONDS = 300
 SCAN_SECONDS = 300
 # Findings of testssl.sh that are no fault of the frontend.
 EXPLAINED = {
@@ -22,25 +19,9 @@ EXPLAINED = {
 
 
 @pytest.fixture(scope="module")
-def sslyze() -> Iterator[Path]:
-    """The scanner in an environment of its own, made once for each version of it."""
-    uv, folder = CHECKOUT / ".venv-uv/bin/uv", CHECKOUT / ".venv-sslyze"
-    mark, run = folder / "sslyze.txt", SystemRunner().run
-    environment = {"UV_SYSTEM_CERTS": "1", "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLOADS": "never"}
-    if not mark.is_file() or mark.read_text() != REQUIREMENTS.read_text():
-        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], timeout=60, env=environment)
-        install: list[str | Path] = [
-            uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            folder / "bin/python",
-            "--require-hashes",
-        ]
-        run([*install, "--requirements", REQUIREMENTS], timeout=INSTALL_SECONDS, env=environment)
-        mark.write_text(REQUIREMENTS.read_text())
-    yield folder / "bin/sslyze"
+def sslyze() -> Path:
+    """The scanner."""
+    return provide(REQUIREMENTS) / "sslyze"
 
 
 def test_sslyze_finds_mozillas_intermediate_configuration(site: Site, scan: None, sslyze: Path, tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Backup
 from ecs_appliance.host.restic import Repository
+from tests.authorities import Authority, pem
 from tests.fakes import Answer, AnsweringRunner
 
 SNAPSHOT = '[{"id": "aa11", "time": "2030-05-17T12:00:00.123456789+02:00", "hostname": "ecs", "paths": ["/data"]}]'
+CA = pem(Authority("of a server").certificate)
 PASSWORD = "correct horse battery staple"  # of nothing
 
 
@@ -40,13 +42,13 @@ def make(tmp_path: Path) -> Callable[..., Place]:
 
 
 def test_what_opens_a_target_lies_in_files_of_roots_for_as_long_as_it_is_used(tmp_path: Path) -> None:
-    backup = Backup(url=SecretStr("rest:https://user:word@host/folder"), authority="a CA", password=SecretStr(PASSWORD))
+    backup = Backup(url=SecretStr("rest:https://user:word@host/folder"), authority=CA, password=SecretStr(PASSWORD))
     paths, runner = Paths(tmp_path), Place(tmp_path).runner
     with reached(paths, runner, backup) as repository:
         assert repository.file is not None
         assert repository.file.read_text() == "rest:https://user:word@host/folder"
         assert repository.file.stat().st_mode & 0o777 == 0o600
-        assert repository.file.with_name("authority.pem").read_text() == "a CA"
+        assert repository.file.with_name("authority.pem").read_text().strip() == CA.strip()
         assert "word" not in repository.location + repository.shown + " ".join(repository.options)
     assert list(paths.run.iterdir()) == []
 

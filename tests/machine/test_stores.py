@@ -1,0 +1,162 @@
+"""Backups to real servers elsewhere: S3, rest, WebDAV and sftp; what they refuse, and a network that goes away."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.authorities import Authority
+from tests.machine.neighbour import moved_in
+from tests.machine.people import told
+from tests.machine.stores import HOST, REST, SECRET, USER, Stores
+from tests.machine.test_backup import BACKUP, REMEMBERED, alerts, set_backup
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+NAMES = ("s3", "rest", "webdav", "sftp")
+PASSWORD = "of-the-stores"
+SETTINGS = ("url", "user", "secret", "authority", "append_only", "host_keys", "ssh_key")
+VAULT = "/data/ecs-storage-vault"
+GIVES_UP_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    """Servers that the machine knows by name; its own settings are in force again afterwards."""
+    before = demo.machine.guest.pull("/app/env.yml")
+    remembered = demo.sh(f"cat {REMEMBERED} 2>/dev/null || true")
+    with moved_in(demo.machine) as neighbour:
+        folder = tmp_path_factory.mktemp("stores")
+        found = Stores(neighbour, folder, Authority("of the stores"))
+        demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
+        try:
+            with found.serving():
+                yield found
+        finally:
+            demo.sh(f"sed -i '/{HOST}/d' /etc/hosts")
+            demo.machine.guest.push("/app/env.yml", before, mode=0o600)
+            forget = f"[ -z '{remembered}' ] || echo {remembered} > {REMEMBERED}"
+            demo.sh(f"rm -f {REMEMBERED}; env-update.sh; appliance converge >/dev/null; {forget}", timeout=600)
+
+
+def use(demo: "Demo", settings: Mapping[str, Any], **other: Any) -> None:
+    """Have backups go where `settings` say, but for `other`."""
+    nothing: dict[str, Any] = {"user": "", "secret": "", "authority": "", "append_only": False, "host_keys": []}
+    demo.sh(f"rm -f {REMEMBERED}")
+    set_backup(demo, **{**nothing, "ssh_key": "", "password": PASSWORD, **settings, **other})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_keeps_backups(demo: "Demo", stores: Stores, name: str) -> None:
+    use(demo, stores.settings()[name])
+    if name == "webdav":
+        assert "rclone" in demo.sh("appliance converge", timeout=600)
+    demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 2 --kilobytes 40")
+    first = told(demo, *BACKUP, "run", "--json")["backup"]
+    second = told(demo, *BACKUP, "run", "--nightly", "--json")["backup"]
+    assert [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]] == [first, second]
+    demo.sh("appliance backup check --all", timeout=300)
+    demo.sh(f"{' '.join(BACKUP)} fetch ecs-ca/ca.cert.pem /root/fetched; cmp /root/fetched /data/ecs-ca/ca.cert.pem")
+    demo.sh("rm /root/fetched")
+    assert told(demo, "appliance", "recover", "--plan", "--json")["backup"]["id"] == second
+    assert "backup" not in alerts(demo)
+
+
+def test_no_secret_of_a_target_is_seen(demo: "Demo", stores: Stores) -> None:
+    use(demo, stores.settings()["rest"])
+    watch = f"grep -a -l -s '{SECRET}' /proc/[0-9]*/cmdline /proc/[0-9]*/environ | grep -v -e /self/ -e $$"
+    demo.machine.guest.push("/root/watch.sh", f"while :; do {watch} >> /run/seen; done\n")
+    demo.sh("rm -f /run/seen; systemd-run --quiet --unit watch sh /root/watch.sh")
+    try:
+        told(demo, *BACKUP, "run", "--json")
+    finally:
+        demo.sh("systemctl stop watch; rm /root/watch.sh")
+    # grep itself has the words among its arguments.
+    assert {line for line in demo.sh("cat /run/seen; rm -f /run/seen").splitlines() if "environ" in line} == set()
+    assert demo.sh("ls -d /run/appliance/backup-target-* 2>/dev/null || true") == ""
+
+
+def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", stores: Stores) -> None:
+    """Whoever is root there has all its credentials, and tries to remove and to overwrite."""
+    use(demo, stores.settings()["rest"])
+    told(demo, *BACKUP, "run", "--json")
+    kept = {file: file.read_bytes() for file in (stores.folder / "rest").rglob("*") if file.is_file()}
+    before = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
+    curl = f"curl --silent --insecure --user '{USER}:{SECRET}' --output /dev/null --write-out '%{{http_code}}'"
+    attempts = set()
+    for file in kept:
+        name = file.relative_to(stores.folder / "rest")
+        if "locks" in name.parts:
+            continue
+        # As clients of the protocol name files of data: without the folder that the server sorts them into.
+        path = f"ecs/data/{name.name}" if "data" in name.parts else str(name)
+        url = f"https://{HOST}:{REST}/{path}"
+        attempts.add(demo.sh(f"{curl} --request DELETE {url}"))
+        attempts.add(demo.sh(f"{curl} --request POST --data overwritten {url}"))
+    assert {code[0] for code in attempts} == {"4"}, attempts
+    demo.machine.guest.push("/root/repository", f"rest:https://{USER}:{SECRET.replace(' ', '%20')}@{HOST}:{REST}/ecs")
+    restic = f"echo {PASSWORD} | restic --repository-file /root/repository --password-file /dev/stdin --insecure-tls"
+    for words in ("forget --prune --keep-last 1", f"forget {before[0]}", "prune"):
+        demo.sh(f"timeout 20 sh -c '{restic} {words}' || true")
+    demo.sh("rm /root/repository")
+    gone = [file for file, content in kept.items() if "locks" not in file.parts and file.read_bytes() != content]
+    assert gone == []
+    assert set(before) <= {one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]}
+    demo.sh("appliance backup unlock; appliance backup check --all", timeout=300)
+    # Said plainly, where the machine does not know that the server keeps everything.
+    refused = demo.exec([*BACKUP, "prune"])
+    assert (refused.returncode, "nothing is removed from here" in refused.stderr) == (4, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("s3", {"url": "s3://store.example.org:9000/no-such-bucket/ecs"}, "there is no such bucket"),
+        ("rest", {"secret": "another"}, "does not accept appliance.backup.user and secret"),
+        ("webdav", {"secret": "another"}, "does not accept appliance.backup.user and secret"),
+        ("rest", {"authority": ""}, "is not trusted"),
+        ("webdav", {"authority": ""}, "is not trusted"),
+        ("rest", {"url": "rest://store.example.org:8999/ecs"}, "the connection is refused"),
+        ("rest", {"url": "rest://nowhere.invalid/ecs"}, "is not known"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(
+    demo: "Demo", stores: Stores, name: str, change: dict[str, Any], reason: str
+) -> None:
+    use(demo, stores.settings()[name], **change)
+    began = time.monotonic()
+    failed = demo.exec([*BACKUP, "run"])
+    assert failed.returncode != 0
+    assert reason in failed.stderr
+    assert time.monotonic() - began < 60
+    assert SECRET not in failed.stderr
+
+
+@pytest.mark.parametrize("name", ["rest", "sftp"])
+def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores, name: str) -> None:
+    use(demo, stores.settings()[name])
+    demo.sh(f"rm -f {REMEMBERED}")
+    told(demo, *BACKUP, "run", "--json")
+    before = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
+    demo.sh("head -c 300M /dev/urandom > /data/ecs-pgdump/large")
+    cut = f"ip route add blackhole {stores.neighbour.addresses[0]}"
+    try:
+        demo.sh("systemd-run --quiet --unit cut-off appliance backup run")
+        time.sleep(4)
+        demo.sh(cut)
+        began = time.monotonic()
+        while demo.exec(["systemctl", "is-active", "--quiet", "cut-off"]).returncode == 0:
+            assert time.monotonic() - began < GIVES_UP_SECONDS
+            time.sleep(1)
+    finally:
+        demo.sh(f"ip route del blackhole {stores.neighbour.addresses[0]}; rm -f /data/ecs-pgdump/large")
+    assert demo.sh("systemctl show --property=Result --value cut-off") != "success"
+    assert "backup failed" in alerts(demo)
+    demo.sh("systemctl reset-failed cut-off")
+    again = told(demo, *BACKUP, "run", "--json")["backup"]
+    listed = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
+    assert listed == [*before, again]
+    demo.sh("appliance backup check --all", timeout=300)
+    assert "backup failed" not in alerts(demo)

@@ -41,16 +41,20 @@ class Stores:
     folder: Path
     authority: Authority
 
-    def settings(self) -> Mapping[str, dict[str, Any]]:
-        """What appliance.backup says of each."""
+    def settings(self, folder: str) -> Mapping[str, dict[str, Any]]:
+        """What appliance.backup says of each, for backups in its `folder`."""
         known = {"user": USER, "secret": SECRET, "authority": self.authority.chain}
         key = (self.folder / "client").read_text()
         host = " ".join((self.folder / "host.pub").read_text().split()[:2])
         return {
-            "s3": {"url": f"s3://{HOST}:{S3}/{BUCKET}/ecs", **known},
-            "rest": {"url": f"rest://{HOST}:{REST}/ecs", "append_only": True, **known},
-            "webdav": {"url": f"webdavs://{HOST}:{WEBDAV}/ecs", **known},
-            "sftp": {"url": f"sftp://root@{HOST}:{SSH}/{self.folder}/sftp", "host_keys": [host], "ssh_key": key},
+            "s3": {"url": f"s3://{HOST}:{S3}/{BUCKET}/{folder}", **known},
+            "rest": {"url": f"rest://{HOST}:{REST}/{folder}", "append_only": True, **known},
+            "webdav": {"url": f"webdavs://{HOST}:{WEBDAV}/{folder}", **known},
+            "sftp": {
+                "url": f"sftp://root@{HOST}:{SSH}/{self.folder}/sftp/{folder}",
+                "host_keys": [host],
+                "ssh_key": key,
+            },
         }
 
     @contextmanager
@@ -72,11 +76,12 @@ class Stores:
 
     def _commands(self) -> list[list[str]]:
         tls = [f"--cert={self.folder}/chain.pem", f"--key={self.folder}/key.pem"]
-        moto = [str(provide(MOTO) / "moto_server"), "--host=0.0.0.0", f"--port={S3}"]
+        # Else it takes the first word of a host for the bucket.
+        moto = ["env", "S3_IGNORE_SUBDOMAIN_BUCKETNAME=true", str(provide(MOTO) / "moto_server"), "--host=0.0.0.0"]
         rclone = ["rclone", "serve", "--config=/dev/null", "--log-level=ERROR"]
         known = [f"--user={USER}", f"--pass={SECRET}", *tls]
         return [
-            [*moto, f"--ssl-cert={self.folder}/chain.pem", f"--ssl-key={self.folder}/key.pem"],
+            [*moto, f"--port={S3}", f"--ssl-cert={self.folder}/chain.pem", f"--ssl-key={self.folder}/key.pem"],
             [*rclone[:2], "restic", *rclone[2:], "--append-only", f"--addr=:{REST}", *known, f"{self.folder}/rest"],
             [*rclone[:2], "webdav", *rclone[2:], f"--addr=:{WEBDAV}", *known, f"{self.folder}/webdav"],
             ["/usr/sbin/sshd", "-D", "-e", "-f", f"{self.folder}/sshd_config"],

@@ -1,7 +1,7 @@
 """Backups to real servers elsewhere: S3, rest, WebDAV and sftp; what they refuse, and a network that goes away."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 NAMES = ("s3", "rest", "webdav", "sftp")
 PASSWORD = "of-the-stores"
-SETTINGS = ("url", "user", "secret", "authority", "append_only", "host_keys", "ssh_key")
-VAULT = "/data/ecs-storage-vault"
 GIVES_UP_SECONDS = 240
 
 
@@ -41,16 +39,19 @@ def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             demo.sh(f"rm -f {REMEMBERED}; env-update.sh; appliance converge >/dev/null; {forget}", timeout=600)
 
 
-def use(demo: "Demo", settings: Mapping[str, Any], **other: Any) -> None:
-    """Have backups go where `settings` say, but for `other`."""
+def use(demo: "Demo", stores: Stores, name: str, **other: Any) -> str:
+    """Have backups go to a new folder of the store `name`, or where `other` says; returns what it is called."""
+    folder = f"ecs-{time.time_ns()}"
     nothing: dict[str, Any] = {"user": "", "secret": "", "authority": "", "append_only": False, "host_keys": []}
     demo.sh(f"rm -f {REMEMBERED}")
-    set_backup(demo, **{**nothing, "ssh_key": "", "password": PASSWORD, **settings, **other})
+    known = {**nothing, "ssh_key": "", "password": PASSWORD, **stores.settings(folder)[name], **other}
+    set_backup(demo, **known)
+    return folder
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_keeps_backups(demo: "Demo", stores: Stores, name: str) -> None:
-    use(demo, stores.settings()[name])
+    use(demo, stores, name)
     if name == "webdav":
         assert "rclone" in demo.sh("appliance converge", timeout=600)
     demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 2 --kilobytes 40")
@@ -65,7 +66,7 @@ def test_it_keeps_backups(demo: "Demo", stores: Stores, name: str) -> None:
 
 
 def test_no_secret_of_a_target_is_seen(demo: "Demo", stores: Stores) -> None:
-    use(demo, stores.settings()["rest"])
+    use(demo, stores, "rest")
     watch = f"grep -a -l -s '{SECRET}' /proc/[0-9]*/cmdline /proc/[0-9]*/environ | grep -v -e /self/ -e $$"
     demo.machine.guest.push("/root/watch.sh", f"while :; do {watch} >> /run/seen; done\n")
     demo.sh("rm -f /run/seen; systemd-run --quiet --unit watch sh /root/watch.sh")
@@ -80,9 +81,9 @@ def test_no_secret_of_a_target_is_seen(demo: "Demo", stores: Stores) -> None:
 
 def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", stores: Stores) -> None:
     """Whoever is root there has all its credentials, and tries to remove and to overwrite."""
-    use(demo, stores.settings()["rest"])
+    folder = use(demo, stores, "rest")
     told(demo, *BACKUP, "run", "--json")
-    kept = {file: file.read_bytes() for file in (stores.folder / "rest").rglob("*") if file.is_file()}
+    kept = {file: file.read_bytes() for file in (stores.folder / "rest" / folder).rglob("*") if file.is_file()}
     before = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
     curl = f"curl --silent --insecure --user '{USER}:{SECRET}' --output /dev/null --write-out '%{{http_code}}'"
     attempts = set()
@@ -91,12 +92,14 @@ def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", 
         if "locks" in name.parts:
             continue
         # As clients of the protocol name files of data: without the folder that the server sorts them into.
-        path = f"ecs/data/{name.name}" if "data" in name.parts else str(name)
+        path = f"{folder}/data/{name.name}" if "data" in name.parts else str(name)
         url = f"https://{HOST}:{REST}/{path}"
         attempts.add(demo.sh(f"{curl} --request DELETE {url}"))
         attempts.add(demo.sh(f"{curl} --request POST --data overwritten {url}"))
     assert {code[0] for code in attempts} == {"4"}, attempts
-    demo.machine.guest.push("/root/repository", f"rest:https://{USER}:{SECRET.replace(' ', '%20')}@{HOST}:{REST}/ecs")
+    demo.machine.guest.push(
+        "/root/repository", f"rest:https://{USER}:{SECRET.replace(' ', '%20')}@{HOST}:{REST}/{folder}"
+    )
     restic = f"echo {PASSWORD} | restic --repository-file /root/repository --password-file /dev/stdin --insecure-tls"
     for words in ("forget --prune --keep-last 1", f"forget {before[0]}", "prune"):
         demo.sh(f"timeout 20 sh -c '{restic} {words}' || true")
@@ -125,7 +128,7 @@ def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", 
 def test_what_is_wrong_is_said_in_words(
     demo: "Demo", stores: Stores, name: str, change: dict[str, Any], reason: str
 ) -> None:
-    use(demo, stores.settings()[name], **change)
+    use(demo, stores, name, **change)
     began = time.monotonic()
     failed = demo.exec([*BACKUP, "run"])
     assert failed.returncode != 0
@@ -134,10 +137,8 @@ def test_what_is_wrong_is_said_in_words(
     assert SECRET not in failed.stderr
 
 
-@pytest.mark.parametrize("name", ["rest", "sftp"])
-def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores, name: str) -> None:
-    use(demo, stores.settings()[name])
-    demo.sh(f"rm -f {REMEMBERED}")
+def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores) -> None:
+    use(demo, stores, "rest")
     told(demo, *BACKUP, "run", "--json")
     before = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
     demo.sh("head -c 300M /dev/urandom > /data/ecs-pgdump/large")

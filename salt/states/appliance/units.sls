@@ -33,6 +33,15 @@ backup time:
         OnCalendar=
         OnCalendar={{ pillar['machine']['backup']['oncalendar'] }}
 
+rehearsal time:
+  file.managed:
+    - name: /etc/systemd/system/appliance-rehearsal.timer.d/oncalendar.conf
+    - makedirs: true
+    - contents: |
+        [Timer]
+        OnCalendar=
+        OnCalendar={{ pillar['machine']['backup']['rehearsal'] }}
+
 unit files:
   applied.since_change:
     - files:
@@ -58,6 +67,11 @@ appliance-backup.timer:
       - applied: unit files
 
 appliance-backup-frequent.timer:
+  unit.running:
+    - require:
+      - applied: unit files
+
+appliance-rehearsal.timer:
   unit.running:
     - require:
       - applied: unit files

@@ -1,11 +1,13 @@
 """What a snapshot says of itself, in a file within it: how the database gets to the moment it was taken at."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.postgres import Sum
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Record:
     """`point` is the database's restore point, `label` the backup of pgBackRest to start from.
 
     `database` is its name, `taken` Unix seconds, `documents` the number of files in the vault, `application` the commit
-    that ran, `domain` the site's.
+    that ran, `domain` the site's. `sums` are of the tables that have to be the same again, at that point.
     """
 
     point: str
@@ -23,6 +25,7 @@ class Record:
     documents: int
     application: str
     domain: str
+    sums: Mapping[str, Sum] = field(default_factory=dict)
 
     def save(self, paths: Paths) -> None:
         """Put it where the next snapshot takes it along."""
@@ -33,8 +36,10 @@ def read_record(paths: Paths) -> Record:
     """The record that lies below `paths`. Raises ApplianceError where there is none of use."""
     text = read_optional(paths.backup_record)
     try:
-        return Record(**json.loads(text or "null"))
-    except (ValueError, TypeError):
+        fields = json.loads(text or "null")
+        sums = {table: Sum(**each) for table, each in fields.get("sums", {}).items()}
+        return Record(**{**fields, "sums": sums})
+    except (ValueError, TypeError, AttributeError):
         raise ApplianceError(
             f"{paths.backup_record} is no record of a backup", "choose another one: appliance backup list"
         ) from None

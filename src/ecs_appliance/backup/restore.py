@@ -115,14 +115,17 @@ def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) ->
     return size
 
 
-def restore_files(machine: Machine, repository: Repository, snapshot: str, note: Note) -> tuple[str, ...]:
+def restore_files(
+    machine: Machine, repository: Repository, snapshot: str, note: Note, *, source: Path | None = None
+) -> tuple[str, ...]:
     """Have the files of `snapshot` below /data, as they were; goes on where an earlier run was cut off.
 
+    `source` is where they were when it was made, where that is elsewhere than on `machine`.
     Returns the documents, paths below the vault, that could not be restored whole. Raises ApplianceError where that is
     more than documents.
     """
     data = machine.paths.data
-    lost = repository.restore(snapshot, data, data, note)
+    lost = repository.restore(snapshot, source or data, data, note)
     vault = f"/{machine.paths.vault.name}/"
     others = [name for name in lost if not name.startswith(vault)]
     if others:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ecs_appliance.backup.plan import (
 )
 from ecs_appliance.backup.record import Record
 from ecs_appliance.backup.target import adopt, local_folder, reached
-from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 # The application's table of what is in the vault.
 DOCUMENTS = "documents_document"
+# What a rehearsal compares row by row: documents and people.
+SUMMED = (DOCUMENTS, "auth_user")
 ARCHIVE_SECONDS = 900
 LOCK_WAIT = 900
 DUMP = "ecs.pgdump"
@@ -46,7 +48,11 @@ DAMAGED = re.compile(r"repair packs ([0-9a-f ]+)")
 
 
 class DamagedError(ApplianceError):
-    """What is stored is not what was written."""
+    """What is stored is not what was written; `files` of the repository at the least."""
+
+    def __init__(self, message: str, hint: str, *, files: int) -> None:
+        super().__init__(message, hint)
+        self.files = files
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,11 @@ def check_source(machine: Machine) -> None:
             f"{machine.paths.vault} is empty, and the database has documents: nothing is backed up",
             "is the volume of /data mounted? else recover",
         )
+
+
+def count_files(folder: Path) -> int:
+    """How many whole files lie below `folder`."""
+    return sum(not name.endswith(".part") for _, _, files in os.walk(folder) for name in files)
 
 
 def has_documents(vault: Path) -> bool:
@@ -196,15 +207,16 @@ def take_moment(machine: Machine) -> Record:
         label=base.label,
         database=machine.env.ecs.database,
         taken=taken,
-        documents=sum(len(files) for _, _, files in os.walk(machine.paths.vault)),
+        documents=count_files(machine.paths.vault),
         application=Marks(machine.paths.tags).get("last_running_ecs") or "",
         domain=machine.env.appliance.domain,
     )
     with locked(machine.paths.lock, "backup", wait=LOCK_WAIT):
-        segment = postgres.make_restore_point(machine.server, record.point)
+        point = postgres.make_restore_point(machine.server, record.point, record.database, SUMMED)
+        record = replace(record, sums=point.sums)
         record.save(machine.paths)
-    postgres.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
-    if lacks_log(machine, base, segment):
+    postgres.wait_archived(machine.server, point.segment, deadline=ARCHIVE_SECONDS)
+    if lacks_log(machine, base, point.segment):
         raise ApplianceError("a part of the database's log was not archived", "appliance backup run starts anew")
     return record
 
@@ -240,12 +252,22 @@ def maintain(machine: Machine, repository: Repository) -> tuple[tuple[str, ...],
     Returns the ids removed, and the gap between backups for which none was: a clock that jumped shall cost nothing.
     """
     settings = machine.env.appliance.backup
-    gap = (
-        None if settings.append_only else find_gap(repository.snapshots(), settings.keep_floor_days, datetime.now(UTC))
-    )
-    removed = () if settings.append_only or gap else repository.forget(policy_of(settings))
+    gap = None
+    if not settings.append_only:
+        gap = find_gap(repository.snapshots(), settings.keep_floor_days, datetime.now(UTC))
+    removed = () if settings.append_only or gap else _forget(machine, repository)
     check_repository(repository, subset=f"{date.today().toordinal() % PARTS + 1}/{PARTS}")
     return removed, gap
+
+
+def _forget(machine: Machine, repository: Repository) -> tuple[str, ...]:
+    """What a rehearsal reads is not taken from under it: then the next night removes."""
+    try:
+        with locked(machine.paths.rehearsal_lock, "remove old backups"):
+            return repository.forget(policy_of(machine.env.appliance.backup))
+    except BusyError as error:
+        log.info("no backup is removed this time: %s", error.message)
+        return ()
 
 
 def check_repository(repository: Repository, *, subset: str) -> None:
@@ -255,8 +277,10 @@ def check_repository(repository: Repository, *, subset: str) -> None:
     except CommandError as error:
         log.info("%s", error.output or error.message)
         found = DAMAGED.search(error.output)
-        what = f": {len(found[1].split())} of its files are not what they were" if found else ""
+        files = len(found[1].split()) if found else 0
+        what = f": {files} of its files are not what they were" if found else ""
         raise DamagedError(
             f"the backups at {repository.shown} are damaged{what}",
             "keep what there is, name an empty target in appliance.backup.url, then: appliance backup check --all",
+            files=max(files, 1),
         ) from None

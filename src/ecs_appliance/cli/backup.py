@@ -73,6 +73,32 @@ def check(
     typer.echo("the backups are sound" if everything else "the backups are complete; --all reads their data too")
 
 
+@app.command("rehearse")
+def rehearse(
+    snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to rehearse with; default: the last.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Recover the last backup beside the running site, compare everything, and leave evidence; exit code 1 where
+    something is wrong."""
+    import sys
+
+    from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.lifecycle import rehearsal
+    from ecs_appliance.lifecycle.context import Context
+
+    if not rehearsal.gives_way():
+        # All that it starts, database server and container, gives way to the site, as the unit's does.
+        words = ["systemd-run", "--scope", "--quiet", "--collect", f"--slice={rehearsal.SLICE}", "--nice=19"]
+        raise typer.Exit(SystemRunner().interact([*words, "/usr/local/bin/appliance", *sys.argv[1:]]))
+    with _progress() as note:
+        evidence = rehearsal.run(Context(), snapshot=snapshot, note=note)
+    if as_json:
+        display.show(evidence.facts(), as_json=True)
+        raise typer.Exit(0 if evidence.ok else 1)
+    typer.echo(evidence.render())
+    rehearsal.report(evidence)
+
+
 @app.command("prune")
 def prune(as_json: AsJson = False) -> None:
     """Remove the backups that retention does not keep, and make their room free."""

@@ -182,6 +182,15 @@ def backup_frequent() -> None:
     _back_up(nightly=False)
 
 
+@app.command("rehearsal")
+def rehearsal() -> None:
+    """Rehearse a recovery."""
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.rehearsal import rehearse_by_timer
+
+    rehearse_by_timer(Context())
+
+
 def _back_up(*, nightly: bool) -> None:
     from ecs_appliance.lifecycle.backup import back_up_by_timer
     from ecs_appliance.lifecycle.context import Context

@@ -79,6 +79,7 @@ def build_pillar(
                 "packages": _backup_packages(env),
                 "interval": env.appliance.backup.interval if env else "15min",
                 "oncalendar": env.appliance.backup.oncalendar if env else "*-*-* 22:30:00",
+                "rehearsal": env.appliance.backup.rehearsal if env else "Sat *-*-* 10:00:00",
             },
             "extra": _extra(env),
         },

@@ -129,6 +129,16 @@ class Paths:
         return self.at("/run/appliance/backup.lock")
 
     @property
+    def rehearsal_lock(self) -> Path:
+        """Held while a rehearsal reads from the backups: nothing is removed from them."""
+        return self.at("/run/appliance/rehearsal.lock")
+
+    @property
+    def evidence(self) -> Path:
+        """Reports of rehearsals; backups hold them too."""
+        return self.at("/data/etc/backup/evidence")
+
+    @property
     def recovery(self) -> Path:
         """How far a recovery has come; gone once it has ended."""
         return self.at("/var/lib/ecs-appliance/recovery.json")

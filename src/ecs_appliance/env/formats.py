@@ -118,6 +118,12 @@ def interval(text: str) -> str:
     return text
 
 
+def to_seconds(text: str) -> float:
+    """The seconds of an `interval`."""
+    found = INTERVAL.fullmatch(text)
+    return int(found[1]) * (3600 if found[2] == "h" else 60) if found else 0
+
+
 def no_flag(value: object) -> object:
     """Anything but a boolean, which Python would take for 0 or 1."""
     if isinstance(value, bool):

@@ -227,6 +227,10 @@ class Backup(Section):
     )
     interval: Interval = Field("15min", description="time between two backups, 5min to 24h")
     oncalendar: Calendar = Field("*-*-* 22:30:00", description="when to dump, thin out and check, once a day")
+    rehearsal: Calendar = Field("Sat *-*-* 10:00:00", description="when to rehearse a recovery")
+    ping_url: SecretWebUrl = Field(
+        NONE, description="told of each backup that succeeded; whoever listens there raises the alarm when it is silent"
+    )
     keep_last: Count = Field(96, description="backups that are kept whatever their age")
     keep_daily: Count = Field(35, description="days of which the last backup is kept")
     keep_weekly: Count = Field(16, description="weeks of which the last backup is kept")

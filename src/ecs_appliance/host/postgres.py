@@ -5,9 +5,9 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,14 @@ RELATIONS = """
                       and (d.deptype = 'e' or (c.relkind = 'S' and d.deptype in ('a', 'i'))))
     order by c.relkind, 2
 """
+# How a row is written as text depends on these.
+PLAIN_ROWS = (
+    "set timezone = 'UTC'",
+    "set datestyle = 'ISO'",
+    "set intervalstyle = 'postgres'",
+    "set bytea_output = 'hex'",
+)
+SUM_ATTEMPTS = 3
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
 
 
@@ -54,6 +62,22 @@ class Server:
     @property
     def socket(self) -> Path:
         return Path(self.host) / f".s.PGSQL.{self.port}"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a table holds: its number of rows, and the SHA-256 over the MD5 of each, in hex."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """`segment` of the log holds it, full now; `sums` are of tables at this very moment, empty where they were busy."""
+
+    segment: str
+    sums: Mapping[str, Sum] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -175,13 +199,52 @@ def refresh_collation(server: Server, database: str) -> bool:
     return True
 
 
-def make_restore_point(server: Server, name: str) -> str:
-    """Make the restore point `name`; returns the segment of the log that it is in, which is full now."""
-    with _connected(server) as connection:
-        connection.execute("select pg_create_restore_point(%s)", [name])
-        row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
-        connection.execute("select pg_switch_wal()")
+def make_restore_point(server: Server, name: str, database: str, tables: Sequence[str]) -> RestorePoint:
+    """Make the restore point `name`, and sum up what those of `tables` that `database` has hold at it.
+
+    Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up.
+    """
+    with _connected(server, database) as connection:
+        for _ in range(SUM_ATTEMPTS):
+            try:
+                with connection.transaction():
+                    connection.execute("set local lock_timeout = '2s'")
+                    there = _existing(connection, tables)
+                    for table in there:
+                        connection.execute(sql.SQL("lock table {} in share mode").format(sql.Identifier(table)))
+                    return RestorePoint(_point(connection, name), {table: _sum(connection, table) for table in there})
+            except psycopg.errors.LockNotAvailable:
+                continue
+        return RestorePoint(_point(connection, name))
+
+
+def sum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, Sum]:
+    """What those of `tables` that `database` has hold."""
+    with _connected(server, database) as connection:
+        return {table: _sum(connection, table) for table in _existing(connection, tables)}
+
+
+def _point(connection: Connection, name: str) -> str:
+    connection.execute("select pg_create_restore_point(%s)", [name])
+    row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
+    connection.execute("select pg_switch_wal()")
     return str(row[0]) if row else ""
+
+
+def _existing(connection: Connection, tables: Sequence[str]) -> list[str]:
+    return [table for table in tables if _has(connection, "select 1 where to_regclass(%s) is not null", table)]
+
+
+def _sum(connection: Connection, table: str) -> Sum:
+    """The same for the same rows wherever and in whatever order they lie."""
+    for setting in PLAIN_ROWS:
+        connection.execute(setting)
+    query = """
+        select count(*), encode(sha256(coalesce(string_agg(row, '' order by row), '')::bytea), 'hex')
+        from (select md5(t::text) collate "C" as row from {} t) rows
+    """
+    found = connection.execute(sql.SQL(query).format(sql.Identifier(table))).fetchone()
+    return Sum(*found) if found else Sum(0, "")
 
 
 def wait_archived(server: Server, segment: str, *, deadline: float) -> None:

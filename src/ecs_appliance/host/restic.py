@@ -61,6 +61,11 @@ class Made:
     added: int
     unread: tuple[str, ...] = ()
 
+    @property
+    def short(self) -> str:
+        """The id as people use it."""
+        return self.id[:8]
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -193,6 +198,11 @@ class Repository:
         """Bytes that `snapshot` takes when it is restored."""
         words = ("stats", "--json", "--no-lock", "--mode=restore-size", snapshot)
         return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
+
+    def key_id(self) -> str:
+        """The id of the key that our password opens, of all that may open the repository."""
+        keys = json.loads(self._run("key", "list", "--json", "--no-lock", timeout=ASK_SECONDS).stdout)
+        return next((str(key["id"]) for key in keys if key["current"]), "")
 
     def stored_size(self) -> int:
         """Bytes that all snapshots together take in the repository."""

@@ -1,6 +1,5 @@
 """appliance-backup and appliance-backup-frequent: what runs, who hears of it."""
 
-import json
 import logging
 import os
 import tempfile
@@ -14,45 +13,44 @@ from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
 from ecs_appliance.backup.run import DamagedError, Machine, Report, check_repository, run_backup
 from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.locks import locked
+from ecs_appliance.env.formats import to_seconds
 from ecs_appliance.host import postgres
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.prepare_env import active_env
-from ecs_appliance.reporting.metrics import Sample, write_metrics
+from ecs_appliance.reporting.backups import read_backups, update_backups
+from ecs_appliance.reporting.ping import ping
 
 log = logging.getLogger(__name__)
 
 # A nightly run that fails is not forgotten because a frequent one succeeds, nor damage because another part is sound.
 TOPIC, NIGHTLY, MISSED, DAMAGED = "backup", "backup-nightly", "backup-missed", "backup-damaged"
 GAP = "backup-gap"
+PING = "backup-ping"
 EVERYTHING = "100%"
 # The nightly run waits for a frequent one; those leave it to the next time.
 NIGHTLY_WAIT = 2 * 3600
 PRUNE_WAIT = 900
 MISSED_SECONDS = 32 * 3600
-HELPS = {
-    "backup_last_start_time": "When the last backup began.",
-    "backup_last_success_time": "When the last backup that came to an end began.",
-    "backup_last_duration": "Seconds that the last backup took.",
-    "backup_last_size": "Bytes that the last backup added to the repository.",
-    "backup_last_data_size": "Bytes that the last backup holds.",
-}
 
 
 def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | None = None) -> Report:
     """Make a backup and tell of it. Raises BusyError where another one runs, ApplianceError where it failed."""
     machine = open_machine(context)
-    began = time.time()
-    with locked(context.paths.backup_lock, "backup", wait=wait), _told(context, NIGHTLY if nightly else TOPIC, began):
-        report = run_backup(machine, nightly=nightly, note=note or _deaf)
-    _count(context, began, report)
+    settings = machine.env.appliance.backup
+    with locked(context.paths.backup_lock, "backup", wait=wait):
+        began = time.time()
+        update_backups(context.paths, start=began, interval=to_seconds(settings.interval))
+        with _told(context, NIGHTLY if nightly else TOPIC, began):
+            report = run_backup(machine, nightly=nightly, note=note or _deaf)
+        _count(context, began, report)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
         context.alerts.clear(topic)
     if nightly:
         _tell_of_gap(context, report.gap)
     log.info("%s", summary(report))
+    _ping(context, settings.ping_url.get_secret_value(), report)
     return report
 
 
@@ -69,12 +67,27 @@ def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
     )
 
 
+def _ping(context: Context, url: str, report: Report) -> None:
+    """Tell who watches from outside how old the newest backup is that is proven to be recoverable."""
+    if not url:
+        context.alerts.clear(PING)
+        return
+    verified = read_backups(context.paths).verified
+    age = "never" if verified is None else f"{max(0.0, time.time() - verified):.0f}"
+    try:
+        ping(url, {"backup": report.made.short, "verified_age_seconds": age})
+    except ApplianceError as error:
+        context.alerts.put(PING, "warning", error.message, error.hint)
+        return
+    context.alerts.clear(PING)
+
+
 def summary(report: Report) -> str:
     """A backup in a line."""
     made = report.made
     removed = f", {len(report.removed)} old ones removed" if report.removed else ""
     return (
-        f"backup {made.id[:8]}: {made.files} files, {in_gb(made.size)}, {in_gb(made.added)} new, "
+        f"backup {made.short}: {made.files} files, {in_gb(made.size)}, {in_gb(made.added)} new, "
         f"in {report.seconds:.0f} s{removed}"
     )
 
@@ -132,6 +145,7 @@ def check_backups(context: Context, *, subset: str) -> None:
             check_repository(repository, subset=subset)
     if subset == EVERYTHING:
         context.alerts.clear(DAMAGED)
+        update_backups(context.paths, errors=0)
 
 
 def prune_backups(context: Context) -> tuple[str, ...]:
@@ -141,7 +155,11 @@ def prune_backups(context: Context) -> tuple[str, ...]:
             "appliance.backup.append_only: nothing is removed from here",
             "remove old backups on the server, see the manual",
         )
-    with locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT), open_repository(context) as repository:
+    with (
+        locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT),
+        locked(context.paths.rehearsal_lock, "backup prune", wait=PRUNE_WAIT),
+        open_repository(context) as repository,
+    ):
         repository.unlock()
         return repository.forget(policy_of(open_machine(context).env.appliance.backup))
 
@@ -188,8 +206,11 @@ def _told(context: Context, topic: str, began: float) -> Iterator[None]:
         raise
     except DamagedError as error:
         context.alerts.put(DAMAGED, "critical", error.message, error.hint)
+        update_backups(context.paths, failed=True, errors=error.files)
         raise
     except ApplianceError as error:
+        if began:
+            update_backups(context.paths, failed=True)
         context.alerts.put(topic, "warning", f"backup failed: {error.message}", error.hint)
         last = last_success(context)
         if began and last is not None and began - last > MISSED_SECONDS:
@@ -200,17 +221,11 @@ def _told(context: Context, topic: str, began: float) -> Iterator[None]:
 
 def last_success(context: Context) -> float | None:
     """When the last good backup began, in Unix seconds; None before the first."""
-    text = read_optional(context.paths.state / "backup.json")
-    return float(json.loads(text)["success"]) if text else None
+    return read_backups(context.paths).success
 
 
 def _count(context: Context, began: float, report: Report) -> None:
-    write_atomic(context.paths.state / "backup.json", json.dumps({"success": began}), mode=0o644)
-    values = {
-        "backup_last_start_time": began,
-        "backup_last_success_time": began,
-        "backup_last_duration": report.seconds,
-        "backup_last_size": report.made.added,
-        "backup_last_data_size": report.made.size,
-    }
-    write_metrics(context.paths, "backup", [Sample(name, value) for name, value in values.items()], HELPS)
+    made = report.made
+    known = {"success": began, "duration": report.seconds, "size": made.added, "data_size": made.size}
+    errors = read_backups(context.paths).errors or 0
+    update_backups(context.paths, failed=False, errors=errors, **known)

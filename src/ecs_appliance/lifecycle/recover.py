@@ -1,6 +1,5 @@
 """recover: from a machine with env.yml, and the backups that it names, to a running site."""
 
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.restore import Recovery
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.target import find_repository, reached
+from ecs_appliance.backup.vaultcheck import Vault, read_vaultcheck
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
@@ -58,17 +58,6 @@ class Plan:
     size: int
     obstacles: tuple[str, ...]
     resumed: bool
-
-
-@dataclass(frozen=True)
-class Vault:
-    """What the application's own check says; `checked` is false where it has none."""
-
-    checked: bool
-    documents: int = 0
-    missing: tuple[str, ...] = ()
-    altered: tuple[str, ...] = ()
-    newer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,17 +192,7 @@ def check_vault(context: Context) -> Vault:
         said = docker.exec_in(context.runner, WEB, VAULTCHECK, timeout=CHECK_SECONDS).stdout
     except CommandError as error:
         said = error.output
-    lines = [line for line in said.splitlines() if line.startswith("{")]
-    if not lines:
-        return Vault(checked=False)
-    found = json.loads(lines[-1])
-    return Vault(
-        checked=True,
-        documents=found["documents"],
-        missing=tuple(found["missing"]),
-        altered=tuple(found["altered"]),
-        newer=tuple(found["orphaned"]),
-    )
+    return read_vaultcheck(said)
 
 
 def _check(report: Report) -> None:

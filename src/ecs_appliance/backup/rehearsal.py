@@ -1,0 +1,194 @@
+"""A recovery beside the running site: a snapshot restored, its database replayed, all compared, and gone again."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+from ecs_appliance.backup.plan import check_room
+from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.backup.restore import restore_files
+from ecs_appliance.backup.run import SUMMED, Machine, count_files
+from ecs_appliance.backup.scratch import Scratch
+from ecs_appliance.backup.vaultcheck import read_vaultcheck
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.host import docker, postgres
+from ecs_appliance.host.postgres import Sum
+from ecs_appliance.host.restic import Note, Repository, Snapshot
+
+log = logging.getLogger(__name__)
+
+CONTAINER = "appliance-rehearsal"
+LONG_SECONDS = 24 * 3600
+WEEK = 7 * 86400
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was compared, and what is `wrong`, in lines for people; nothing wrong: it can be recovered from.
+
+    `record` is None where it did not come to a comparison. `compared` are the tables that are row by row as they were,
+    `documents` the number that the application found whole (None: it has no vaultcheck), `newer` those without a row.
+    """
+
+    record: Record | None = None
+    compared: Mapping[str, Sum] = field(default_factory=dict)
+    documents: int | None = None
+    newer: int = 0
+    files: int = 0
+    wrong: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where it plays: the restored data below `data`, a database server of its own."""
+
+    folder: Path
+    runner: Runner
+
+    @property
+    def data(self) -> Paths:
+        """The restored data, as paths of a machine."""
+        return Paths(self.folder / "machine")
+
+    @property
+    def scratch(self) -> Scratch:
+        return Scratch(self.folder / "postgresql", self.runner)
+
+    def clear(self) -> None:
+        """Nothing of it is left: no process, no container, no file."""
+        docker.remove_container(self.runner, CONTAINER)
+        self.scratch.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def stages(paths: Paths, runner: Runner) -> list[Stage]:
+    """Where it may play, that with the most room first."""
+    tops = sorted((paths.volatile, paths.data), key=lambda top: -shutil.disk_usage(top).free)
+    return [Stage(top / ".rehearsal", runner) for top in tops]
+
+
+@contextmanager
+def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
+    """A place for a snapshot of `size` bytes and its database; cleared before, for one that was killed, and after.
+
+    Raises RefusedError where there is no room.
+    """
+    found = stages(paths, runner)
+    for stage in found:
+        stage.clear()
+    stage = found[0]
+    # As for a recovery: the database grows out of its compressed backup.
+    check_room(2 * size, shutil.disk_usage(stage.folder.parent).free, f"{stage.folder.parent}, for a rehearsal,")
+    try:
+        # The account of the database goes through to its own part; whatever the umask is.
+        for folder in (stage.folder, stage.data.root, stage.data.data):
+            folder.mkdir()
+            folder.chmod(0o711)
+        yield stage
+    finally:
+        stage.clear()
+
+
+Ask = Callable[[Stage, Record], str]
+
+
+@dataclass
+class Times:
+    """Seconds that each step took."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        began = time.monotonic()
+        log.info("%s …", title)
+        yield
+        self.steps[title] = time.monotonic() - began
+        log.info("%s: done in %.1f s", title, self.steps[title])
+
+
+def rehearse(
+    machine: Machine,
+    repository: Repository,
+    snapshot: Snapshot,
+    *,
+    stage: Stage,
+    ask: Ask,
+    times: Times,
+    note: Note,
+) -> Findings:
+    """Recover `snapshot` on `stage` and compare it with what was recorded when it was made.
+
+    `ask` returns what the application's vaultcheck says there. What stops a recovery is a finding too.
+    """
+    try:
+        lost, record = _restore_files(machine, repository, snapshot, stage=stage, times=times, note=note)
+        with times.step("restoring the database"):
+            server = _restore_database(stage, record)
+        with times.step("comparing documents and database"):
+            found = compare(record, postgres.sum_tables(server, record.database, SUMMED), stage.data.vault, lost)
+            return _with_vaultcheck(found, ask(stage, record))
+    except ApplianceError as error:
+        log.info("%s", error.message)
+        return Findings(wrong=(error.message,))
+
+
+def _restore_files(
+    machine: Machine, repository: Repository, snapshot: Snapshot, *, stage: Stage, times: Times, note: Note
+) -> tuple[tuple[str, ...], Record]:
+    away = replace(machine, paths=stage.data)
+    with times.step("restoring files"):
+        lost = restore_files(away, repository, snapshot.id, note, source=machine.paths.data)
+    return lost, read_record(stage.data)
+
+
+def _restore_database(stage: Stage, record: Record) -> postgres.Server:
+    scratch = stage.scratch
+    scratch.prepare()
+    archive = scratch.archive(stage.data.archive)
+    archive.restore(record.label, ("--type=name", f"--target={record.point}"))
+    server = scratch.start(deadline=LONG_SECONDS)
+    if not postgres.database_exists(server, record.database):
+        raise ApplianceError(f"the backup has no database {record.database}", "appliance backup list shows others")
+    return server
+
+
+def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[str]) -> Findings:
+    """Rows, and the number of files in `vault`, beside the `record` of the backup; `lost` could not be restored."""
+    wrong = []
+    for table, then in record.sums.items():
+        found = now.get(table)
+        if found is None:
+            wrong.append(f"table {table} is not there")
+        elif found != then:
+            wrong.append(f"table {table} is not as it was: {found.rows} rows, {then.rows} then")
+    wrong += [f"document {name} is damaged in the backup" for name in lost]
+    files = count_files(vault)
+    if files < record.documents:
+        wrong.append(f"the vault has {files} files, {record.documents} when it was backed up")
+    same = {table: each for table, each in record.sums.items() if now.get(table) == each}
+    return Findings(record, compared=same, files=files, wrong=tuple(wrong))
+
+
+def _with_vaultcheck(found: Findings, said: str) -> Findings:
+    vault = read_vaultcheck(said)
+    wrong = [f"document {name} is missing" for name in vault.missing]
+    wrong += [f"document {name} is altered, or cannot be decrypted" for name in vault.altered]
+    documents = vault.documents if vault.checked else None
+    return replace(found, documents=documents, newer=len(vault.newer), wrong=(*found.wrong, *wrong))
+
+
+def reached_rpo(taken: Sequence[float], now: float) -> float:
+    """Seconds of work that would have been lost at the worst moment of the last week: the longest time between two
+    of the backups `taken` (Unix seconds, oldest first) then, or since the last one.
+    """
+    moments = [*taken, now]
+    gaps = [later - earlier for earlier, later in pairwise(moments) if later > now - WEEK]
+    return max(gaps, default=0.0)

@@ -1,0 +1,96 @@
+"""A database server beside the real one: on files of its own, reached by its own socket only, gone once stopped."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.host import postgres
+from ecs_appliance.host.pgbackrest import USER, Archive
+from ecs_appliance.host.postgres import Server
+
+BINARIES = Path("/usr/lib/postgresql/17/bin")
+START_SECONDS, STOP_SECONDS = 60, 120
+# Whoever may enter the folder may read what is in it: nobody else has a way to the socket.
+ACCESS = "local all all trust\n"
+SETTINGS = """
+listen_addresses = ''
+unix_socket_directories = '{folder}/socket'
+hba_file = '{folder}/pg_hba.conf'
+ident_file = '{folder}/pg_ident.conf'
+archive_mode = off
+hot_standby = off
+autovacuum = off
+fsync = off
+jit = off
+shared_buffers = 64MB
+shared_preload_libraries = ''
+"""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A server in `folder`, which only root and the account postgres enter."""
+
+    folder: Path
+    runner: Runner
+
+    @property
+    def cluster(self) -> Path:
+        """Its files."""
+        return self.folder / "cluster"
+
+    @property
+    def socket(self) -> Path:
+        """The folder of its socket, for containers that are to reach it."""
+        return self.folder / "socket"
+
+    @property
+    def server(self) -> Server:
+        return Server(host=str(self.socket))
+
+    def prepare(self) -> None:
+        """Have its folders, empty, and its configuration; what a killed run left is stopped and removed."""
+        self.remove()
+        self.folder.mkdir(parents=True)
+        shutil.chown(self.folder, "root", USER)
+        self.folder.chmod(0o710)
+        for name, mode in (("cluster", 0o700), ("socket", 0o755), ("archive", 0o700)):
+            (self.folder / name).mkdir()
+            shutil.chown(self.folder / name, USER, USER)
+            (self.folder / name).chmod(mode)
+        files = {"postgresql.conf": SETTINGS.format(folder=self.folder), "pg_hba.conf": ACCESS, "pg_ident.conf": ""}
+        for name, text in files.items():
+            write_atomic(self.folder / name, text, mode=0o644)
+
+    def archive(self, repository: Path) -> Archive:
+        """The backups of the database in `repository`, to be restored here; nothing of the real server's is touched."""
+        own = self.folder / "archive"
+        places = {
+            "repo1-path": repository,
+            "pg1-path": self.cluster,
+            "spool-path": own,
+            "lock-path": own,
+            "log-path": own,
+        }
+        return Archive(self.runner, (*(f"--{name}={path}" for name, path in places.items()), "--no-archive-async"))
+
+    def start(self, *, deadline: float) -> Server:
+        """Have it replay the log and serve; raises CommandError, DeadlineError after `deadline` seconds."""
+        settings = f"-c config_file={self.folder}/postgresql.conf"
+        log = self.folder / "archive" / "postgresql.log"
+        self._control("start", f"--options={settings}", f"--log={log}", "--no-wait", timeout=START_SECONDS)
+        postgres.wait_ready(self.server, deadline=deadline)
+        return self.server
+
+    def remove(self) -> None:
+        """Stop it, where it runs, and remove all of it."""
+        if (self.cluster / "postmaster.pid").exists():
+            # It exits with 1 where what the file names is not a server of these files.
+            self._control("stop", "--mode=immediate", timeout=STOP_SECONDS, ok=(0, 1))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _control(self, *words: str, timeout: float, ok: tuple[int, ...] = (0,)) -> None:
+        argv: list[str | Path] = [BINARIES / "pg_ctl", words[0], f"--pgdata={self.cluster}", *words[1:]]
+        self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), ok=ok)

@@ -1,0 +1,159 @@
+"""appliance-rehearsal: proves each week that the backups can be recovered from, and tells who has to know."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from ecs_appliance.app.images import app_tag
+from ecs_appliance.app.migration import app_task
+from ecs_appliance.app.settings import ROLE
+from ecs_appliance.backup.evidence import Evidence
+from ecs_appliance.backup.plan import choose_snapshot
+from ecs_appliance.backup.record import Record
+from ecs_appliance.backup.rehearsal import CONTAINER, Stage, Times, open_stage, reached_rpo, rehearse
+from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.target import find_repository, reached
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
+from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.locks import locked
+from ecs_appliance.host import docker
+from ecs_appliance.host.docker import Mount
+from ecs_appliance.host.restic import Note
+from ecs_appliance.lifecycle.backup import open_machine, reason_to_rest
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.prepare_ecs import site
+from ecs_appliance.reporting.backups import Rehearsed, read_backups, update_backups
+
+log = logging.getLogger(__name__)
+
+TOPIC = "backup-rehearsal"
+# Of systemd and docker: all that a rehearsal does gives way to the site.
+SLICE = "rehearsal.slice"
+SOCKET = "/run/appliance-rehearsal"
+VAULTCHECK = ("run", "./manage.py", "vaultcheck", "--json", "--orphans-ok", "--decrypt")
+CHECK_SECONDS = 24 * 3600
+# Of ten years, one a week.
+KEPT = 520
+
+
+def rehearse_by_timer(context: Context) -> None:
+    """What the unit starts: where there is nothing to rehearse, or another one does it, all is well."""
+    reason = reason_to_rest(context)
+    if reason:
+        log.info("no rehearsal: %s", reason)
+        return
+    try:
+        report(run(context))
+    except BusyError as error:
+        log.info("no rehearsal now: %s", error.message)
+
+
+def report(evidence: Evidence) -> None:
+    """Raise ApplianceError that names what is wrong; returns where nothing is."""
+    if evidence.ok:
+        return
+    lines = "".join(f"\n  {line}" for line in evidence.findings.wrong)
+    raise ApplianceError(f"the backup {evidence.snapshot.short} can not be relied on:{lines}", HINT)
+
+
+HINT = "mend the cause, then: appliance backup run, appliance backup rehearse; older ones may do: --snapshot ID"
+
+
+def gives_way() -> bool:
+    """Whether this process is in the slice that gives way to the site."""
+    return SLICE in Path("/proc/self/cgroup").read_text()
+
+
+def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) -> Evidence:
+    """Rehearse a recovery from the backup `snapshot`, by default the last; leaves evidence, metrics, and an alert.
+
+    What was found wrong is in the answer. Raises BusyError where another rehearsal runs, RefusedError where there is no
+    room or no backup, ApplianceError where it could not be done.
+    """
+    machine = open_machine(context)
+    with locked(context.paths.rehearsal_lock, "rehearsal"):
+        try:
+            evidence = _rehearse(context, machine, snapshot, note)
+        except ApplianceError as error:
+            update_backups(context.paths, rehearsal_ok=False)
+            context.alerts.put(TOPIC, "critical", f"the rehearsal of a recovery failed: {error.message}", error.hint)
+            raise
+    if evidence.ok:
+        context.alerts.clear(TOPIC)
+    else:
+        context.alerts.put(TOPIC, "critical", f"the backup can not be relied on: {evidence.findings.wrong[0]}", HINT)
+    return evidence
+
+
+def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Evidence:
+    began, times = time.time(), Times()
+    backups, ask = read_backups(context.paths), partial(_ask, context, machine)
+    with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
+        repository_id = find_repository(repository)
+        if repository_id is None:
+            raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
+        snapshots = repository.snapshots()
+        snapshot = choose_snapshot(snapshots, wanted=wanted)
+        size = repository.size_of(snapshot.id)
+        with open_stage(context.paths, context.runner, size) as stage:
+            findings = rehearse(machine, repository, snapshot, stage=stage, ask=ask, times=times, note=note)
+        evidence = Evidence(
+            snapshot=snapshot,
+            size=size,
+            began=began,
+            steps=times.steps,
+            findings=findings,
+            rpo=reached_rpo([each.time.timestamp() for each in snapshots], began),
+            repository=repository_id,
+            key=repository.key_id(),
+            target=repository.shown,
+            domain=machine.env.appliance.domain,
+            versions=_versions(context),
+        )
+    _keep(context, evidence)
+    newest = max(backups.verified or 0, snapshot.time.timestamp()) if evidence.ok else backups.verified
+    backups.rehearsed(context.paths, Rehearsed(evidence.ok, began, newest, evidence.rpo, evidence.rto))
+    return evidence
+
+
+def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> str:
+    """What the application says of the restored data, in a container that reaches nothing else."""
+    told = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
+    task = app_task(CONTAINER, _image(context, record), stage.data, told, VAULTCHECK)
+    task = replace(
+        task,
+        network="none",
+        env={**task.env, "PGHOST": SOCKET},
+        mounts=(*task.mounts, Mount(stage.scratch.socket, SOCKET)),
+        options=(f"--cgroup-parent={SLICE}",),
+    )
+    done = docker.run_once(context.runner, task, timeout=CHECK_SECONDS, ok=range(256))
+    return done.stdout + done.stderr
+
+
+def _image(context: Context, record: Record) -> str:
+    """The application as it ran at the backup, else as it runs now: the database's tables are of that version."""
+    commits = [record.application, context.tags.get("last_running_ecs") or ""]
+    found = [app_tag(commit) for commit in commits if commit and docker.image_exists(context.runner, app_tag(commit))]
+    if not found:
+        raise RefusedError("the application has not run here yet", "systemctl start appliance")
+    return found[0]
+
+
+def _versions(context: Context) -> Mapping[str, str]:
+    first = {"restic": ["restic", "version"], "pgbackrest": ["pgbackrest", "version"]}
+    said = {name: context.runner.run(argv, timeout=60).stdout.splitlines()[0] for name, argv in first.items()}
+    return {**said, "appliance": context.paths.appliance.resolve().name}
+
+
+def _keep(context: Context, evidence: Evidence) -> None:
+    folder = context.paths.evidence
+    stamp = f"{datetime.fromtimestamp(evidence.began).astimezone():%Y-%m-%dT%H%M%S}"
+    write_atomic(folder / f"{stamp}.txt", evidence.render(), mode=0o644)
+    log.info("evidence: %s", folder / f"{stamp}.txt")
+    for old in sorted(folder.glob("*.txt"))[:-KEPT]:
+        old.unlink(missing_ok=True)

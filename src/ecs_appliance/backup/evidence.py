@@ -8,7 +8,7 @@ from ecs_appliance.backup.plan import in_gb
 from ecs_appliance.backup.rehearsal import Findings
 from ecs_appliance.host.restic import Snapshot
 
-WIDTH = 22
+WIDTH = 34
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ class Evidence:
         if found.record is None:
             return [("compared", "nothing: it did not come that far")]
         rows = [
-            (table, f"{each.rows} rows as at the backup, {each.digest[:32]}…") for table, each in found.compared.items()
+            (table, f"{each.rows} rows as at the backup, SHA-256 {each.digest}")
+            for table, each in found.compared.items()
         ]
         if not found.record.sums:
             rows = [("rows", "not compared: nothing is recorded of them")]

@@ -7,7 +7,7 @@ from pathlib import Path
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres
-from ecs_appliance.host.pgbackrest import USER, Archive
+from ecs_appliance.host.pgbackrest import STANZA, USER, Archive
 from ecs_appliance.host.postgres import Server
 
 BINARIES = Path("/usr/lib/postgresql/17/bin")
@@ -26,6 +26,17 @@ fsync = off
 jit = off
 shared_buffers = 64MB
 shared_preload_libraries = ''
+"""
+ARCHIVE = """
+[global]
+repo1-path={repository}
+spool-path={own}
+lock-path={own}
+log-path={own}
+process-max=2
+
+[{stanza}]
+pg1-path={cluster}
 """
 
 
@@ -66,15 +77,10 @@ class Scratch:
 
     def archive(self, repository: Path) -> Archive:
         """The backups of the database in `repository`, to be restored here; nothing of the real server's is touched."""
-        own = self.folder / "archive"
-        places = {
-            "repo1-path": repository,
-            "pg1-path": self.cluster,
-            "spool-path": own,
-            "lock-path": own,
-            "log-path": own,
-        }
-        return Archive(self.runner, (*(f"--{name}={path}" for name, path in places.items()), "--no-archive-async"))
+        text = ARCHIVE.format(repository=repository, own=self.folder / "archive", cluster=self.cluster, stanza=STANZA)
+        config = self.folder / "pgbackrest.conf"
+        write_atomic(config, text, mode=0o644)
+        return Archive(self.runner, (f"--config={config}",))
 
     def start(self, *, deadline: float) -> Server:
         """Have it replay the log and serve; raises CommandError, DeadlineError after `deadline` seconds."""

@@ -1,0 +1,169 @@
+"""Recoveries are rehearsed beside a running site: proof for an auditor, or an alarm; and no trace left."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.machine.people import told
+from tests.machine.test_backup import BACKUP, PASSWORD, REMEMBERED, alerts, has_ended, restic, set_backup, target
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+__all__ = ["target"]
+
+REHEARSE = "appliance backup rehearse"
+EVIDENCE = "/data/etc/backup/evidence"
+METRICS = "/var/lib/prometheus/node-exporter/appliance-backup.prom"
+TRACES = (
+    "ls -d /volatile/.rehearsal /data/.rehearsal 2>/dev/null; docker ps --all --quiet --filter name=appliance-reh;"
+    " pgrep --full '^/usr/lib/postgresql.*rehearsal'; true"
+)
+KILLS = 4
+BUSY = 5
+WELL = "nothing is known to be wrong"
+LISTENER = """
+import http.server
+class Listener(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with open("/run/pings", "a") as file:
+            file.write(self.path + " " + body + chr(10))
+        self.send_response(200 if self.path == "/well" else 500)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", 8099), Listener).serve_forever()
+"""
+
+
+def metrics(demo: "Demo") -> dict[str, float]:
+    lines = demo.sh(f"grep -v '^#' {METRICS}").splitlines()
+    return {name: float(value) for name, value in map(str.split, lines)}
+
+
+def rehearsed(demo: "Demo") -> dict[str, Any]:
+    """What a rehearsal says for programs, whatever it found."""
+    done = demo.exec(["sh", "-c", f"{REHEARSE} --json"])
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == (0 if said["ok"] else 1)
+    return said
+
+
+@pytest.fixture
+def documents(demo: "Demo", target: str) -> Iterator[int]:
+    """A site with documents and a backup; how many there are."""
+    demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 5 --kilobytes 40")
+    told(demo, *BACKUP, "run", "--json")
+    yield int(demo.sh("find /data/ecs-storage-vault -type f | wc -l"))
+    assert demo.sh(TRACES) == ""
+
+
+def test_it_proves_that_the_last_backup_can_be_recovered_from(demo: "Demo", documents: int) -> None:
+    demo.sh(f"rm -rf {EVIDENCE}; systemctl start appliance-rehearsal")
+    (page,) = demo.sh(f"ls {EVIDENCE}").splitlines()
+    text = demo.sh(f"cat {EVIDENCE}/{page}")
+    assert "The backup CAN be recovered from." in text
+    assert f"{documents} compared with their records and decrypted" in text
+    backup = told(demo, *BACKUP, "list", "--json")["backups"][-1]
+    assert backup["id"] in text
+    found = metrics(demo)
+    assert found["backup_rehearsal_success"] == 1
+    assert 0 < found["backup_rto_seconds"] < 60
+    assert 0 < found["backup_rpo_seconds"] < 8 * 86400
+    assert abs(found["backup_verified_snapshot_time"] - time.time()) < 300
+    assert alerts(demo) == WELL
+
+
+def test_it_gives_way_to_the_site_and_reaches_nothing(demo: "Demo", documents: int) -> None:
+    demo.sh(f"systemd-run --quiet --unit rehearsed {REHEARSE}")
+    shape = "{{.HostConfig.NetworkMode}} {{.HostConfig.CgroupParent}}"
+    question = f"docker inspect appliance-rehearsal --format '{shape}' 2>/dev/null"
+    seen = demo.sh(f"until {question}; do systemctl is-active --quiet rehearsed || exit 1; sleep 0.1; done", timeout=60)
+    assert seen.strip() == "none rehearsal.slice"
+    # Backups go on meanwhile.
+    told(demo, *BACKUP, "run", "--json")
+    demo.sh("while systemctl is-active --quiet rehearsed; do sleep 0.2; done", timeout=120)
+
+
+def test_what_it_reads_is_not_removed_meanwhile(demo: "Demo", documents: int) -> None:
+    held = "flock /run/appliance/rehearsal.lock"
+    said = demo.exec(["sh", "-c", f"{held} appliance backup run --nightly"])
+    assert said.returncode == 0
+    assert "no backup is removed this time" in said.stderr
+    assert demo.exec(["sh", "-c", f"{held} {REHEARSE}"]).returncode == BUSY
+
+
+def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: int) -> None:
+    altered, missing = demo.sh("find /data/ecs-storage-vault -type f | sort | head -2").splitlines()
+    demo.sh(f"cp -a {altered} /root/altered; cp -a {missing} /root/missing")
+    try:
+        demo.sh(f"printf x | dd of={altered} bs=1 seek=300 conv=notrunc status=none; rm {missing}")
+        told(demo, *BACKUP, "run", "--json")
+        said = rehearsed(demo)
+        names = [file.rpartition("/")[2] for file in (altered, missing)]
+        assert said["wrong"] == [
+            f"document {names[1]} is missing",
+            f"document {names[0]} is altered, or cannot be decrypted",
+        ]
+        assert metrics(demo)["backup_rehearsal_success"] == 0
+        assert "can not be relied on" in alerts(demo)
+        assert demo.exec(["systemctl", "start", "appliance-rehearsal"]).returncode != 0
+    finally:
+        demo.sh(f"mv /root/altered {altered}; mv /root/missing {missing}; systemctl reset-failed")
+    told(demo, *BACKUP, "run", "--json")
+    assert rehearsed(demo)["wrong"] == []
+    assert alerts(demo) == WELL
+
+
+def test_rows_that_are_not_those_of_the_backup_are_found(demo: "Demo", documents: int, target: str) -> None:
+    """A backup by hand, whose record says that there were more."""
+    demo.sh(f"rm -rf {target}/* {REMEMBERED}")
+    set_backup(demo, password=PASSWORD)
+    told(demo, *BACKUP, "run", "--json")
+    demo.sh('sed -i \'s/"rows": [0-9]*/"rows": 4711/\' /data/etc/backup/record.json')
+    folders = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc pgbackrest"
+    demo.sh(restic(f"backup --quiet --host ecs $(cd /data; ls -d {folders} | sed s:^:/data/:)"))
+    wrong = rehearsed(demo)["wrong"]
+    assert any("documents_document is not as it was" in line and "4711 then" in line for line in wrong)
+    told(demo, *BACKUP, "run", "--json")
+    assert rehearsed(demo)["wrong"] == []
+
+
+def test_one_that_is_killed_leaves_nothing_in_the_way(
+    demo: "Demo", documents: int, until: Callable[[Callable[[], bool], float], float]
+) -> None:
+    for number in range(KILLS):
+        unit = f"killed-rehearsal-{number}"
+        demo.sh(f"systemd-run --quiet --unit {unit} --property=KillMode=process {REHEARSE}")
+        time.sleep(random.uniform(0.5, 6))
+        demo.exec(["pkill", "--signal", "KILL", "--full", "appliance backup rehearse"])
+        until(partial(has_ended, demo, unit), 60)
+        demo.sh("systemctl reset-failed")
+        assert rehearsed(demo)["wrong"] == []
+        assert demo.sh(TRACES) == ""
+
+
+def test_who_watches_outside_hears_of_each_backup(demo: "Demo", documents: int) -> None:
+    demo.machine.guest.push("/root/listener.py", LISTENER)
+    demo.sh("systemd-run --quiet --unit listener python3 /root/listener.py; rm -f /run/pings; sleep 1")
+    try:
+        set_backup(demo, ping_url="http://127.0.0.1:8099/well")
+        rehearsed(demo)
+        made = told(demo, *BACKUP, "run", "--json")["backup"]
+        path, body = demo.sh("tail -n 1 /run/pings").split()
+        values = dict(pair.split("=") for pair in body.split("&"))
+        assert (path, values["backup"]) == ("/well", made[:8])
+        assert 0 <= float(values["verified_age_seconds"]) < 300
+        set_backup(demo, ping_url="http://127.0.0.1:8099/secret-path")
+        told(demo, *BACKUP, "run", "--json")
+        assert "takes no ping: status 500" in alerts(demo)
+        assert "secret-path" not in demo.sh("journalctl -b -o cat --no-pager", timeout=60)
+    finally:
+        demo.sh("systemctl stop listener; rm -f /root/listener.py /run/pings")
+    set_backup(demo, ping_url="")
+    told(demo, *BACKUP, "run", "--json")
+    assert alerts(demo) == WELL

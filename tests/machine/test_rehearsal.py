@@ -21,8 +21,9 @@ REHEARSE = "appliance backup rehearse"
 EVIDENCE = "/data/etc/backup/evidence"
 METRICS = "/var/lib/prometheus/node-exporter/appliance-backup.prom"
 TRACES = (
-    "ls -d /volatile/.rehearsal /data/.rehearsal 2>/dev/null; docker ps --all --quiet --filter name=appliance-reh;"
-    " pgrep --full '^/usr/lib/postgresql.*rehearsal'; true"
+    "ls -d /volatile/.rehearsal /data/.rehearsal 2>/dev/null || true;"
+    " docker ps --all --quiet --filter name=appliance-rehearsal;"
+    " pgrep --full '^/usr/lib/postgresql.*rehearsal' || true"
 )
 KILLS = 4
 BUSY = 5
@@ -36,6 +37,8 @@ class Listener(http.server.BaseHTTPRequestHandler):
             file.write(self.path + " " + body + chr(10))
         self.send_response(200 if self.path == "/well" else 500)
         self.end_headers()
+    def log_message(self, *words):
+        pass
 http.server.HTTPServer(("127.0.0.1", 8099), Listener).serve_forever()
 """
 
@@ -148,6 +151,7 @@ def test_one_that_is_killed_leaves_nothing_in_the_way(
 
 
 def test_who_watches_outside_hears_of_each_backup(demo: "Demo", documents: int) -> None:
+    secret = f"secret-{time.time_ns()}"
     demo.machine.guest.push("/root/listener.py", LISTENER)
     demo.sh("systemd-run --quiet --unit listener python3 /root/listener.py; rm -f /run/pings; sleep 1")
     try:
@@ -158,10 +162,10 @@ def test_who_watches_outside_hears_of_each_backup(demo: "Demo", documents: int) 
         values = dict(pair.split("=") for pair in body.split("&"))
         assert (path, values["backup"]) == ("/well", made[:8])
         assert 0 <= float(values["verified_age_seconds"]) < 300
-        set_backup(demo, ping_url="http://127.0.0.1:8099/secret-path")
+        set_backup(demo, ping_url=f"http://127.0.0.1:8099/{secret}")
         told(demo, *BACKUP, "run", "--json")
         assert "takes no ping: status 500" in alerts(demo)
-        assert "secret-path" not in demo.sh("journalctl -b -o cat --no-pager", timeout=60)
+        assert secret not in demo.sh("journalctl -b -o cat --no-pager", timeout=60)
     finally:
         demo.sh("systemctl stop listener; rm -f /root/listener.py /run/pings")
     set_backup(demo, ping_url="")

@@ -15,7 +15,8 @@ from ecs_appliance.backup.restore import restore_files
 from ecs_appliance.backup.run import SUMMED, Machine, count_files
 from ecs_appliance.backup.scratch import Scratch
 from ecs_appliance.backup.vaultcheck import read_vaultcheck
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, BusyError
+from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import docker, postgres
@@ -72,6 +73,17 @@ def stages(paths: Paths, runner: Runner) -> list[Stage]:
     """Where it may play, that with the most room first."""
     tops = sorted((paths.volatile, paths.data), key=lambda top: -shutil.disk_usage(top).free)
     return [Stage(top / ".rehearsal", runner) for top in tops]
+
+
+def clear_stages(paths: Paths, runner: Runner) -> None:
+    """Leave nothing of a rehearsal that was cut off; one that runs is left alone."""
+    try:
+        with locked(paths.rehearsal_lock, "clear what a rehearsal left"):
+            for stage in stages(paths, runner):
+                if stage.folder.exists():
+                    stage.clear()
+    except BusyError as error:
+        log.info("%s", error.message)
 
 
 @contextmanager

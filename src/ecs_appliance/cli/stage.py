@@ -191,6 +191,16 @@ def rehearsal() -> None:
     rehearse_by_timer(Context())
 
 
+@app.command("rehearsal-clear")
+def rehearsal_clear() -> None:
+    """Leave nothing of a rehearsal that was cut off."""
+    from ecs_appliance.backup.rehearsal import clear_stages
+    from ecs_appliance.lifecycle.context import Context
+
+    context = Context()
+    clear_stages(context.paths, context.runner)
+
+
 def _back_up(*, nightly: bool) -> None:
     from ecs_appliance.lifecycle.backup import back_up_by_timer
     from ecs_appliance.lifecycle.context import Context

@@ -42,7 +42,7 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
     with locked(context.paths.backup_lock, "backup", wait=wait):
         began = time.time()
         update_backups(context.paths, start=began, interval=to_seconds(settings.interval))
-        with _told(context, NIGHTLY if nightly else TOPIC, began):
+        with told(context, NIGHTLY if nightly else TOPIC, began):
             report = run_backup(machine, nightly=nightly, note=note or _deaf)
         _count(context, began, report)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
@@ -141,7 +141,7 @@ def check_backups(context: Context, *, subset: str) -> None:
     """Check the repository and read `subset` of its data; an alert of damage holds until all is read and well."""
     with locked(context.paths.backup_lock, "backup check"), open_repository(context) as repository:
         repository.unlock()
-        with _told(context, TOPIC, 0):
+        with told(context, TOPIC, 0):
             check_repository(repository, subset=subset)
     if subset == EVERYTHING:
         context.alerts.clear(DAMAGED)
@@ -198,7 +198,7 @@ def _deaf(_: object) -> None:
 
 
 @contextmanager
-def _told(context: Context, topic: str, began: float) -> Iterator[None]:
+def told(context: Context, topic: str, began: float) -> Iterator[None]:
     """Failures become an alert, and a worse one once the last good backup is old."""
     try:
         yield

@@ -4,6 +4,7 @@ import logging
 
 from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password, service_urls_env
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
+from ecs_appliance.backup.rehearsal import clear_stages
 from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
@@ -39,6 +40,7 @@ def prepare_appliance(context: Context) -> None:
         run_hooks(paths, runner, STAGE, "early")
         with steps.step("storage", "preparing storage"):
             prepare_storage(paths, runner, env)
+            clear_stages(paths, runner)
         with steps.step("converge", "configuring the machine"):
             report = converge(paths.appliance / "salt" / "minion")
             log.info("%s", report.summary())

@@ -1,0 +1,136 @@
+"""What a rehearsal makes of what it finds, and the page that it leaves."""
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.backup.evidence import Evidence
+from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.backup.rehearsal import WEEK, Findings, compare, open_stage, reached_rpo
+from ecs_appliance.backup.vaultcheck import read_vaultcheck
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.postgres import Sum
+from ecs_appliance.host.restic import Snapshot
+from tests.fakes import AnsweringRunner
+
+SUMS = {"documents_document": Sum(3, "aa"), "auth_user": Sum(2, "bb")}
+RECORD = Record("ecs-1", "20300517-120000F", "ecs", 1.0, 2, "commit", "ecs.example.org", SUMS)
+NOBODY = AnsweringRunner(lambda _: (0, "", ""))
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    for name in ("a/one", "b/two", "b/.three.part"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_the_same_rows_and_files_are_well(vault: Path) -> None:
+    found = compare(RECORD, SUMS, vault, ())
+    assert (found.wrong, found.compared, found.files) == ((), SUMS, 2)
+
+
+@pytest.mark.parametrize(
+    ("now", "wrong"),
+    [
+        ({"auth_user": SUMS["auth_user"]}, "table documents_document is not there"),
+        ({**SUMS, "auth_user": Sum(1, "cc")}, "table auth_user is not as it was: 1 rows, 2 then"),
+        ({**SUMS, "auth_user": Sum(2, "cc")}, "table auth_user is not as it was: 2 rows, 2 then"),
+    ],
+)
+def test_other_rows_are_named(now: dict[str, Sum], wrong: str, vault: Path) -> None:
+    assert compare(RECORD, now, vault, ()).wrong == (wrong,)
+
+
+def test_lost_and_absent_documents_are_named(vault: Path) -> None:
+    found = compare(replace(RECORD, documents=9), SUMS, vault, ("a/one",))
+    assert found.wrong == ("document a/one is damaged in the backup", "the vault has 2 files, 9 when it was backed up")
+
+
+def test_a_record_is_read_again_and_an_older_one_too(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    RECORD.save(paths)
+    assert read_record(paths) == RECORD
+    text = paths.backup_record.read_text()
+    paths.backup_record.write_text(text[: text.index(', "sums"')] + "}")
+    assert read_record(paths) == replace(RECORD, sums={})
+
+
+def test_what_the_application_says() -> None:
+    said = 'a line\n{"documents": 3, "files": 4, "missing": ["m"], "altered": [], "orphaned": ["o"]}\n'
+    vault = read_vaultcheck(said)
+    assert (vault.checked, vault.documents, vault.missing, vault.newer) == (True, 3, ("m",), ("o",))
+    assert not read_vaultcheck("Unknown command: 'vaultcheck'\nType 'manage.py help'").checked
+    with pytest.raises(ApplianceError, match="could not compare documents and database: OperationalError"):
+        read_vaultcheck("Traceback\nOperationalError: no server\n")
+
+
+def test_the_longest_time_without_a_backup_counts() -> None:
+    now = 10 * WEEK
+    assert reached_rpo([], now) == 0
+    assert reached_rpo([now - 100], now) == 100
+    assert reached_rpo([now - 5000, now - 4000, now - 100], now) == 3900
+    # What was longer ago than a week is another week's, but for its end.
+    assert reached_rpo([now - 3 * WEEK, now - 2 * WEEK, now - 900], now) == 2 * WEEK - 900
+
+
+def test_without_room_nothing_is_begun(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    for folder in (paths.data, paths.volatile):
+        folder.mkdir()
+    with (
+        pytest.raises(RefusedError, match=r"for a rehearsal, has .* free; 2\d*\.0 GB are needed"),
+        open_stage(paths, NOBODY, 10**18),
+    ):
+        pytest.fail("it was begun")
+    assert [*paths.data.iterdir(), *paths.volatile.iterdir()] == []
+
+
+def test_a_stage_is_cleared_before_and_after(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    for folder in (paths.data, paths.volatile):
+        (folder / ".rehearsal/left").mkdir(parents=True)
+    assert shutil.disk_usage(tmp_path).free > 10**9
+    with open_stage(paths, NOBODY, 1) as stage:
+        assert [path.name for path in stage.folder.iterdir()] == ["machine"]
+    assert [*paths.data.iterdir(), *paths.volatile.iterdir()] == []
+
+
+def evidence(findings: Findings) -> Evidence:
+    return Evidence(
+        snapshot=Snapshot("ab" * 32, datetime(2030, 5, 17, 12, tzinfo=UTC), "ecs.example.org", (), ()),
+        size=2 * 10**9,
+        began=datetime(2030, 5, 18, 10, tzinfo=UTC).timestamp(),
+        steps={"restoring files": 60.04, "restoring the database": 30.0},
+        findings=findings,
+        rpo=1200,
+        repository="cd" * 32,
+        key="ef" * 32,
+        target="s3://host/bucket",
+        domain="ecs.example.org",
+        versions={"restic": "restic 0.18.0"},
+    )
+
+
+def test_the_page_says_what_was_proven() -> None:
+    good = evidence(Findings(RECORD, compared=SUMS, documents=3, newer=1, files=4))
+    page = good.render()
+    assert "The backup CAN be recovered from." in page
+    for words in ("ab" * 32, "3 compared with their records", "20 min", "90.0 s", "SHA-256 aa", "ef" * 32, "2.0 GB"):
+        assert words in page
+    assert (good.facts()["ok"], good.facts()["rto_seconds"]) == (True, 90.0)
+
+
+def test_the_page_says_what_is_wrong_and_what_was_not_compared() -> None:
+    bad = evidence(Findings(replace(RECORD, sums={}), wrong=("document x is missing",)))
+    page = bad.render()
+    assert "The backup can NOT be relied on." in page
+    assert "- document x is missing" in page
+    assert "not compared: nothing is recorded of them" in page
+    assert "not compared: the application has no vaultcheck" in page
+    assert "nothing: it did not come that far" in evidence(Findings(wrong=("no",))).render()

@@ -10,7 +10,7 @@ from tests.authorities import Authority
 from tests.machine.neighbour import moved_in
 from tests.machine.people import told
 from tests.machine.stores import HOST, REST, SECRET, USER, Stores
-from tests.machine.test_backup import BACKUP, REMEMBERED, alerts, set_backup
+from tests.machine.test_backup import BACKUP, REMEMBERED, TIMER, alerts, set_backup
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -28,7 +28,7 @@ def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with moved_in(demo.machine) as neighbour:
         folder = tmp_path_factory.mktemp("stores")
         found = Stores(neighbour, folder, Authority("of the stores"))
-        demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
+        demo.sh(f"systemctl stop {TIMER}; echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
         try:
             with found.serving():
                 yield found
@@ -37,6 +37,7 @@ def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             demo.machine.guest.push("/app/env.yml", before, mode=0o600)
             forget = f"[ -z '{remembered}' ] || echo {remembered} > {REMEMBERED}"
             demo.sh(f"rm -f {REMEMBERED}; env-update.sh; appliance converge >/dev/null; {forget}", timeout=600)
+            demo.sh(f"systemctl start {TIMER}")
 
 
 def use(demo: "Demo", stores: Stores, name: str, **other: Any) -> str:

@@ -23,6 +23,7 @@ FOR_MACHINE_TESTS: Mapping[str, str] = {
     "certutil": "libnss3-tools",
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
+    "curl": "curl",
     "nmap": "nmap",
     "rclone": "rclone",
     "ssh": "openssh-client",

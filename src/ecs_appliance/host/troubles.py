@@ -96,7 +96,8 @@ TROUBLES = (
     ),
     _trouble(
         r"i/o timeout|timed out|no route to host|network is unreachable|stuck|deadline exceeded|not responding"
-        r"|connection reset|broken pipe|connection closed|connection lost|request canceled|context canceled",
+        r"|ssh command exited|connection reset"
+        r"|broken pipe|connection closed|connection lost|request canceled|context canceled",
         "{shown} is not reached, or the connection was lost",
         "look at the network and the server; the next run goes on",
     ),

@@ -64,9 +64,12 @@ def read_recovery(paths: Paths) -> Recovery | None:
 
 
 def is_unfinished(paths: Paths) -> bool:
-    """Whether a recovery was cut off before all data were there: nothing may be started on them."""
+    """Whether a recovery or a rewind was cut off before all data were there: nothing may be started on them."""
     recovery = read_recovery(paths)
-    return recovery is not None and recovery.phase != "start"
+    if recovery is not None:
+        return recovery.phase != "start"
+    rewind = read_optional(paths.rewind)
+    return rewind is not None and bool(json.loads(rewind)["phase"] != "start")
 
 
 def find_data(machine: Machine) -> list[str]:
@@ -89,12 +92,20 @@ def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
 
     The database server must not run.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    moved = [_aside(machine.paths.data / name, _stamp()) for name in names]
+    moved.append(move_cluster_aside(machine))
+    return [path for path in moved if path]
+
+
+def move_cluster_aside(machine: Machine) -> Path | None:
+    """Rename the files of the database server, which must not run; returns what they are called, None without any."""
     # What it says of segments that are archived is of another server's.
     shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
-    moved = [_aside(machine.paths.data / name, stamp) for name in names]
-    moved.append(_aside(machine.paths.cluster, stamp))
-    return [path for path in moved if path]
+    return _aside(machine.paths.cluster, _stamp())
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def _aside(folder: Path, stamp: str) -> Path | None:
@@ -145,19 +156,27 @@ def restore_database(machine: Machine, record: Record, until: datetime | None) -
 
     The server is stopped and its files are ours: empty, or those of an earlier run. Raises ApplianceError.
     """
-    cluster = machine.paths.cluster.resolve()
-    _clear_unknown(cluster)
-    shutil.chown(cluster, USER, USER)
-    cluster.chmod(0o700)
     label, target = plan_target(record, machine.archive.backups(), until)
     log.info("restoring the database from %s", label)
-    machine.archive.restore(label, target)
-    systemd.start(machine.runner, UNIT)
-    postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS)
+    restore_cluster(machine, label, target)
     if not postgres.database_exists(machine.server, record.database):
         raise ApplianceError(
             f"the backup has no database {record.database}", "choose another one: appliance backup list"
         )
+
+
+def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> None:
+    """Have the database server serve what backup `label` becomes at `target`, options of pgBackRest.
+
+    It is stopped, and its files are ours: empty, or those of an earlier run. Raises ApplianceError.
+    """
+    cluster = machine.paths.cluster.resolve()
+    _clear_unknown(cluster)
+    shutil.chown(cluster, USER, USER)
+    cluster.chmod(0o700)
+    machine.archive.restore(label, target)
+    systemd.start(machine.runner, UNIT)
+    postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS)
 
 
 def plan_target(record: Record, backups: list[Backup], until: datetime | None) -> tuple[str, tuple[str, ...]]:

@@ -4,9 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_appliance.core.files import write_atomic
-from ecs_appliance.core.runner import Runner
-from ecs_appliance.host import postgres
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.text import printable
 from ecs_appliance.host.pgbackrest import STANZA, USER, Archive
 from ecs_appliance.host.postgres import Server
 
@@ -83,11 +84,17 @@ class Scratch:
         return Archive(self.runner, (f"--config={config}",))
 
     def start(self, *, deadline: float) -> Server:
-        """Have it replay the log and serve; raises CommandError, DeadlineError after `deadline` seconds."""
+        """Have it replay the log and serve; raises ApplianceError where it ends before, or after `deadline` seconds."""
         settings = f"-c config_file={self.folder}/postgresql.conf"
         log = self.folder / "archive" / "postgresql.log"
-        self._control("start", f"--options={settings}", f"--log={log}", "--no-wait", timeout=START_SECONDS)
-        postgres.wait_ready(self.server, deadline=deadline)
+        words = ("start", f"--options={settings}", f"--log={log}", f"--timeout={deadline:.0f}")
+        try:
+            # It waits for the end of the replay, and notices where the server ends before.
+            self._control(*words, timeout=deadline + START_SECONDS)
+        except CommandError:
+            fatal = [line for line in (read_optional(log) or "").splitlines() if "FATAL" in line]
+            reason = printable(fatal[-1].partition("FATAL:")[2].strip()) if fatal else "it does not say why"
+            raise ApplianceError(f"the database does not come up from its backup: {reason}", "") from None
         return self.server
 
     def remove(self) -> None:

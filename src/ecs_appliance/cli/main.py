@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, paper, stage, test, user
+from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, paper, rewind, stage, test, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -24,6 +24,7 @@ app.command("plan")(machine.plan)
 app.command("converge")(machine.converge)
 app.command("alerts")(alerts.alerts)
 app.command("recover")(backup.recover)
+app.command("rewind")(rewind.rewind)
 env.app.command("package")(paper.package_file)
 env.app.command("scan")(paper.scan_files)
 env.app.command("verify-paper")(paper.verify_paper)

@@ -144,6 +144,16 @@ class Paths:
         return self.at("/var/lib/ecs-appliance/recovery.json")
 
     @property
+    def rewind(self) -> Path:
+        """How far a rewind of the database has come; gone once it has ended."""
+        return self.at("/var/lib/ecs-appliance/rewind.json")
+
+    @property
+    def rewinds(self) -> Path:
+        """The histories of the database that rewinds have left."""
+        return self.at("/data/etc/backup/rewinds.json")
+
+    @property
     def vault_keys(self) -> Path:
         return self.at("/data/ecs-gpg")
 

@@ -218,6 +218,38 @@ def make_restore_point(server: Server, name: str, database: str, tables: Sequenc
         return RestorePoint(_point(connection, name))
 
 
+def end_segment(server: Server) -> str:
+    """Have the segment of the log that is written now full, after a commit in it; returns its name.
+
+    A recovery to a time ends at the first commit after it: so there is one.
+    """
+    with _connected(server) as connection:
+        connection.execute("set synchronous_commit = on")
+        connection.execute("select pg_current_xact_id()")
+        row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
+        connection.execute("select pg_switch_wal()")
+    return str(row[0]) if row else ""
+
+
+def count_rows(server: Server, database: str, tables: Sequence[str]) -> dict[str, int]:
+    """How many rows those of `tables` have that `database` has."""
+    with _connected(server, database) as connection:
+        found = {}
+        for table in _existing(connection, tables):
+            row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
+            found[table] = int(row[0]) if row else 0
+        return found
+
+
+def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
+    """The columns uuid and name of `table`, where it is there and has them; rows without the first are left out."""
+    query = "select to_jsonb(t)->>'uuid', coalesce(to_jsonb(t)->>'name', '') from {} t where to_jsonb(t) ? 'uuid'"
+    with _connected(server, database) as connection:
+        if not _existing(connection, [table]):
+            return {}
+        return dict(connection.execute(sql.SQL(query).format(sql.Identifier(table))).fetchall())
+
+
 def sum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, Sum]:
     """What those of `tables` that `database` has hold."""
     with _connected(server, database) as connection:

@@ -113,6 +113,8 @@ def reason_to_rest(context: Context) -> str:
         return "the appliance is on standby"
     if context.paths.recovery.exists():
         return "a recovery has not ended"
+    if context.paths.rewind.exists():
+        return "a rewind has not ended"
     try:
         exists = postgres.database_exists(postgres.Server(), env.ecs.database)
     except NotRunningError:

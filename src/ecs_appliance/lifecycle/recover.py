@@ -93,11 +93,13 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     """
     began = time.monotonic()
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
+        if context.paths.rewind.exists():
+            raise RefusedError("a rewind has not ended", "appliance rewind --yes-i-am-sure goes on with it")
         with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, repository):
             recovery = _resume(context, repository, wish) or _begin(context, machine, repository, wish)
             record, recovery = _restore(context, machine, repository, recovery, note)
         restored = time.monotonic() - began
-        vault = _start(context) if wish.start else None
+        vault = start_site(context) if wish.start else None
     context.paths.recovery.unlink(missing_ok=True)
     report = Report(record, recovery.snapshot, vault, recovery.lost, restored, time.monotonic() - began)
     _check(report)
@@ -138,7 +140,7 @@ def _begin(context: Context, machine: Machine, repository: Repository, wish: Wis
         )
     restore.check_space(machine, repository, snapshot)
     log.info("recovering from %s of %s", snapshot.short, snapshot.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
-    with _step("preparing the machine"):
+    with step("preparing the machine"):
         prepare_storage(context.paths, context.runner, machine.env)
         converge(context.paths.appliance / "salt" / "minion").check()
     return restore.begin(context.paths, snapshot, wish.until)
@@ -156,7 +158,7 @@ def _restore(
         recovery = recovery.reached(context.paths, "files")
     if recovery.phase == "files":
         systemd.stop(context.runner, restore.UNIT)
-        with _step("restoring files"):
+        with step("restoring files"):
             lost = restore.restore_files(machine, repository, recovery.snapshot, note)
             # The site's folders have owners of this machine.
             prepare_storage(context.paths, context.runner, machine.env)
@@ -165,14 +167,15 @@ def _restore(
     if recovery.phase == "database":
         systemd.stop(context.runner, restore.UNIT)
         until = datetime.fromisoformat(recovery.until) if recovery.until else None
-        with _step("restoring the database"):
+        with step("restoring the database"):
             restore.restore_database(machine, record, until)
         recovery = recovery.reached(context.paths, "start")
     return record, recovery
 
 
-def _start(context: Context) -> Vault:
-    with _step("starting the site"):
+def start_site(context: Context) -> Vault:
+    """Have the site up, and say what the application finds. Raises ApplianceError where it does not start."""
+    with step("starting the site"):
         context.runner.run(["systemctl", "reset-failed"], timeout=systemd.QUICK)
         try:
             systemd.restart(context.runner, UNIT, timeout=START_SECONDS)
@@ -182,7 +185,7 @@ def _start(context: Context) -> Vault:
                 f"the data are back, but the site did not start: {shown.error if shown else 'see its journal'}",
                 "mend the cause, then: appliance recover --yes-i-am-sure goes on here",
             ) from None
-    with _step("comparing documents and database"):
+    with step("comparing documents and database"):
         return check_vault(context)
 
 
@@ -208,7 +211,8 @@ def _check(report: Report) -> None:
 
 
 @contextmanager
-def _step(title: str) -> Iterator[None]:
+def step(title: str) -> Iterator[None]:
+    """Say that `title` begins, and how long it took."""
     began = time.monotonic()
     log.info("%s …", title)
     yield

@@ -1,0 +1,179 @@
+"""The database alone back in time, out of the machine's own backups of it: looked at first, beside the present one."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from ecs_appliance.backup.plan import check_room
+from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster
+from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
+from ecs_appliance.backup.scratch import Scratch
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host import postgres
+from ecs_appliance.host.pgbackrest import Backup
+
+Phase = Literal["aside", "database", "start"]
+
+LONG_SECONDS = 6 * 3600
+
+
+@dataclass(frozen=True)
+class Left:
+    """A history that a rewind has left: what was between `since` and `until`, Unix seconds, is in the folder `kept`."""
+
+    since: float
+    until: float
+    kept: str
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """How far a rewind to `moment` (Unix seconds) from backup `label` has come; `kept` is where the present went."""
+
+    moment: float
+    label: str
+    phase: Phase
+    began: float
+    kept: str = ""
+
+    def save(self, paths: Paths) -> None:
+        """Remember it, over a reboot too."""
+        write_atomic(paths.rewind, json.dumps(asdict(self)), mode=0o644)
+
+    def reached(self, paths: Paths, phase: Phase, *, kept: str = "") -> "Rewind":
+        """The rewind in its next phase, remembered."""
+        further = replace(self, phase=phase, kept=kept or self.kept)
+        further.save(paths)
+        return further
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a rewind would do: `then` and `now` are rows by table, `newer` documents (uuid, name) without a row then.
+
+    `earliest` is how far back it could go, in Unix seconds; `needed` and `free` are bytes.
+    """
+
+    backup: Backup
+    moment: float
+    earliest: float
+    then: dict[str, int]
+    now: dict[str, int]
+    newer: tuple[tuple[str, str], ...]
+    needed: int
+    free: int
+
+
+def read_rewind(paths: Paths) -> Rewind | None:
+    """The rewind that has begun and not ended, or None."""
+    text = read_optional(paths.rewind)
+    return Rewind(**json.loads(text)) if text else None
+
+
+def read_left(paths: Paths) -> list[Left]:
+    """The histories that rewinds have left."""
+    return [Left(**each) for each in json.loads(read_optional(paths.rewinds) or "[]")]
+
+
+def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
+    """Remember that what came after the moment of `rewind` is of another history."""
+    known = [left for left in read_left(paths) if left.kept != rewind.kept]
+    left = [*known, Left(rewind.moment, now, rewind.kept)]
+    write_atomic(paths.rewinds, json.dumps([asdict(each) for each in left]), mode=0o644)
+
+
+def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:
+    """The backup to go to `moment` from. Raises RefusedError where that cannot be reached."""
+    if moment >= now:
+        raise RefusedError("that time has not come yet", "name one that is past, such as --to '2030-05-17 12:00'")
+    before = [backup for backup in backups if backup.stopped < moment]
+    if not before:
+        earliest = f"{_local(backups[0].stopped)} is the earliest" if backups else "there is none yet"
+        raise RefusedError(
+            f"no backup of the database on this machine is older than {_local(moment)}: {earliest}",
+            "appliance recover --to goes back further, with the backups elsewhere",
+        )
+    for other in left:
+        if other.since < moment < other.until:
+            raise RefusedError(
+                f"{_local(moment)} is in a history that was left by a rewind to {_local(other.since)}",
+                f"its database is kept in {other.kept}; appliance recover --to has it too, from the backups elsewhere",
+            )
+    return before[-1]
+
+
+def look(machine: Machine, moment: float, now: float) -> Preview:
+    """Have the database as it was at `moment` beside the present one for a while, and compare; changes nothing.
+
+    Raises RefusedError where the moment cannot be reached or there is no room.
+    """
+    backup, needed, free = check(machine, moment, now)
+    scratch = Scratch(machine.paths.data / ".rewind", machine.runner)
+    database = machine.env.ecs.database
+    try:
+        scratch.prepare()
+        scratch.archive(machine.paths.archive).restore(backup.label, time_target(moment))
+        server = scratch.start(deadline=LONG_SECONDS)
+        then = postgres.count_rows(server, database, SUMMED)
+        known = postgres.named_rows(server, database, DOCUMENTS)
+    finally:
+        scratch.remove()
+    present = postgres.named_rows(machine.server, database, DOCUMENTS)
+    return Preview(
+        backup=backup,
+        moment=moment,
+        earliest=min(each.stopped for each in machine.archive.backups()),
+        then=then,
+        now=postgres.count_rows(machine.server, database, SUMMED),
+        newer=tuple(sorted((uuid, name) for uuid, name in present.items() if uuid not in known)),
+        needed=needed,
+        free=free,
+    )
+
+
+def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int]:
+    """The backup to start from, bytes needed and free; the log up to now is archived then. Raises RefusedError."""
+    backup = plan_rewind(machine.archive.backups(), read_left(machine.paths), moment, now)
+    needed = postgres.database_size(machine.server)
+    free = shutil.disk_usage(machine.paths.cluster).free
+    check_room(needed, free, str(machine.paths.cluster))
+    segment = postgres.end_segment(machine.server)
+    postgres.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
+    if lacks_log(machine, backup, segment):
+        raise RefusedError(
+            f"a part of the database's log since {_local(backup.stopped)} was not archived",
+            "appliance recover --to goes back with the backups elsewhere",
+        )
+    return backup, needed, free
+
+
+def keep_present(machine: Machine) -> Path:
+    """Rename the present cluster, whose server must not run; returns what it is called now."""
+    kept = move_cluster_aside(machine)
+    if kept is None:
+        raise RefusedError(f"{machine.paths.cluster} is empty", "appliance recover fills it")
+    return kept
+
+
+def go_back(machine: Machine, rewind: Rewind) -> None:
+    """Have the database as it was, serving, and a backup of it to start from later. The server must not run."""
+    restore_cluster(machine, rewind.label, time_target(rewind.moment))
+    machine.archive.ensure()
+    # Of the new timeline: whatever is recovered later starts from here.
+    machine.archive.save("diff")
+
+
+def time_target(moment: float) -> tuple[str, ...]:
+    """pgBackRest's options for `moment`, to the microsecond."""
+    text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    return ("--type=time", f"--target={text}")
+
+
+def _local(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,95 @@
+"""rewind: the database alone back in time on a running machine; documents stay, and so does what is left."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from ecs_appliance.backup import rewind as work
+from ecs_appliance.backup.restore import UNIT as DATABASE_UNIT
+from ecs_appliance.backup.rewind import Preview, Rewind
+from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.vaultcheck import Vault
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.locks import locked
+from ecs_appliance.host import systemd
+from ecs_appliance.lifecycle.backup import open_machine
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.recover import UNIT, start_site, step
+
+log = logging.getLogger(__name__)
+
+LOCK_WAIT = 900
+
+
+@dataclass(frozen=True)
+class Report:
+    """A rewind to `moment`; the database of before is in `kept`; `vault` is what the application found afterwards."""
+
+    moment: float
+    kept: str
+    vault: Vault
+    seconds: float
+
+
+def look(context: Context, moment: float) -> Preview:
+    """What a rewind to `moment` (Unix seconds) would do; the site runs on. Raises RefusedError where it cannot be."""
+    with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
+        _check_nothing_else(context)
+        if work.read_rewind(context.paths):
+            raise RefusedError("a rewind has begun", "appliance rewind --yes-i-am-sure ends it")
+        with step("looking at the database of then"):
+            return work.look(open_machine(context), moment, time.time())
+
+
+def rewind(context: Context, moment: float | None) -> Report:
+    """Go back to `moment`, or go on with the rewind that was cut off (None); ends with the site up.
+
+    Raises RefusedError where it cannot be, with nothing touched; ApplianceError where documents are missing then.
+    """
+    began = time.monotonic()
+    machine = open_machine(context)
+    with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
+        with locked(context.paths.lock, "rewind", wait=LOCK_WAIT):
+            _check_nothing_else(context)
+            state = work.read_rewind(context.paths) or _begin(context, machine, moment)
+            state = _go(context, machine, state)
+        vault = start_site(context)
+    context.paths.rewind.unlink(missing_ok=True)
+    lost = [f"\n  missing  {name}" for name in vault.missing] + [f"\n  altered  {name}" for name in vault.altered]
+    if lost:
+        raise ApplianceError(
+            f"the database is back, but not all its documents are as they were: {''.join(lost)}",
+            "appliance backup fetch ecs-storage-vault/… may have them",
+        )
+    return Report(state.moment, state.kept, vault, time.monotonic() - began)
+
+
+def _check_nothing_else(context: Context) -> None:
+    if context.paths.recovery.exists():
+        raise RefusedError("a recovery has not ended", "appliance recover --yes-i-am-sure goes on with it")
+
+
+def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
+    if moment is None:
+        raise RefusedError("no rewind has begun", "say how far back: --to '2030-05-17 12:00'")
+    backup, _, _ = work.check(machine, moment, time.time())
+    state = Rewind(moment, backup.label, "aside", time.time())
+    state.save(context.paths)
+    return state
+
+
+def _go(context: Context, machine: Machine, state: Rewind) -> Rewind:
+    context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
+    systemd.stop(context.runner, UNIT)
+    if state.phase == "aside":
+        systemd.stop(context.runner, DATABASE_UNIT)
+        kept = work.keep_present(machine)
+        log.info("kept aside: %s", kept)
+        state = state.reached(context.paths, "database", kept=str(kept))
+    if state.phase == "database":
+        systemd.stop(context.runner, DATABASE_UNIT)
+        with step("restoring the database"):
+            work.go_back(machine, state)
+        work.note_left(context.paths, state, time.time())
+        state = state.reached(context.paths, "start")
+    return state

@@ -1,0 +1,118 @@
+"""The database goes back in time on a running site: looked at first, documents untouched, the present kept."""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.machine.people import query, told
+from tests.machine.test_backup import BACKUP, TIMER
+from tests.machine.test_recovery import names, upload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.machine.conftest import Demo
+
+REWIND = ("appliance", "rewind")
+SURE = "--yes-i-am-sure"
+KEPT = "ls -d /data/postgresql/17/main.before-* 2>/dev/null || true"
+
+
+@dataclass(frozen=True)
+class Times:
+    """A moment between the documents `before` and `after`."""
+
+    moment: str
+    before: str
+    after: str
+
+
+@pytest.fixture
+def times(demo: "Demo") -> "Iterator[Times]":
+    demo.sh(f"systemctl stop {TIMER}")
+    told(demo, *BACKUP, "run", "--json")
+    before = upload(demo)
+    time.sleep(2)
+    moment = demo.sh("date '+%Y-%m-%d %H:%M:%S'")
+    time.sleep(2)
+    yield Times(moment, before, upload(demo))
+    demo.sh(f"rm -rf $({KEPT}); systemctl start {TIMER}")
+
+
+def refused(demo: "Demo", *words: str) -> str:
+    done = demo.exec([*REWIND, *words])
+    assert done.returncode == 4, done.stderr
+    return done.stderr
+
+
+def test_it_looks_first_and_changes_nothing(demo: "Demo", times: Times) -> None:
+    present = names(demo)
+    seen: dict[str, Any] = told(demo, *REWIND, "--to", times.moment, "--json")
+    assert [one["uuid"].replace("-", "") for one in seen["newer"]] == [times.after]
+    assert seen["now"]["documents_document"] - seen["then"]["documents_document"] == 1
+    assert seen["now"]["auth_user"] == seen["then"]["auth_user"]
+    shown = demo.sh(f"appliance rewind --to '{times.moment}'")
+    assert "nothing was changed" in shown
+    assert SURE in shown
+    assert names(demo) == present
+    assert demo.sh(f"{KEPT}; ls -d /data/.rewind 2>/dev/null || true") == ""
+    assert demo.answers()
+
+
+def test_it_goes_back_and_keeps_the_present(demo: "Demo", times: Times) -> None:
+    present = names(demo)
+    said = told(demo, *REWIND, "--to", times.moment, SURE, "--json")
+    assert names(demo) == present - {times.after}
+    assert times.after in said["newer"]
+    # Nobody has to lose it: it is a file without a row.
+    assert demo.sh(f"find /data/ecs-storage-vault -name {times.after}") != ""
+    assert demo.sh(KEPT) == said["kept"]
+    assert demo.answers()
+    assert demo.sh("systemctl --failed --no-legend") == ""
+    # What was left cannot be reached by its time; what comes now can.
+    assert "in a history that was left" in refused(demo, "--to", soon_after(demo, times.moment))
+    later = upload(demo)
+    time.sleep(2)
+    moment = demo.sh("date '+%Y-%m-%d %H:%M:%S'")
+    time.sleep(2)
+    assert [one["uuid"].replace("-", "") for one in told(demo, *REWIND, "--to", moment, "--json")["newer"]] == []
+    made = told(demo, *BACKUP, "run", "--json")["backup"]
+    demo.sh("appliance backup check --all", timeout=300)
+    evidence = json.loads(demo.exec(["appliance", "backup", "rehearse", "--json"]).stdout.splitlines()[-1])
+    assert (evidence["ok"], evidence["backup"]) == (True, made)
+    assert later in names(demo)
+
+
+def soon_after(demo: "Demo", moment: str) -> str:
+    return demo.sh(f"date -d '{moment} 1 second' '+%Y-%m-%d %H:%M:%S'")
+
+
+def test_what_cannot_be_is_refused(demo: "Demo", times: Times) -> None:
+    assert "has not come yet" in refused(demo, "--to", "2999-01-01 12:00")
+    assert "is the earliest" in refused(demo, "--to", "2001-01-01 12:00")
+    assert "how far back?" in refused(demo)
+    assert "no rewind has begun" in refused(demo, SURE)
+    assert demo.answers()
+
+
+@pytest.mark.parametrize("phase", ["aside", "database", "start"])
+def test_one_that_is_cut_off_goes_on(demo: "Demo", times: Times, phase: str) -> None:
+    present = names(demo)
+    people = query(demo, "select id, email, password from auth_user order by id")
+    demo.sh(f"systemd-run --quiet --unit cut-rewind appliance rewind --to '{times.moment}' {SURE}")
+    deadline = time.monotonic() + 120
+    while f'"phase": "{phase}"' not in demo.sh("cat /var/lib/ecs-appliance/rewind.json 2>/dev/null || true"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    demo.exec(["systemctl", "kill", "--signal=KILL", "cut-rewind.service"])
+    time.sleep(1)
+    demo.exec(["systemctl", "reset-failed"])
+    assert "has begun" in refused(demo, "--to", times.moment)
+    told(demo, *REWIND, SURE, "--json")
+    assert names(demo) == present - {times.after}
+    assert query(demo, "select id, email, password from auth_user order by id") == people
+    assert demo.answers()
+    assert demo.sh("ls /var/lib/ecs-appliance/rewind.json 2>/dev/null || true") == ""

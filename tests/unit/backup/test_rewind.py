@@ -1,0 +1,56 @@
+"""How far back the database can go, and which times are no longer there."""
+
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.backup.restore import is_unfinished
+from ecs_appliance.backup.rewind import Left, Rewind, note_left, plan_rewind, read_left, read_rewind, time_target
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.pgbackrest import Backup
+
+HOUR = 3600.0
+NOW = 1_900_000_000.0
+BACKUPS = [Backup(label, "full", NOW - hours * HOUR, "17-1", "0" * 24) for label, hours in (("old", 20), ("new", 2))]
+LEFT = [Left(NOW - 6 * HOUR, NOW - 4 * HOUR, "/data/postgresql/17/main.before-1")]
+
+
+@pytest.mark.parametrize(("hours", "label"), [(19, "old"), (3, "old"), (1, "new")])
+def test_the_last_backup_before_the_moment_is_where_it_starts_from(hours: float, label: str) -> None:
+    assert plan_rewind(BACKUPS, LEFT, NOW - hours * HOUR, NOW).label == label
+
+
+@pytest.mark.parametrize(
+    ("hours", "reason"),
+    [
+        (-1, "has not come yet"),
+        (0, "has not come yet"),
+        (21, "is the earliest"),
+        (5, "is in a history that was left by a rewind to .*"),
+    ],
+)
+def test_what_cannot_be_reached_is_refused(hours: float, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason):
+        plan_rewind(BACKUPS, LEFT, NOW - hours * HOUR, NOW)
+    with pytest.raises(RefusedError, match="there is none yet"):
+        plan_rewind([], [], NOW - HOUR, NOW)
+
+
+def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert (read_rewind(paths), read_left(paths), is_unfinished(paths)) == (None, [], False)
+    state = Rewind(NOW - HOUR, "new", "aside", NOW)
+    state.save(paths)
+    assert is_unfinished(paths)
+    state = state.reached(paths, "database", kept="/kept")
+    note_left(paths, state, NOW)
+    # Cut off and done again it is the same one.
+    note_left(paths, state, NOW + 9)
+    assert read_left(paths) == [Left(NOW - HOUR, NOW + 9, "/kept")]
+    state = state.reached(paths, "start")
+    assert (read_rewind(paths), is_unfinished(paths)) == (state, False)
+
+
+def test_a_moment_is_told_to_the_microsecond_in_utc() -> None:
+    assert time_target(0.25) == ("--type=time", "--target=1970-01-01 00:00:00.250000+00")

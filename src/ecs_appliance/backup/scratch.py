@@ -1,13 +1,15 @@
 """A database server beside the real one: on files of its own, reached by its own socket only, gone once stopped."""
 
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.core.text import printable
+from ecs_appliance.host import postgres
 from ecs_appliance.host.pgbackrest import STANZA, USER, Archive
 from ecs_appliance.host.postgres import Server
 
@@ -87,15 +89,28 @@ class Scratch:
         """Have it replay the log and serve; raises ApplianceError where it ends before, or after `deadline` seconds."""
         settings = f"-c config_file={self.folder}/postgresql.conf"
         log = self.folder / "archive" / "postgresql.log"
-        words = ("start", f"--options={settings}", f"--log={log}", f"--timeout={deadline:.0f}")
         try:
-            # It waits for the end of the replay, and notices where the server ends before.
-            self._control(*words, timeout=deadline + START_SECONDS)
+            # It notices where the server ends at once, and does not wait for the end of the replay.
+            self._control("start", f"--options={settings}", f"--log={log}", timeout=START_SECONDS)
         except CommandError:
-            fatal = [line for line in (read_optional(log) or "").splitlines() if "FATAL" in line]
-            reason = printable(fatal[-1].partition("FATAL:")[2].strip()) if fatal else "it does not say why"
-            raise ApplianceError(f"the database does not come up from its backup: {reason}", "") from None
-        return self.server
+            raise self._reason() from None
+        end = time.monotonic() + deadline
+        while True:
+            try:
+                postgres.wait_ready(self.server, deadline=1)
+                return self.server
+            except DeadlineError:
+                if not (self.cluster / "postmaster.pid").exists():
+                    raise self._reason() from None
+                if time.monotonic() >= end:
+                    raise
+
+    def _reason(self) -> ApplianceError:
+        """Why it has ended, in its own last words."""
+        said = (read_optional(self.folder / "archive" / "postgresql.log") or "").splitlines()
+        fatal = [line.partition("FATAL:")[2].strip() for line in said if "FATAL:" in line and "accepting" not in line]
+        reason = printable(fatal[-1]) if fatal else "it does not say why"
+        return ApplianceError(f"the database does not come up from its backup: {reason}", "an older backup may do")
 
     def remove(self) -> None:
         """Stop it, where it runs, and remove all of it."""

@@ -34,7 +34,7 @@ def prepare_appliance(context: Context) -> None:
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
         if is_unfinished(paths):
-            stand_by(context, "recovering", next_step="appliance recover goes on with it")
+            stand_by(context, "recovering", next_step="appliance recover goes on with it, or appliance rewind where that was begun")
             return
         digest = env_digest(paths)
         run_hooks(paths, runner, STAGE, "early")

@@ -34,7 +34,8 @@ def prepare_appliance(context: Context) -> None:
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
         if is_unfinished(paths):
-            stand_by(context, "recovering", next_step="appliance recover goes on with it, or appliance rewind where that was begun")
+            command = "recover" if paths.recovery.exists() else "rewind"
+            stand_by(context, "recovering", next_step=f"appliance {command} --yes-i-am-sure goes on with it")
             return
         digest = env_digest(paths)
         run_hooks(paths, runner, STAGE, "early")

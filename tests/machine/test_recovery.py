@@ -242,7 +242,7 @@ def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
     told(site, "appliance", "backup", "run", "--json")
 
 
-@pytest.mark.parametrize("phase", ["aside", "files", "database", "start"])
+@pytest.mark.parametrize("phase", ["files", "database"])
 def test_a_recovery_that_is_cut_off_goes_on(rebuilt: Rebuilt, phase: str) -> None:
     """The power goes as soon as the phase has begun."""
     site = rebuilt.site

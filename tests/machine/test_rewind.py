@@ -98,7 +98,7 @@ def test_what_cannot_be_is_refused(demo: "Demo", times: Times) -> None:
     assert demo.answers()
 
 
-@pytest.mark.parametrize("phase", ["aside", "database"])
+@pytest.mark.parametrize("phase", ["database"])
 def test_one_that_is_cut_off_goes_on(demo: "Demo", times: Times, phase: str) -> None:
     present = names(demo)
     people = query(demo, "select id, email, password from auth_user order by id")

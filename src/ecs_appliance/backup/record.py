@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.host.postgres import Sum
+from ecs_appliance.host.tables import Sum
 
 
 @dataclass(frozen=True)

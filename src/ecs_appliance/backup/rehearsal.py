@@ -19,9 +19,9 @@ from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.host import docker, postgres
-from ecs_appliance.host.postgres import Sum
+from ecs_appliance.host import docker, postgres, tables
 from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.host.tables import Sum
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def rehearse(
         with times.step("restoring the database"):
             server = _restore_database(stage, record)
         with times.step("comparing documents and database"):
-            found = compare(record, postgres.sum_tables(server, record.database, SUMMED), stage.data.vault, lost)
+            found = compare(record, tables.sum_tables(server, record.database, SUMMED), stage.data.vault, lost)
             return _with_vaultcheck(found, ask(stage, record))
     except ApplianceError as error:
         log.info("%s", error.message)

@@ -15,7 +15,7 @@ from ecs_appliance.backup.scratch import Scratch
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.host import postgres
+from ecs_appliance.host import postgres, tables, wal
 from ecs_appliance.host.pgbackrest import Backup
 
 Phase = Literal["aside", "database", "start"]
@@ -120,17 +120,17 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
         scratch.prepare()
         scratch.archive(machine.paths.archive).restore(backup.label, time_target(moment))
         server = scratch.start(deadline=LONG_SECONDS)
-        then = postgres.count_rows(server, database, SUMMED)
-        known = postgres.named_rows(server, database, DOCUMENTS)
+        then = tables.count_rows(server, database, SUMMED)
+        known = tables.named_rows(server, database, DOCUMENTS)
     finally:
         scratch.remove()
-    present = postgres.named_rows(machine.server, database, DOCUMENTS)
+    present = tables.named_rows(machine.server, database, DOCUMENTS)
     return Preview(
         backup=backup,
         moment=moment,
         earliest=min(each.stopped for each in machine.archive.backups()),
         then=then,
-        now=postgres.count_rows(machine.server, database, SUMMED),
+        now=tables.count_rows(machine.server, database, SUMMED),
         newer=tuple(sorted((uuid, name) for uuid, name in present.items() if uuid not in known)),
         needed=needed,
         free=free,
@@ -143,8 +143,8 @@ def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int
     needed = postgres.database_size(machine.server)
     free = shutil.disk_usage(machine.paths.cluster).free
     check_room(needed, free, str(machine.paths.cluster))
-    segment = postgres.end_segment(machine.server)
-    postgres.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
+    segment = wal.end_segment(machine.server)
+    wal.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
     if lacks_log(machine, backup, segment):
         raise RefusedError(
             f"a part of the database's log since {_local(backup.stopped)} was not archived",

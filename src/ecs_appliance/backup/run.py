@@ -26,7 +26,7 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.core.tags import Marks
 from ecs_appliance.env.model import Env
-from ecs_appliance.host import postgres
+from ecs_appliance.host import postgres, tables, wal
 from ecs_appliance.host.pgbackrest import Archive, Backup, Kind, archived, missing_segments
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.restic import Made, Note, Repository
@@ -114,7 +114,7 @@ def check_source(machine: Machine) -> None:
     database = machine.env.ecs.database
     if not postgres.database_exists(machine.server, database):
         raise RefusedError(f"there is no database {database}: nothing is backed up", "create it, or recover")
-    if not has_documents(machine.paths.vault) and postgres.has_rows(machine.server, database, DOCUMENTS):
+    if not has_documents(machine.paths.vault) and tables.has_rows(machine.server, database, DOCUMENTS):
         raise RefusedError(
             f"{machine.paths.vault} is empty, and the database has documents: nothing is backed up",
             "is the volume of /data mounted? else recover",
@@ -212,10 +212,10 @@ def take_moment(machine: Machine) -> Record:
         domain=machine.env.appliance.domain,
     )
     with locked(machine.paths.lock, "backup", wait=LOCK_WAIT):
-        point = postgres.make_restore_point(machine.server, record.point, record.database, SUMMED)
+        point = wal.make_restore_point(machine.server, record.point, record.database, SUMMED)
         record = replace(record, sums=point.sums)
         record.save(machine.paths)
-    postgres.wait_archived(machine.server, point.segment, deadline=ARCHIVE_SECONDS)
+    wal.wait_archived(machine.server, point.segment, deadline=ARCHIVE_SECONDS)
     if lacks_log(machine, base, point.segment):
         raise ApplianceError("a part of the database's log was not archived", "appliance backup run starts anew")
     return record

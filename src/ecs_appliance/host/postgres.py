@@ -5,9 +5,9 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,14 +40,6 @@ RELATIONS = """
                       and (d.deptype = 'e' or (c.relkind = 'S' and d.deptype in ('a', 'i'))))
     order by c.relkind, 2
 """
-# How a row is written as text depends on these.
-PLAIN_ROWS = (
-    "set timezone = 'UTC'",
-    "set datestyle = 'ISO'",
-    "set intervalstyle = 'postgres'",
-    "set bytea_output = 'hex'",
-)
-SUM_ATTEMPTS = 3
 KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
 
 
@@ -65,22 +57,6 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Sum:
-    """What a table holds: its number of rows, and the SHA-256 over the MD5 of each, in hex."""
-
-    rows: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class RestorePoint:
-    """`segment` of the log holds it, full now; `sums` are of tables at this very moment, empty where they were busy."""
-
-    segment: str
-    sums: Mapping[str, Sum] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Locale:
     """How a database sorts. `stale`: its indexes were sorted by another version of the C library than today's."""
 
@@ -95,7 +71,7 @@ def wait_ready(server: Server, *, deadline: float) -> None:
     end = time.monotonic() + deadline
     while True:
         try:
-            with _connected(server):
+            with connected(server):
                 return
         except NotRunningError as error:
             if time.monotonic() >= end:
@@ -105,13 +81,13 @@ def wait_ready(server: Server, *, deadline: float) -> None:
 
 def database_exists(server: Server, name: str) -> bool:
     """Whether there is a database `name`. Raises NotRunningError where the server does not answer."""
-    with _connected(server) as connection:
-        return _has(connection, "select 1 from pg_database where datname = %s", name)
+    with connected(server) as connection:
+        return has(connection, "select 1 from pg_database where datname = %s", name)
 
 
 def is_empty(server: Server, database: str) -> bool:
     """Whether `database` holds no table at all: new, or made anew."""
-    with _connected(server, database) as connection:
+    with connected(server, database) as connection:
         tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
         return connection.execute(tables).fetchone() is None
 
@@ -121,7 +97,7 @@ def ensure_role(server: Server, name: str, password: str, method: PasswordMethod
 
     The server gets a verifier only, never the password.
     """
-    with _connected(server) as connection:
+    with connected(server) as connection:
         stored = connection.execute("select rolpassword, rolcanlogin from pg_authid where rolname = %s", [name])
         row = stored.fetchone()
         if row is not None and row[1] and _verifies(row[0] or "", name, password, method):
@@ -136,7 +112,7 @@ def ensure_role(server: Server, name: str, password: str, method: PasswordMethod
 
 def stored_method(server: Server, name: str) -> PasswordMethod | None:
     """How the password of role `name` is stored now; None without role or password."""
-    with _connected(server) as connection:
+    with connected(server) as connection:
         row = connection.execute("select rolpassword from pg_authid where rolname = %s", [name]).fetchone()
     if row is None or row[0] is None:
         return None
@@ -149,13 +125,11 @@ def ensure_owner(server: Server, database: str, role: str) -> bool:
     What belongs to an extension stays as it is.
     """
     owner = sql.Identifier(role)
-    with _connected(server, database) as connection, connection.transaction():
+    with connected(server, database) as connection, connection.transaction():
         changes = []
-        if not _has(
-            connection, "select 1 from pg_database where datname = %s and datdba = %s::regrole", database, role
-        ):
+        if not has(connection, "select 1 from pg_database where datname = %s and datdba = %s::regrole", database, role):
             changes.append(sql.SQL("alter database {} owner to {}").format(sql.Identifier(database), owner))
-        if not _has(connection, "select 1 from pg_namespace where nspname = 'public' and nspowner = %s::regrole", role):
+        if not has(connection, "select 1 from pg_namespace where nspname = 'public' and nspowner = %s::regrole", role):
             changes.append(sql.SQL("alter schema public owner to {}").format(owner))
         for kind, relation in connection.execute(RELATIONS, [role]).fetchall():
             # The name comes quoted from the server.
@@ -167,8 +141,8 @@ def ensure_owner(server: Server, database: str, role: str) -> bool:
 
 def ensure_extension(server: Server, database: str, name: str) -> bool:
     """Make extension `name` in `database`; returns whether it was missing."""
-    with _connected(server, database) as connection:
-        if _has(connection, "select 1 from pg_extension where extname = %s", name):
+    with connected(server, database) as connection:
+        if has(connection, "select 1 from pg_extension where extname = %s", name):
             return False
         connection.execute(sql.SQL("create extension if not exists {}").format(sql.Identifier(name)))
         return True
@@ -181,7 +155,7 @@ def read_locale(server: Server, database: str) -> Locale:
                coalesce(datcollversion <> pg_database_collation_actual_version(oid), false)
         from pg_database where datname = %s
     """
-    with _connected(server) as connection:
+    with connected(server) as connection:
         row = connection.execute(query, [database]).fetchone()
     if row is None:
         raise ApplianceError(f"there is no database {database}", _create_hint(database))
@@ -193,119 +167,15 @@ def refresh_collation(server: Server, database: str) -> bool:
     if not read_locale(server, database).stale:
         return False
     name = sql.Identifier(database)
-    with _connected(server, database) as connection:
+    with connected(server, database) as connection:
         connection.execute(sql.SQL("reindex database {}").format(name))
         connection.execute(sql.SQL("alter database {} refresh collation version").format(name))
     return True
 
 
-def make_restore_point(server: Server, name: str, database: str, tables: Sequence[str]) -> RestorePoint:
-    """Make the restore point `name`, and sum up what those of `tables` that `database` has hold at it.
-
-    Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up.
-    """
-    with _connected(server, database) as connection:
-        for _ in range(SUM_ATTEMPTS):
-            try:
-                with connection.transaction():
-                    connection.execute("set local lock_timeout = '2s'")
-                    there = _existing(connection, tables)
-                    for table in there:
-                        connection.execute(sql.SQL("lock table {} in share mode").format(sql.Identifier(table)))
-                    return RestorePoint(_point(connection, name), {table: _sum(connection, table) for table in there})
-            except psycopg.errors.LockNotAvailable:
-                continue
-        return RestorePoint(_point(connection, name))
-
-
-def end_segment(server: Server) -> str:
-    """Have the segment of the log that is written now full, after a commit in it; returns its name.
-
-    A recovery to a time ends at the first commit after it: so there is one.
-    """
-    with _connected(server) as connection:
-        connection.execute("set synchronous_commit = on")
-        connection.execute("select pg_current_xact_id()")
-        row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
-        connection.execute("select pg_switch_wal()")
-    return str(row[0]) if row else ""
-
-
-def count_rows(server: Server, database: str, tables: Sequence[str]) -> dict[str, int]:
-    """How many rows those of `tables` have that `database` has."""
-    with _connected(server, database) as connection:
-        found = {}
-        for table in _existing(connection, tables):
-            row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
-            found[table] = int(row[0]) if row else 0
-        return found
-
-
-def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
-    """The columns uuid and name of `table`, where it is there and has them; rows without the first are left out."""
-    query = "select to_jsonb(t)->>'uuid', coalesce(to_jsonb(t)->>'name', '') from {} t where to_jsonb(t) ? 'uuid'"
-    with _connected(server, database) as connection:
-        if not _existing(connection, [table]):
-            return {}
-        return dict(connection.execute(sql.SQL(query).format(sql.Identifier(table))).fetchall())
-
-
-def sum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, Sum]:
-    """What those of `tables` that `database` has hold."""
-    with _connected(server, database) as connection:
-        return {table: _sum(connection, table) for table in _existing(connection, tables)}
-
-
-def _point(connection: Connection, name: str) -> str:
-    connection.execute("select pg_create_restore_point(%s)", [name])
-    row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
-    connection.execute("select pg_switch_wal()")
-    return str(row[0]) if row else ""
-
-
-def _existing(connection: Connection, tables: Sequence[str]) -> list[str]:
-    return [table for table in tables if _has(connection, "select 1 where to_regclass(%s) is not null", table)]
-
-
-def _sum(connection: Connection, table: str) -> Sum:
-    """The same for the same rows wherever and in whatever order they lie."""
-    for setting in PLAIN_ROWS:
-        connection.execute(setting)
-    query = """
-        select count(*), encode(sha256(coalesce(string_agg(row, '' order by row), '')::bytea), 'hex')
-        from (select md5(t::text) collate "C" as row from {} t) rows
-    """
-    found = connection.execute(sql.SQL(query).format(sql.Identifier(table))).fetchone()
-    return Sum(*found) if found else Sum(0, "")
-
-
-def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
-    """Return once the log is archived up to `segment`; raises DeadlineError after `deadline` seconds."""
-    end = time.monotonic() + deadline
-    # Names of one timeline sort by age. That of a history file, which is longer, comes between two of them.
-    query = "select coalesce(left(last_archived_wal, 24), '') >= %s from pg_stat_archiver"
-    with _connected(server) as connection:
-        while connection.execute(query, [segment]).fetchone() != (True,):
-            if time.monotonic() >= end:
-                raise DeadlineError(
-                    f"the database's log was not archived within {deadline:g} s",
-                    "journalctl -u postgresql@17-main, and the files in /var/log/pgbackrest, tell why",
-                )
-            time.sleep(POLL_SECONDS)
-
-
-def has_rows(server: Server, database: str, table: str) -> bool:
-    """Whether `table` of `database` is there and has a row."""
-    with _connected(server, database) as connection:
-        if not _has(connection, "select to_regclass(%s) where to_regclass(%s) is not null", table, table):
-            return False
-        query = sql.SQL("select 1 from {} limit 1").format(sql.Identifier(table))
-        return connection.execute(query).fetchone() is not None
-
-
 def database_size(server: Server) -> int:
     """Bytes of all databases."""
-    with _connected(server) as connection:
+    with connected(server) as connection:
         row = connection.execute("select sum(pg_database_size(oid))::bigint from pg_database").fetchone()
     return int(row[0]) if row else 0
 
@@ -350,7 +220,8 @@ def _building_site(path: Path) -> Iterator[tuple[Path, int]]:
 
 
 @contextmanager
-def _connected(server: Server, database: str = "postgres") -> Iterator[Connection]:
+def connected(server: Server, database: str = "postgres") -> Iterator[Connection]:
+    """A connection of the superuser. Raises NotRunningError where nobody answers, ApplianceError without `database`."""
     try:
         connection = psycopg.connect(
             host=server.host,
@@ -377,7 +248,8 @@ def _create_hint(database: str) -> str:
     return f"sudo -u postgres createdb {database} -T template0 -l de_DE.utf8, or recover from backup"
 
 
-def _has(connection: Connection, query: str, *values: str) -> bool:
+def has(connection: Connection, query: str, *values: str) -> bool:
+    """Whether `query` has a row."""
     return connection.execute(query.encode(), values).fetchone() is not None
 
 

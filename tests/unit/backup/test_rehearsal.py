@@ -13,8 +13,8 @@ from ecs_appliance.backup.rehearsal import WEEK, Findings, compare, open_stage, 
 from ecs_appliance.backup.vaultcheck import read_vaultcheck
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.host.postgres import Sum
 from ecs_appliance.host.restic import Snapshot
+from ecs_appliance.host.tables import Sum
 from tests.fakes import AnsweringRunner
 
 SUMS = {"documents_document": Sum(3, "aa"), "auth_user": Sum(2, "bb")}

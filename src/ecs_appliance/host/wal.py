@@ -1,0 +1,78 @@
+"""The database's log: moments in it that a recovery can go back to, and whether it is archived."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.host.postgres import POLL_SECONDS, Connection, Server, connected
+from ecs_appliance.host.tables import Sum, existing, sum_table
+
+SUM_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """`segment` of the log holds it, full now; `sums` are of tables at this very moment, empty where they were busy."""
+
+    segment: str
+    sums: Mapping[str, Sum] = field(default_factory=dict)
+
+
+def make_restore_point(server: Server, name: str, database: str, tables: Sequence[str]) -> RestorePoint:
+    """Make the restore point `name`, and sum up what those of `tables` that `database` has hold at it.
+
+    Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up.
+    """
+    with connected(server, database) as connection:
+        for _ in range(SUM_ATTEMPTS):
+            try:
+                with connection.transaction():
+                    connection.execute("set local lock_timeout = '2s'")
+                    there = existing(connection, tables)
+                    for table in there:
+                        connection.execute(sql.SQL("lock table {} in share mode").format(sql.Identifier(table)))
+                    return RestorePoint(
+                        _point(connection, name), {table: sum_table(connection, table) for table in there}
+                    )
+            except psycopg.errors.LockNotAvailable:
+                continue
+        return RestorePoint(_point(connection, name))
+
+
+def end_segment(server: Server) -> str:
+    """Have the segment of the log that is written now full, after a commit in it; returns its name.
+
+    A recovery to a time ends at the first commit after it: so there is one.
+    """
+    with connected(server) as connection:
+        connection.execute("set synchronous_commit = on")
+        connection.execute("select pg_current_xact_id()")
+        row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
+        connection.execute("select pg_switch_wal()")
+    return str(row[0]) if row else ""
+
+
+def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
+    """Return once the log is archived up to `segment`; raises DeadlineError after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    # Names of one timeline sort by age. That of a history file, which is longer, comes between two of them.
+    query = "select coalesce(left(last_archived_wal, 24), '') >= %s from pg_stat_archiver"
+    with connected(server) as connection:
+        while connection.execute(query, [segment]).fetchone() != (True,):
+            if time.monotonic() >= end:
+                raise DeadlineError(
+                    f"the database's log was not archived within {deadline:g} s",
+                    "journalctl -u postgresql@17-main, and the files in /var/log/pgbackrest, tell why",
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def _point(connection: Connection, name: str) -> str:
+    connection.execute("select pg_create_restore_point(%s)", [name])
+    row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
+    connection.execute("select pg_switch_wal()")
+    return str(row[0]) if row else ""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 Until = Callable[[Callable[[], bool], float], float]
 
 BACK_SECONDS = 60
-CONVERGE_SECONDS = 3
+# Half of it on a machine at rest (docs/performance.md); other machines are busy beside this one.
+CONVERGE_SECONDS = 6
 BACKUPS = "appliance-backup-frequent.timer"
 UNITS = ("prepare-env", "prepare-appliance", "prepare-ecs", "appliance", "nginx", "postgresql", "docker")
 CONTAINERS = (
@@ -111,7 +112,6 @@ def test_a_second_converge_changes_nothing_and_is_quick(demo: "Demo") -> None:
     demo.sh("appliance converge --json")
     reports = [json.loads(demo.sh("appliance converge --json").splitlines()[-1]) for _ in range(3)]
     assert [(report["ok"], report["shown"]) for report in reports] == [(True, [])] * 3
-    # Other tests run beside this one.
     assert min(report["seconds"] for report in reports) <= CONVERGE_SECONDS
 
 

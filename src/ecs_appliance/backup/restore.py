@@ -13,7 +13,7 @@ from typing import Literal
 from ecs_appliance.backup.plan import check_room
 from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.run import Machine, has_documents
-from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError, RefusedError
 from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host import postgres, systemd
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 Phase = Literal["aside", "files", "database", "start"]
 
 UNIT = "postgresql@17-main.service"
+LOG = "/var/log/postgresql/postgresql-17-main.log"
 REPLAY_SECONDS = 6 * 3600
 # By these pgBackRest knows that a folder holds a cluster which it may go on with.
 SIGNS = ("PG_VERSION", "backup.manifest")
@@ -92,7 +93,7 @@ def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
 
     The database server must not run.
     """
-    moved = [_aside(machine.paths.data / name, _stamp()) for name in names]
+    moved = [rename_aside(machine.paths.data / name) for name in names]
     moved.append(move_cluster_aside(machine))
     return [path for path in moved if path]
 
@@ -101,18 +102,20 @@ def move_cluster_aside(machine: Machine) -> Path | None:
     """Rename the files of the database server, which must not run; returns what they are called, None without any."""
     # What it says of segments that are archived is of another server's.
     shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
-    return _aside(machine.paths.cluster, _stamp())
+    return rename_aside(machine.paths.cluster)
 
 
-def _stamp() -> str:
+def stamp() -> str:
+    """What tells apart the names of what was kept aside."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
 
 
-def _aside(folder: Path, stamp: str) -> Path | None:
+def rename_aside(folder: Path) -> Path | None:
+    """Rename `folder`, so that another can take its place; returns what it is called now, None where it is empty."""
     real = folder.resolve()
     if not real.is_dir() or not any(real.iterdir()):
         return None
-    aside = real.with_name(f"{real.name}.before-{stamp}")
+    aside = real.with_name(f"{real.name}.before-{stamp()}")
     real.rename(aside)
     sync_folder(real.parent)
     return aside
@@ -175,8 +178,27 @@ def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> No
     shutil.chown(cluster, USER, USER)
     cluster.chmod(0o700)
     machine.archive.restore(label, target)
+    _replay(machine)
+
+
+def _replay(machine: Machine) -> None:
+    """Start the server, and return once it has replayed its log and serves."""
+    log_file = machine.paths.at(LOG)
+    said_before = log_file.stat().st_size if log_file.exists() else 0
     systemd.start(machine.runner, UNIT)
-    postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS)
+    end = time.monotonic() + REPLAY_SECONDS
+    while True:
+        try:
+            return postgres.wait_ready(machine.server, deadline=1)
+        except DeadlineError:
+            if not systemd.is_active(machine.runner, UNIT):
+                said = log_file.read_bytes()[said_before:].decode(errors="replace") if log_file.exists() else ""
+                raise ApplianceError(
+                    f"the database does not come up from its backup: {postgres.last_words(said)}",
+                    f"{LOG} tells more; another backup may do: appliance backup list",
+                ) from None
+            if time.monotonic() >= end:
+                raise
 
 
 def plan_target(record: Record, backups: list[Backup], until: datetime | None) -> tuple[str, tuple[str, ...]]:

@@ -164,7 +164,7 @@ def keep_present(machine: Machine) -> Path:
 def go_back(machine: Machine, rewind: Rewind) -> None:
     """Have the database as it was, serving, and a backup of it to start from later. The server must not run."""
     restore_cluster(machine, rewind.label, time_target(rewind.moment))
-    machine.archive.ensure()
+    machine.archive.ensure(postgres.system_number(machine.server))
     # Of the new timeline: whatever is recovered later starts from here.
     machine.archive.save("diff")
 

@@ -134,7 +134,7 @@ def has_documents(vault: Path) -> bool:
 def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
     """Have a backup of the database to start from; returns the kind of the one made, None where none was due."""
     archive = machine.archive
-    archive.ensure()
+    archive.ensure(postgres.system_number(machine.server))
     backups = archive.backups()
     kind = due_kind(backups, time.time(), nightly=nightly)
     if kind is None and lacks_log(machine, backups[-1]):

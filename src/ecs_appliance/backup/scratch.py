@@ -8,7 +8,6 @@ from pathlib import Path
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.runner import CommandError, Runner
-from ecs_appliance.core.text import printable
 from ecs_appliance.host import postgres
 from ecs_appliance.host.pgbackrest import STANZA, USER, Archive
 from ecs_appliance.host.postgres import Server
@@ -107,9 +106,7 @@ class Scratch:
 
     def _reason(self) -> ApplianceError:
         """Why it has ended, in its own last words."""
-        said = (read_optional(self.folder / "archive" / "postgresql.log") or "").splitlines()
-        fatal = [line.partition("FATAL:")[2].strip() for line in said if "FATAL:" in line and "accepting" not in line]
-        reason = printable(fatal[-1]) if fatal else "it does not say why"
+        reason = postgres.last_words(read_optional(self.folder / "archive" / "postgresql.log") or "")
         return ApplianceError(f"the database does not come up from its backup: {reason}", "an older backup may do")
 
     def remove(self) -> None:

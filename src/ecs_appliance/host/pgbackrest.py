@@ -1,12 +1,13 @@
 """pgBackRest: the local repository of the database, its backups and write-ahead log. Run as the account postgres."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ecs_appliance.core.runner import Result, Runner
+from ecs_appliance.core.runner import CommandError, Result, Runner
 
 USER = "postgres"
 STANZA = "ecs"
@@ -14,6 +15,9 @@ STANZA = "ecs"
 SEGMENT = 24
 UNFINISHED = ".pgbackrest.tmp"
 ASK_SECONDS = 120
+LOCK_SECONDS = 300
+# pgBackRest's exit code where another of its processes works.
+LOCKED = 50
 LONG_SECONDS = 24 * 3600
 
 Kind = Literal["full", "diff", "incr"]
@@ -40,11 +44,18 @@ class Archive:
     runner: Runner
     overrides: tuple[str, ...] = ()
 
-    def ensure(self) -> None:
-        """Have it for the database server that runs; another server than before is added to it."""
-        made = self._run("stanza-create", ok=range(256))
-        if made.returncode:
-            self._run("stanza-upgrade")
+    def ensure(self, system: int) -> None:
+        """Have it for the database server that runs, whose number is `system`; another one than before is added to it.
+
+        Raises CommandError; also where the log is being archived without a pause.
+        """
+        stanzas = json.loads(self._run("info", "--output=json").stdout)
+        servers = stanzas[0].get("db") if stanzas else None
+        # Both commands want the lock of archiving, which on a busy site is seldom free: only where there is a need.
+        if not servers:
+            self._run_exclusive("stanza-create")
+        elif servers[-1]["system-id"] != system:
+            self._run_exclusive("stanza-upgrade")
 
     def backups(self) -> list[Backup]:
         """Its backups that are of use, oldest first."""
@@ -59,6 +70,15 @@ class Archive:
         """The cluster as backup `label` has it, to be recovered to `target` when it is started next."""
         options = (f"--set={label}", *target, "--target-action=promote", "--delta")
         self._run(*options, "restore", timeout=LONG_SECONDS)
+
+    def _run_exclusive(self, command: str) -> None:
+        end = time.monotonic() + LOCK_SECONDS
+        while self._run(command, ok=(0, LOCKED)).returncode == LOCKED:
+            if time.monotonic() > end:
+                raise CommandError(
+                    f"pgbackrest {command}: the log was being archived for {LOCK_SECONDS} s", "try again"
+                )
+            time.sleep(1)
 
     def _run(self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,)) -> Result:
         argv = ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]

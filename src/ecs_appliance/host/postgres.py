@@ -17,12 +17,14 @@ from psycopg import sql
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.files import sync_folder
 from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.text import printable
 
 PasswordMethod = Literal["scram-sha-256", "md5"]
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.2
+ATTEMPTS = 10
 # What would otherwise keep a verifier: the server's log, and its statistics of statements.
 DISCREET = (
     "set log_statement = 'none'",
@@ -77,6 +79,13 @@ def wait_ready(server: Server, *, deadline: float) -> None:
             if time.monotonic() >= end:
                 raise DeadlineError(f"{error.message} for {deadline:g} s", error.hint) from None
         time.sleep(POLL_SECONDS)
+
+
+def last_words(log: str) -> str:
+    """Why a server has ended that wrote `log`, as it says itself."""
+    fatal = [line.partition("FATAL:")[2].strip() for line in log.splitlines() if "FATAL:" in line]
+    told = [reason for reason in fatal if "accepting connections" not in reason]
+    return printable(told[-1]) if told else "it does not say why"
 
 
 def database_exists(server: Server, name: str) -> bool:
@@ -173,11 +182,72 @@ def refresh_collation(server: Server, database: str) -> bool:
     return True
 
 
+def system_number(server: Server) -> int:
+    """What tells this server's files from all others'."""
+    with connected(server) as connection:
+        row = connection.execute("select system_identifier from pg_control_system()").fetchone()
+    return int(row[0]) if row else 0
+
+
 def database_size(server: Server) -> int:
     """Bytes of all databases."""
     with connected(server) as connection:
         row = connection.execute("select sum(pg_database_size(oid))::bigint from pg_database").fetchone()
     return int(row[0]) if row else 0
+
+
+def create_database(server: Server, name: str, locale: str) -> None:
+    """Make the empty database `name` that sorts by `locale`. Raises ApplianceError where there is no such locale."""
+    query = sql.SQL("create database {} template template0 encoding 'UTF8' locale {}")
+    with connected(server) as connection:
+        try:
+            connection.execute(query.format(sql.Identifier(name), sql.Literal(locale)))
+        except psycopg.Error as error:
+            raise ApplianceError(f"no database {name}: {error}", "locale -a shows the locales there are") from None
+
+
+def rename_database(server: Server, name: str, other: str) -> None:
+    """Call the database `name` `other`; whoever is connected to it is not any more. Raises ApplianceError."""
+    query = sql.SQL("alter database {} rename to {}").format(sql.Identifier(name), sql.Identifier(other))
+    with connected(server) as connection:
+        for attempt in range(ATTEMPTS):
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+            try:
+                connection.execute(query)
+            except psycopg.errors.ObjectInUse:
+                time.sleep(POLL_SECONDS * attempt)
+            else:
+                return
+    raise ApplianceError(f"the database {name} is in use and stays so", "stop what uses it, then try again")
+
+
+def drop_database(server: Server, name: str) -> None:
+    """Remove the database `name`, where there is one."""
+    with connected(server) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout: float) -> None:
+    """Fill the empty `database` from `packed`, a dump in custom format, gzipped: with all of it, or with nothing.
+
+    What it makes belongs to the superuser. Raises CommandError, DeadlineError (after `timeout` s).
+    """
+    access = (f"--host={server.host}", f"--port={server.port}", f"--username={server.user}", "--no-password")
+    shape = ("--format=custom", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
+    pipe = 'gunzip --stdout "$1" | pg_restore "${@:2}"'
+    words: list[str | Path] = [
+        "bash",
+        "-o",
+        "pipefail",
+        "-c",
+        pipe,
+        "bash",
+        packed,
+        *access,
+        *shape,
+        f"--dbname={database}",
+    ]
+    runner.run(words, timeout=timeout)
 
 
 def dump(

@@ -1,8 +1,12 @@
 """What pgBackRest says of its repository."""
 
+import json
 from pathlib import Path
 
-from ecs_appliance.host.pgbackrest import archived, missing_segments, read_backups
+import pytest
+
+from ecs_appliance.host.pgbackrest import Archive, archived, missing_segments, read_backups
+from tests.fakes import Answer, AnsweringRunner
 
 
 def segment(number: int, timeline: int = 1) -> str:
@@ -43,3 +47,22 @@ def test_half_written_files_are_not_archived(tmp_path: Path) -> None:
     for name in (whole, half, "00000002.history"):
         (folder / name).touch()
     assert archived(tmp_path, "17-1") == {segment(7)}
+
+
+@pytest.mark.parametrize(
+    ("known", "command"),
+    [([], "stanza-create"), ([{"id": 1, "system-id": 7}], "stanza-upgrade"), ([{"id": 1, "system-id": 8}], "")],
+)
+def test_a_stanza_is_only_made_where_there_is_a_need(
+    known: list[dict[str, int]], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And while the log is being archived, that is waited for."""
+    codes = iter((50, 50, 0))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def answer(argv: list[str]) -> Answer:
+        return (0, json.dumps([{"db": known}]), "") if "info" in argv else (next(codes), "", "")
+
+    runner = AnsweringRunner(answer)
+    Archive(runner).ensure(8)
+    assert [words[-1] for words in runner.asked[1:]] == ([command] * 3 if command else [])

@@ -38,5 +38,7 @@ class AnsweringRunner:
         self.environment = env or self.environment
         returncode, stdout, stderr = self.answer(words)
         if returncode not in ok:
-            raise CommandError(f"{words[0]} failed", returncode=returncode)
+            said = (stderr or stdout).strip()
+            told = f":\n{said}" if said else ""
+            raise CommandError(f"{words[0]} failed{told}", returncode=returncode, output=said)
         return Result(tuple(words), returncode, stdout, stderr, 0.0, stdout.encode())

@@ -138,8 +138,9 @@ def test_what_is_wrong_is_said_in_words(
     assert SECRET not in failed.stderr
 
 
-def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores) -> None:
-    use(demo, stores, "rest")
+@pytest.mark.parametrize("name", ["rest", "sftp"])
+def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores, name: str) -> None:
+    use(demo, stores, name)
     told(demo, *BACKUP, "run", "--json")
     before = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
     demo.sh("head -c 300M /dev/urandom > /data/ecs-pgdump/large")

@@ -126,7 +126,9 @@ class Repository:
     ) -> Made:
         """A new snapshot of `paths`; `note` hears of its progress."""
         options = [f"--tag={tag}" for tag in tags] + [f"--exclude={pattern}" for pattern in excludes]
-        words = ["backup", "--json", f"--host={host}", f"--pack-size={PACK_MB}", *options, *map(str, paths)]
+        # Documents are encrypted, and the database's backups compressed already: measured, a fifth faster without.
+        packing = (f"--pack-size={PACK_MB}", "--compression=off")
+        words = ["backup", "--json", f"--host={host}", *packing, *options, *map(str, paths)]
         summary: dict[str, Any] = {}
         unread: list[str] = []
 
@@ -267,7 +269,8 @@ class Repository:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except CommandError as error:
+        except CommandError as failed:
+            error = _in_words(failed)
             match error.returncode:
                 case code if code == NO_REPOSITORY:
                     raise NoRepositoryError(f"there is no backup at {self.shown}", "") from None
@@ -280,8 +283,31 @@ class Repository:
                     ) from None
             # Of damage restic says what to do; in a folder there is no server to blame.
             if REPAIR in error.output or self.location.startswith("/"):
-                raise
+                raise error from None
             raise explain(error, self.shown) from None
+
+
+def _in_words(error: CommandError) -> CommandError:
+    """`error` with the messages of restic's in the place of the JSON that they came in, and without its progress."""
+    lines = [text for line in error.output.splitlines() if (text := _words_of(line))]
+    what = error.message.partition(":\n")[0]
+    message = "\n".join([f"{what}:", *lines]) if lines else what
+    return CommandError(message, error.hint, returncode=error.returncode, output="\n".join(lines))
+
+
+def _words_of(line: str) -> str:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return line
+    match message:
+        case {"message_type": "exit_error", "message": text}:
+            return str(text)
+        case {"message_type": "error", "error": {"message": text}}:
+            return f"{message.get('item', '')}: {text}".removeprefix(": ")
+        case {"message_type": _}:
+            return ""
+    return line
 
 
 def _document(said: Result) -> Any:

@@ -49,3 +49,17 @@ def test_what_succeeds_in_the_end_has_not_failed() -> None:
 def test_what_no_waiting_mends_is_not_waited_for() -> None:
     with pytest.raises(CommandError, match="x509"):
         Patience(60).hear(failing("Stat(<config/>)", EXPIRED))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "subprocess ssh: Timeout, server store.example.org not responding.",
+        "subprocess ssh: Connection to store.example.org closed by remote host.",
+        "subprocess ssh: client_loop: send disconnect: Broken pipe",
+    ],
+)
+def test_an_ssh_that_ended_is_not_waited_for(line: str) -> None:
+    with pytest.raises(CommandError, match="restic lost its connection"):
+        Patience(60).hear(line)
+    Patience(60).hear("subprocess ssh: Warning: Permanently added 'store.example.org' to the list of known hosts.")

@@ -81,3 +81,18 @@ def test_forget_tells_which_ones_went() -> None:
 
     assert repository(AnsweringRunner(answer)).forget(Policy(1, 0, 0, 0, 7)) == ("a", "b")
     assert repository(AnsweringRunner(lambda _: (0, "", ""))).forget(Policy(1, 0, 0, 0, 7)) == ()
+
+
+def test_a_failure_is_told_in_words() -> None:
+    """Not in the JSON that they come in, and without what came before of its progress."""
+    said = [
+        {"message_type": "status", "percent_done": 0.4, "total_files": 3},
+        {"message_type": "error", "error": {"message": "input/output error"}, "during": "archival", "item": "/data/x"},
+        {"message_type": "exit_error", "code": 1, "message": "Fatal: unable to save snapshot"},
+    ]
+    answer = 1, "\n".join(["started", *map(json.dumps, said)]), ""
+    with pytest.raises(CommandError) as caught:
+        repository(AnsweringRunner(lambda _: answer)).check()
+    assert caught.value.output == "started\n/data/x: input/output error\nFatal: unable to save snapshot"
+    assert caught.value.message.partition("\n")[2] == caught.value.output
+    assert "status" not in caught.value.message

@@ -103,17 +103,24 @@ def restic(words: str) -> str:
     return f"echo {PASSWORD} | restic --repo {TARGET} --password-file /dev/stdin {words}"
 
 
-@pytest.mark.parametrize("flips", [1, 10])
+# In each file of those named on standard input.
+FLIP = """
+import os, random, sys
+for name in sys.stdin:
+    with open(name.strip(), "r+b") as file:
+        place = random.randrange(os.path.getsize(file.name))
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))
+"""
+
+
+@pytest.mark.parametrize("flips", [1, 10, 100])
 def test_a_flipped_byte_is_found(demo: "Demo", target: str, flips: int) -> None:
     told(demo, *BACKUP, "run", "--json")
     packs = demo.sh(f"find {target}/data -type f").splitlines()
-    for pack in random.choices(packs, k=flips):
-        size = int(demo.sh(f"stat -c %s {pack}"))
-        place = random.randrange(size)
-        demo.sh(
-            f"python3 -c \"import sys; f = open('{pack}', 'r+b'); f.seek({place}); b = f.read(1)[0]; "
-            f'f.seek({place}); f.write(bytes([b ^ 1]))"'
-        )
+    demo.exec(["python3", "-c", FLIP], data="\n".join(random.choices(packs, k=flips)))
     checked = demo.exec([*BACKUP, "check", "--all"])
     assert checked.returncode == 1
     assert "are damaged" in checked.stderr
@@ -199,6 +206,26 @@ def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(
     demo.sh("rm -f /data/ecs-pgdump/killed-*")
     assert demo.exec([*BACKUP, "check", "--all"], timeout=300).returncode == 0
     assert demo.sh(f"ls {target}/locks") == ""
+
+
+def test_all_backups_can_be_looked_at_as_folders(
+    demo: "Demo", target: str, until: Callable[[Callable[[], bool], float], float]
+) -> None:
+    """As long as the command runs, and however it ends."""
+    for _ in range(2):
+        told(demo, *BACKUP, "run", "--json")
+    demo.sh("mkdir -p /mnt/backups")
+    for signal in ("INT", "KILL"):
+        demo.sh("systemd-run --quiet --unit mounted appliance backup mount /mnt/backups")
+        until(lambda: demo.exec(["test", "-d", "/mnt/backups/snapshots/latest"]).returncode == 0, 60)
+        assert len(demo.sh("ls /mnt/backups/snapshots | grep -v latest").split()) == 2
+        demo.sh("cmp /mnt/backups/snapshots/latest/data/ecs-ca/ca.cert.pem /data/ecs-ca/ca.cert.pem")
+        assert demo.exec(["touch", "/mnt/backups/snapshots/new"]).returncode != 0
+        demo.exec(["systemctl", "kill", "--kill-whom=main", f"--signal={signal}", "mounted"])
+        until(partial(has_ended, demo, "mounted"), 30)
+        demo.sh("systemctl reset-failed")
+    told(demo, *BACKUP, "run", "--json")
+    refused(demo.exec([*BACKUP, "mount", "/etc"]), "/etc is no empty folder")
 
 
 def test_a_mount_is_there_only_while_it_is_used(demo: "Demo", target: str) -> None:

@@ -7,17 +7,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ruamel.yaml import YAML
 
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.demo import Demo as Maker
 from ecs_appliance.machine.progress import Lines
 from ecs_appliance.machine.site import CERTIFICATE
+from tests.authorities import Authority
+from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
 from tests.machine.people import client as browse
+from tests.machine.stores import HOST, Stores
+from tests.machine.test_backup import REMEMBERED, TIMER, set_backup
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
 TARGET = "/volatile/ecs-backup-test"
 DOCUMENTS = 500
 RTO_SECONDS = 300
+# Between two documents of `uploading`.
+PAUSE_SECONDS = 10
 MANAGE = "docker exec ecs_ecs.web_1 /start run ./manage.py"
 ROWS = "select uuid, name, sha256, vault_sha256, uploaded_by_id, uploaded_at from documents_document order by uuid"
 # Everybody, with password and certificates.
@@ -125,6 +133,10 @@ def test_every_row_and_every_byte_of_before_the_backup_is_there(rebuilt: Rebuilt
     assert rebuilt.old.rows <= new.rows
     assert len(rebuilt.old.rows) >= DOCUMENTS
     assert rebuilt.old.files <= new.files
+    # All that was stored up to the moment of the backup, of a site where somebody did so without a pause.
+    newest = query(rebuilt.site, "select extract(epoch from max(uploaded_at)) from documents_document")
+    taken = datetime.fromisoformat(str(rebuilt.said["taken"])).timestamp()
+    assert taken - PAUSE_SECONDS < float(newest)
     assert new.people == rebuilt.old.people
 
 
@@ -240,6 +252,61 @@ def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
     query(site, "delete from documents_document where uuid = :'document'::uuid", document=document)
     site.sh(f"find /data/ecs-storage-vault -name {document} -delete")
     told(site, "appliance", "backup", "run", "--json")
+
+
+def test_a_database_that_does_not_come_up_is_told_of_at_once(rebuilt: Rebuilt) -> None:
+    """A backup whose log ends before its moment; another one goes on from there."""
+    site = rebuilt.site
+    whole = told(site, "appliance", "backup", "run", "--json")["backup"]
+    before = state_of(site)
+    password = YAML(typ="safe").load(site.machine.guest.pull("/app/env.yml"))["appliance"]["backup"]["password"]
+    site.sh('sed -i \'s/"point": "[^"]*"/"point": "never"/\' /data/etc/backup/record.json')
+    folders = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc pgbackrest"
+    saved = f"$(cd /data; ls -d {folders} | sed s:^:/data/:)"
+    restic = f"restic --repo {TARGET} --password-file /dev/stdin backup --quiet --host ecs {saved}"
+    assert site.exec(["sh", "-c", restic], data=password).returncode == 0
+    began = time.monotonic()
+    done = site.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside"], timeout=300)
+    assert done.returncode == 1
+    assert "recovery ended before configured recovery target was reached" in done.stderr
+    assert time.monotonic() - began < 120
+    site.sh(f"appliance recover --yes-i-am-sure --snapshot {whole}", timeout=600)
+    assert site.answers()
+    assert state_of(site) == before
+
+
+def lose_all(site: "Demo") -> None:
+    """Everything but env.yml and what an installation makes."""
+    site.sh("systemctl stop appliance; dropdb --username=postgres --force ecs; rm -f /app/etc/tags/last_running_ecs")
+    folders = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc/backup pgbackrest"
+    site.sh(f"cd /data; find {folders} -mindepth 1 -delete; rm -rf /data/*.before-* /volatile/restic/*")
+
+
+@pytest.mark.parametrize("name", ["s3", "rest", "webdav", "sftp"])
+def test_a_site_that_lost_all_comes_back_from_a_server(rebuilt: Rebuilt, tmp_path: Path, name: str) -> None:
+    site = rebuilt.site
+    with moved_in(site.machine) as neighbour:
+        stores = Stores(neighbour, tmp_path, Authority("of the stores"))
+        site.sh(f"systemctl stop {TIMER}; echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts; rm -f {REMEMBERED}")
+        before = site.machine.guest.pull("/app/env.yml")
+        try:
+            with stores.serving():
+                set_backup(site, **stores.settings("ecs")[name])
+                if name == "webdav":
+                    site.sh("appliance converge", timeout=600)
+                told(site, "appliance", "backup", "run", "--json")
+                state = state_of(site)
+                lose_all(site)
+                said = told(site, "recover-from-backup.sh", "--yes-i-am-sure", "--json")
+        finally:
+            site.sh(f"sed -i '/{HOST}/d' /etc/hosts; rm -f {REMEMBERED}")
+            site.machine.guest.push("/app/env.yml", before, mode=0o600)
+            site.sh(f"env-update.sh; rm -rf {TARGET}/*")
+    assert site.answers()
+    assert state_of(site) == state
+    assert float(said["seconds"]) < RTO_SECONDS
+    with browse(site, rebuilt.certificate) as browser:
+        assert log_in(browser, *rebuilt.login)
 
 
 @pytest.mark.parametrize("phase", ["files", "database"])

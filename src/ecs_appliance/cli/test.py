@@ -23,8 +23,11 @@ class Tier(StrEnum):
     INTEGRATION = "integration"
     MACHINE = "machine"
     VM = "vm"
+    ENDURANCE = "endurance"
 
 
+# What a whole run is made of: it has to end within an hour.
+WHOLE = (Tier.UNIT, Tier.INTEGRATION, Tier.MACHINE, Tier.VM)
 # Two at once, file by file: tests of machines wait most of their time. Virtual machines take all there is.
 SIDE_BY_SIDE = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2}
 CHECKOUT = Path(__file__).parents[3]
@@ -35,7 +38,9 @@ PASSED_ON = ("CI", "ECS_TEST_MACHINE")
 def test(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[unit|integration|machine|vm]… [PYTEST OPTIONS]…", help="Default: all."),
+        typer.Argument(
+            metavar="[unit|integration|machine|vm|endurance]… [PYTEST OPTIONS]…", help="Default: all but endurance."
+        ),
     ] = None,
 ) -> None:
     """Run the tests, all tiers or those named; installs what they need."""
@@ -51,10 +56,10 @@ def test(
 
 
 def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
-    """The tiers that lead `words` (none: all of them), and what is left for pytest."""
+    """The tiers that lead `words` (none: those of a whole run), and what is left for pytest."""
     names = set(Tier)
     count = next((index for index, word in enumerate(words) if word not in names), len(words))
-    return [Tier(word) for word in words[:count]] or list(Tier), list(words[count:])
+    return [Tier(word) for word in words[:count]] or list(WHOLE), list(words[count:])
 
 
 def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
@@ -64,6 +69,7 @@ def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
         Tier.INTEGRATION: packages.FOR_INTEGRATION,
         Tier.MACHINE: packages.FOR_MACHINE_TESTS,
         Tier.VM: packages.FOR_VIRTUAL_MACHINES,
+        Tier.ENDURANCE: packages.FOR_MACHINE_TESTS,
     }
     missing = sorted({package for tier in tiers for package in packages.missing_packages(needs.get(tier, {}))})
     if missing:

@@ -1,16 +1,16 @@
 import pytest
 
-from ecs_appliance.cli.test import Tier, plan_workers, split_words
+from ecs_appliance.cli.test import WHOLE, Tier, plan_workers, split_words
 
 
 @pytest.mark.parametrize(
     ("words", "tiers", "options"),
     [
-        ([], list(Tier), []),
+        ([], list(WHOLE), []),
         (["unit"], [Tier.UNIT], []),
         (["machine", "unit"], [Tier.MACHINE, Tier.UNIT], []),
         (["vm", "-x"], [Tier.VM], ["-x"]),
-        (["-k", "unit"], list(Tier), ["-k", "unit"]),
+        (["-k", "unit"], list(WHOLE), ["-k", "unit"]),
         (["integration", "-x", "--lf"], [Tier.INTEGRATION], ["-x", "--lf"]),
     ],
 )

@@ -1,0 +1,149 @@
+"""Work on backups is cut off at random moments, by kill -9 and by the power in turns; a plain re-run has to be enough.
+
+No snapshot that was complete is lost or damaged, and no lock is left.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.machine.people import told
+from tests.machine.test_backup import PASSWORD, REMEMBERED, TARGET, TIMER, has_ended, restic, set_backup
+from tests.machine.test_recovery import state_of
+from tests.machine.test_rehearsal import TRACES
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
+
+BACKUP = ("appliance", "backup")
+UNIT = "cut-off"
+DOCUMENTS = 60
+UP_SECONDS = 300
+END_SECONDS = 900
+
+
+@pytest.fixture(scope="module")
+def site(demo: "Demo") -> Iterator["Demo"]:
+    """The demonstration with some documents, and a target for its backups of its own."""
+    before = demo.machine.guest.pull("/app/env.yml")
+    demo.sh(f"systemctl disable --now {TIMER} appliance-rehearsal.timer; rm -rf {TARGET} {REMEMBERED}; mkdir {TARGET}")
+    set_backup(demo, url=f"file://{TARGET}/", password=PASSWORD, keep_last=1000, keep_daily=0, keep_floor_days=1)
+    demo.sh(f"docker exec ecs_ecs.web_1 /start run ./manage.py makedocs {DOCUMENTS} --kilobytes 200", timeout=300)
+    yield demo
+    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
+    demo.sh(f"env-update.sh; rm -rf {TARGET} {REMEMBERED}; systemctl enable --now {TIMER} appliance-rehearsal.timer")
+
+
+def duration(site: "Demo", words: str) -> float:
+    """Seconds that `words` take when nothing cuts them off."""
+    began = time.monotonic()
+    site.sh(words, timeout=END_SECONDS)
+    return time.monotonic() - began
+
+
+def cut_off(site: "Demo", unit: str, seconds: float, number: int) -> None:
+    """End `unit`, which has just been started, within `seconds`: all its processes, or the whole machine."""
+    time.sleep(random.uniform(0, seconds))
+    if number % 2:
+        site.machine.kill()
+        site.machine.start()
+        return
+    site.exec(["systemctl", "kill", "--signal=KILL", unit])
+    while not has_ended(site, unit):
+        time.sleep(0.1)
+    site.sh("systemctl reset-failed")
+
+
+def wait_up(site: "Demo") -> None:
+    end = time.monotonic() + UP_SECONDS
+    while not site.answers():
+        assert time.monotonic() < end
+        time.sleep(1)
+
+
+def listed(site: "Demo") -> set[str]:
+    return {one["id"] for one in told(site, *BACKUP, "list", "--json")["backups"]}
+
+
+def sound(site: "Demo") -> None:
+    """All that is stored is whole, and nobody's lock is left."""
+    site.sh("appliance backup check --all", timeout=END_SECONDS)
+    assert site.sh(f"ls {TARGET}/locks") == ""
+
+
+def start(site: "Demo", words: str) -> str:
+    """Start `words`; returns the unit that they run in."""
+    site.sh(f"systemd-run --quiet --unit {UNIT} {words}")
+    return UNIT
+
+
+Change = Callable[["Demo", int], None]
+
+
+def add_data(site: "Demo", number: int) -> None:
+    site.sh(f"head -c 20M /dev/urandom > /data/ecs-pgdump/new-{number % 5}")
+
+
+def add_old(site: "Demo", number: int) -> None:
+    """Something to be removed, and to be written anew for what stays."""
+    site.sh("head -c 5M /dev/urandom > /root/old-1; head -c 5M /dev/urandom > /root/old-2")
+    for file in ("/root/old-1", "/root/old-2"):
+        site.sh(restic(f"backup --quiet --host old --time '2020-01-{number % 27 + 1:02} 12:00:00' {file} /etc"))
+
+
+@pytest.mark.parametrize(
+    ("words", "change"),
+    [("appliance backup run --nightly", add_data), ("appliance backup prune", add_old)],
+    ids=["backup", "prune"],
+)
+def test_backup_and_prune(site: "Demo", moments: int, words: str, change: Change) -> None:
+    complete = {told(site, *BACKUP, "run", "--json")["backup"]}
+    set_backup(site, keep_last=1000)
+    change(site, 0)
+    seconds = duration(site, words)
+    for number in range(moments):
+        change(site, number)
+        cut_off(site, start(site, words), seconds, number)
+        wait_up(site)
+        site.sh(words, timeout=END_SECONDS)
+        complete.add(told(site, *BACKUP, "run", "--json")["backup"])
+        assert complete <= listed(site)
+    sound(site)
+    site.sh("rm -f /data/ecs-pgdump/new-* /root/old-*")
+
+
+def test_rehearsal(site: "Demo", moments: int) -> None:
+    rehearse = "appliance backup rehearse"
+    made = told(site, *BACKUP, "run", "--json")["backup"]
+    seconds = duration(site, rehearse)
+    for number in range(moments):
+        site.sh("systemctl start --no-block appliance-rehearsal")
+        cut_off(site, "appliance-rehearsal", seconds, number)
+        wait_up(site)
+        assert told(site, *rehearse.split(), "--json")["wrong"] == []
+        assert site.sh(TRACES) == ""
+    assert made in listed(site)
+    sound(site)
+
+
+def test_recovery(site: "Demo", moments: int) -> None:
+    recover = "appliance recover --yes-i-am-sure"
+    told(site, *BACKUP, "run", "--json")
+    before, backups = state_of(site), listed(site)
+    seconds = duration(site, f"{recover} --move-aside")
+    for number in range(moments):
+        cut_off(site, start(site, f"{recover} --move-aside"), seconds, number)
+        # Where nothing was touched yet, data are in the way.
+        begun = site.exec(["test", "-e", "/var/lib/ecs-appliance/recovery.json"]).returncode == 0
+        if not begun:
+            wait_up(site)
+        site.sh(recover if begun else f"{recover} --move-aside", timeout=END_SECONDS)
+        wait_up(site)
+        now = state_of(site)
+        assert (now.rows, now.people, now.files) == (before.rows, before.people, before.files)
+        assert backups <= listed(site)
+        site.sh("rm -rf /data/*.before-* /data/postgresql/17/main.before-*")
+    sound(site)

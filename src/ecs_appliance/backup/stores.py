@@ -71,6 +71,23 @@ def plan_store(backup: Backup, folder: Path, obscure: Obscure) -> Store:
             raise RefusedError(f"no backups go to {scheme}: URLs", f"{HINT}: {KNOWN}, or a folder of a mount")
 
 
+def plan_remote(backup: Backup, folder: Path, obscure: Obscure) -> Store | None:
+    """The place that `backup` names as rclone reaches it; None where only restic does."""
+    if backup.scheme not in ("sftp", "scp"):
+        store = plan_store(backup, folder, obscure)
+        return store if store.location.startswith("rclone:") else None
+    parts = urlsplit(backup.url.get_secret_value())
+    known = _plan_sftp(backup, parts, folder)
+    text = f"[target]\ntype = sftp\nhost = {parts.hostname}\nport = {parts.port or SSH_PORT}\n"
+    text += f"user = {unquote(parts.username or 'root')}\nknown_hosts_file = {folder}/known_hosts\n"
+    # Of a server that allows nothing but files.
+    text += "shell_type = none\ndisable_hashcheck = true\n"
+    if "key" in known.files:
+        text += f"key_file = {folder}/key\n"
+    store = _by_rclone(f"rclone:target:{unquote(parts.path).removeprefix('/')}", text, folder)
+    return replace(store, files={**known.files, **store.files})
+
+
 def _plan_file(parts: SplitResult) -> Store:
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise RefusedError("a file: URL has an absolute path and no host", f"{HINT}: file:///folder/")

@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ecs_appliance.backup.stores import plan_store
 from ecs_appliance.core.errors import RefusedError
-from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.files import private_folder, read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env.backup_password import backup_password
 from ecs_appliance.env.model import Backup
 from ecs_appliance.env.show import without_password
+from ecs_appliance.host.duplicity import is_archive
 from ecs_appliance.host.mounts import Mount, mounted
 from ecs_appliance.host.rclone import obscured
 from ecs_appliance.host.restic import NoRepositoryError, Repository
@@ -23,10 +23,9 @@ def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository
     """The repository of `backup`, its mount in place within the block. Raises RefusedError where it cannot be one."""
     place = backup.mount
     with ExitStack() as stack:
-        paths.run.mkdir(parents=True, exist_ok=True)
         # One of its own: settings may change meanwhile, and a run has to end where it began.
-        folder = stack.enter_context(TemporaryDirectory(prefix="backup-target-", dir=paths.run))
-        repository = open_target(paths, runner, backup, Path(folder))
+        folder = stack.enter_context(private_folder(paths.run, "backup-target"))
+        repository = open_target(paths, runner, backup, folder)
         if place.source:
             mount = Mount(place.type, place.source, paths.at(place.target), place.options.get_secret_value())
             stack.enter_context(mounted(runner, mount, paths.run))
@@ -76,7 +75,13 @@ def find_repository(repository: Repository) -> str | None:
         return repository.identify()
     except NoRepositoryError:
         pass
-    if folder is not None and any(entry.name != "lost+found" for entry in folder.iterdir()):
+    names = {entry.name for entry in folder.iterdir()} - {"lost+found"} if folder else set()
+    if is_archive(names):
+        raise RefusedError(
+            f"{folder} holds an archive of the predecessor: it is recovered from, and never written to",
+            "name an empty folder in appliance.backup.url",
+        )
+    if names:
         raise RefusedError(
             f"{folder} holds files, but no backup of ours", "name an empty folder in appliance.backup.url"
         )

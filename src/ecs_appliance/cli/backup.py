@@ -211,12 +211,11 @@ def _show_plan(plan: "Plan", *, as_json: bool) -> None:
 
 
 def _show_report(report: "Report", *, as_json: bool) -> None:
-    vault, record = report.vault, report.record
-    taken = datetime.fromtimestamp(record.taken).astimezone()
+    vault, taken = report.vault, report.taken.astimezone()
     if as_json:
         found = {"documents": vault.documents, "newer": list(vault.newer), "checked": vault.checked} if vault else None
         answer = {"backup": report.snapshot, "taken": taken.isoformat(), "vault": found}
-        display.show({**answer, "seconds": round(report.seconds, 1)}, as_json=True)
+        display.show({**answer, "seconds": round(report.seconds, 1), "advice": report.advice}, as_json=True)
         return
     display.show({"recovered": f"{report.snapshot[:8]} of {taken:%Y-%m-%d %H:%M:%S} in {report.seconds:.0f} s"})
     if vault is None:
@@ -226,6 +225,8 @@ def _show_report(report: "Report", *, as_json: bool) -> None:
     else:
         newer = f"; {len(vault.newer)} files are newer than the database" if vault.newer else ""
         display.show({"documents": f"{vault.documents}, all there and as they were{newer}"})
+    if report.advice:
+        display.show({"next": report.advice})
 
 
 def _as_json(snapshot: "Snapshot") -> dict[str, object]:

@@ -4,12 +4,14 @@ import errno
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 Made = TypeVar("Made")
@@ -236,3 +238,14 @@ def fresh_name(path: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def private_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A new folder in `parent` that only its owner enters, gone afterwards; so are those of `name` that a kill left."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{name}-*-*"):
+        if not Path("/proc", left.name.split("-")[-2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{name}-{os.getpid()}-", dir=parent) as folder:
+        yield Path(folder)

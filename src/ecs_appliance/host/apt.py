@@ -1,7 +1,8 @@
 """apt: Debian's package lists and security updates, in turns with Debian's own daily timers."""
 
 import logging
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ecs_appliance.core.locks import locked
@@ -27,6 +28,21 @@ def install_security_updates(paths: Paths, runner: Runner) -> None:
     with _turn(paths):
         _update_lists(runner)
         runner.run(["unattended-upgrade"], timeout=SECONDS, on_line=log.debug)
+
+
+def provide(paths: Paths, runner: Runner, commands: Sequence[str]) -> None:
+    """Have `commands`, each of a package of that name, which is installed where it is missing.
+
+    Raises as `update_lists` does.
+    """
+    missing = [command for command in commands if shutil.which(command) is None]
+    if not missing:
+        return
+    log.info("installing %s", ", ".join(missing))
+    with _turn(paths):
+        _update_lists(runner)
+        install = ["apt-get", "install", "--yes", "-qq", "--no-install-recommends", *missing]
+        runner.run(install, timeout=SECONDS, env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
 @contextmanager

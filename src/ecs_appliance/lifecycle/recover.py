@@ -1,6 +1,7 @@
 """recover: from a machine with env.yml, and the backups that it names, to a running site."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,12 @@ from datetime import datetime
 
 from ecs_appliance.app.shell import WEB
 from ecs_appliance.backup import restore
-from ecs_appliance.backup.plan import choose_snapshot
-from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.backup.predecessor import predecessor_at
 from ecs_appliance.backup.restore import Recovery
 from ecs_appliance.backup.run import Machine
-from ecs_appliance.backup.target import find_repository, reached
+from ecs_appliance.backup.snapshots import Snapshots
+from ecs_appliance.backup.source import Source
+from ecs_appliance.backup.target import find_repository, local_folder, reached
 from ecs_appliance.backup.vaultcheck import Vault, read_vaultcheck
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError, RefusedError
@@ -33,8 +35,6 @@ LOCK_WAIT = 900
 START_SECONDS = 4 * 3600
 CHECK_SECONDS = 6 * 3600
 VAULTCHECK = ("/start", "run", "./manage.py", "vaultcheck", "--json", "--orphans-ok")
-# What a recovery replaces below /data, besides the database's files. `etc` is in use: its files are written over.
-REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "pgbackrest")
 
 
 @dataclass(frozen=True)
@@ -64,25 +64,27 @@ class Plan:
 class Report:
     """What a recovery did; `vault` is None where the site was not started.
 
-    `lost` are documents that the backup no longer has whole.
+    `taken` is the moment that the data are of; `lost` are documents that the backup no longer has whole. `advice` is
+    what is left to do, empty where nothing is.
     """
 
-    record: Record
+    taken: datetime
     snapshot: str
     vault: Vault | None
     lost: tuple[str, ...]
     restored_seconds: float
     seconds: float
+    advice: str = ""
 
 
 def plan(context: Context, wish: Wish) -> Plan:
     """What `recover` would do; changes nothing."""
     recovery = restore.read_recovery(context.paths)
     wanted = recovery.snapshot if recovery else wish.snapshot
-    with _opened(context) as (machine, repository):
-        snapshot = choose_snapshot(repository.snapshots(), wanted=wanted, until=wish.until)
+    with _opened(context) as (machine, source):
+        snapshot = source.choose(wanted, wish.until)
         obstacles = () if recovery else tuple(restore.find_data(machine))
-        return Plan(snapshot, restore.check_space(machine, repository, snapshot), obstacles, recovery is not None)
+        return Plan(snapshot, source.check_space(snapshot), obstacles, recovery is not None)
 
 
 def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Report:
@@ -95,27 +97,39 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
         if context.paths.rewind.exists():
             raise RefusedError("a rewind has not ended", "appliance rewind --yes-i-am-sure goes on with it")
-        with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, repository):
-            recovery = _resume(context, repository, wish) or _begin(context, machine, repository, wish)
-            record, recovery = _restore(context, machine, repository, recovery, note)
+        with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, source):
+            recovery = _resume(context, source, wish) or _begin(context, machine, source, wish)
+            recovery = _restore(context, machine, source, recovery, note)
+            taken = source.taken(recovery.snapshot)
         restored = time.monotonic() - began
         vault = start_site(context) if wish.start else None
     context.paths.recovery.unlink(missing_ok=True)
-    report = Report(record, recovery.snapshot, vault, recovery.lost, restored, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    report = Report(taken, recovery.snapshot, vault, recovery.lost, restored, seconds, source.advice)
     _check(report)
     return report
 
 
 @contextmanager
-def _opened(context: Context) -> Iterator[tuple[Machine, Repository]]:
-    env = find_env(context)
-    with reached(context.paths, context.runner, env.appliance.backup) as repository:
-        if find_repository(repository) is None:
-            raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
-        yield Machine(context.paths, context.runner, env), repository
+def _opened(context: Context) -> Iterator[tuple[Machine, Source]]:
+    """The machine, and what is at its target: backups of the appliance's, or the predecessor's archive."""
+    machine = Machine(context.paths, context.runner, find_env(context))
+    with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
+        # In a folder that is soon seen; of a server it is asked where nothing else is there.
+        if local_folder(repository) is None and find_repository(repository):
+            yield machine, Snapshots(machine, repository)
+            return
+        with predecessor_at(machine, repository) as archive:
+            yield machine, archive or _own(machine, repository)
 
 
-def _resume(context: Context, repository: Repository, wish: Wish) -> Recovery | None:
+def _own(machine: Machine, repository: Repository) -> Snapshots:
+    if find_repository(repository) is None:
+        raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
+    return Snapshots(machine, repository)
+
+
+def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
     """The recovery that was cut off; from another snapshot where one is wished for and the data are not complete."""
     recovery = restore.read_recovery(context.paths)
     if recovery is None or not wish.snapshot or recovery.snapshot.startswith(wish.snapshot):
@@ -124,21 +138,22 @@ def _resume(context: Context, repository: Repository, wish: Wish) -> Recovery | 
         raise RefusedError(
             f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes-i-am-sure ends that first"
         )
-    snapshot = choose_snapshot(repository.snapshots(), wanted=wish.snapshot)
+    snapshot = source.choose(wish.snapshot, None)
     phase: restore.Phase = "aside" if recovery.phase == "aside" else "files"
     return restore.begin(context.paths, snapshot, None).reached(context.paths, phase)
 
 
-def _begin(context: Context, machine: Machine, repository: Repository, wish: Wish) -> Recovery:
+def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Recovery:
     """Everything that can be in the way is looked at before anything is touched."""
-    snapshot = choose_snapshot(repository.snapshots(), wanted=wish.snapshot, until=wish.until)
+    snapshot = source.choose(wish.snapshot, wish.until)
     found = restore.find_data(machine)
     if found and not wish.aside:
         raise RefusedError(
             f"this machine has data: {', '.join(found)}",
             "to keep them aside, never deleted, and recover: appliance recover --yes-i-am-sure --move-aside",
         )
-    restore.check_space(machine, repository, snapshot)
+    source.check_space(snapshot)
+    source.prepare(snapshot)
     log.info("recovering from %s of %s", snapshot.short, snapshot.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
     with step("preparing the machine"):
         prepare_storage(context.paths, context.runner, machine.env)
@@ -146,31 +161,27 @@ def _begin(context: Context, machine: Machine, repository: Repository, wish: Wis
     return restore.begin(context.paths, snapshot, wish.until)
 
 
-def _restore(
-    context: Context, machine: Machine, repository: Repository, recovery: Recovery, note: Note
-) -> tuple[Record, Recovery]:
+def _restore(context: Context, machine: Machine, source: Source, recovery: Recovery, note: Note) -> Recovery:
     context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
     systemd.stop(context.runner, UNIT)
     if recovery.phase == "aside":
-        systemd.stop(context.runner, restore.UNIT)
-        for moved in restore.move_aside(machine, REPLACED):
+        for moved in source.move_aside():
             log.info("kept aside: %s", moved)
         recovery = recovery.reached(context.paths, "files")
     if recovery.phase == "files":
-        systemd.stop(context.runner, restore.UNIT)
         with step("restoring files"):
-            lost = restore.restore_files(machine, repository, recovery.snapshot, note)
+            lost = source.restore_files(recovery.snapshot, note)
             # The site's folders have owners of this machine.
             prepare_storage(context.paths, context.runner, machine.env)
+            # A power cut after this must not find files empty that are taken for restored.
+            os.sync()
         recovery = recovery.reached(context.paths, "database", lost=lost)
-    record = read_record(context.paths)
     if recovery.phase == "database":
-        systemd.stop(context.runner, restore.UNIT)
         until = datetime.fromisoformat(recovery.until) if recovery.until else None
         with step("restoring the database"):
-            restore.restore_database(machine, record, until)
+            source.restore_database(recovery.snapshot, until)
         recovery = recovery.reached(context.paths, "start")
-    return record, recovery
+    return recovery
 
 
 def start_site(context: Context) -> Vault:

@@ -24,6 +24,8 @@ FOR_MACHINE_TESTS: Mapping[str, str] = {
     "chromedriver": "chromium-driver",
     "chromium": "chromium",
     "curl": "curl",
+    "duplicity": "duplicity",
+    "gpg1": "gnupg1",
     "nmap": "nmap",
     "rclone": "rclone",
     "ssh": "openssh-client",
@@ -42,6 +44,7 @@ FOR_VIRTUAL_MACHINES: Mapping[str, str] = {
 FOR_INTEGRATION: Mapping[str, str] = {
     **FOR_MACHINES,
     "bsdtar": "libarchive-tools",
+    "duplicity": "duplicity",
     "gpg1": "gnupg1",
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from ecs_appliance.core import files
 from ecs_appliance.core.files import (
     point_symlink,
+    private_folder,
     read_optional,
     read_untrusted,
     write_atomic,
@@ -222,3 +224,14 @@ def test_untrusted_file_is_neither_link_nor_pipe_nor_folder_nor_device(tmp_path:
     for other in (tmp_path / "link", tmp_path / "endless", tmp_path / "pipe", tmp_path, Path("/dev/zero")):
         with pytest.raises(OSError, match=str(other)):
             read_untrusted(other, 5)
+
+
+def test_a_private_folder_takes_those_of_killed_processes_with_it(tmp_path: Path) -> None:
+    left, living, other = tmp_path / "keys-4194999-abc", tmp_path / "keys-1-abc", tmp_path / "others-4194999-abc"
+    for folder in (left, living, other):
+        folder.mkdir()
+        (folder / "secret").write_text("word")
+    with private_folder(tmp_path, "keys") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == [living, other]

@@ -1,0 +1,228 @@
+"""Recovery from an archive of the predecessor: documents and a dump of the database, made by duplicity."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ecs_appliance.backup import restore
+from ecs_appliance.backup.plan import check_room, choose_snapshot
+from ecs_appliance.backup.run import DUMP, Machine
+from ecs_appliance.backup.stores import plan_remote
+from ecs_appliance.backup.target import local_folder
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.files import private_folder, sync_folder, write_atomic
+from ecs_appliance.core.runner import CommandError
+from ecs_appliance.host import apt, duplicity, gpg, postgres, rclone, systemd
+from ecs_appliance.host.duplicity import Archive, DamagedArchiveError, Moment
+from ecs_appliance.host.restic import Note, Repository, Snapshot
+
+log = logging.getLogger(__name__)
+
+APP = "app"
+# What is taken of an archive; the rest of /data is made from env.yml.
+TAKEN = ("ecs-ca", "ecs-pgdump", "ecs-storage-vault")
+DUMPED = f"ecs-pgdump/{DUMP}.gz"
+LOCALE = "de_DE.utf8"
+LOAD_SECONDS = 24 * 3600
+CHOWN_SECONDS = 6 * 3600
+UP_SECONDS = 60
+ELSEWHERE = (
+    "no backup is made as long as appliance.backup.url names the old archive: "
+    "name an empty target there, then: env-update.sh; appliance backup run"
+)
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """An archive of the predecessor's at the target `shown`, for `machine` (see Source).
+
+    `gaps` are volumes that are missing; `commands` are what reads it, each from Debian's package of that name.
+    """
+
+    machine: Machine
+    archive: Archive
+    shown: str
+    moments: tuple[Moment, ...]
+    gaps: tuple[str, ...]
+    commands: tuple[str, ...]
+    advice: str = ELSEWHERE
+
+    def choose(self, wanted: str, until: datetime | None) -> Snapshot:
+        """The last that was made by the moment `until`: between two backups an archive knows nothing."""
+        found = [Snapshot(moment.name, moment.time, "", (), ()) for moment in self.moments]
+        if self.gaps:
+            log.warning("the old archive lacks %s: backups that need them are passed over", ", ".join(self.gaps))
+        if not found:
+            raise RefusedError(
+                f"no backup in the old archive at {self.shown} is whole", "is a part of its files elsewhere?"
+            )
+        if until is None or wanted:
+            return choose_snapshot(found, wanted=wanted)
+        before = [snapshot for snapshot in found if snapshot.time <= until]
+        if not before:
+            raise RefusedError(f"the first backup is of {found[0].time.astimezone():%Y-%m-%d %H:%M:%S}", "go back less")
+        return before[-1]
+
+    def check_space(self, snapshot: Snapshot) -> int:
+        """What is read of the archive: documents are encrypted, and do not become larger."""
+        size = next(moment.size for moment in self.moments if moment.name == snapshot.id)
+        check_room(2 * size, shutil.disk_usage(self.machine.paths.data).free, str(self.machine.paths.data))
+        return size
+
+    def prepare(self, snapshot: Snapshot) -> None:
+        """The archive opens, and has a dump."""
+        if DUMPED not in self._listed(snapshot.id):
+            raise RefusedError(
+                f"the old archive has no {DUMPED} of {snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}",
+                "choose another moment: --to TIME",
+            )
+
+    def move_aside(self) -> list[str]:
+        """The database; folders give way when those of the archive are there."""
+        name = self.machine.env.ecs.database
+        self._start_server()
+        if not postgres.database_exists(self.machine.server, name):
+            return []
+        if postgres.is_empty(self.machine.server, name):
+            postgres.drop_database(self.machine.server, name)
+            return []
+        aside = f"{name}.before-{restore.stamp()}"
+        postgres.rename_database(self.machine.server, name, aside)
+        return [f"database {aside}"]
+
+    def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
+        """All is fetched beside the data first. Raises ApplianceError where more than documents is lost."""
+        data, vault = self.machine.paths.data, f"{self.machine.paths.vault.name}/"
+        listed = self._listed(snapshot)
+        stage = self._fetch(snapshot, note)
+        lost = [name for name in listed if not any(os.path.lexists(place / name) for place in (stage, data))]
+        others = [name for name in lost if not name.startswith(vault)]
+        if others:
+            raise ApplianceError(
+                f"the old archive is damaged: {len(others)} files are lost, among them {', '.join(others[:5])}",
+                "choose another moment: appliance recover --yes-i-am-sure --snapshot TIME; --plan shows the last",
+            )
+        for name in TAKEN:
+            self._take(stage / name, data / name)
+        shutil.rmtree(stage)
+        shutil.rmtree(self.archive.cache, ignore_errors=True)
+        return tuple(name.removeprefix(vault) for name in lost)
+
+    def restore_database(self, snapshot: str, until: datetime | None) -> None:
+        """From the dump; it has its name when it is whole."""
+        name, server = self.machine.env.ecs.database, self.machine.server
+        self._start_server()
+        # One with anything in it is ours: others have given way before.
+        if postgres.database_exists(server, name) and not postgres.is_empty(server, name):
+            return
+        unfinished = f"{name}.recovering"
+        postgres.drop_database(server, unfinished)
+        postgres.create_database(server, unfinished, LOCALE)
+        try:
+            postgres.load(
+                self.machine.runner, server, self.machine.paths.data / DUMPED, unfinished, timeout=LOAD_SECONDS
+            )
+        except CommandError as error:
+            postgres.drop_database(server, unfinished)
+            raise ApplianceError(
+                f"the dump in the old archive cannot be read: {error.output or error.message}",
+                "choose another moment: appliance recover --yes-i-am-sure --snapshot TIME; --plan shows the last",
+            ) from None
+        postgres.drop_database(server, name)
+        postgres.rename_database(server, unfinished, name)
+
+    def taken(self, snapshot: str) -> datetime:
+        """When the backup began."""
+        return Moment(snapshot, 0).time
+
+    def _listed(self, moment: str) -> list[str]:
+        apt.provide(self.machine.paths, self.machine.runner, self.commands)
+        try:
+            listed = self.archive.list_files(moment)
+        except CommandError as error:
+            if not duplicity.is_wrong_key(error):
+                raise
+            raise RefusedError(
+                f"the old archive at {self.shown} is encrypted to another key than appliance.backup.encrypt",
+                "put the private key that it was made with there",
+            ) from None
+        return [name for name in listed if name.partition("/")[0] in TAKEN]
+
+    def _fetch(self, moment: str, note: Note) -> Path:
+        """The folder with all that the archive has of `moment`."""
+        stage = self.machine.paths.data / ".old-archive"
+        if stage.exists():
+            return stage
+        unfinished = stage.with_name(f"{stage.name}.unfinished")
+
+        def hear(done: float) -> None:
+            note({"message_type": "status", "percent_done": done})
+
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            self.archive.restore(moment, unfinished, hear)
+        except DamagedArchiveError as error:
+            log.warning("%s: what is whole is taken", error.message)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            self.archive.restore(moment, unfinished, hear, damaged=True)
+        # Accounts have other numbers on each machine.
+        self.machine.runner.run(["chown", "--recursive", f"{APP}:", unfinished], timeout=CHOWN_SECONDS)
+        os.sync()
+        unfinished.rename(stage)
+        sync_folder(stage.parent)
+        return stage
+
+    def _take(self, fetched: Path, place: Path) -> None:
+        if not fetched.is_dir():
+            return
+        if aside := restore.rename_aside(place):
+            log.info("kept aside: %s", aside)
+        fetched.rename(place)
+        sync_folder(place.parent)
+
+    def _start_server(self) -> None:
+        systemd.start(self.machine.runner, restore.UNIT)
+        postgres.wait_ready(self.machine.server, deadline=UP_SECONDS)
+
+
+@contextmanager
+def predecessor_at(machine: Machine, repository: Repository) -> Iterator[Predecessor | None]:
+    """The archive of the predecessor's where `repository` would be; None where there is none.
+
+    Raises RefusedError where the target cannot be one, CommandError where it does not answer.
+    """
+    with private_folder(machine.paths.run, "old-archive") as folder:
+        url, environment, sizes = _look(machine, repository, folder)
+        if not duplicity.is_archive(sizes):
+            yield None
+            return
+        keys = folder / "keys"
+        keys.mkdir(mode=0o700)
+        gpg.import_keys(machine.runner, keys, machine.env.appliance.backup.encrypt.get_secret_value().encode())
+        cache = machine.paths.volatile / "duplicity"
+        archive = Archive(machine.runner, url, keys, cache, environment)
+        commands = ("duplicity", "rclone") if environment else ("duplicity",)
+        moments, gaps = tuple(duplicity.find_moments(sizes)), tuple(duplicity.find_gaps(sizes))
+        yield Predecessor(machine, archive, repository.shown, moments, gaps, commands)
+
+
+def _look(machine: Machine, repository: Repository, folder: Path) -> tuple[str, Mapping[str, str], dict[str, int]]:
+    """How duplicity names the target, what it needs for that, and the files there, name to bytes."""
+    place = local_folder(repository)
+    if place is not None:
+        found = place.iterdir() if place.is_dir() else ()
+        return duplicity.file_url(place), {}, {entry.name: entry.lstat().st_size for entry in found}
+    runner = machine.runner
+    store = plan_remote(machine.env.appliance.backup, folder, lambda secret: rclone.obscured(runner, secret))
+    if store is None:
+        return "", {}, {}
+    apt.provide(machine.paths, runner, ("rclone",))
+    for name, text in store.files.items():
+        write_atomic(folder / name, text)
+    remote = store.location.removeprefix("rclone:")
+    return duplicity.rclone_url(remote), store.environment, rclone.list_files(runner, remote, store.environment)

@@ -1,0 +1,53 @@
+"""Recovery from the appliance's own snapshots."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ecs_appliance.backup import restore
+from ecs_appliance.backup.plan import choose_snapshot
+from ecs_appliance.backup.record import read_record
+from ecs_appliance.backup.run import Machine
+from ecs_appliance.host import systemd
+from ecs_appliance.host.restic import Note, Repository, Snapshot
+
+# What a recovery replaces below /data, besides the database's files. `etc` is in use: its files are written over.
+REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "pgbackrest")
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Those in `repository`, for `machine` (see Source)."""
+
+    machine: Machine
+    repository: Repository
+    advice: str = ""
+
+    def choose(self, wanted: str, until: datetime | None) -> Snapshot:
+        """The first that knows the moment `until`: the database goes back from there."""
+        return choose_snapshot(self.repository.snapshots(), wanted=wanted, until=until)
+
+    def check_space(self, snapshot: Snapshot) -> int:
+        """See Source."""
+        return restore.check_space(self.machine, self.repository, snapshot)
+
+    def prepare(self, snapshot: Snapshot) -> None:
+        """Nothing is missing: the repository was opened."""
+
+    def move_aside(self) -> list[str]:
+        """Folders, and the files of the database server."""
+        systemd.stop(self.machine.runner, restore.UNIT)
+        return [str(moved) for moved in restore.move_aside(self.machine, REPLACED)]
+
+    def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
+        """The database's own backups are among them."""
+        systemd.stop(self.machine.runner, restore.UNIT)
+        return restore.restore_files(self.machine, self.repository, snapshot, note)
+
+    def restore_database(self, snapshot: str, until: datetime | None) -> None:
+        """From its backups in /data/pgbackrest, by way of its log."""
+        systemd.stop(self.machine.runner, restore.UNIT)
+        restore.restore_database(self.machine, read_record(self.machine.paths), until)
+
+    def taken(self, snapshot: str) -> datetime:
+        """As its record has it."""
+        return datetime.fromtimestamp(read_record(self.machine.paths).taken, UTC)

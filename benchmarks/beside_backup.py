@@ -1,11 +1,13 @@
 """The site while a backup runs, beside the same site at rest: what its slowest pages take.
 
 Run it on an appliance, as root, with 8 GB free in /data and in the target of its backups:
-cd /app/appliance; .venv/bin/python -m benchmarks.beside_backup [--rounds 7] [--megabytes 600]
+cd /app/appliance; .venv/bin/python -m benchmarks.beside_backup [--rounds 12] [--megabytes 600]
 Goal: the 99th percentile of the login page at most 1.5 times that at rest.
 
-Each round: the site at rest for as long as a backup takes, then a backup, by its unit, of so many new megabytes. Pages
-are asked for at a steady pace, as people do, whether or not the one before has come.
+Each round: the site at rest for as long as a backup takes; beside as many loops of the lowest priority (SCHED_IDLE) as
+there are cores, which is the least that any work costs on this machine; beside a backup, by its unit, of so many new
+megabytes. Pages are asked for at a steady pace, as people do, whether or not the one before has come. All rounds
+together are one sample.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -24,7 +27,7 @@ from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.activate import load_active
 
 PAGE = "/accounts/login/"
-PACE, WORKERS = 0.05, 16
+PACE, WORKERS = 0.025, 16
 LIMIT = 900.0
 UNIT = "appliance-backup-frequent"
 LARGE = Path("/data/ecs-pgdump/bench")
@@ -32,38 +35,40 @@ LARGE = Path("/data/ecs-pgdump/bench")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--megabytes", type=int, default=600)
     wanted = parser.parse_args()
     run = SystemRunner().run
     domain = load_active(Paths()).appliance.domain
     run(["systemctl", "stop", f"{UNIT}.timer"], timeout=LIMIT)
-    rest: list[list[float]] = []
-    beside: list[list[float]] = []
     try:
         _make_data(wanted.megabytes)
         seconds = _timed(_back_up)
-        for number in range(wanted.rounds):
+        works: dict[str, Callable[[], None]] = {
+            "at rest": partial(time.sleep, seconds),
+            "beside idle loops": partial(_loop, seconds),
+            "beside a backup": _back_up,
+        }
+        taken: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(wanted.rounds):
             _make_data(wanted.megabytes)
             os.sync()
-            rest.append(_watch(domain, lambda seconds=seconds: time.sleep(seconds)))  # type: ignore[misc]
-            beside.append(_watch(domain, _back_up))
-            ratio = _p99(beside[-1]) / _p99(rest[-1])
-            print(f"round {number + 1}: p99 {_p99(rest[-1]):.0f} → {_p99(beside[-1]):.0f} ms, {ratio:.2f}", flush=True)
+            for name, work in works.items():
+                taken[name] += _watch(domain, work)
     finally:
         LARGE.unlink(missing_ok=True)
         run(["systemctl", "start", f"{UNIT}.timer"], timeout=LIMIT)
-    show(rest, beside, seconds)
+    print(f"{wanted.rounds} rounds; a backup takes {seconds:.1f} s, a page is asked for every {PACE * 1000:.0f} ms")
+    for name, times in taken.items():
+        ratio = _p99(times) / _p99(taken["at rest"])
+        print(f"{name:<18} median {statistics.median(times):6.1f} ms  p99 {_p99(times):6.1f} ms  ratio {ratio:.2f}")
 
 
-def show(rest: list[list[float]], beside: list[list[float]], seconds: float) -> None:
-    print(f"\nmedians of {len(rest)} rounds; a backup takes {seconds:.1f} s alone, a page every {PACE * 1000:.0f} ms")
-    for name, found in (("at rest", rest), ("beside a backup", beside)):
-        half = statistics.median(statistics.median(times) for times in found)
-        most = statistics.median(map(_p99, found))
-        print(f"{name:<16} median {half:6.1f} ms  p99 {most:6.1f} ms")
-    ratios = sorted(_p99(one) / _p99(other) for one, other in zip(beside, rest, strict=True))
-    print(f"p99, ratio       {statistics.median(ratios):.2f}  ({ratios[0]:.2f}–{ratios[-1]:.2f})")
+def _loop(seconds: float) -> None:
+    """Keep each core busy with what gives way to everything."""
+    loop = f"timeout {seconds} sh -c 'while :; do :; done'"
+    script = f"for core in $(seq $(nproc)); do chrt --idle 0 {loop} & done; wait"
+    SystemRunner().run(["sh", "-c", script], timeout=LIMIT)
 
 
 def _watch(domain: str, work: Callable[[], None]) -> list[float]:

@@ -64,12 +64,16 @@ def list_backups(as_json: AsJson = False) -> None:
 @app.command("check")
 def check(
     everything: Annotated[bool, typer.Option("--all", help="Read all data, not only what leads to them.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look whether the backups are sound; damaged data are only found by --all, or by the nightly part of it."""
     from ecs_appliance.lifecycle.backup import EVERYTHING, check_backups
     from ecs_appliance.lifecycle.context import Context
 
     check_backups(Context(), subset=EVERYTHING if everything else "")
+    if as_json:
+        display.show({"read": "data" if everything else "structure"}, as_json=True)
+        return
     typer.echo("the backups are sound" if everything else "the backups are complete; --all reads their data too")
 
 
@@ -144,12 +148,16 @@ def fetch(
     file: Annotated[str, typer.Argument(help="Path below /data, such as ecs-pgdump/ecs.pgdump.gz.")],
     target: Annotated[Path, typer.Argument(help="Where to write it; never over a file that is there.")],
     snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to take it from; default: the last.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Get one file out of a backup."""
     from ecs_appliance.lifecycle.backup import fetch_file
     from ecs_appliance.lifecycle.context import Context
 
     found = fetch_file(Context(), file, target, snapshot=snapshot)
+    if as_json:
+        display.show({"file": str(target), "backup": _as_json(found)}, as_json=True)
+        return
     typer.echo(f"{target} is {file} of {found.time.astimezone():%Y-%m-%d %H:%M:%S}")
 
 

@@ -85,7 +85,8 @@ def _run_tier(tier: Tier, options: "Sequence[str]", runner: "SystemRunner") -> i
         return 0
     typer.echo(f"\n{tier}")
     env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    pytest = [sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}"]
+    # The slowest are told of, as far as they matter: a whole run has its limits.
+    pytest = [sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}", "--durations=25", "--durations-min=10"]
     return runner.interact([*pytest, folder, *plan_workers(tier, env), *options], env=env)
 
 

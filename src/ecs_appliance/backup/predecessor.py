@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,9 @@ APP = "app"
 # What is taken of an archive; the rest of /data is made from env.yml.
 TAKEN = ("ecs-ca", "ecs-pgdump", "ecs-storage-vault")
 DUMPED = f"ecs-pgdump/{DUMP}.gz"
+STAGE = ".old-archive."
+# So many moments are named to somebody who asks for one that is not there.
+SHOWN = 10
 LOCALE = "de_DE.utf8"
 LOAD_SECONDS = 24 * 3600
 CHOWN_SECONDS = 6 * 3600
@@ -51,6 +54,7 @@ class Predecessor:
     gaps: tuple[str, ...]
     commands: tuple[str, ...]
     advice: str = ELSEWHERE
+    older: str = "an earlier backup in the old archive may have them"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
         """The last that was made by the moment `until`: between two backups an archive knows nothing."""
@@ -61,12 +65,21 @@ class Predecessor:
             raise RefusedError(
                 f"no backup in the old archive at {self.shown} is whole", "is a part of its files elsewhere?"
             )
-        if until is None or wanted:
-            return choose_snapshot(found, wanted=wanted)
+        if wanted:
+            return self._named(found, wanted)
+        if until is None:
+            return choose_snapshot(found)
         before = [snapshot for snapshot in found if snapshot.time <= until]
         if not before:
             raise RefusedError(f"the first backup is of {found[0].time.astimezone():%Y-%m-%d %H:%M:%S}", "go back less")
         return before[-1]
+
+    def _named(self, found: Sequence[Snapshot], wanted: str) -> Snapshot:
+        meant = [snapshot for snapshot in found if snapshot.id.startswith(wanted)]
+        if len(meant) != 1:
+            last = ", ".join(snapshot.id for snapshot in found[-SHOWN:])
+            raise RefusedError(f"{wanted} names {len(meant)} backups of the old archive", f"its last ones are {last}")
+        return meant[0]
 
     def check_space(self, snapshot: Snapshot) -> int:
         """What is read of the archive: documents are encrypted, and do not become larger."""
@@ -98,9 +111,12 @@ class Predecessor:
     def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
         """All is fetched beside the data first. Raises ApplianceError where more than documents is lost."""
         data, vault = self.machine.paths.data, f"{self.machine.paths.vault.name}/"
+        # Of another moment, where a recovery from that came as far as its database.
+        self.move_aside()
         listed = self._listed(snapshot)
         stage = self._fetch(snapshot, note)
-        lost = [name for name in listed if not any(os.path.lexists(place / name) for place in (stage, data))]
+        places = {name: data if _is_taken(stage, name) else stage for name in TAKEN}
+        lost = [name for name in listed if not os.path.lexists(places[name.partition("/")[0]] / name)]
         others = [name for name in lost if not name.startswith(vault)]
         if others:
             raise ApplianceError(
@@ -108,8 +124,10 @@ class Predecessor:
                 "choose another moment: appliance recover --yes-i-am-sure --snapshot TIME; --plan shows the last",
             )
         for name in TAKEN:
-            self._take(stage / name, data / name)
-        shutil.rmtree(stage)
+            self._take(stage, name)
+        # In one step: a part of it would look like an archive that has lost the rest.
+        done = stage.rename(_unfinished(stage))
+        shutil.rmtree(done)
         shutil.rmtree(self.archive.cache, ignore_errors=True)
         return tuple(name.removeprefix(vault) for name in lost)
 
@@ -155,15 +173,16 @@ class Predecessor:
 
     def _fetch(self, moment: str, note: Note) -> Path:
         """The folder with all that the archive has of `moment`."""
-        stage = self.machine.paths.data / ".old-archive"
+        stage = self.machine.paths.data / f"{STAGE}{moment}"
         if stage.exists():
             return stage
-        unfinished = stage.with_name(f"{stage.name}.unfinished")
+        for left in stage.parent.glob(f"{STAGE}*"):
+            shutil.rmtree(left)
+        unfinished = _unfinished(stage)
 
         def hear(done: float) -> None:
             note({"message_type": "status", "percent_done": done})
 
-        shutil.rmtree(unfinished, ignore_errors=True)
         try:
             self.archive.restore(moment, unfinished, hear)
         except DamagedArchiveError as error:
@@ -177,9 +196,11 @@ class Predecessor:
         sync_folder(stage.parent)
         return stage
 
-    def _take(self, fetched: Path, place: Path) -> None:
+    def _take(self, stage: Path, name: str) -> None:
+        fetched, place = stage / name, self.machine.paths.data / name
         if not fetched.is_dir():
             return
+        write_atomic(_mark(stage, name), "")
         if aside := restore.rename_aside(place):
             log.info("kept aside: %s", aside)
         fetched.rename(place)
@@ -188,6 +209,20 @@ class Predecessor:
     def _start_server(self) -> None:
         systemd.start(self.machine.runner, restore.UNIT)
         postgres.wait_ready(self.machine.server, deadline=UP_SECONDS)
+
+
+def _unfinished(stage: Path) -> Path:
+    return stage.with_name(f"{stage.name}.unfinished")
+
+
+def _mark(stage: Path, name: str) -> Path:
+    """What lies in `stage` as soon as its folder `name` is being taken."""
+    return stage / f"{name}.taken"
+
+
+def _is_taken(stage: Path, name: str) -> bool:
+    """Whether the folder `name` of `stage` has come to its place, before a cut."""
+    return _mark(stage, name).exists() and not (stage / name).exists()
 
 
 @contextmanager

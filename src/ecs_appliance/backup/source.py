@@ -14,6 +14,11 @@ class Source(Protocol):
         """What is left to do for the operator once all is recovered; empty where nothing is."""
         ...
 
+    @property
+    def older(self) -> str:
+        """Where documents may be that this one has lost."""
+        ...
+
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
         """The one to recover from: of the id `wanted`, for the moment `until`, or the last. Raises RefusedError."""
         ...

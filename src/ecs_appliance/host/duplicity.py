@@ -141,6 +141,7 @@ class Archive:
         self._run("restore", "--verbosity=5", *options, f"--time={moment}", self.url, str(target), hear=hear)
 
     def _run(self, command: str, *words: str, hear: Callable[[str], None] | None = None) -> Result:
+        self.cache.mkdir(mode=0o700, exist_ok=True)
         gpg = (f"--gpg-binary={GPG}", "--gpg-options=--trust-model=always")
         return self.runner.run(
             ["duplicity", command, f"--archive-dir={self.cache}", *gpg, *words],

@@ -106,7 +106,7 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     context.paths.recovery.unlink(missing_ok=True)
     seconds = time.monotonic() - began
     report = Report(taken, recovery.snapshot, vault, recovery.lost, restored, seconds, source.advice)
-    _check(report)
+    _check(report, "; ".join(filter(None, (source.older, source.advice))))
     return report
 
 
@@ -209,7 +209,7 @@ def check_vault(context: Context) -> Vault:
     return read_vaultcheck(said)
 
 
-def _check(report: Report) -> None:
+def _check(report: Report, hint: str) -> None:
     vault = report.vault or Vault(checked=False)
     lines = [f"  missing  {name}" for name in vault.missing] + [f"  altered  {name}" for name in vault.altered]
     known = {*vault.missing, *vault.altered}
@@ -217,7 +217,7 @@ def _check(report: Report) -> None:
     if lines:
         raise ApplianceError(
             f"the data are back, but not all documents are as they were: {len(lines)} are not\n" + "\n".join(lines),
-            "an older backup may have them: appliance backup fetch ecs-storage-vault/… --snapshot ID",
+            hint,
         )
 
 

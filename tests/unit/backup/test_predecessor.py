@@ -1,4 +1,4 @@
-"""The files of an old archive come to their places, wherever that is cut off; nothing passes for restored that is not."""
+"""The files of an old archive come to their places, wherever that is cut off; what is lost is never taken for there."""
 
 import shutil
 from collections.abc import Callable

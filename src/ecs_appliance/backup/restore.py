@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from ecs_appliance.backup.run import Machine, has_documents
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError, RefusedError
 from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.pgbackrest import USER, Backup
 from ecs_appliance.host.restic import Note, Repository, Snapshot
@@ -185,7 +187,9 @@ def _replay(machine: Machine) -> None:
     """Start the server, and return once it has replayed its log and serves."""
     log_file = machine.paths.at(LOG)
     said_before = log_file.stat().st_size if log_file.exists() else 0
-    systemd.start(machine.runner, UNIT)
+    # Whether it serves, is asked of it itself.
+    with suppress(CommandError, DeadlineError):
+        systemd.start(machine.runner, UNIT)
     end = time.monotonic() + REPLAY_SECONDS
     while True:
         try:

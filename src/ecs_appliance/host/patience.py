@@ -15,9 +15,12 @@ DONE = re.compile(r"(?P<what>\w+\(.*?\)) operation successful after")
 HOPELESS = re.compile(
     r"x509:|no such host|bucket does not exist|Access ?Denied|RequestTimeTooSkewed|Access Key Id|signature we calc"
 )
-# An ssh that has ended: restic does not start another, and waits for the answers of this one until its lock is too old.
-ENDED = re.compile(
-    r"subprocess ssh: (?P<why>.*(?:not responding|closed by|Connection reset|Broken pipe|disconnect).*)", re.IGNORECASE
+# An ssh that has ended: restic does not start another, and may wait for this one until its own lock is too old.
+ENDED = (
+    re.compile(
+        r"subprocess ssh: (?P<why>.*(not responding|closed by|connection reset|broken pipe|disconnect).*)", re.I
+    ),
+    re.compile(r"\) failed: (?P<why>ssh command exited.*)"),
 )
 
 
@@ -34,7 +37,7 @@ class Patience:
 
     def hear(self, line: str) -> None:
         """Take note of `line`. Raises CommandError, which ends the run, where it is of no use to wait."""
-        if ended := ENDED.search(line):
+        if ended := next(filter(None, (pattern.search(line) for pattern in ENDED)), None):
             raise CommandError(f"restic lost its connection: {ended['why']}", output=line)
         if done := DONE.search(line):
             self._failing.pop(done["what"], None)

@@ -57,6 +57,7 @@ def test_what_no_waiting_mends_is_not_waited_for() -> None:
         "subprocess ssh: Timeout, server store.example.org not responding.",
         "subprocess ssh: Connection to store.example.org closed by remote host.",
         "subprocess ssh: client_loop: send disconnect: Broken pipe",
+        "Save(<data/349d48606e>) failed: ssh command exited: exit status 255",
     ],
 )
 def test_an_ssh_that_ended_is_not_waited_for(line: str) -> None:

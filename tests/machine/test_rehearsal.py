@@ -68,7 +68,7 @@ def documents(demo: "Demo", target: str) -> Iterator[int]:
 def test_it_proves_that_the_last_backup_can_be_recovered_from(demo: "Demo", documents: int) -> None:
     demo.sh(f"rm -rf {EVIDENCE}; systemctl start appliance-rehearsal")
     (page,) = demo.sh(f"ls {EVIDENCE}").splitlines()
-    text = demo.sh(f"cat {EVIDENCE}/{page}")
+    text = " ".join(demo.sh(f"cat {EVIDENCE}/{page}").split())
     assert "The backup CAN be recovered from." in text
     assert f"{documents} compared with their records and decrypted" in text
     backup = told(demo, *BACKUP, "list", "--json")["backups"][-1]

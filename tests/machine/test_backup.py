@@ -19,7 +19,7 @@ TARGET = "/root/backup-target"
 REMEMBERED = "/data/etc/backup/repository"
 BACKUP = ("appliance", "backup")
 TIMER = "appliance-backup-frequent.timer"
-KILLS = 4
+KILLS = 3
 PASSWORD = "of-the-test"
 
 

@@ -25,7 +25,7 @@ TRACES = (
     " docker ps --all --quiet --filter name=appliance-rehearsal;"
     " pgrep --full '^/usr/lib/postgresql.*rehearsal' || true"
 )
-KILLS = 3
+KILLS = 2
 BUSY = 5
 WELL = "nothing is known to be wrong"
 LISTENER = """

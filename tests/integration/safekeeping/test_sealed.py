@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import signal
 import sys
 import tarfile
@@ -238,9 +239,17 @@ def test_a_missing_gpg_is_told_with_its_remedy(
 CHILD = """
 import sys
 from pathlib import Path
-from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.core.runner import BASE_ENVIRONMENT, SystemRunner
 from ecs_appliance.safekeeping.sealed import seal
+BASE_ENVIRONMENT["PATH"] = f"{sys.argv[2]}:{BASE_ENVIRONMENT['PATH']}"
 seal(b"the-root-of-trust" * 4_000_000, Path(sys.argv[1]).read_bytes(), SystemRunner())
+"""
+# Stays a while after its work, so that the moment can be met.
+SLOW_GPG = """#!/bin/sh
+{gpg} "$@"
+code=$?
+sleep 0.3
+exit $code
 """
 
 
@@ -248,8 +257,12 @@ seal(b"the-root-of-trust" * 4_000_000, Path(sys.argv[1]).read_bytes(), SystemRun
 def test_a_kill_leaves_public_keys_at_most(people: People, tmp_path: Path, temporary: Path, moment: str) -> None:
     keys = tmp_path / "gpgkeys.txt"
     keys.write_bytes(keys_of(people, "Office", "Safe", "Twice"))
-    for _ in range(20):
-        child = RUNNER.spawn([sys.executable, "-c", CHILD, str(keys)], env={"TMPDIR": str(temporary)})
+    slow = tmp_path / "bin/gpg"
+    slow.parent.mkdir()
+    slow.write_text(SLOW_GPG.format(gpg=shutil.which("gpg")))
+    slow.chmod(0o755)
+    for _ in range(5):
+        child = RUNNER.spawn([sys.executable, "-c", CHILD, str(keys), str(slow.parent)], env={"TMPDIR": str(temporary)})
         while child.poll() is None:
             if any(moment in line for line in processes_of(temporary)):
                 os.kill(child.pid, signal.SIGKILL)

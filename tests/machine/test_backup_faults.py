@@ -72,7 +72,7 @@ def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target:
     demo.sh(f"mount -t tmpfs -o size=1600m tmpfs {target}")
     try:
         first = told(demo, *BACKUP, "run", "--json")["backup"]
-        demo.sh("head -c 200M /dev/urandom > /data/ecs-pgdump/large")
+        demo.sh("head -c 300M /dev/urandom > /data/ecs-pgdump/large")
         filling = f"until ls {target}/locks/* 2>/dev/null; do :; done; dd if=/dev/zero of={target}/of-others bs=1M"
         demo.sh(f'systemd-run --quiet --unit filler sh -c "{filling}"')
         failed = demo.exec([*BACKUP, "run"])

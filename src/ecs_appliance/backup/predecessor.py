@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ecs_appliance.backup import restore
 from ecs_appliance.backup.plan import check_room, choose_snapshot
@@ -159,6 +159,7 @@ class Predecessor:
         return Moment(snapshot, 0).time
 
     def _listed(self, moment: str) -> list[str]:
+        """The files of `moment` that are taken."""
         apt.provide(self.machine.paths, self.machine.runner, self.commands)
         try:
             listed = self.archive.list_files(moment)
@@ -169,7 +170,8 @@ class Predecessor:
                 f"the old archive at {self.shown} is encrypted to another key than appliance.backup.encrypt",
                 "put the private key that it was made with there",
             ) from None
-        return [name for name in listed if name.partition("/")[0] in TAKEN]
+        folders = {str(folder) for name in listed for folder in PurePosixPath(name).parents}
+        return [name for name in listed if name not in folders and name.partition("/")[0] in TAKEN]
 
     def _fetch(self, moment: str, note: Note) -> Path:
         """The folder with all that the archive has of `moment`."""

@@ -35,7 +35,8 @@ class Kept:
     lost: list[str] = field(default_factory=list)
 
     def list_files(self, moment: str) -> list[str]:
-        return [".", "ecs-storage-vault", *self.files, "postgresql/file"]
+        folders = {str(folder) for file in self.files for folder in Path(file).parents}
+        return [*sorted(folders), *self.files, "postgresql/file"]
 
     def restore(self, moment: str, target: Path, note: Callable[[float], None], *, damaged: bool = False) -> None:
         for name in {*self.files, "postgresql/file"} - set(self.lost):

@@ -13,7 +13,7 @@ from ecs_appliance.backup import restore
 from ecs_appliance.backup.plan import check_room, choose_snapshot
 from ecs_appliance.backup.run import DUMP, Machine
 from ecs_appliance.backup.stores import plan_remote
-from ecs_appliance.backup.target import local_folder
+from ecs_appliance.backup.target import OLD_ARCHIVE, local_folder
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.files import private_folder, sync_folder, write_atomic
 from ecs_appliance.core.runner import CommandError
@@ -125,6 +125,8 @@ class Predecessor:
             )
         for name in TAKEN:
             self._take(stage, name)
+        # On a server nobody would see that it is one.
+        write_atomic(self.machine.paths.backup_repository, f"{OLD_ARCHIVE}{self.shown}\n", mode=0o644)
         # In one step: a part of it would look like an archive that has lost the rest.
         done = stage.rename(_unfinished(stage))
         shutil.rmtree(done)
@@ -154,7 +156,7 @@ class Predecessor:
         postgres.drop_database(server, name)
         postgres.rename_database(server, unfinished, name)
 
-    def taken(self, snapshot: str) -> datetime:
+    def taken(self, snapshot: str, until: datetime | None) -> datetime:
         """When the backup began."""
         return Moment(snapshot, 0).time
 

@@ -15,7 +15,8 @@ class Record:
     """`point` is the database's restore point, `label` the backup of pgBackRest to start from.
 
     `database` is its name, `taken` Unix seconds, `documents` the number of files in the vault, `application` the commit
-    that ran, `domain` the site's. `sums` are of the tables that have to be the same again, at that point.
+    that ran, `domain` the site's. `sums` are of the tables that have to be the same again, at that point. `timeline` is
+    the database's history then, 0 where it is not known.
     """
 
     point: str
@@ -26,6 +27,7 @@ class Record:
     application: str
     domain: str
     sums: Mapping[str, Sum] = field(default_factory=dict)
+    timeline: int = 0
 
     def save(self, paths: Paths) -> None:
         """Put it where the next snapshot takes it along."""

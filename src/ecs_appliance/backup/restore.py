@@ -100,11 +100,20 @@ def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
     return [path for path in moved if path]
 
 
-def move_cluster_aside(machine: Machine) -> Path | None:
-    """Rename the files of the database server, which must not run; returns what they are called, None without any."""
+def move_cluster_aside(machine: Machine, aside: Path | None = None) -> Path | None:
+    """Rename the files of the database server, which must not run, to `aside` or a new name.
+
+    Returns what they are called now, None without any.
+    """
     # What it says of segments that are archived is of another server's.
     shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
-    return rename_aside(machine.paths.cluster)
+    return rename_aside(machine.paths.cluster, aside)
+
+
+def name_aside(folder: Path) -> Path:
+    """What `folder` would be called, kept aside now."""
+    real = folder.resolve()
+    return real.with_name(f"{real.name}.before-{stamp()}")
 
 
 def stamp() -> str:
@@ -112,12 +121,12 @@ def stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
 
 
-def rename_aside(folder: Path) -> Path | None:
+def rename_aside(folder: Path, aside: Path | None = None) -> Path | None:
     """Rename `folder`, so that another can take its place; returns what it is called now, None where it is empty."""
     real = folder.resolve()
     if not real.is_dir() or not any(real.iterdir()):
         return None
-    aside = real.with_name(f"{real.name}.before-{stamp()}")
+    aside = aside or name_aside(folder)
     real.rename(aside)
     sync_folder(real.parent)
     return aside
@@ -219,7 +228,12 @@ def plan_target(record: Record, backups: list[Backup], until: datetime | None) -
             "choose an older snapshot: appliance backup list, appliance recover --snapshot ID",
         )
     moment = until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
-    return before[-1].label, ("--type=time", f"--target={moment}")
+    return before[-1].label, ("--type=time", f"--target={moment}", *timeline_option(record.timeline))
+
+
+def timeline_option(timeline: int) -> tuple[str, ...]:
+    """pgBackRest's option to stay on `timeline`, and not to follow one that an attempt before made; none for 0."""
+    return (f"--target-timeline={timeline}",) if timeline else ()
 
 
 def _clear_unknown(cluster: Path) -> None:

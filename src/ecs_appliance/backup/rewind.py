@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ecs_appliance.backup.plan import check_room
-from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster
+from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster, timeline_option
 from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
 from ecs_appliance.backup.scratch import Scratch
 from ecs_appliance.core.errors import RefusedError
@@ -34,21 +34,25 @@ class Left:
 
 @dataclass(frozen=True)
 class Rewind:
-    """How far a rewind to `moment` (Unix seconds) from backup `label` has come; `kept` is where the present went."""
+    """How far a rewind to `moment` (Unix seconds) from backup `label` has come; `kept` is where the present went.
+
+    `timeline` is the database's history that has the moment.
+    """
 
     moment: float
     label: str
     phase: Phase
     began: float
     kept: str = ""
+    timeline: int = 0
 
     def save(self, paths: Paths) -> None:
         """Remember it, over a reboot too."""
         write_atomic(paths.rewind, json.dumps(asdict(self)), mode=0o644)
 
-    def reached(self, paths: Paths, phase: Phase, *, kept: str = "") -> "Rewind":
+    def reached(self, paths: Paths, phase: Phase) -> "Rewind":
         """The rewind in its next phase, remembered."""
-        further = replace(self, phase=phase, kept=kept or self.kept)
+        further = replace(self, phase=phase)
         further.save(paths)
         return further
 
@@ -153,17 +157,15 @@ def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int
     return backup, needed, free
 
 
-def keep_present(machine: Machine) -> Path:
-    """Rename the present cluster, whose server must not run; returns what it is called now."""
-    kept = move_cluster_aside(machine)
-    if kept is None:
+def keep_present(machine: Machine, kept: Path) -> None:
+    """Rename the present cluster, whose server must not run, to `kept`; nothing where that was done before a cut."""
+    if not kept.exists() and move_cluster_aside(machine, kept) is None:
         raise RefusedError(f"{machine.paths.cluster} is empty", "appliance recover fills it")
-    return kept
 
 
 def go_back(machine: Machine, rewind: Rewind) -> None:
     """Have the database as it was, serving, and a backup of it to start from later. The server must not run."""
-    restore_cluster(machine, rewind.label, time_target(rewind.moment))
+    restore_cluster(machine, rewind.label, (*time_target(rewind.moment), *timeline_option(rewind.timeline)))
     machine.archive.ensure(postgres.system_number(machine.server))
     # Of the new timeline: whatever is recovered later starts from here.
     machine.archive.save("diff")

@@ -142,7 +142,7 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
     if kind is not None:
         # Compressed, it takes a half at the very most.
         free = shutil.disk_usage(machine.paths.archive).free
-        check_room(postgres.database_size(machine.server) // 2, free, str(machine.paths.archive))
+        check_room(postgres.database_size(machine.server) // 2, free, str(machine.paths.data))
         log.info("backing up the database: %s", kind)
         archive.save(kind)
     return kind
@@ -213,7 +213,7 @@ def take_moment(machine: Machine) -> Record:
     )
     with locked(machine.paths.lock, "backup", wait=LOCK_WAIT):
         point = wal.make_restore_point(machine.server, record.point, record.database, SUMMED)
-        record = replace(record, sums=point.sums)
+        record = replace(record, sums=point.sums, timeline=int(point.segment[:8], 16))
         record.save(machine.paths)
     wal.wait_archived(machine.server, point.segment, deadline=ARCHIVE_SECONDS)
     if lacks_log(machine, base, point.segment):
@@ -228,7 +228,9 @@ def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:
     """
     segments = archived(machine.paths.archive, base.log)
     newest = max(segments, key=lambda name: name[8:], default=base.first)
-    return bool(missing_segments(segments, base.first, last or newest))
+    last = last or newest
+    # A log that ends before the backup is of another server, or of a history that was left.
+    return last[8:] < base.first[8:] or bool(missing_segments(segments, base.first, last))
 
 
 def save(machine: Machine, repository: Repository, note: Note) -> Made:

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from ecs_appliance.backup import restore
 from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import read_record
+from ecs_appliance.backup.rewind import read_left
 from ecs_appliance.backup.run import Machine
-from ecs_appliance.host import systemd
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
 # What a recovery replaces below /data, besides the database's files. `etc` is in use: its files are written over.
@@ -47,8 +49,26 @@ class Snapshots:
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
         """From its backups in /data/pgbackrest, by way of its log."""
         systemd.stop(self.machine.runner, restore.UNIT)
-        restore.restore_database(self.machine, read_record(self.machine.paths), until)
+        record = read_record(self.machine.paths)
+        back = until is not None and until.timestamp() < record.taken
+        if until and back:
+            self._check_history(until)
+        restore.restore_database(self.machine, record, until)
+        if back:
+            # Of the new timeline: no backup of the database that was made after the moment leads to it.
+            self.machine.archive.ensure(postgres.system_number(self.machine.server))
+            self.machine.archive.save("diff")
 
-    def taken(self, snapshot: str) -> datetime:
+    def taken(self, snapshot: str, until: datetime | None) -> datetime:
         """As its record has it."""
-        return datetime.fromtimestamp(read_record(self.machine.paths).taken, UTC)
+        taken = datetime.fromtimestamp(read_record(self.machine.paths).taken, UTC)
+        return min(taken, until) if until else taken
+
+    def _check_history(self, until: datetime) -> None:
+        """A time that a rewind has left is not on the way to this snapshot."""
+        for left in read_left(self.machine.paths):
+            if left.since < until.timestamp() < left.until:
+                raise RefusedError(
+                    f"a rewind has left {until.astimezone():%Y-%m-%d %H:%M:%S}: this backup cannot go there",
+                    "choose one that was made before the rewind: appliance recover --yes-i-am-sure --snapshot ID",
+                )

@@ -43,6 +43,6 @@ class Source(Protocol):
         """Have the database, as of `until` or of the time of `snapshot`, and serving."""
         ...
 
-    def taken(self, snapshot: str) -> datetime:
+    def taken(self, snapshot: str, until: datetime | None) -> datetime:
         """The moment that the data now are of."""
         ...

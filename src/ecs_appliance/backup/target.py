@@ -17,6 +17,9 @@ from ecs_appliance.host.mounts import Mount, mounted
 from ecs_appliance.host.rclone import obscured
 from ecs_appliance.host.restic import NoRepositoryError, Repository
 
+# What a machine remembers in the place of a repository, before the target that it was recovered from.
+OLD_ARCHIVE = "old archive: "
+
 
 @contextmanager
 def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository]:
@@ -95,6 +98,13 @@ def adopt(paths: Paths, repository: Repository) -> bool:
     """
     found, known = find_repository(repository), read_optional(paths.backup_repository)
     known = known.strip() if known else None
+    if known and known.startswith(OLD_ARCHIVE):
+        if known == f"{OLD_ARCHIVE}{repository.shown}":
+            raise RefusedError(
+                f"at {repository.shown} is the archive that this machine was recovered from: it is never written to",
+                "name an empty target in appliance.backup.url",
+            )
+        known = None
     forget = f"if it is meant: rm {paths.backup_repository}, then try again"
     if found is None and known:
         raise RefusedError(f"the backups that were at {repository.shown} are gone", f"is it mounted? {forget}")

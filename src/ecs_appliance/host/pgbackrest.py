@@ -86,7 +86,9 @@ class Archive:
 
 
 def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:
-    """The backups in what `pgbackrest info` says of a stanza, without damaged ones."""
+    """The backups of the present server in what `pgbackrest info` says of a stanza, without damaged ones."""
+    # Of the server that runs: those of one before do not lead to its log.
+    present = stanza["db"][-1]["id"] if stanza.get("db") else None
     logs = {each["database"]["id"]: each["id"] for each in stanza.get("archive", ())}
     return [
         Backup(
@@ -97,7 +99,7 @@ def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:
             first=found["archive"]["start"],
         )
         for found in stanza.get("backup", ())
-        if not found.get("error") and found["database"]["id"] in logs
+        if not found.get("error") and found["database"]["id"] == present and present in logs
     ]
 
 

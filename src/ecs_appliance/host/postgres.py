@@ -182,6 +182,13 @@ def refresh_collation(server: Server, database: str) -> bool:
     return True
 
 
+def timeline(server: Server) -> int:
+    """The number of the history that the server writes now."""
+    with connected(server) as connection:
+        row = connection.execute("select timeline_id from pg_control_checkpoint()").fetchone()
+    return int(row[0]) if row else 0
+
+
 def system_number(server: Server) -> int:
     """What tells this server's files from all others'."""
     with connected(server) as connection:

@@ -28,6 +28,9 @@ def make_restore_point(server: Server, name: str, database: str, tables: Sequenc
     Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up.
     """
     with connected(server, database) as connection:
+        # A recovery to a time before the point ends at the first commit after that time: so there is one.
+        connection.execute("set synchronous_commit = on")
+        connection.execute("select pg_current_xact_id()")
         for _ in range(SUM_ATTEMPTS):
             try:
                 with connection.transaction():

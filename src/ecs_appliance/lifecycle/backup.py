@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
+from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.backup.run import DamagedError, Machine, Report, check_repository, run_backup
 from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError
@@ -111,10 +112,9 @@ def reason_to_rest(context: Context) -> str:
     env = active_env(context)
     if env.appliance.standby:
         return "the appliance is on standby"
-    if context.paths.recovery.exists():
-        return "a recovery has not ended"
-    if context.paths.rewind.exists():
-        return "a rewind has not ended"
+    # Once all data are there, a site that somebody started otherwise is backed up like any other.
+    if is_unfinished(context.paths):
+        return "a recovery or a rewind has not ended"
     try:
         exists = postgres.database_exists(postgres.Server(), env.ecs.database)
     except NotRunningError:

@@ -100,7 +100,7 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
         with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, source):
             recovery = _resume(context, source, wish) or _begin(context, machine, source, wish)
             recovery = _restore(context, machine, source, recovery, note)
-            taken = source.taken(recovery.snapshot)
+            taken = source.taken(recovery.snapshot, _moment(recovery))
         restored = time.monotonic() - began
         vault = start_site(context) if wish.start else None
     context.paths.recovery.unlink(missing_ok=True)
@@ -132,15 +132,17 @@ def _own(machine: Machine, repository: Repository) -> Snapshots:
 def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
     """The recovery that was cut off; from another snapshot where one is wished for and the data are not complete."""
     recovery = restore.read_recovery(context.paths)
-    if recovery is None or not wish.snapshot or recovery.snapshot.startswith(wish.snapshot):
+    if recovery is None:
+        return None
+    if recovery.snapshot.startswith(wish.snapshot) and wish.until in (None, _moment(recovery)):
         return recovery
     if recovery.phase == "start":
         raise RefusedError(
             f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes-i-am-sure ends that first"
         )
-    snapshot = source.choose(wish.snapshot, None)
+    snapshot = source.choose(wish.snapshot, wish.until)
     phase: restore.Phase = "aside" if recovery.phase == "aside" else "files"
-    return restore.begin(context.paths, snapshot, None).reached(context.paths, phase)
+    return restore.begin(context.paths, snapshot, wish.until).reached(context.paths, phase)
 
 
 def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Recovery:
@@ -177,11 +179,14 @@ def _restore(context: Context, machine: Machine, source: Source, recovery: Recov
             os.sync()
         recovery = recovery.reached(context.paths, "database", lost=lost)
     if recovery.phase == "database":
-        until = datetime.fromisoformat(recovery.until) if recovery.until else None
         with step("restoring the database"):
-            source.restore_database(recovery.snapshot, until)
+            source.restore_database(recovery.snapshot, _moment(recovery))
         recovery = recovery.reached(context.paths, "start")
     return recovery
+
+
+def _moment(recovery: Recovery) -> datetime | None:
+    return datetime.fromisoformat(recovery.until) if recovery.until else None
 
 
 def start_site(context: Context) -> Vault:

@@ -3,15 +3,17 @@
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecs_appliance.backup import rewind as work
 from ecs_appliance.backup.restore import UNIT as DATABASE_UNIT
+from ecs_appliance.backup.restore import name_aside
 from ecs_appliance.backup.rewind import Preview, Rewind
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.vaultcheck import Vault
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
-from ecs_appliance.host import systemd
+from ecs_appliance.host import postgres, systemd
 from ecs_appliance.lifecycle.backup import open_machine
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.recover import UNIT, start_site, step
@@ -51,7 +53,12 @@ def rewind(context: Context, moment: float | None) -> Report:
     with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
         with locked(context.paths.lock, "rewind", wait=LOCK_WAIT):
             _check_nothing_else(context)
-            state = work.read_rewind(context.paths) or _begin(context, machine, moment)
+            state = work.read_rewind(context.paths)
+            if state and moment not in (None, state.moment):
+                raise RefusedError(
+                    "a rewind to another time has not ended", "appliance rewind --yes-i-am-sure ends it; then this one"
+                )
+            state = state or _begin(context, machine, moment)
             state = _go(context, machine, state)
         vault = start_site(context)
     context.paths.rewind.unlink(missing_ok=True)
@@ -73,7 +80,10 @@ def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
     if moment is None:
         raise RefusedError("no rewind has begun", "say how far back: --to '2030-05-17 12:00'")
     backup, _, _ = work.check(machine, moment, time.time())
-    state = Rewind(moment, backup.label, "aside", time.time())
+    timeline = postgres.timeline(machine.server)
+    # Its name is known before anything is renamed: a cut right after that is gone on with.
+    kept = str(name_aside(context.paths.cluster))
+    state = Rewind(moment, backup.label, "aside", time.time(), kept=kept, timeline=timeline)
     state.save(context.paths)
     return state
 
@@ -83,9 +93,9 @@ def _go(context: Context, machine: Machine, state: Rewind) -> Rewind:
     systemd.stop(context.runner, UNIT)
     if state.phase == "aside":
         systemd.stop(context.runner, DATABASE_UNIT)
-        kept = work.keep_present(machine)
-        log.info("kept aside: %s", kept)
-        state = state.reached(context.paths, "database", kept=str(kept))
+        work.keep_present(machine, Path(state.kept))
+        log.info("kept aside: %s", state.kept)
+        state = state.reached(context.paths, "database")
     if state.phase == "database":
         systemd.stop(context.runner, DATABASE_UNIT)
         with step("restoring the database"):

@@ -40,10 +40,10 @@ def test_what_cannot_be_reached_is_refused(hours: float, reason: str) -> None:
 def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     assert (read_rewind(paths), read_left(paths), is_unfinished(paths)) == (None, [], False)
-    state = Rewind(NOW - HOUR, "new", "aside", NOW)
+    state = Rewind(NOW - HOUR, "new", "aside", NOW, kept="/kept", timeline=1)
     state.save(paths)
     assert is_unfinished(paths)
-    state = state.reached(paths, "database", kept="/kept")
+    state = state.reached(paths, "database")
     note_left(paths, state, NOW)
     # Cut off and done again it is the same one.
     note_left(paths, state, NOW + 9)

@@ -13,7 +13,7 @@ def segment(number: int, timeline: int = 1) -> str:
     return f"{timeline:08X}{number // 256:08X}{number % 256:08X}"
 
 
-def test_damaged_backups_are_none() -> None:
+def test_damaged_backups_and_those_of_another_server_are_none() -> None:
     backup = {
         "label": "20300517-120000F",
         "type": "full",
@@ -22,9 +22,11 @@ def test_damaged_backups_are_none() -> None:
         "archive": {"start": segment(2), "stop": segment(3)},
         "error": False,
     }
+    of_another = {**backup, "label": "of another server", "database": {"id": 1}}
     stanza = {
-        "archive": [{"database": {"id": 2, "repo-key": 1}, "id": "17-2"}],
-        "backup": [backup, {**backup, "label": "damaged", "error": True}],
+        "db": [{"id": 1}, {"id": 2}],
+        "archive": [{"database": {"id": number, "repo-key": 1}, "id": f"17-{number}"} for number in (1, 2)],
+        "backup": [of_another, backup, {**backup, "label": "damaged", "error": True}],
     }
     (found,) = read_backups(stanza)
     assert (found.label, found.kind, found.log, found.first) == ("20300517-120000F", "full", "17-2", segment(2))

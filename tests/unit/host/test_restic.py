@@ -55,7 +55,7 @@ def test_no_snapshot_is_an_error_though_restic_is_content() -> None:
 
 def test_what_could_not_be_restored_is_named() -> None:
     lost = {"message_type": "error", "item": "/ecs-storage-vault/a/b", "error": {"message": "damaged"}}
-    answer = repository(Talking(1, lost)).restore("aa11", Path("/data"), Path("/data"), lambda _: None)
+    answer = repository(Talking(1, lost, SUMMARY)).restore("aa11", Path("/data"), Path("/data"), lambda _: None)
     assert answer == ("/ecs-storage-vault/a/b",)
 
 
@@ -63,6 +63,10 @@ def test_a_restore_that_fails_without_a_name_fails() -> None:
     with pytest.raises(CommandError):
         repository(Talking(1)).restore("aa11", Path("/data"), Path("/data"), lambda _: None)
     unnamed = {"message_type": "error", "error": {"message": "no space left"}}
+    lost = {"message_type": "error", "item": "/ecs-storage-vault/a/b", "error": {"message": "damaged"}}
+    for code, lines in ((1, [lost]), (-9, [lost, SUMMARY])):
+        with pytest.raises(CommandError):
+            repository(Talking(code, *lines)).restore("aa11", Path("/data"), Path("/data"), lambda _: None)
     with pytest.raises(CommandError):
         repository(Talking(1, unnamed)).restore("aa11", Path("/data"), Path("/data"), lambda _: None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ecs_appliance.backup.target import adopt, find_repository, reached
+from ecs_appliance.backup.target import OLD_ARCHIVE, adopt, find_repository, reached
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Backup
@@ -97,3 +97,18 @@ def test_the_password_stands_in_no_argument_and_no_environment(make: Callable[..
     said = " ".join(word for argv in place.runner.asked for word in argv)
     assert PASSWORD not in said + " ".join(place.runner.environment.values())
     assert PASSWORD not in repr(place.repository)
+
+
+def test_the_archive_that_a_machine_was_recovered_from_is_never_written_to(
+    make: Callable[..., Place], tmp_path: Path
+) -> None:
+    """Also where nobody sees that it is one, as on a server."""
+    place, paths = make(), Paths(tmp_path)
+    paths.backup_repository.parent.mkdir(parents=True)
+    paths.backup_repository.write_text(f"{OLD_ARCHIVE}{place.repository.shown}\n")
+    with pytest.raises(RefusedError, match="is never written to"):
+        adopt(paths, place.repository)
+    assert place.id == ""
+    paths.backup_repository.write_text(f"{OLD_ARCHIVE}sftp://host/before\n")
+    assert adopt(paths, place.repository)
+    assert paths.backup_repository.read_text() == "made\n"

@@ -1,6 +1,7 @@
 """The database alone back in time, out of the machine's own backups of it: looked at first, beside the present one."""
 
 import json
+import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,15 +13,21 @@ from ecs_appliance.backup.plan import check_room
 from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster, timeline_option
 from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
 from ecs_appliance.backup.scratch import Scratch
-from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.errors import BusyError, RefusedError
 from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres, tables, wal
 from ecs_appliance.host.pgbackrest import Backup
+
+log = logging.getLogger(__name__)
 
 Phase = Literal["aside", "database", "start"]
 
 LONG_SECONDS = 6 * 3600
+# Below /data: the database of then, while it is looked at.
+LOOK = ".rewind"
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
     Raises RefusedError where the moment cannot be reached or there is no room.
     """
     backup, needed, free = check(machine, moment, now)
-    scratch = Scratch(machine.paths.data / ".rewind", machine.runner)
+    scratch = Scratch(machine.paths.data / LOOK, machine.runner)
     database = machine.env.ecs.database
     try:
         scratch.prepare()
@@ -139,6 +146,18 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
         needed=needed,
         free=free,
     )
+
+
+def clear_look(paths: Paths, runner: Runner) -> None:
+    """Leave nothing of a look that was cut off; one that goes on is left alone."""
+    scratch = Scratch(paths.data / LOOK, runner)
+    if not scratch.folder.exists():
+        return
+    try:
+        with locked(paths.backup_lock, "clear what a rewind left"):
+            scratch.remove()
+    except BusyError as error:
+        log.info("%s", error.message)
 
 
 def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int]:

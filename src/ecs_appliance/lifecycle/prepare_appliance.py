@@ -6,6 +6,7 @@ from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password,
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
 from ecs_appliance.backup.rehearsal import clear_stages
 from ecs_appliance.backup.restore import is_unfinished
+from ecs_appliance.backup.rewind import clear_look
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import write_changed
@@ -42,6 +43,7 @@ def prepare_appliance(context: Context) -> None:
         with steps.step("storage", "preparing storage"):
             prepare_storage(paths, runner, env)
             clear_stages(paths, runner)
+            clear_look(paths, runner)
         with steps.step("converge", "configuring the machine"):
             report = converge(paths.appliance / "salt" / "minion")
             log.info("%s", report.summary())

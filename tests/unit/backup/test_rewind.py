@@ -5,10 +5,21 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.backup.restore import is_unfinished
-from ecs_appliance.backup.rewind import Left, Rewind, note_left, plan_rewind, read_left, read_rewind, time_target
+from ecs_appliance.backup.rewind import (
+    Left,
+    Rewind,
+    clear_look,
+    note_left,
+    plan_rewind,
+    read_left,
+    read_rewind,
+    time_target,
+)
 from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.pgbackrest import Backup
+from tests.fakes import AnsweringRunner
 
 HOUR = 3600.0
 NOW = 1_900_000_000.0
@@ -50,6 +61,17 @@ def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
     assert read_left(paths) == [Left(NOW - HOUR, NOW + 9, "/kept")]
     state = state.reached(paths, "start")
     assert (read_rewind(paths), is_unfinished(paths)) == (state, False)
+
+
+def test_what_a_look_left_is_removed_and_one_that_goes_on_is_not(tmp_path: Path) -> None:
+    paths, runner = Paths(tmp_path), AnsweringRunner(lambda _: (0, "", ""))
+    folder = paths.data / ".rewind"
+    (folder / "cluster").mkdir(parents=True)
+    with locked(paths.backup_lock, "a look"):
+        clear_look(paths, runner)
+        assert folder.exists()
+    clear_look(paths, runner)
+    assert not folder.exists()
 
 
 def test_a_moment_is_told_to_the_microsecond_in_utc() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.machine.people import told
+from tests.machine.people import query, told
 from tests.machine.test_backup import BACKUP, PASSWORD, REMEMBERED, alerts, has_ended, restic, set_backup, target
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def documents(demo: "Demo", target: str) -> Iterator[int]:
     """A site with documents and a backup; how many there are."""
     demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 5 --kilobytes 40")
     told(demo, *BACKUP, "run", "--json")
-    yield int(demo.sh("find /data/ecs-storage-vault -type f | wc -l"))
+    yield int(query(demo, "select count(*) from documents_document"))
     assert demo.sh(TRACES) == ""
 
 

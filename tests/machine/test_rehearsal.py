@@ -101,7 +101,8 @@ def test_what_it_reads_is_not_removed_meanwhile(demo: "Demo", documents: int) ->
 
 
 def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: int) -> None:
-    altered, missing = demo.sh("find /data/ecs-storage-vault -type f | sort | head -2").splitlines()
+    uuids = query(demo, "select replace(uuid::text, '-', '') from documents_document order by uuid limit 2").split()
+    altered, missing = (demo.sh(f"find /data/ecs-storage-vault -type f -name {uuid}") for uuid in uuids)
     demo.sh(f"cp -a {altered} /root/altered; cp -a {missing} /root/missing")
     try:
         demo.sh(f"printf x | dd of={altered} bs=1 seek=300 conv=notrunc status=none; rm {missing}")

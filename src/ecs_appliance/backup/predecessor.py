@@ -15,7 +15,7 @@ from ecs_appliance.backup.run import DUMP, Machine
 from ecs_appliance.backup.stores import plan_remote
 from ecs_appliance.backup.target import OLD_ARCHIVE, local_folder
 from ecs_appliance.core.errors import ApplianceError, RefusedError
-from ecs_appliance.core.files import private_folder, sync_folder, write_atomic
+from ecs_appliance.core.files import private_folder, read_optional, sync_folder, write_atomic
 from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import apt, duplicity, gpg, postgres, rclone, systemd
 from ecs_appliance.host.duplicity import Archive, DamagedArchiveError, Moment
@@ -125,8 +125,7 @@ class Predecessor:
             )
         for name in TAKEN:
             self._take(stage, name)
-        # On a server nobody would see that it is one.
-        write_atomic(self.machine.paths.backup_repository, f"{OLD_ARCHIVE}{self.shown}\n", mode=0o644)
+        self._remember()
         # In one step: a part of it would look like an archive that has lost the rest.
         done = stage.rename(_unfinished(stage))
         shutil.rmtree(done)
@@ -199,6 +198,12 @@ class Predecessor:
         unfinished.rename(stage)
         sync_folder(stage.parent)
         return stage
+
+    def _remember(self) -> None:
+        """That no backup may go there: on a server nobody would see what it is. Whoever has a repository keeps it."""
+        place = self.machine.paths.backup_repository
+        if (read_optional(place) or OLD_ARCHIVE).startswith(OLD_ARCHIVE):
+            write_atomic(place, f"{OLD_ARCHIVE}{self.shown}\n", mode=0o644)
 
     def _take(self, stage: Path, name: str) -> None:
         fetched, place = stage / name, self.machine.paths.data / name

@@ -11,6 +11,7 @@ import pytest
 from ecs_appliance.backup import predecessor, restore
 from ecs_appliance.backup.predecessor import Predecessor
 from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.target import OLD_ARCHIVE
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
@@ -84,6 +85,15 @@ def restored(machine: Machine, moment: str) -> None:
 def test_existing_files_give_way_and_others_come(machine: Machine) -> None:
     assert source(machine).restore_files(MOMENT, lambda _: None) == ()
     restored(machine, MOMENT)
+    assert machine.paths.backup_repository.read_text() == f"{OLD_ARCHIVE}there\n"
+
+
+def test_a_machine_that_has_a_repository_keeps_it(machine: Machine) -> None:
+    place = machine.paths.backup_repository
+    place.parent.mkdir(parents=True)
+    place.write_text("a repository of its own\n")
+    source(machine).restore_files(MOMENT, lambda _: None)
+    assert place.read_text() == "a repository of its own\n"
 
 
 @pytest.mark.parametrize("step", range(1, 9))

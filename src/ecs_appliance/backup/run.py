@@ -238,11 +238,9 @@ def save(machine: Machine, repository: Repository, note: Note) -> Made:
     made = repository.save(
         saved_paths(machine.paths), host=machine.env.appliance.domain, tags=[TAG], excludes=EXCLUDED, note=note
     )
-    # What was removed while it ran was not to be kept.
-    unread = [name for name in made.unread if not name or os.path.lexists(name)]
-    if unread:
+    if made.unread:
         raise ApplianceError(
-            f"backup {made.id[:8]} lacks {len(unread)} files that could not be read: {', '.join(unread[:5])}",
+            f"backup {made.id[:8]} lacks {len(made.unread)} files that could not be read: {', '.join(made.unread[:5])}",
             "look at the disk: journalctl -k; then appliance backup run",
         )
     return made

@@ -52,7 +52,8 @@ class Snapshot:
 class Made:
     """A new snapshot: `size` is what it holds, `added` what was written for it, both in bytes.
 
-    `unread` are the files that could not be read: the snapshot lacks them.
+    `unread` are the files that could not be read: the snapshot lacks them. Those that were removed meanwhile are not
+    among them.
     """
 
     id: str
@@ -135,7 +136,7 @@ class Repository:
         def hear(message: Mapping[str, Any]) -> None:
             if message["message_type"] == "summary":
                 summary.update(message)
-            elif message["message_type"] == "error":
+            elif message["message_type"] == "error" and not _has_gone(message):
                 unread.append(str(message.get("item", "")))
             note(message)
 
@@ -312,6 +313,11 @@ def _words_of(line: str) -> str:
         case {"message_type": _}:
             return ""
     return line
+
+
+def _has_gone(error: Mapping[str, Any]) -> bool:
+    """Whether there was no file at that moment; by now another one may have its name."""
+    return str(error.get("error", {}).get("message", "")).endswith("no such file or directory")
 
 
 def _document(said: Result) -> Any:

@@ -42,10 +42,11 @@ def save(runner: AnsweringRunner, heard: list[object]) -> object:
 
 def test_a_snapshot_says_what_it_holds_and_what_it_lacks() -> None:
     error = {"message_type": "error", "item": "/data/x", "during": "archival"}
+    gone = {**error, "item": "/data/y", "error": {"message": "lstat /data/y: no such file or directory"}}
     heard: list[object] = []
-    made = save(Talking(3, error, error, SUMMARY), heard)
+    made = save(Talking(3, error, gone, error, SUMMARY), heard)
     assert vars(made) == {"id": "aa11", "files": 3, "size": 2000, "added": 100, "unread": ("/data/x",)}
-    assert len(heard) == 3
+    assert len(heard) == 4
 
 
 def test_no_snapshot_is_an_error_though_restic_is_content() -> None:

@@ -199,19 +199,25 @@ def _replay(machine: Machine) -> None:
     # Whether it serves, is asked of it itself.
     with suppress(CommandError, DeadlineError):
         systemd.start(machine.runner, UNIT)
-    end = time.monotonic() + REPLAY_SECONDS
-    while True:
-        try:
-            return postgres.wait_ready(machine.server, deadline=1)
-        except DeadlineError:
-            if not systemd.is_active(machine.runner, UNIT):
-                said = log_file.read_bytes()[said_before:].decode(errors="replace") if log_file.exists() else ""
-                raise ApplianceError(
-                    f"the database does not come up from its backup: {postgres.last_words(said)}",
-                    f"{LOG} tells more; another backup may do: appliance backup list",
-                ) from None
-            if time.monotonic() >= end:
-                raise
+    try:
+        postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS, alive=lambda: _lives(machine))
+    except NotRunningError:
+        said = log_file.read_bytes()[said_before:].decode(errors="replace") if log_file.exists() else ""
+        raise ApplianceError(
+            f"the database does not come up from its backup: {postgres.last_words(said)}",
+            f"{LOG} tells more; another backup may do: appliance backup list",
+        ) from None
+
+
+def _lives(machine: Machine) -> bool:
+    """Whether the server runs; while it replays, systemd may still be starting it."""
+    state = systemd.unit_properties(machine.runner, UNIT, "ActiveState").get("ActiveState")
+    return state in ("active", "activating")
+
+
+def earlier(until: datetime | None, record: Record) -> datetime | None:
+    """`until` where it lies before the record's own moment; None where the database ends at that."""
+    return until if until and until.timestamp() < record.taken else None
 
 
 def plan_target(record: Record, backups: list[Backup], until: datetime | None) -> tuple[str, tuple[str, ...]]:
@@ -219,16 +225,17 @@ def plan_target(record: Record, backups: list[Backup], until: datetime | None) -
 
     Raises RefusedError where no backup is older than `until`.
     """
-    if until is None or until.timestamp() >= record.taken:
+    moment = earlier(until, record)
+    if moment is None:
         return record.label, ("--type=name", f"--target={record.point}")
-    before = [backup for backup in backups if backup.stopped < until.timestamp()]
+    before = [backup for backup in backups if backup.stopped < moment.timestamp()]
     if not before:
         raise RefusedError(
-            f"no backup of the database is older than {until:%Y-%m-%d %H:%M:%S}",
+            f"no backup of the database is older than {moment:%Y-%m-%d %H:%M:%S}",
             "choose an older snapshot: appliance backup list, appliance recover --snapshot ID",
         )
-    moment = until.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
-    return before[-1].label, ("--type=time", f"--target={moment}", *timeline_option(record.timeline))
+    target = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+    return before[-1].label, ("--type=time", f"--target={target}", *timeline_option(record.timeline))
 
 
 def timeline_option(timeline: int) -> tuple[str, ...]:

@@ -1,11 +1,10 @@
 """A database server beside the real one: on files of its own, reached by its own socket only, gone once stopped."""
 
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.errors import ApplianceError, NotRunningError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.host import postgres
@@ -93,16 +92,11 @@ class Scratch:
             self._control("start", f"--options={settings}", f"--log={log}", timeout=START_SECONDS)
         except CommandError:
             raise self._reason() from None
-        end = time.monotonic() + deadline
-        while True:
-            try:
-                postgres.wait_ready(self.server, deadline=1)
-                return self.server
-            except DeadlineError:
-                if not (self.cluster / "postmaster.pid").exists():
-                    raise self._reason() from None
-                if time.monotonic() >= end:
-                    raise
+        try:
+            postgres.wait_ready(self.server, deadline=deadline, alive=(self.cluster / "postmaster.pid").exists)
+        except NotRunningError:
+            raise self._reason() from None
+        return self.server
 
     def _reason(self) -> ApplianceError:
         """Why it has ended, in its own last words."""

@@ -50,11 +50,11 @@ class Snapshots:
         """From its backups in /data/pgbackrest, by way of its log."""
         systemd.stop(self.machine.runner, restore.UNIT)
         record = read_record(self.machine.paths)
-        back = until is not None and until.timestamp() < record.taken
-        if until and back:
-            self._check_history(until)
-        restore.restore_database(self.machine, record, until)
-        if back:
+        moment = restore.earlier(until, record)
+        if moment:
+            self._check_history(moment)
+        restore.restore_database(self.machine, record, moment)
+        if moment:
             # Of the new timeline: no backup of the database that was made after the moment leads to it.
             self.machine.archive.ensure(postgres.system_number(self.machine.server))
             self.machine.archive.save("diff")
@@ -64,11 +64,11 @@ class Snapshots:
         taken = datetime.fromtimestamp(read_record(self.machine.paths).taken, UTC)
         return min(taken, until) if until else taken
 
-    def _check_history(self, until: datetime) -> None:
+    def _check_history(self, moment: datetime) -> None:
         """A time that a rewind has left is not on the way to this snapshot."""
         for left in read_left(self.machine.paths):
-            if left.since < until.timestamp() < left.until:
+            if left.since < moment.timestamp() < left.until:
                 raise RefusedError(
-                    f"a rewind has left {until.astimezone():%Y-%m-%d %H:%M:%S}: this backup cannot go there",
+                    f"a rewind has left {moment.astimezone():%Y-%m-%d %H:%M:%S}: this backup cannot go there",
                     "choose one that was made before the rewind: appliance recover --yes-i-am-sure --snapshot ID",
                 )

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,11 @@ class Server:
     def socket(self) -> Path:
         return Path(self.host) / f".s.PGSQL.{self.port}"
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What leads PostgreSQL's own programs to it."""
+        return (f"--host={self.host}", f"--port={self.port}", f"--username={self.user}", "--no-password")
+
 
 @dataclass(frozen=True)
 class Locale:
@@ -68,14 +73,21 @@ class Locale:
     stale: bool
 
 
-def wait_ready(server: Server, *, deadline: float) -> None:
-    """Return once the server answers; raises DeadlineError after `deadline` seconds."""
+def wait_ready(server: Server, *, deadline: float, alive: Callable[[], bool] = lambda: True) -> None:
+    """Return once the server answers.
+
+    Raises DeadlineError after `deadline` seconds, NotRunningError as soon as it is not `alive` any more.
+    """
     end = time.monotonic() + deadline
     while True:
+        # Asked first: one that ends between the two is seen in the next round.
+        lives = alive()
         try:
             with connected(server):
                 return
         except NotRunningError as error:
+            if not lives:
+                raise
             if time.monotonic() >= end:
                 raise DeadlineError(f"{error.message} for {deadline:g} s", error.hint) from None
         time.sleep(POLL_SECONDS)
@@ -84,7 +96,8 @@ def wait_ready(server: Server, *, deadline: float) -> None:
 def last_words(log: str) -> str:
     """Why a server has ended that wrote `log`, as it says itself."""
     fatal = [line.partition("FATAL:")[2].strip() for line in log.splitlines() if "FATAL:" in line]
-    told = [reason for reason in fatal if "accepting connections" not in reason]
+    # To those who ask meanwhile, it says only how it is.
+    told = [reason for reason in fatal if not reason.startswith("the database system is")]
     return printable(told[-1]) if told else "it does not say why"
 
 
@@ -239,22 +252,10 @@ def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout
 
     What it makes belongs to the superuser. Raises CommandError, DeadlineError (after `timeout` s).
     """
-    access = (f"--host={server.host}", f"--port={server.port}", f"--username={server.user}", "--no-password")
     shape = ("--format=custom", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
-    pipe = 'gunzip --stdout "$1" | pg_restore "${@:2}"'
-    words: list[str | Path] = [
-        "bash",
-        "-o",
-        "pipefail",
-        "-c",
-        pipe,
-        "bash",
-        packed,
-        *access,
-        *shape,
-        f"--dbname={database}",
-    ]
-    runner.run(words, timeout=timeout)
+    restoring = ("pg_restore", *server.options, *shape, f"--dbname={database}")
+    pipe = 'gunzip --stdout "$1" | "${@:2}"'
+    runner.run(["bash", "-o", "pipefail", "-c", pipe, "bash", packed, *restoring], timeout=timeout)
 
 
 def dump(
@@ -274,9 +275,8 @@ def dump(
     folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
     with _building_site(folder.with_name(f".{folder.name}.new")) as (unfinished, descriptor):
-        access = (f"--host={server.host}", f"--port={server.port}", f"--username={server.user}", "--no-password")
         shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={unfinished}")
-        runner.run(["pg_dump", *access, *shape, f"--dbname={database}"], timeout=timeout)
+        runner.run(["pg_dump", *server.options, *shape, f"--dbname={database}"], timeout=timeout)
         if owner is not None:
             os.fchown(descriptor, *owner)
         os.fsync(descriptor)

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -114,17 +114,18 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
 def _opened(context: Context) -> Iterator[tuple[Machine, Source]]:
     """The machine, and what is at its target: backups of the appliance's, or the predecessor's archive."""
     machine = Machine(context.paths, context.runner, find_env(context))
-    with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
-        # In a folder that is soon seen; of a server it is asked where nothing else is there.
-        if local_folder(repository) is None and find_repository(repository):
-            yield machine, Snapshots(machine, repository)
-            return
-        with predecessor_at(machine, repository) as archive:
-            yield machine, archive or _own(machine, repository)
+    with reached(context.paths, context.runner, machine.env.appliance.backup) as repository, ExitStack() as stack:
+        yield machine, _source(machine, repository, stack)
 
 
-def _own(machine: Machine, repository: Repository) -> Snapshots:
-    if find_repository(repository) is None:
+def _source(machine: Machine, repository: Repository, stack: ExitStack) -> Source:
+    """An archive in a folder is seen at once; a server is asked for one where it has no backup of ours."""
+    remote = local_folder(repository) is None
+    if remote and find_repository(repository):
+        return Snapshots(machine, repository)
+    if archive := stack.enter_context(predecessor_at(machine, repository)):
+        return archive
+    if remote or find_repository(repository) is None:
         raise RefusedError(f"there is no backup at {repository.shown}", "is appliance.backup.url the right one?")
     return Snapshots(machine, repository)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import demo, until
+from tests.machine.conftest import demo
 
-__all__ = ["demo", "until"]
+__all__ = ["demo"]
 
 HERE = Path(__file__).parent
 SECONDS = 4 * 3600

@@ -3,6 +3,7 @@
 No snapshot that was complete is lost or damaged, and no lock is left.
 """
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.machine.backups import BACKUP, PASSWORD, TARGET, TIMERS, has_ended, own_settings, restic, set_backup
 from tests.machine.people import told
-from tests.machine.test_backup import PASSWORD, REMEMBERED, TARGET, TIMER, has_ended, restic, set_backup
 from tests.machine.test_recovery import state_of
 from tests.machine.test_rehearsal import TRACES
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
-BACKUP = ("appliance", "backup")
 UNIT = "cut-off"
 DOCUMENTS = 60
+# What is younger than the floor is kept, all else goes.
+KEPT = {"keep_last": 1, "keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0, "keep_floor_days": 1}
 UP_SECONDS = 300
 END_SECONDS = 900
 
@@ -28,13 +30,13 @@ END_SECONDS = 900
 @pytest.fixture(scope="module")
 def site(demo: "Demo") -> Iterator["Demo"]:
     """The demonstration with some documents, and a target for its backups of its own."""
-    before = demo.machine.guest.pull("/app/env.yml")
-    demo.sh(f"systemctl disable --now {TIMER} appliance-rehearsal.timer; rm -rf {TARGET} {REMEMBERED}; mkdir {TARGET}")
-    set_backup(demo, url=f"file://{TARGET}/", password=PASSWORD, keep_last=1000, keep_daily=0, keep_floor_days=1)
-    demo.sh(f"docker exec ecs_ecs.web_1 /start run ./manage.py makedocs {DOCUMENTS} --kilobytes 200", timeout=300)
-    yield demo
-    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
-    demo.sh(f"env-update.sh; rm -rf {TARGET} {REMEMBERED}; systemctl enable --now {TIMER} appliance-rehearsal.timer")
+    with own_settings(demo):
+        # Also after a power cut.
+        demo.sh(f"systemctl disable {TIMERS}; rm -rf {TARGET}; mkdir {TARGET}")
+        set_backup(demo, url=f"file://{TARGET}/", password=PASSWORD, **KEPT)
+        demo.sh(f"docker exec ecs_ecs.web_1 /start run ./manage.py makedocs {DOCUMENTS} --kilobytes 200", timeout=300)
+        yield demo
+        demo.sh(f"rm -rf {TARGET}; systemctl enable {TIMERS}")
 
 
 def duration(site: "Demo", words: str) -> float:
@@ -101,7 +103,6 @@ def add_old(site: "Demo", number: int) -> None:
 )
 def test_backup_and_prune(site: "Demo", moments: int, words: str, change: Change) -> None:
     complete = {told(site, *BACKUP, "run", "--json")["backup"]}
-    set_backup(site, keep_last=1000)
     change(site, 0)
     seconds = duration(site, words)
     for number in range(moments):
@@ -111,6 +112,7 @@ def test_backup_and_prune(site: "Demo", moments: int, words: str, change: Change
         site.sh(words, timeout=END_SECONDS)
         complete.add(told(site, *BACKUP, "run", "--json")["backup"])
         assert complete <= listed(site)
+        assert json.loads(site.sh(restic("snapshots --json --host old"))) == []
     sound(site)
     site.sh("rm -f /data/ecs-pgdump/new-* /root/old-*")
 

@@ -9,62 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecs_appliance.core.runner import Result
+from tests.machine.backups import (
+    BACKUP,
+    PASSWORD,
+    REMEMBERED,
+    WAIT_IDLE,
+    WELL,
+    alerts,
+    has_ended,
+    refused,
+    restic,
+    set_backup,
+    target,
+)
 from tests.machine.people import told
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
-TARGET = "/root/backup-target"
-REMEMBERED = "/data/etc/backup/repository"
-BACKUP = ("appliance", "backup")
-TIMER = "appliance-backup-frequent.timer"
+__all__ = ["target"]
+
 KILLS = 3
-PASSWORD = "of-the-test"
-
-
-def has_ended(demo: "Demo", unit: str) -> bool:
-    return demo.exec(["systemctl", "is-active", "--quiet", unit]).returncode != 0
-
-
-def alerts(demo: "Demo") -> str:
-    """What holds now: exit code 1 where anything does."""
-    return demo.exec(["appliance", "alerts"]).stdout.strip()
-
-
-@pytest.fixture
-def target(demo: "Demo") -> Iterator[str]:
-    """A new target for backups, in force until the end of the test."""
-    before = demo.machine.guest.pull("/app/env.yml")
-    remembered = demo.sh(f"cat {REMEMBERED} 2>/dev/null || true")
-    # Nobody else makes one meanwhile.
-    demo.sh(f"systemctl stop {TIMER}; rm -rf {TARGET} {REMEMBERED}; mkdir -p {TARGET}")
-    set_backup(demo, url=f"file://{TARGET}/")
-    yield TARGET
-    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
-    demo.sh(f"env-update.sh; rm -rf {TARGET} {REMEMBERED}; [ -z '{remembered}' ] || echo {remembered} > {REMEMBERED}")
-    demo.sh(f"systemctl start {TIMER}")
-
-
-def set_backup(demo: "Demo", **values: Any) -> None:
-    """Change keys of appliance.backup, and activate them."""
-
-    def change(env: Any) -> None:
-        env["appliance"]["backup"].update(values)
-
-    demo.edit_env(change)
-    demo.sh("env-update.sh")
-
-
-def refused(done: Result, reason: str) -> None:
-    """Backing up was refused, for this `reason`."""
-    assert (done.returncode, reason in done.stderr) == (4, True), done.stderr
 
 
 def test_both_timers_wait_for_their_time(demo: "Demo") -> None:
     for name in ("appliance-backup", "appliance-backup-frequent"):
         # A timer has no next time while what it started runs.
-        demo.sh(f"while systemctl is-active --quiet {name}; do sleep 1; done", timeout=120)
+        demo.sh(WAIT_IDLE, timeout=120)
         assert demo.sh(f"systemctl is-active {name}.timer") == "active"
         shown = demo.sh(f"systemctl show {name}.timer --property=NextElapseUSecRealtime,NextElapseUSecMonotonic")
         assert any(line.partition("=")[2] not in ("", "infinity") for line in shown.splitlines())
@@ -96,11 +67,6 @@ def test_retention_keeps_what_is_younger_than_the_floor(demo: "Demo", target: st
     demo.sh(restic("backup --quiet --host old --time '2020-01-01 12:00:00' /etc/hostname"))
     assert len(told(demo, *BACKUP, "prune", "--json")["removed"]) == 1
     assert made == {one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]}
-
-
-def restic(words: str) -> str:
-    """A command line of restic's own on the target."""
-    return f"echo {PASSWORD} | restic --repo {TARGET} --password-file /dev/stdin {words}"
 
 
 # In each file of those named on standard input.
@@ -157,7 +123,7 @@ def test_an_empty_vault_of_a_database_with_documents_is_not_backed_up(demo: "Dem
     finally:
         demo.sh("umount /data/ecs-storage-vault; rmdir /root/empty")
     told(demo, *BACKUP, "run", "--json")
-    assert alerts(demo) == "nothing is known to be wrong"
+    assert alerts(demo) == WELL
 
 
 def test_without_a_database_server_it_fails_loudly_and_then_recovers(demo: "Demo", target: str) -> None:
@@ -168,7 +134,7 @@ def test_without_a_database_server_it_fails_loudly_and_then_recovers(demo: "Demo
     finally:
         demo.sh("systemctl start postgresql@17-main; systemctl reset-failed")
     told(demo, *BACKUP, "run", "--json")
-    assert alerts(demo) == "nothing is known to be wrong"
+    assert alerts(demo) == WELL
 
 
 def test_the_password_is_in_no_process(demo: "Demo", target: str) -> None:

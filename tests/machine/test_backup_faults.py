@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.machine.backups import BACKUP, WELL, alerts, target
 from tests.machine.people import told
-from tests.machine.test_backup import BACKUP, alerts, target
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 __all__ = ["target"]
-
-WELL = "nothing is known to be wrong"
 
 
 @contextmanager

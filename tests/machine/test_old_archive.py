@@ -15,10 +15,10 @@ from ruamel.yaml import YAML
 from ecs_appliance.core.runner import SystemRunner
 from tests.archives import KEPT, Archiver, make_key
 from tests.authorities import Authority
+from tests.machine.backups import own_settings, refused, set_backup
 from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, make_person, query, told
 from tests.machine.stores import HOST, Stores
-from tests.machine.test_backup import REMEMBERED, TIMER, refused, set_backup
 from tests.machine.test_recovery import State, state_of, upload
 
 if TYPE_CHECKING:
@@ -41,29 +41,24 @@ class Archived:
 @pytest.fixture(scope="module")
 def archived(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
     """Three backups of the site as the predecessor made them; the third was killed."""
-    before = demo.machine.guest.pull("/app/env.yml")
-    remembered = demo.sh(f"cat {REMEMBERED} 2>/dev/null || true")
-    key = YAML(typ="safe").load(before)["appliance"]["backup"]["encrypt"]
+    key = YAML(typ="safe").load(demo.machine.guest.pull("/app/env.yml"))["appliance"]["backup"]["encrypt"]
     work = tmp_path_factory.mktemp("old")
     archiver = Archiver(work / "data", work / "target", work, key)
     person = make_person(demo, f"{time.time_ns():x}")
     certificate = person.certificate(f"old {time.time_ns():x}", work)
-    demo.sh(f"systemctl stop {TIMER}; rm -rf {REMEMBERED} {OWN}; mkdir {OWN}")
-    set_backup(demo, url=f"file://{OWN}/")
-    demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 30 --kilobytes 300")
-    keep(demo, archiver)
-    upload(demo)
-    keep(demo, archiver)
-    state = state_of(demo)
-    upload(demo)
-    keep(demo, archiver)
-    archiver.cut_off_last()
-    yield Archived(archiver, state, certificate.file)
-    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
-    demo.sh(
-        f"env-update.sh; rm -rf {FOLDER} {OWN} {REMEMBERED}; [ -z '{remembered}' ] || echo {remembered} > {REMEMBERED}"
-    )
-    demo.sh(f"systemctl start {TIMER}")
+    with own_settings(demo):
+        demo.sh(f"rm -rf {OWN}; mkdir {OWN}")
+        set_backup(demo, url=f"file://{OWN}/")
+        demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 30 --kilobytes 300")
+        keep(demo, archiver)
+        upload(demo)
+        keep(demo, archiver)
+        state = state_of(demo)
+        upload(demo)
+        keep(demo, archiver)
+        archiver.cut_off_last()
+        yield Archived(archiver, state, certificate.file)
+        demo.sh(f"rm -rf {FOLDER} {OWN}")
 
 
 def keep(demo: "Demo", archiver: Archiver) -> None:
@@ -190,7 +185,7 @@ def test_from_a_server_documents_of_a_damaged_volume_are_named(
         assert done.returncode == 1, done.stderr
         lost = whole_seconds(archived.state.files) - whole_seconds(state_of(demo).files)
         names = {line.split()[0].rpartition("/")[2] for line in lost}
-        assert 0 < len(names) < 10, done.stderr
+        assert 0 < len(names) < len(archived.state.files), done.stderr
         assert f"not all documents are as they were: {len(names)}" in done.stderr
         assert all(name in done.stderr for name in names)
         volume.write_bytes(whole)

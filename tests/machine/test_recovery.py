@@ -19,11 +19,11 @@ from ecs_appliance.machine.demo import Demo as Maker
 from ecs_appliance.machine.progress import Lines
 from ecs_appliance.machine.site import CERTIFICATE
 from tests.authorities import Authority
+from tests.machine.backups import own_settings, set_backup
 from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
 from tests.machine.people import client as browse
 from tests.machine.stores import HOST, Stores
-from tests.machine.test_backup import REMEMBERED, TIMER, set_backup
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -285,10 +285,9 @@ def lose_all(site: "Demo") -> None:
 @pytest.mark.parametrize("name", ["s3", "rest", "webdav", "sftp"])
 def test_a_site_that_lost_all_comes_back_from_a_server(rebuilt: Rebuilt, tmp_path: Path, name: str) -> None:
     site = rebuilt.site
-    with moved_in(site.machine) as neighbour:
+    with moved_in(site.machine) as neighbour, own_settings(site):
         stores = Stores(neighbour, tmp_path, Authority("of the stores"))
-        site.sh(f"systemctl stop {TIMER}; echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts; rm -f {REMEMBERED}")
-        before = site.machine.guest.pull("/app/env.yml")
+        site.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
         try:
             with stores.serving():
                 set_backup(site, **stores.settings("ecs")[name])
@@ -299,9 +298,7 @@ def test_a_site_that_lost_all_comes_back_from_a_server(rebuilt: Rebuilt, tmp_pat
                 lose_all(site)
                 said = told(site, "recover-from-backup.sh", "--yes-i-am-sure", "--json")
         finally:
-            site.sh(f"sed -i '/{HOST}/d' /etc/hosts; rm -f {REMEMBERED}")
-            site.machine.guest.push("/app/env.yml", before, mode=0o600)
-            site.sh(f"env-update.sh; rm -rf {TARGET}/*")
+            site.sh(f"sed -i '/{HOST}/d' /etc/hosts")
     assert site.answers()
     assert state_of(site) == state
     assert float(said["seconds"]) < RTO_SECONDS

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.machine.backups import BACKUP, PASSWORD, REMEMBERED, WELL, alerts, has_ended, restic, set_backup, target
 from tests.machine.people import query, told
-from tests.machine.test_backup import BACKUP, PASSWORD, REMEMBERED, alerts, has_ended, restic, set_backup, target
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -27,7 +27,6 @@ TRACES = (
 )
 KILLS = 2
 BUSY = 5
-WELL = "nothing is known to be wrong"
 LISTENER = """
 import http.server
 class Listener(http.server.BaseHTTPRequestHandler):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.machine.backups import BACKUP, quiet
 from tests.machine.people import query, told
-from tests.machine.test_backup import BACKUP, TIMER
 from tests.machine.test_recovery import names, upload
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class Times:
 
 @pytest.fixture
 def times(demo: "Demo") -> "Iterator[Times]":
-    demo.sh(f"systemctl stop {TIMER}")
-    told(demo, *BACKUP, "run", "--json")
-    before = upload(demo)
-    time.sleep(2)
-    moment = demo.sh("date '+%Y-%m-%d %H:%M:%S'")
-    time.sleep(2)
-    yield Times(moment, before, upload(demo))
-    demo.sh(f"rm -rf $({KEPT}); systemctl start {TIMER}")
+    with quiet(demo):
+        told(demo, *BACKUP, "run", "--json")
+        before = upload(demo)
+        time.sleep(2)
+        moment = demo.sh("date '+%Y-%m-%d %H:%M:%S'")
+        time.sleep(2)
+        yield Times(moment, before, upload(demo))
+        demo.sh(f"rm -rf $({KEPT})")
 
 
 def refused(demo: "Demo", *words: str) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.authorities import Authority
+from tests.machine.backups import BACKUP, REMEMBERED, alerts, own_settings, set_backup
 from tests.machine.neighbour import moved_in
 from tests.machine.people import told
 from tests.machine.stores import HOST, REST, SECRET, USER, Stores
-from tests.machine.test_backup import BACKUP, REMEMBERED, TIMER, alerts, set_backup
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -23,21 +23,15 @@ GIVES_UP_SECONDS = 240
 @pytest.fixture(scope="module")
 def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """Servers that the machine knows by name; its own settings are in force again afterwards."""
-    before = demo.machine.guest.pull("/app/env.yml")
-    remembered = demo.sh(f"cat {REMEMBERED} 2>/dev/null || true")
-    with moved_in(demo.machine) as neighbour:
-        folder = tmp_path_factory.mktemp("stores")
-        found = Stores(neighbour, folder, Authority("of the stores"))
-        demo.sh(f"systemctl stop {TIMER}; echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
+    with moved_in(demo.machine) as neighbour, own_settings(demo):
+        found = Stores(neighbour, tmp_path_factory.mktemp("stores"), Authority("of the stores"))
+        demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
         try:
             with found.serving():
                 yield found
         finally:
             demo.sh(f"sed -i '/{HOST}/d' /etc/hosts")
-            demo.machine.guest.push("/app/env.yml", before, mode=0o600)
-            forget = f"[ -z '{remembered}' ] || echo {remembered} > {REMEMBERED}"
-            demo.sh(f"rm -f {REMEMBERED}; env-update.sh; appliance converge >/dev/null; {forget}", timeout=600)
-            demo.sh(f"systemctl start {TIMER}")
+    demo.sh("appliance converge", timeout=600)
 
 
 def use(demo: "Demo", stores: Stores, name: str, **other: Any) -> str:

@@ -67,9 +67,12 @@ class Archive:
         self._run(f"--type={kind}", "backup", timeout=LONG_SECONDS)
 
     def restore(self, label: str, target: Sequence[str]) -> None:
-        """The cluster as backup `label` has it, to be recovered to `target` when it is started next."""
+        """The cluster as backup `label` has it, to be recovered to `target` when it is started next.
+
+        It ends with whoever started it, also when that is killed: nothing else may write to the files of the next run.
+        """
         options = (f"--set={label}", *target, "--target-action=promote", "--delta")
-        self._run(*options, "restore", timeout=LONG_SECONDS)
+        self._run(*options, "restore", timeout=LONG_SECONDS, lead=("setpriv", "--pdeathsig=KILL", "--"))
 
     def _run_exclusive(self, command: str) -> None:
         end = time.monotonic() + LOCK_SECONDS
@@ -80,8 +83,10 @@ class Archive:
                 )
             time.sleep(1)
 
-    def _run(self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,)) -> Result:
-        argv = ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]
+    def _run(
+        self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,), lead: Sequence[str] = ()
+    ) -> Result:
+        argv = [*lead, "pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]
         return self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), ok=ok)
 
 

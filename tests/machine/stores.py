@@ -103,6 +103,15 @@ class Stores:
         made = self.neighbour.run([*words, f"https://127.0.0.1:{S3}/{BUCKET}"])
         assert made.returncode == 0, made.stderr
 
+    def fill_bucket(self, source: Path, folder: str) -> None:
+        """Have the files of `source` in the `folder` of S3's bucket."""
+        known = {"type": "s3", "provider": "Other", "endpoint": f"https://127.0.0.1:{S3}", "force_path_style": "true"}
+        known |= {"access_key_id": USER, "secret_access_key": SECRET}
+        settings = [f"RCLONE_CONFIG_FULL_{key.upper()}={value}" for key, value in known.items()]
+        copy = ["rclone", "copy", "--config=/dev/null", "--no-check-certificate"]
+        done = self.neighbour.run(["env", *settings, *copy, str(source), f"full:{BUCKET}/{folder}"])
+        assert done.returncode == 0, done.stderr
+
     def _wait(self, port: int) -> None:
         deadline = time.monotonic() + UP_SECONDS
         while not self.neighbour.run(["ss", "-Hltn", f"sport = :{port}"]).stdout:

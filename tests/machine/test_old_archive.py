@@ -157,25 +157,35 @@ def test_another_key_is_told_of(demo: "Demo", archived: Archived) -> None:
 
 
 @contextmanager
-def served(demo: "Demo", archived: Archived, folder: Path) -> Iterator[Path]:
-    """The archive on a server of the neighbour's; returns the folder."""
+def served(demo: "Demo", folder: Path) -> Iterator[Stores]:
+    """Servers of the neighbour's."""
     with moved_in(demo.machine) as neighbour:
         stores = Stores(neighbour, folder, Authority("of the stores"))
         demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
         try:
             with stores.serving():
-                kept = folder / "sftp/old"
-                shutil.copytree(archived.archiver.target, kept)
-                set_backup(demo, **stores.settings("old")["sftp"])
-                yield kept
+                yield stores
         finally:
             demo.sh(f"sed -i '/{HOST}/d' /etc/hosts")
+
+
+def test_from_s3(demo: "Demo", archived: Archived, tmp_path: Path) -> None:
+    with served(demo, tmp_path) as stores:
+        stores.fill_bucket(archived.archiver.target, "old")
+        set_backup(demo, **stores.settings("old")["s3"])
+        lose(demo)
+        told(demo, *RECOVER, "--json")
+        refused(demo.exec(["appliance", "backup", "run"]), "the archive that this machine was recovered from")
+    assert_same(demo, archived.state)
 
 
 def test_from_a_server_documents_of_a_damaged_volume_are_named(
     demo: "Demo", archived: Archived, tmp_path: Path
 ) -> None:
-    with served(demo, archived, tmp_path) as kept:
+    with served(demo, tmp_path) as stores:
+        kept = tmp_path / "sftp/old"
+        shutil.copytree(archived.archiver.target, kept)
+        set_backup(demo, **stores.settings("old")["sftp"])
         # Documents come last in it.
         last = len(list(kept.glob("duplicity-full.*.difftar.gpg")))
         (volume,) = kept.glob(f"duplicity-full.*.vol{last - 1}.difftar.gpg")

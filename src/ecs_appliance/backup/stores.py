@@ -73,10 +73,17 @@ def plan_store(backup: Backup, folder: Path, obscure: Obscure) -> Store:
 
 def plan_remote(backup: Backup, folder: Path, obscure: Obscure) -> Store | None:
     """The place that `backup` names as rclone reaches it; None where only restic does."""
-    if backup.scheme not in ("sftp", "scp"):
-        store = plan_store(backup, folder, obscure)
-        return store if store.location.startswith("rclone:") else None
-    parts = urlsplit(backup.url.get_secret_value())
+    match backup.scheme:
+        case "sftp" | "scp":
+            return _remote_sftp(backup, urlsplit(backup.url.get_secret_value()), folder)
+        case "s3":
+            return _with_authority(_remote_s3(backup, folder), backup, folder)
+        case _:
+            store = plan_store(backup, folder, obscure)
+            return store if store.location.startswith("rclone:") else None
+
+
+def _remote_sftp(backup: Backup, parts: SplitResult, folder: Path) -> Store:
     known = _plan_sftp(backup, parts, folder)
     text = f"[target]\ntype = sftp\nhost = {parts.hostname}\nport = {parts.port or SSH_PORT}\n"
     text += f"user = {unquote(parts.username or 'root')}\nknown_hosts_file = {folder}/known_hosts\n"
@@ -86,6 +93,15 @@ def plan_remote(backup: Backup, folder: Path, obscure: Obscure) -> Store | None:
         text += f"key_file = {folder}/key\n"
     store = _by_rclone(f"rclone:target:{unquote(parts.path).removeprefix('/')}", text, folder)
     return replace(store, files={**known.files, **store.files})
+
+
+def _remote_s3(backup: Backup, folder: Path) -> Store:
+    web = _read_s3(backup)
+    text = f"[target]\ntype = s3\nprovider = Other\nendpoint = {web.base}\nforce_path_style = true\n"
+    text += f"access_key_id = {web.user}\nsecret_access_key = {web.secret}\n"
+    if backup.region:
+        text += f"region = {backup.region}\n"
+    return _by_rclone(f"rclone:target:{unquote('/'.join(web.folders))}", text, folder)
 
 
 def _plan_file(parts: SplitResult) -> Store:
@@ -121,7 +137,8 @@ def _introduced(store: Store, backup: Backup, parts: SplitResult, folder: Path) 
     return replace(store, options=("-o", "sftp.args=" + " ".join(f"-o{word}" for word in words)), files=files)
 
 
-def _plan_s3(backup: Backup, folder: Path) -> Store:
+def _read_s3(backup: Backup) -> _Web:
+    """Raises RefusedError where bucket or keys are missing."""
     web = _read_web(backup)
     if not web.folders:
         raise RefusedError("an s3: URL has a host, a bucket and perhaps a folder", f"{HINT}: s3://host/bucket/folder")
@@ -129,6 +146,11 @@ def _plan_s3(backup: Backup, folder: Path) -> Store:
         raise RefusedError(
             "an s3: target needs an access key", "appliance.backup.user is its id, appliance.backup.secret its secret"
         )
+    return web
+
+
+def _plan_s3(backup: Backup, folder: Path) -> Store:
+    web = _read_s3(backup)
     text = f"[default]\naws_access_key_id = {web.user}\naws_secret_access_key = {web.secret}\n"
     region = ("-o", f"s3.region={backup.region}") if backup.region else ()
     return Store(

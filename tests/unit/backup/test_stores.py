@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from ecs_appliance.backup.stores import Store, plan_store
+from ecs_appliance.backup.stores import Store, plan_remote, plan_store
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.env.model import Backup
 
@@ -109,6 +109,22 @@ def test_other_servers_go_by_a_configuration_of_rclones() -> None:
     assert (store.location, store.files) == ("rclone:nas:share/ecs", {"rclone.conf": text})
     with pytest.raises(RefusedError, match=r"describes no \[other\]"):
         plan("rclone:other:share", rclone=SecretStr(text))
+
+
+def test_s3_goes_by_rclone_where_restic_is_not_the_one_to_read() -> None:
+    url = SecretStr("s3://host:9000/bucket/a%20b")
+    backup = Backup().model_copy(update={"url": url, "region": "eu", "authority": "the CA", **KEYS})
+    store = plan_remote(backup, FOLDER, str.upper)
+    assert store is not None
+    assert store.location == "rclone:target:bucket/a b"
+    assert {
+        "endpoint = https://host:9000",
+        "access_key_id = AKIA",
+        "secret_access_key = s/e+c=ret",
+        "region = eu",
+    } < set(store.files["rclone.conf"].splitlines())
+    assert store.environment["RCLONE_CA_CERT"] == f"{FOLDER}/authority.pem"
+    assert plan_remote(backup.model_copy(update={"url": SecretStr("rest://host/a")}), FOLDER, str.upper) is None
 
 
 def test_an_authority_of_ones_own_is_told_to_whoever_speaks_tls() -> None:

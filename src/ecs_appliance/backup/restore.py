@@ -202,6 +202,7 @@ def _replay(machine: Machine) -> None:
     try:
         postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS, alive=lambda: _lives(machine))
     except NotRunningError:
+        systemd.stop(machine.runner, UNIT)
         said = log_file.read_bytes()[said_before:].decode(errors="replace") if log_file.exists() else ""
         raise ApplianceError(
             f"the database does not come up from its backup: {postgres.last_words(said)}",
@@ -210,9 +211,12 @@ def _replay(machine: Machine) -> None:
 
 
 def _lives(machine: Machine) -> bool:
-    """Whether the server runs; while it replays, systemd may still be starting it."""
-    state = systemd.unit_properties(machine.runner, UNIT, "ActiveState").get("ActiveState")
-    return state in ("active", "activating")
+    """Whether the server has not ended since it was started; while it replays, systemd may still be starting it.
+
+    One that has ended is started again and again: it is the count that tells.
+    """
+    seen = systemd.unit_properties(machine.runner, UNIT, "ActiveState", "NRestarts")
+    return seen["ActiveState"] in ("active", "activating") and seen["NRestarts"] == "0"
 
 
 def earlier(until: datetime | None, record: Record) -> datetime | None:

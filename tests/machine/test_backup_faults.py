@@ -1,6 +1,6 @@
 """What disks, files, a full target and a stopped database do to a backup: it says so, and nothing is lost."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 __all__ = ["target"]
+
+Until = Callable[[Callable[[], bool], float], float]
 
 
 @contextmanager
@@ -65,7 +67,7 @@ def test_files_that_change_and_vanish_meanwhile_cost_nothing(demo: "Demo", targe
     assert alerts(demo) == WELL
 
 
-def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target: str) -> None:
+def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target: str, until: Until) -> None:
     """Somebody else fills it, after the look at what is free."""
     demo.sh(f"mount -t tmpfs -o size=1600m tmpfs {target}")
     try:
@@ -83,7 +85,8 @@ def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target:
         assert [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]] == [first, second]
         demo.sh("appliance backup check --all; rm /data/ecs-pgdump/large")
     finally:
-        demo.sh(f"rm -f /data/ecs-pgdump/large; umount {target}")
+        demo.sh("rm -f /data/ecs-pgdump/large")
+        until(lambda: demo.exec(["umount", target]).returncode == 0, 20)
 
 
 def test_a_database_that_is_stopped_half_way_costs_one_run(demo: "Demo", target: str) -> None:

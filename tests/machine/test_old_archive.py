@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ecs_appliance.core.runner import SystemRunner
 from tests.archives import KEPT, Archiver, make_key
 from tests.authorities import Authority
-from tests.machine.backups import own_settings, refused, set_backup
+from tests.machine.backups import REMEMBERED, own_settings, refused, set_backup
 from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, make_person, query, told
 from tests.machine.stores import HOST, Stores
@@ -174,6 +174,7 @@ def test_from_s3(demo: "Demo", archived: Archived, tmp_path: Path) -> None:
         stores.fill_bucket(archived.archiver.target, "old")
         set_backup(demo, **stores.settings("old")["s3"])
         lose(demo)
+        demo.sh(f"rm -f {REMEMBERED}")
         told(demo, *RECOVER, "--json")
         refused(demo.exec(["appliance", "backup", "run"]), "the archive that this machine was recovered from")
     assert_same(demo, archived.state)

@@ -83,6 +83,8 @@ def moved_in(machine: Machine) -> Iterator[Neighbour]:
         _ip("link", "set", f"en-{number}", "address", "fe:ff:ff:ff:ff:fe")
         _ip("link", "set", f"en-{number}", "master", network.bridge, "up")
         inside = ("-n", neighbour.name)
+        # The machine remembers it for a minute: the next neighbour is to be no other.
+        _ip(*inside, "link", "set", "eth0", "address", "02:00:00:00:00:77")
         for device in ("lo", "eth0"):
             _ip(*inside, "link", "set", device, "up")
         for address in neighbour.addresses:
@@ -92,6 +94,8 @@ def moved_in(machine: Machine) -> Iterator[Neighbour]:
         give_v6(machine)
         yield neighbour
     finally:
+        # By itself it would go a moment after the namespace, in the way of the next.
+        SystemRunner().run(["ip", "link", "delete", f"en-{number}"], timeout=SECONDS, ok=(0, 1))
         _ip("netns", "delete", neighbour.name)
         machine.guest.sh(f"ip address delete {MACHINE_V6}/64 dev host0 || true")
 

@@ -19,7 +19,7 @@ from ecs_appliance.machine.demo import Demo as Maker
 from ecs_appliance.machine.progress import Lines
 from ecs_appliance.machine.site import CERTIFICATE
 from tests.authorities import Authority
-from tests.machine.backups import own_settings, set_backup
+from tests.machine.backups import own_settings, quiet, set_backup
 from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
 from tests.machine.people import client as browse
@@ -160,9 +160,10 @@ def test_the_old_client_certificate_and_password_open_it(rebuilt: Rebuilt) -> No
 
 
 def test_the_next_backup_goes_on_where_the_last_one_ended(rebuilt: Rebuilt) -> None:
-    listed = told(rebuilt.site, "appliance", "backup", "list", "--json")["backups"]
-    made = told(rebuilt.site, "appliance", "backup", "run", "--json")
-    after = told(rebuilt.site, "appliance", "backup", "list", "--json")["backups"]
+    with quiet(rebuilt.site):
+        listed = told(rebuilt.site, "appliance", "backup", "list", "--json")["backups"]
+        made = told(rebuilt.site, "appliance", "backup", "run", "--json")
+        after = told(rebuilt.site, "appliance", "backup", "list", "--json")["backups"]
     assert [one["id"] for one in after] == [*(one["id"] for one in listed), made["backup"]]
     assert rebuilt.site.exec(["appliance", "backup", "check", "--all"]).returncode == 0
 
@@ -264,9 +265,10 @@ def test_a_database_that_does_not_come_up_is_told_of_at_once(rebuilt: Rebuilt) -
     folders = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc pgbackrest"
     saved = f"$(cd /data; ls -d {folders} | sed s:^:/data/:)"
     restic = f"restic --repo {TARGET} --password-file /dev/stdin backup --quiet --host ecs {saved}"
-    assert site.exec(["sh", "-c", restic], data=password).returncode == 0
-    began = time.monotonic()
-    done = site.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside"], timeout=300)
+    with quiet(site):
+        assert site.exec(["sh", "-c", restic], data=password).returncode == 0
+        began = time.monotonic()
+        done = site.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside"], timeout=300)
     assert done.returncode == 1
     assert "recovery ended before configured recovery target was reached" in done.stderr
     assert time.monotonic() - began < 120

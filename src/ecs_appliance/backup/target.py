@@ -1,7 +1,9 @@
 """Where backups go: the repository that env.yml names."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from ecs_appliance.backup.stores import plan_store
@@ -19,6 +21,8 @@ from ecs_appliance.host.restic import NoRepositoryError, Repository
 
 # What a machine remembers in the place of a repository, before the target that it was recovered from.
 OLD_ARCHIVE = "old archive: "
+# A file that opens a repository, as restic names it.
+KEY = re.compile(r"[0-9a-f]{64}(-tmp-[0-9]+)?")
 
 
 @contextmanager
@@ -65,7 +69,7 @@ def local_folder(repository: Repository) -> Path | None:
 
 
 def find_repository(repository: Repository) -> str | None:
-    """The id of what lies at the target, None where nothing does.
+    """The id of what lies at the target, None where nothing does, or no more than a repository that was cut off.
 
     Raises RefusedError where the folder is not there, or holds what is no backup of ours.
     """
@@ -84,11 +88,29 @@ def find_repository(repository: Repository) -> str | None:
             f"{folder} holds an archive of the predecessor: it is recovered from, and never written to",
             "name an empty folder in appliance.backup.url",
         )
-    if names:
+    if folder and not _is_unfinished(folder):
         raise RefusedError(
             f"{folder} holds files, but no backup of ours", "name an empty folder in appliance.backup.url"
         )
     return None
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether `folder` holds no more than a repository that was cut off while it was made: folders, and keys to it."""
+    entries = [entry for entry in folder.iterdir() if entry.name != "lost+found"]
+    below = (path for entry in entries if entry.is_dir() for path in entry.rglob("*"))
+    return all(path.is_dir() or _is_key(path, folder) for path in chain(entries, below))
+
+
+def _is_key(path: Path, folder: Path) -> bool:
+    return path.parent == folder / "keys" and KEY.fullmatch(path.name) is not None
+
+
+def _clear(folder: Path) -> None:
+    """Keys to a repository that was never finished would be in the way of those of the next."""
+    for path in (folder / "keys").glob("*"):
+        if _is_key(path, folder):
+            path.unlink()
 
 
 def adopt(paths: Paths, repository: Repository) -> bool:
@@ -109,6 +131,8 @@ def adopt(paths: Paths, repository: Repository) -> bool:
     if found is None and known:
         raise RefusedError(f"the backups that were at {repository.shown} are gone", f"is it mounted? {forget}")
     if found is None:
+        if folder := local_folder(repository):
+            _clear(folder)
         repository.create()
         found = repository.identify()
         write_atomic(paths.backup_repository, f"{found}\n", mode=0o644)

@@ -60,6 +60,27 @@ def test_an_empty_folder_becomes_a_repository_that_is_remembered(make: Callable[
     assert not adopt(paths, place.repository)
 
 
+def test_a_repository_that_was_cut_off_while_it_was_made_is_made_anew(
+    make: Callable[..., Place], tmp_path: Path
+) -> None:
+    for name in ("data/00", "keys", "lost+found"):
+        (tmp_path / "target" / name).mkdir(parents=True)
+    key = tmp_path / "target/keys" / ("a1" * 32)
+    key.touch()
+    assert adopt(Paths(tmp_path), make().repository)
+    assert not key.exists()
+
+
+@pytest.mark.parametrize("name", ["config", "data/00/bb22", "keys/of-the-house", f"others/keys/{'a1' * 32}"])
+def test_one_that_lost_what_it_begins_with_is_not(make: Callable[..., Place], tmp_path: Path, name: str) -> None:
+    file = tmp_path / "target" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    with pytest.raises(RefusedError, match="holds files, but no backup"):
+        adopt(Paths(tmp_path), make().repository)
+    assert file.exists()
+
+
 def test_no_folder_and_one_of_others_are_refused(make: Callable[..., Place], tmp_path: Path) -> None:
     place = make()
     (tmp_path / "target/photo.jpg").touch()

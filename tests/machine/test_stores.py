@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = ("s3", "rest", "webdav", "sftp")
 PASSWORD = "of-the-stores"
-GIVES_UP_SECONDS = 240
+BEGINS_SECONDS, GIVES_UP_SECONDS = 60, 240
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +134,17 @@ def test_what_is_wrong_is_said_in_words(
 
 @pytest.mark.parametrize("name", ["rest", "sftp"])
 def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores, name: str) -> None:
-    use(demo, stores, name)
+    locks = stores.folder / name / use(demo, stores, name) / "locks"
     told(demo, *BACKUP, "run", "--json")
     before = [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]]
-    demo.sh("head -c 300M /dev/urandom > /data/ecs-pgdump/large")
+    demo.sh("head -c 500M /dev/urandom > /data/ecs-pgdump/large")
     cut = f"ip route add blackhole {stores.neighbour.addresses[0]}"
     try:
         demo.sh("systemd-run --quiet --unit cut-off appliance backup run")
-        time.sleep(4)
+        began = time.monotonic()
+        while not any(locks.iterdir()):
+            assert time.monotonic() - began < BEGINS_SECONDS
+            time.sleep(0.05)
         demo.sh(cut)
         began = time.monotonic()
         while demo.exec(["systemctl", "is-active", "--quiet", "cut-off"]).returncode == 0:

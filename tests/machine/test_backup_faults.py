@@ -97,6 +97,6 @@ def test_a_database_that_is_stopped_half_way_costs_one_run(demo: "Demo", target:
         demo.sh("while systemctl is-active --quiet meanwhile; do sleep 0.2; done", timeout=200)
     finally:
         demo.sh("systemctl start postgresql@17-main; systemctl reset-failed")
-    told(demo, *BACKUP, "run", "--json")
+    told(demo, *BACKUP, "run", "--nightly", "--json")
     demo.sh("appliance backup check --all")
     assert alerts(demo) == WELL

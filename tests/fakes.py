@@ -16,6 +16,7 @@ class AnsweringRunner:
         self.answer = answer
         self.asked: list[list[str]] = []
         self.users: set[str | None] = set()
+        self.tied = False
         self.environment: Mapping[str, str] = {}
 
     def run(
@@ -30,10 +31,12 @@ class AnsweringRunner:
         ok: Sequence[int] = (0,),
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
+        tied: bool = False,
     ) -> Result:
         """See Runner.run."""
         words = [str(word) for word in argv]
         self.asked.append(words)
+        self.tied = tied
         self.users.add(user)
         self.environment = env or self.environment
         returncode, stdout, stderr = self.answer(words)

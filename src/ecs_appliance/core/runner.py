@@ -26,6 +26,7 @@ BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DE
 # What a network's own arrangements need; everything else of the caller's environment stays with the caller.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
 OUTPUT_TAIL_LINES = 20
+TIED = ("setpriv", "--pdeathsig=TERM", "--")
 
 Process = subprocess.Popen[bytes]
 
@@ -70,12 +71,14 @@ class Runner(Protocol):
         ok: Sequence[int] = (0,),
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
+        tied: bool = False,
     ) -> Result:
         """Run `argv` to its end within `timeout` seconds and return its result; no shell, stdin is `input` or closed.
 
         `env` is added to a minimal environment. `user` drops to that account. `secrets` are masked wherever the command
-        or its output is told. `on_line` gets each line of output (both streams) as it comes. Raises CommandError for an
-        exit code not in `ok`, DeadlineError past `timeout` (the whole process group is killed then).
+        or its output is told. `on_line` gets each line of output (both streams) as it comes. What is `tied` is asked to
+        end when the thread that runs it does, also when that is killed. Raises CommandError for an exit code not in
+        `ok`, DeadlineError past `timeout` (the whole process group is killed then).
         """
         ...
 
@@ -95,13 +98,15 @@ class SystemRunner:
         ok: Sequence[int] = (0,),
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
+        tied: bool = False,
     ) -> Result:
         """See Runner.run."""
         words = [str(word) for word in argv]
         hidden = tuple(secrets)
         log.debug("$ %s", masked(" ".join(words), hidden))
         began = time.monotonic()
-        process = _start(words, env=env, cwd=cwd, user=user, merged=on_line is not None, hidden=hidden)
+        started = [*TIED, *words] if tied else words
+        process = _start(started, env=env, cwd=cwd, user=user, merged=on_line is not None, hidden=hidden)
         try:
             raw, stderr = _communicate(process, input, timeout, on_line)
         except subprocess.TimeoutExpired:

@@ -72,7 +72,7 @@ class Archive:
         It ends with whoever started it, also when that is killed: nothing else may write to the files of the next run.
         """
         options = (f"--set={label}", *target, "--target-action=promote", "--delta")
-        self._run(*options, "restore", timeout=LONG_SECONDS, lead=("setpriv", "--pdeathsig=KILL", "--"))
+        self._run(*options, "restore", timeout=LONG_SECONDS, tied=True)
 
     def _run_exclusive(self, command: str) -> None:
         end = time.monotonic() + LOCK_SECONDS
@@ -83,11 +83,9 @@ class Archive:
                 )
             time.sleep(1)
 
-    def _run(
-        self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,), lead: Sequence[str] = ()
-    ) -> Result:
-        argv = [*lead, "pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]
-        return self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), ok=ok)
+    def _run(self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,), tied: bool = False) -> Result:
+        argv = ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]
+        return self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), ok=ok, tied=tied)
 
 
 def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:

@@ -197,9 +197,9 @@ class Repository:
             if line.startswith(SERVING):
                 ready()
 
-        words = ["setpriv", "--pdeathsig=TERM", "--", *self._argv("mount", "--no-lock", str(folder))]
         with self._explained():
-            self._start(words, timeout=LONG_SECONDS, hear=hear)
+            argv = self._argv("mount", "--no-lock", str(folder))
+            self._start(argv, timeout=LONG_SECONDS, hear=hear, tied=True)
 
     def size_of(self, snapshot: str) -> int:
         """Bytes that `snapshot` takes when it is restored."""
@@ -258,7 +258,13 @@ class Repository:
             return self._start(self._argv(*words), timeout=timeout, hear=hear, ok=ok)
 
     def _start(
-        self, argv: Sequence[str], *, timeout: float, hear: Callable[[str], None], ok: Sequence[int] = (0,)
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        hear: Callable[[str], None],
+        ok: Sequence[int] = (0,),
+        tied: bool = False,
     ) -> Result:
         return self.runner.run(
             argv,
@@ -268,6 +274,7 @@ class Repository:
             ok=ok,
             secrets=(self.password, self.location),
             on_line=hear,
+            tied=tied,
         )
 
     @contextmanager

@@ -1,13 +1,17 @@
 """Processes: real ones."""
 
 import os
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.runner import CommandError, SystemRunner, end
+
+SOURCES = Path(__file__).parents[3] / "src"
 
 
 def test_output_code_and_input() -> None:
@@ -63,6 +67,38 @@ def test_a_timeout_kills_the_whole_group(tmp_path: Path, *, streaming: bool) -> 
     assert time.monotonic() - began < 5
     time.sleep(2.2)
     assert not mark.exists()
+
+
+TYING = """
+import sys
+from ecs_appliance.core.runner import SystemRunner
+SystemRunner().run(["sh", "-c", "echo $$ >&2; exec sleep 60"], timeout=90, user="nobody", tied=True, on_line=print)
+"""
+
+
+def test_what_is_tied_does_not_outlive_who_is_killed(tmp_path: Path) -> None:
+    """Also as another user."""
+    said = tmp_path / "said"
+    argv = [sys.executable, "-u", "-c", TYING]
+    runs = SystemRunner().spawn(argv, env={"PYTHONPATH": str(SOURCES)}, output=said)
+    assert _soon(lambda: said.read_text().endswith("\n"))
+    process = Path("/proc", said.read_text().strip())
+    assert process.exists()
+    runs.kill()
+    runs.wait()
+    assert _soon(lambda: not process.exists())
+
+
+def _soon(met: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not met() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return met()
+
+
+def test_a_tied_command_that_fails_is_called_by_its_own_name() -> None:
+    with pytest.raises(CommandError, match=r"^sh -c exit 3 failed with exit code 3"):
+        SystemRunner().run(["sh", "-c", "exit 3"], timeout=10, tied=True)
 
 
 def test_lines_come_as_they_are_written() -> None:

@@ -26,6 +26,8 @@ LAUNCHER = CHECKOUT / "appliance"
 LOGS = Path("/var/tmp/ecs-appliance-tests")
 DEMO_SECONDS = 1500
 TEST_SECONDS = 600
+# Waits until a condition holds; see `until`.
+Until = Callable[[Callable[[], bool], float], float]
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def until() -> Callable[[Callable[[], bool], float], float]:
+def until() -> Until:
     """Wait until a condition holds; returns the seconds it took, fails after so many."""
 
     def wait(met: Callable[[], bool], seconds: float) -> float:

@@ -5,12 +5,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ecs_appliance.core.runner import SystemRunner
 from tests.authorities import Authority
 from tests.machine.locked import provide
-from tests.machine.neighbour import Neighbour
+from tests.machine.neighbour import Neighbour, moved_in
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo
 
 MOTO = Path(__file__).with_name("moto.txt")
 HOST = "store.example.org"
@@ -31,6 +34,19 @@ PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
 ForceCommand internal-sftp
 """
+
+
+@contextmanager
+def serving(demo: "Demo", folder: Path) -> "Iterator[Stores]":
+    """The servers run, in a neighbour of `demo`'s, which knows them by their name."""
+    with moved_in(demo.machine) as neighbour:
+        stores = Stores(neighbour, folder, Authority("of the stores"))
+        demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
+        try:
+            with stores.serving():
+                yield stores
+        finally:
+            demo.sh(f"sed -i '/{HOST}/d' /etc/hosts")
 
 
 @dataclass(frozen=True)

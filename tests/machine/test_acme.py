@@ -5,7 +5,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.machine.pebbles import DIRECTORY, REFUSING, AcmeServer
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
-Until = Callable[[Callable[[], bool], float], float]
 
 DOMAIN, SECOND, LOST = "ecs.demo.internal", "second.demo.internal", "lost.demo.internal"
 METRICS = "/var/lib/prometheus/node-exporter/appliance-certificate.prom"
@@ -242,7 +241,7 @@ def test_a_rate_limit_is_told_and_waited_for(demo: "Demo", authority: AcmeServer
 
 
 def test_with_the_authority_down_the_last_certificate_stays_and_then_a_self_signed_one(
-    demo: "Demo", authority: AcmeServer, until: Until
+    demo: "Demo", authority: AcmeServer, until: "Until"
 ) -> None:
     authority.start(seconds_valid=60)
     try_again(demo)

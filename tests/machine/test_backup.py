@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from tests.machine.backups import (
 from tests.machine.people import told
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
 __all__ = ["target"]
 
@@ -153,9 +153,7 @@ def test_the_password_is_in_no_process(demo: "Demo", target: str) -> None:
     assert "Seen-by-nobody" not in demo.sh("journalctl -b -o cat --no-pager | grep -v systemd-run || true", timeout=120)
 
 
-def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(
-    demo: "Demo", target: str, until: Callable[[Callable[[], bool], float], float]
-) -> None:
+def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(demo: "Demo", target: str, until: "Until") -> None:
     whole = [told(demo, *BACKUP, "run", "--json")["backup"]]
     for number in range(KILLS):
         unit = f"killed-{number}"
@@ -174,9 +172,7 @@ def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(
     assert demo.sh(f"ls {target}/locks") == ""
 
 
-def test_all_backups_can_be_looked_at_as_folders(
-    demo: "Demo", target: str, until: Callable[[Callable[[], bool], float], float]
-) -> None:
+def test_all_backups_can_be_looked_at_as_folders(demo: "Demo", target: str, until: "Until") -> None:
     """As long as the command runs, and however it ends."""
     for _ in range(2):
         told(demo, *BACKUP, "run", "--json")

@@ -1,6 +1,6 @@
 """What disks, files, a full target and a stopped database do to a backup: it says so, and nothing is lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -8,11 +8,9 @@ from tests.machine.backups import BACKUP, WELL, alerts, target
 from tests.machine.people import told
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
 __all__ = ["target"]
-
-Until = Callable[[Callable[[], bool], float], float]
 
 
 @contextmanager
@@ -67,7 +65,7 @@ def test_files_that_change_and_vanish_meanwhile_cost_nothing(demo: "Demo", targe
     assert alerts(demo) == WELL
 
 
-def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target: str, until: Until) -> None:
+def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target: str, until: "Until") -> None:
     """Somebody else fills it, after the look at what is free."""
     demo.sh(f"mount -t tmpfs -o size=1600m tmpfs {target}")
     try:
@@ -89,12 +87,18 @@ def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target:
         until(lambda: demo.exec(["umount", target]).returncode == 0, 20)
 
 
-def test_a_database_that_is_stopped_half_way_costs_one_run(demo: "Demo", target: str) -> None:
+def test_a_database_that_is_stopped_half_way_costs_one_run(demo: "Demo", target: str, until: "Until") -> None:
+    """In the midst of its dump, which somebody holds up there."""
     told(demo, *BACKUP, "run", "--json")
-    demo.sh("systemd-run --quiet --unit meanwhile appliance backup run --nightly; sleep 1.5")
+    hold = "begin; lock table django_migrations; select pg_sleep(300)"
+    demo.sh(f"systemd-run --quiet --unit holder sudo -u postgres psql --dbname=ecs --command='{hold}'")
+    demo.sh("systemd-run --quiet --unit meanwhile appliance backup run --nightly")
+    until(lambda: demo.exec(["pgrep", "--exact", "pg_dump"]).returncode == 0, 120)
     demo.sh("systemctl stop postgresql@17-main")
     try:
         demo.sh("while systemctl is-active --quiet meanwhile; do sleep 0.2; done", timeout=200)
+        assert demo.sh("systemctl show --property=Result --value meanwhile") == "exit-code"
+        assert "pg_dump" in alerts(demo)
     finally:
         demo.sh("systemctl start postgresql@17-main; systemctl reset-failed")
     told(demo, *BACKUP, "run", "--nightly", "--json")

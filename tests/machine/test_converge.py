@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
-Until = Callable[[Callable[[], bool], float], float]
 Edit = Callable[[Callable[[Any], None]], None]
 
 
@@ -159,7 +158,7 @@ def test_a_hook_runs_once_a_start(demo: "Demo", hook: Callable[[str], None]) -> 
 
 
 def test_a_hook_that_fails_stops_the_start_with_a_page_that_says_so(
-    demo: "Demo", hook: Callable[[str], None], until: Until
+    demo: "Demo", hook: Callable[[str], None], until: "Until"
 ) -> None:
     hook("echo no such luck; exit 3")
     assert demo.exec(["systemctl", "restart", "appliance"], timeout=400).returncode != 0

@@ -2,20 +2,19 @@
 
 import ipaddress
 import json
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+from tests.machine.backups import quiet
 
-Until = Callable[[Callable[[], bool], float], float]
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo, Until
+
 
 BACK_SECONDS = 60
 # Half of it on a machine at rest (docs/performance.md); other machines are busy beside this one.
 CONVERGE_SECONDS = 6
-BACKUPS = "appliance-backup-frequent.timer"
 UNITS = ("prepare-env", "prepare-appliance", "prepare-ecs", "appliance", "nginx", "postgresql", "docker")
 CONTAINERS = (
     "ecs_ecs.web_1",
@@ -134,7 +133,7 @@ def test_its_commands_answer_with_exit_codes(demo: "Demo") -> None:
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
-def test_a_killed_container_is_back_by_itself(demo: "Demo", until: Until, documents: int, container: str) -> None:
+def test_a_killed_container_is_back_by_itself(demo: "Demo", until: "Until", documents: int, container: str) -> None:
     before = demo.sh(f"docker inspect --format={{{{.State.Pid}}}} {container}")
     demo.sh(f"kill -9 {before}")
 
@@ -151,20 +150,19 @@ def test_a_killed_container_is_back_by_itself(demo: "Demo", until: Until, docume
     [("dockerd", "pidof dockerd"), ("PostgreSQL", "head -1 /var/lib/postgresql/17/main/postmaster.pid")],
 )
 def test_a_killed_service_is_back_by_itself(
-    demo: "Demo", until: Until, documents: int, what: str, process: str
+    demo: "Demo", until: "Until", documents: int, what: str, process: str
 ) -> None:
     # A backup under way would fail with it, as it should.
-    demo.sh(f"systemctl stop {BACKUPS}; while systemctl is-active --quiet appliance-backup-frequent; do sleep 1; done")
-    before = demo.sh(process)
-    demo.sh(f"kill -9 {before}")
-    until(lambda: demo.exec(["sh", "-c", process]).stdout.strip() not in ("", before), BACK_SECONDS)
-    until(lambda: all_is_well(demo), BACK_SECONDS)
-    assert count_documents(demo) == documents, what
-    assert demo.sh("systemctl list-units --failed --no-legend") == ""
-    demo.sh(f"systemctl start {BACKUPS}")
+    with quiet(demo):
+        before = demo.sh(process)
+        demo.sh(f"kill -9 {before}")
+        until(lambda: demo.exec(["sh", "-c", process]).stdout.strip() not in ("", before), BACK_SECONDS)
+        until(lambda: all_is_well(demo), BACK_SECONDS)
+        assert count_documents(demo) == documents, what
+        assert demo.sh("systemctl list-units --failed --no-legend") == ""
 
 
-def test_after_a_reboot_the_site_is_back_by_itself(demo: "Demo", until: Until, documents: int) -> None:
+def test_after_a_reboot_the_site_is_back_by_itself(demo: "Demo", until: "Until", documents: int) -> None:
     demo.machine.reboot()
     took = until(lambda: all_is_well(demo), BACK_SECONDS)
     assert took <= BACK_SECONDS
@@ -172,7 +170,7 @@ def test_after_a_reboot_the_site_is_back_by_itself(demo: "Demo", until: Until, d
     assert demo.sh("systemctl list-units --failed --no-legend") == ""
 
 
-def test_after_a_power_cut_the_site_is_back_by_itself(demo: "Demo", until: Until, documents: int) -> None:
+def test_after_a_power_cut_the_site_is_back_by_itself(demo: "Demo", until: "Until", documents: int) -> None:
     demo.machine.kill()
     demo.machine.start()
     until(lambda: all_is_well(demo), BACK_SECONDS)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
-Until = Callable[[Callable[[], bool], float], float]
 REPOSITORY = "/srv/git/ecs.git"
 WORK = "/root/ecs-work"
 
@@ -141,7 +140,7 @@ def test_a_pin_is_honoured_and_survives_an_update(demo: "Demo", env_kept: None, 
 
 
 def test_a_migration_that_fails_latches_until_a_person_has_looked(
-    demo: "Demo", source: Callable[[str], str], until: Until
+    demo: "Demo", source: Callable[[str], str], until: "Until"
 ) -> None:
     source(add_migration("0098_test", "select 1 / 0"))
     assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0

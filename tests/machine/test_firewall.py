@@ -9,9 +9,8 @@ import pytest
 from tests.machine.neighbour import MACHINE_V6, STRANGER_V6, Neighbour, Scan, give_v6, moved_in
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
-Until = Callable[[Callable[[], bool], float], float]
 
 # Of the allowed ports (22, 25, 80, 443, 465) those that have a listener in this version.
 LISTENING = {22, 80, 443}
@@ -134,7 +133,7 @@ def all_is_well(demo: "Demo") -> bool:
     return demo.exec(["systemctl", "is-active", "appliance"]).stdout.strip() == "active" and demo.answers()
 
 
-def test_a_scan_shows_the_allowed_ports_alone(demo: "Demo", neighbour: Neighbour, strays: None, until: Until) -> None:
+def test_a_scan_shows_the_allowed_ports_alone(demo: "Demo", neighbour: Neighbour, strays: None, until: "Until") -> None:
     until(lambda: (local_state(demo, 9999), local_state(demo, 9998)) == ("open", "open"), 30)
     for address in (neighbour.machine, MACHINE_V6):
         assert neighbour.scan(address, *ALL_TCP) == Scan(LISTENING, {"closed"}), address
@@ -257,7 +256,7 @@ def test_what_somebody_flushed_is_put_back_by_the_next_converge(demo: "Demo") ->
 
 
 def test_a_restart_of_docker_and_of_the_firewall_leaves_both_in_force(
-    demo: "Demo", neighbour: Neighbour, until: Until
+    demo: "Demo", neighbour: Neighbour, until: "Until"
 ) -> None:
     demo.sh("systemctl restart appliance-firewall; systemctl restart docker", timeout=120)
     until(lambda: all_is_well(demo), BACK_SECONDS)
@@ -268,7 +267,7 @@ def test_a_restart_of_docker_and_of_the_firewall_leaves_both_in_force(
 
 
 def test_after_a_reboot_the_rules_are_there_before_the_network(
-    demo: "Demo", neighbour: Neighbour, until: Until
+    demo: "Demo", neighbour: Neighbour, until: "Until"
 ) -> None:
     demo.machine.reboot()
     until(lambda: all_is_well(demo), BACK_SECONDS)

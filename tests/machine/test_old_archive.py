@@ -4,7 +4,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +13,9 @@ from ruamel.yaml import YAML
 
 from ecs_appliance.core.runner import SystemRunner
 from tests.archives import KEPT, Archiver, make_key
-from tests.authorities import Authority
 from tests.machine.backups import REMEMBERED, own_settings, refused, set_backup
-from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, make_person, query, told
-from tests.machine.stores import HOST, Stores
+from tests.machine.stores import serving
 from tests.machine.test_recovery import State, state_of, upload
 
 if TYPE_CHECKING:
@@ -156,21 +153,8 @@ def test_another_key_is_told_of(demo: "Demo", archived: Archived) -> None:
     assert_same(demo, archived.state)
 
 
-@contextmanager
-def served(demo: "Demo", folder: Path) -> Iterator[Stores]:
-    """Servers of the neighbour's."""
-    with moved_in(demo.machine) as neighbour:
-        stores = Stores(neighbour, folder, Authority("of the stores"))
-        demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
-        try:
-            with stores.serving():
-                yield stores
-        finally:
-            demo.sh(f"sed -i '/{HOST}/d' /etc/hosts")
-
-
 def test_from_s3(demo: "Demo", archived: Archived, tmp_path: Path) -> None:
-    with served(demo, tmp_path) as stores:
+    with serving(demo, tmp_path) as stores:
         stores.fill_bucket(archived.archiver.target, "old")
         set_backup(demo, **stores.settings("old")["s3"])
         lose(demo)
@@ -183,7 +167,7 @@ def test_from_s3(demo: "Demo", archived: Archived, tmp_path: Path) -> None:
 def test_from_a_server_documents_of_a_damaged_volume_are_named(
     demo: "Demo", archived: Archived, tmp_path: Path
 ) -> None:
-    with served(demo, tmp_path) as stores:
+    with serving(demo, tmp_path) as stores:
         kept = tmp_path / "sftp/old"
         shutil.copytree(archived.archiver.target, kept)
         set_backup(demo, **stores.settings("old")["sftp"])

@@ -16,9 +16,8 @@ from ecs_appliance.core.runner import Result
 from tests.machine.people import REFUSALS, Person, is_logged_in, log_in, make_person, query, told
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
-Until = Callable[[Callable[[], bool], float], float]
 
 WEB = "ecs_ecs.web_1"
 # From the application's list to nginx's: within 2 s on a machine at rest, and other machines are busy beside this one.
@@ -285,7 +284,7 @@ RUNNING_ONLY = (
 )
 
 
-def test_without_the_application_nobody_is_let_in(demo: "Demo", until: Until) -> None:
+def test_without_the_application_nobody_is_let_in(demo: "Demo", until: "Until") -> None:
     demo.sh("systemctl stop appliance")
     outcomes = [demo.exec(words) for words in RUNNING_ONLY]
     demo.sh("systemctl start appliance", timeout=300)

@@ -18,12 +18,10 @@ from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.demo import Demo as Maker
 from ecs_appliance.machine.progress import Lines
 from ecs_appliance.machine.site import CERTIFICATE
-from tests.authorities import Authority
 from tests.machine.backups import own_settings, quiet, set_backup
-from tests.machine.neighbour import moved_in
 from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
 from tests.machine.people import client as browse
-from tests.machine.stores import HOST, Stores
+from tests.machine.stores import serving
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -287,20 +285,14 @@ def lose_all(site: "Demo") -> None:
 @pytest.mark.parametrize("name", ["s3", "rest", "webdav", "sftp"])
 def test_a_site_that_lost_all_comes_back_from_a_server(rebuilt: Rebuilt, tmp_path: Path, name: str) -> None:
     site = rebuilt.site
-    with moved_in(site.machine) as neighbour, own_settings(site):
-        stores = Stores(neighbour, tmp_path, Authority("of the stores"))
-        site.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
-        try:
-            with stores.serving():
-                set_backup(site, **stores.settings("ecs")[name])
-                if name == "webdav":
-                    site.sh("appliance converge", timeout=600)
-                told(site, "appliance", "backup", "run", "--json")
-                state = state_of(site)
-                lose_all(site)
-                said = told(site, "recover-from-backup.sh", "--yes-i-am-sure", "--json")
-        finally:
-            site.sh(f"sed -i '/{HOST}/d' /etc/hosts")
+    with own_settings(site), serving(site, tmp_path) as stores:
+        set_backup(site, **stores.settings("ecs")[name])
+        if name == "webdav":
+            site.sh("appliance converge", timeout=600)
+        told(site, "appliance", "backup", "run", "--json")
+        state = state_of(site)
+        lose_all(site)
+        said = told(site, "recover-from-backup.sh", "--yes-i-am-sure", "--json")
     assert site.answers()
     assert state_of(site) == state
     assert float(said["seconds"]) < RTO_SECONDS

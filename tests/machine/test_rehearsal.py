@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from tests.machine.backups import BACKUP, PASSWORD, REMEMBERED, WELL, alerts, ha
 from tests.machine.people import query, told
 
 if TYPE_CHECKING:
-    from tests.machine.conftest import Demo
+    from tests.machine.conftest import Demo, Until
 
 __all__ = ["target"]
 
@@ -136,9 +136,7 @@ def test_rows_that_are_not_those_of_the_backup_are_found(demo: "Demo", documents
     assert rehearsed(demo)["wrong"] == []
 
 
-def test_one_that_is_killed_leaves_nothing_in_the_way(
-    demo: "Demo", documents: int, until: Callable[[Callable[[], bool], float], float]
-) -> None:
+def test_one_that_is_killed_leaves_nothing_in_the_way(demo: "Demo", documents: int, until: "Until") -> None:
     for number in range(KILLS):
         unit = f"killed-rehearsal-{number}"
         demo.sh(f"systemd-run --quiet --unit {unit} --property=KillMode=process {REHEARSE}")

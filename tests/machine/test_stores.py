@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.authorities import Authority
 from tests.machine.backups import BACKUP, REMEMBERED, alerts, own_settings, set_backup
-from tests.machine.neighbour import moved_in
 from tests.machine.people import told
-from tests.machine.stores import HOST, REST, SECRET, USER, Stores
+from tests.machine.stores import HOST, REST, SECRET, USER, Stores, serving
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
@@ -23,14 +21,8 @@ BEGINS_SECONDS, GIVES_UP_SECONDS = 60, 240
 @pytest.fixture(scope="module")
 def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """Servers that the machine knows by name; its own settings are in force again afterwards."""
-    with moved_in(demo.machine) as neighbour, own_settings(demo):
-        found = Stores(neighbour, tmp_path_factory.mktemp("stores"), Authority("of the stores"))
-        demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
-        try:
-            with found.serving():
-                yield found
-        finally:
-            demo.sh(f"sed -i '/{HOST}/d' /etc/hosts")
+    with own_settings(demo), serving(demo, tmp_path_factory.mktemp("stores")) as found:
+        yield found
     demo.sh("appliance converge", timeout=600)
 
 

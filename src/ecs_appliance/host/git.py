@@ -5,7 +5,7 @@ import pwd
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,7 @@ class _Git:
     user: str | None
     source: str = ""
 
-    def __call__(self, *arguments: str, timeout: float = LOCAL_SECONDS, ok: tuple[int, ...] = (0,)) -> Result:
+    def __call__(self, *arguments: str, timeout: float = LOCAL_SECONDS, ok: Sequence[int] = (0,)) -> Result:
         with _config_file(self.source, self.user) as config:
             return self.runner.run(
                 ["git", "-C", self.folder, *arguments],
@@ -218,7 +218,8 @@ def _fetch_all(git: _Git) -> None:
 
 
 def _is_sound(git: _Git) -> bool:
-    return git("fsck", "--connectivity-only", "--no-dangling", ok=(0, 1, 2, 3, 8, 128)).returncode == 0
+    """Whether fsck, whose exit code is a sum of what it found, found nothing."""
+    return git("fsck", "--connectivity-only", "--no-dangling", ok=range(256)).returncode == 0
 
 
 def _replace_repository(git: _Git) -> None:

@@ -35,6 +35,14 @@ MANAGE = "docker exec ecs_ecs.web_1 /start run ./manage.py"
 ROWS = "select uuid, name, sha256, vault_sha256, uploaded_by_id, uploaded_at from documents_document order by uuid"
 # Everybody, with password and certificates.
 PEOPLE = "select id, email, password, is_active from auth_user order by id"
+# What Debian's installer leaves of somebody in Vienna.
+AUSTRIAN = """
+apt-get -qq update
+apt-get -qq install -y locales >/dev/null
+echo 'de_AT.UTF-8 UTF-8' >/etc/locale.gen
+locale-gen >/dev/null
+echo 'LANG=de_AT.UTF-8' >/etc/default/locale
+"""
 FILES = "find . -type f ! -name '.*' -printf '%P %m %U %G %T@ ' -exec sha256sum {} \\;"
 
 
@@ -93,10 +101,20 @@ def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     name = f"{demo.name}-new" if os.environ.get("ECS_TEST_MACHINE") else f"new-{os.getpid()}"
     maker = Maker(name, Lines(sys.stderr))
     try:
-        maker.install()
+        maker.install(AUSTRIAN)
         yield recovered(demo, maker, before, certificate.file, (person.address, person.password))
     finally:
         maker.machine.destroy()
+
+
+def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
+    """It was installed and runs: its locale is still there, beside the database's, and so is the cluster."""
+    assert {"de_AT.utf8", "de_DE.utf8", "en_US.utf8"} <= set(rebuilt.site.sh("locale -a").split())
+    assert rebuilt.site.sh("cat /etc/default/locale") == "LANG=de_AT.UTF-8"
+    assert "17  main" in rebuilt.site.sh("LANG=de_AT.UTF-8 pg_lsclusters --no-header 2>&1")
+    assert rebuilt.site.sh("LANG=de_AT.UTF-8 perl -e 1 2>&1") == ""
+    shown = query(rebuilt.site, "select datcollate from pg_database where datname = 'postgres'")
+    assert shown == "C.UTF-8"
 
 
 def recovered(demo: "Demo", maker: Maker, before: State, certificate: Path, login: tuple[str, str]) -> Rebuilt:

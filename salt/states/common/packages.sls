@@ -4,12 +4,13 @@ packages:
     - install_recommends: false
 
 /etc/locale.gen:
-  file.managed:
-    - source: salt://common/files/locale.gen
+  locales.listed:
+    - locales: {{ pillar['machine']['locales'] | tojson }}
     - require:
       - pkg: packages
 
+# Also of /etc/default/locale: an earlier release left machines without the locale that they are set to.
 locales:
   applied.since_change:
     - files: [/etc/locale.gen]
-    - commands: [locale-gen]
+    - commands: [locale-gen --keep-existing]

@@ -1,9 +1,22 @@
 {% set cluster = '/etc/postgresql/17/main' %}
 {% set database = pillar['machine']['postgresql'] %}
+# Before the packages: theirs would be of the machine's locale, and none at all where that is not there yet.
+/etc/postgresql-common/createcluster.d/appliance.conf:
+  file.managed:
+    - source: salt://postgresql/files/createcluster.conf
+    - makedirs: true
+
 postgresql packages:
   pkg.installed:
     - pkgs: {{ database['packages'] | tojson }}
     - install_recommends: false
+    - require:
+      - file: /etc/postgresql-common/createcluster.d/appliance.conf
+
+17/main:
+  cluster.present:
+    - require:
+      - pkg: postgresql packages
 
 {{ cluster }}/conf.d/appliance.conf:
   file.managed:
@@ -13,7 +26,7 @@ postgresql packages:
     - group: postgres
     - mode: '0644'
     - require:
-      - pkg: postgresql packages
+      - cluster: 17/main
 
 {% for name in ('pg_hba.conf', 'pg_ident.conf') %}
 {{ cluster }}/{{ name }}:
@@ -24,7 +37,7 @@ postgresql packages:
     - group: postgres
     - mode: '0640'
     - require:
-      - pkg: postgresql packages
+      - cluster: 17/main
 {% endfor %}
 
 /etc/systemd/system/postgresql@17-main.service.d/appliance.conf:

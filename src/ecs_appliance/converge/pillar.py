@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
 
 TIMEZONE = "Europe/Vienna"
+# Of the database (docs/manual.md: createdb), and of logs that everybody reads.
+LOCALES = ("de_DE.UTF-8", "en_US.UTF-8")
 BRIDGE = "172.17.0.1"
 DOCKER_SUBNET = "172.17.0.0/16"
 CONTAINER_SUBNET = "172.18.0.0/24"
@@ -56,6 +58,7 @@ def build_pillar(
             "configured": env is not None,
             "hostname": env.appliance.domain if env and env.appliance.domain != "localhost" else "",
             "timezone": TIMEZONE,
+            "locales": list(LOCALES),
             "packages": list(packages.COMMON),
             "commands": list(commands),
             "ssh": {"keys_only": ssh.keys_only},

@@ -106,8 +106,11 @@ class Demo:
                 if self.machine.exists:
                     harvest_copies(self.machine.folder, self.paths)
 
-    def install(self) -> list[str]:
-        """Have a machine with the appliance installed, that no env.yml was given yet; returns the commits published."""
+    def install(self, prepare: str = "") -> list[str]:
+        """Have a machine with the appliance installed, that no env.yml was given yet; returns the commits published.
+
+        `prepare` is a shell script that runs in the machine before: what its administrator did.
+        """
         with self._step("packages", "host packages"):
             install_packages(missing_packages(FOR_MACHINES), self.runner)
         with self._step("base", "base image: Debian 13"):
@@ -116,6 +119,7 @@ class Demo:
             commits = self._publish()
         with self._step("machine", "machine"):
             self._boot(base)
+            self.machine.guest.sh(prepare, timeout=INSTALL_SECONDS)
         with self._step("install", "appliance install, as on a server"):
             self._install(commits[0])
         return commits

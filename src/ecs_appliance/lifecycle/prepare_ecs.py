@@ -92,6 +92,7 @@ def build_version(context: Context, env: Env, steps: Steps) -> Version:
             paths,
             sources,
             containers=paths.appliance / "containers",
+            user=APP_USER,
             proxy=PROXY if env.appliance.storage.proxy_cache else None,
             force=context.flags.get(REBUILD) is not None,
             on_line=log.debug,

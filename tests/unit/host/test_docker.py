@@ -1,5 +1,6 @@
 """What docker's command line is given, and what is made of its answers."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,12 @@ def test_build_names_everything() -> None:
     docker.build(runner, build, lambda _: None)
     options = ["--progress=plain", "--load", "--tag=ecs/ecs:1", "--build-arg=GIT_REV=1", "--label=docs=2"]
     assert runner.asked == [["docker", "buildx", "build", *options, "/app/ecs"]]
+
+
+def test_what_has_no_folder_is_built_of_an_archive() -> None:
+    runner = Docker()
+    docker.build(runner, Build(None, ("ecs/ecs:1",)), lambda _: None, archive=io.BytesIO(b"tar"))
+    assert runner.asked == [["docker", "buildx", "build", "--progress=plain", "--load", "--tag=ecs/ecs:1", "-"]]
 
 
 def container(**state: object) -> str:

@@ -49,7 +49,17 @@ def test_a_build_requirement_with_another_hash_is_refused(tmp_path: Path) -> Non
     head, name, rest = lock.partition('\nname = "wheel"\n')
     rest = re.sub(r'(wheels = \[\n[^\]]*hash = "sha256:)[0-9a-f]{64}', rf"\g<1>{'0' * 64}", rest, count=1)
     (tmp_path / "uv.lock").write_text(head + name + rest)
-    command = [UV, "sync", "--frozen", "--project", tmp_path, "--python", sys.executable, "--only-group", "build"]
+    command: list[str | Path] = [
+        UV,
+        "sync",
+        "--frozen",
+        "--project",
+        tmp_path,
+        "--python",
+        sys.executable,
+        "--only-group",
+        "build",
+    ]
     settings = {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "1"}
     with pytest.raises(CommandError, match=r"(?s)[Hh]ash mismatch.*wheel|wheel.*[Hh]ash mismatch"):
         SystemRunner().run(command, timeout=SECONDS, env={**settings, "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")})

@@ -14,6 +14,7 @@ from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import git
 from ecs_appliance.host.git import Commit
 from ecs_appliance.host.quarantine import SCRATCH, quarantine
+from ecs_appliance.host.signatures import require_trust
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +24,16 @@ HELP = "static/help"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a checkout comes from; `commitid` pins it. An empty `source` means there is none."""
+    """Where a checkout comes from; `commitid` pins it. An empty `source` means there is none.
+
+    Where there are `signers`, one of them has to have signed it, and `after`, a commit, has to be in its history.
+    """
 
     source: str
     branch: str = "master"
     commitid: str = ""
+    signers: tuple[str, ...] = ()
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,9 @@ class Sources:
 def fetch_sources(runner: Runner, paths: Paths, app: Origin, docs: Origin, *, user: str | None) -> Sources:
     """Fetch both and return their target commits; the checkouts stay as they are.
 
-    Raises ApplianceError where the application cannot be had. A manual that cannot be had is logged, and the one
-    fetched before is used, if there is one: nobody waits with an update for the manual.
+    Raises ApplianceError where the application cannot be had, DistrustedError where it is not to be trusted. A manual
+    of which the same is true is logged, and the one fetched before is used, if there is one: nobody waits with an
+    update for the manual.
     """
     return Sources(_fetch(runner, paths.source, app, user), _fetch_docs(runner, paths.docs_source, docs, user))
 
@@ -86,7 +93,17 @@ def migrations_added(
 
 
 def _fetch(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit:
-    return git.fetch(runner, folder, source=origin.source, branch=origin.branch, commitid=origin.commitid, user=user)
+    target = git.fetch(
+        runner,
+        folder,
+        source=origin.source,
+        branch=origin.branch,
+        commitid=origin.commitid,
+        user=user,
+        plain=True,
+    )
+    require_trust(runner, folder, target.id, origin.signers, after=origin.after, user=user)
+    return target
 
 
 def _fetch_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit | None:
@@ -96,5 +113,16 @@ def _fetch_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) 
         return _fetch(runner, folder, origin, user)
     except ApplianceError as error:
         log.warning("the user manual stays as it is: %s", error.message)
-        last = git.head(runner, folder, user=user)
-        return Commit(last) if last else None
+        return _last_docs(runner, folder, origin, user)
+
+
+def _last_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit | None:
+    last = git.head(runner, folder, user=user)
+    if last is None:
+        return None
+    try:
+        require_trust(runner, folder, last, origin.signers, user=user)
+    except ApplianceError as error:
+        log.warning("the site goes without a user manual: %s", error.message)
+        return None
+    return Commit(last)

@@ -48,6 +48,7 @@ AS_OWNER = (
 AUTHENTIC = "file:https:ssh"
 PLAIN = f"{AUTHENTIC}:git:http"
 ENVIRONMENT = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
@@ -145,9 +146,10 @@ def files_added(
 
 def contains(runner: Runner, folder: Path, commit: str, ancestor: str, *, user: str | None = None) -> bool:
     """Whether `ancestor` is `commit` or in its history; false too where it is unknown. `user` as for `head`."""
+    if not FULL_ID.fullmatch(ancestor):
+        return False
     git = _Git(runner, folder, user)
-    asked = git("merge-base", "--is-ancestor", _checked_id(ancestor), _checked_id(commit), ok=(0, 1, 128))
-    return asked.returncode == 0
+    return git("merge-base", "--is-ancestor", ancestor, _checked_id(commit), ok=(0, 1, 128)).returncode == 0
 
 
 def pack(runner: Runner, folder: Path, commit: str, file: IO[bytes], *, user: str | None, files: bool) -> list[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.runner import CommandError, Result, Runner
 
 ASK_SECONDS = 60
@@ -104,15 +103,6 @@ def image_id(runner: Runner, reference: str) -> str | None:
     """The id of the image that `reference` names, or None."""
     image = inspect_image(runner, reference)
     return image.id if image else None
-
-
-def pull(runner: Runner, reference: str, *, timeout: float) -> bool:
-    """Pull `reference` within `timeout` seconds; returns whether that worked."""
-    try:
-        runner.run(["docker", "pull", "--quiet", reference], timeout=timeout)
-    except (CommandError, DeadlineError):
-        return False
-    return True
 
 
 def import_tar(runner: Runner, archive: Path, reference: str, *, labels: Mapping[str, str] | None = None) -> str:

@@ -144,6 +144,11 @@ def files_added(
     return [path for path in found.stdout.split("\0") if path]
 
 
+def is_full_id(text: str) -> bool:
+    """Whether `text` names one commit, and no other ever."""
+    return FULL_ID.fullmatch(text) is not None
+
+
 def contains(runner: Runner, folder: Path, commit: str, ancestor: str, *, user: str | None = None) -> bool:
     """Whether `ancestor` is `commit` or in its history; false too where it is unknown. `user` as for `head`."""
     if not FULL_ID.fullmatch(ancestor):

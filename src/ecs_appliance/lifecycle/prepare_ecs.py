@@ -17,6 +17,7 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.model import Env, GitTarget
 from ecs_appliance.host import docker, postgres
+from ecs_appliance.host.git import is_full_id
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.context import Context
@@ -114,7 +115,8 @@ def fetch_application(context: Context, env: Env) -> Sources:
 
     Raises DistrustedError where the application is not signed as `env` demands, or does not go on from what ran last.
     """
-    forced = context.flags.get(REBUILD) is not None
+    # Whoever pins a commit means that one, wherever it comes from.
+    forced = context.flags.get(REBUILD) is not None or is_full_id(env.ecs.git.commitid)
     running = "" if forced else context.tags.get("last_running_ecs") or ""
     origins = _origin(env.ecs.git, running), _origin(env.ecs.docs.git)
     return fetch_sources(context.runner, context.paths, *origins, user=APP_USER)

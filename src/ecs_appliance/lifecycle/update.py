@@ -12,6 +12,7 @@ from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import apt, docker, systemd
+from ecs_appliance.host.git import is_full_id
 from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
@@ -109,7 +110,8 @@ def update_appliance(context: Context, env: Env) -> None:
 
 def _add_release(context: Context, env: Env, active: Release | None) -> Release:
     target = env.appliance.git
-    forced = context.flags.get(FORCE_RELEASE) is not None
+    # Whoever pins a commit means that one, wherever it comes from.
+    forced = context.flags.get(FORCE_RELEASE) is not None or is_full_id(target.commitid)
     running = context.tags.get("last_running_appliance") or _commit(active) or ""
     return add_release(
         context.paths,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from ecs_appliance.core.runner import CommandError, Result
 
@@ -24,7 +25,7 @@ class AnsweringRunner:
         argv: Sequence[str | Path],
         *,
         timeout: float,
-        input: str | bytes | None = None,  # noqa: A002
+        input: str | bytes | IO[bytes] | None = None,  # noqa: A002
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
@@ -32,6 +33,7 @@ class AnsweringRunner:
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
         tied: bool = False,
+        output: IO[bytes] | None = None,
     ) -> Result:
         """See Runner.run."""
         words = [str(word) for word in argv]

@@ -1,4 +1,4 @@
-"""The Debian image that ours stand on: pulled where a registry answers, else made of Debian's signed packages."""
+"""The Debian image that ours stand on, made of Debian's signed packages: a tag of a registry proves no origin."""
 
 import io
 import logging
@@ -15,9 +15,8 @@ from ecs_appliance.host import docker
 
 log = logging.getLogger(__name__)
 
-REGISTRY = "https://registry-1.docker.io/v2/"
-REGISTRY_SECONDS = 5
-PULL_SECONDS = 900
+VENDOR = "org.opencontainers.image.vendor"
+OURS = "ecs-appliance"
 BOOTSTRAP_SECONDS = 1800
 # Older ones are made anew, but only where something is built on them anyway: a start never waits for that.
 FRESH = timedelta(days=7)
@@ -48,6 +47,9 @@ def ensure_base(
     """
     reference = f"debian:{suite}-slim"
     present = docker.inspect_image(runner, reference)
+    if present is not None and present.labels.get(VENDOR) != OURS:
+        # Pulled, by an earlier release of the appliance or by hand.
+        present = None
     if present is not None and not (refresh and is_stale(present.created, datetime.now(UTC))):
         return present.id
     try:
@@ -65,24 +67,12 @@ def is_stale(created: str, now: datetime) -> bool:
 
 
 def _obtain(runner: Runner, paths: Paths, reference: str, suite: str, proxy: str | None) -> None:
-    if _registry_answers() and docker.pull(runner, reference, timeout=PULL_SECONDS):
-        log.info("pulled %s", reference)
-        return
-    log.info("no registry answers: making %s of Debian's packages", reference)
+    log.info("making %s of Debian's packages", reference)
     with tempfile.TemporaryDirectory(prefix="appliance-base.", dir=paths.at("/var/tmp")) as folder:  # noqa: S108
         archive = Path(folder) / "base.tar"
         _bootstrap(runner, archive, suite, _sources(paths, suite), proxy)
         _add_policy(archive)
         docker.import_tar(runner, archive, reference, labels=_labels(suite))
-
-
-def _registry_answers() -> bool:
-    import httpx  # noqa: PLC0415 # only builds pay for it
-
-    try:
-        return httpx.get(REGISTRY, timeout=REGISTRY_SECONDS).status_code in (200, 401)
-    except httpx.HTTPError:
-        return False
 
 
 def _sources(paths: Paths, suite: str) -> list[str]:
@@ -112,4 +102,4 @@ def _add_policy(archive: Path) -> None:
 
 
 def _labels(suite: str) -> Mapping[str, str]:
-    return {"org.opencontainers.image.title": f"debian {suite}", "org.opencontainers.image.vendor": "ecs-appliance"}
+    return {"org.opencontainers.image.title": f"debian {suite}", VENDOR: OURS}

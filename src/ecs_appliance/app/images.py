@@ -5,9 +5,10 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from ecs_appliance.app.base import ensure_base
-from ecs_appliance.app.source import Sources
+from ecs_appliance.app.source import Sources, archived
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
@@ -53,7 +54,7 @@ def own_tag(folder: Path, base: str) -> str:
 
 
 def plan_app_build(
-    sources: Sources, context: Path, *, labels: Mapping[str, str] | None, proxy: str | None, force: bool = False
+    sources: Sources, *, labels: Mapping[str, str] | None, proxy: str | None, force: bool = False
 ) -> Build | None:
     """How to build the application, or None where its image is as it should be.
 
@@ -63,7 +64,7 @@ def plan_app_build(
     if labels is not None and labels.get(DOCS_LABEL, "") == docs and not force:
         return None
     args = {"GIT_REV": sources.app.id, "GIT_BRANCH": sources.app.branch or "pinned", **_proxy_args(proxy)}
-    return Build(context, (app_tag(sources.app.id),), args, {DOCS_LABEL: docs})
+    return Build(None, (app_tag(sources.app.id),), args, {DOCS_LABEL: docs})
 
 
 def plan_own_builds(folders: Collection[Path], base: str, present: Collection[str], proxy: str | None) -> list[Build]:
@@ -78,6 +79,7 @@ def ensure_images(
     sources: Sources,
     *,
     containers: Path,
+    user: str | None = None,
     proxy: str | None = None,
     force: bool = False,
     on_line: Callable[[str], None] = log.info,
@@ -85,25 +87,29 @@ def ensure_images(
     """Have every image for `sources`; those of our own come from the folders redis and memcached of `containers`.
 
     What runs keeps its image, and `ecs/ecs` names it, until `activate_images`. `force` builds the application anew.
+    Git runs as `user` in the application's repositories.
     Raises BuildError with the last lines of the build.
     """
     tag = app_tag(sources.app.id)
     present = docker.inspect_image(runner, tag)
     labels = present.labels if present else None
-    app = plan_app_build(sources, paths.source, labels=labels, proxy=proxy, force=force)
+    app = plan_app_build(sources, labels=labels, proxy=proxy, force=force)
     try:
         base = ensure_base(runner, paths, proxy=proxy, refresh=app is not None)
     except (CommandError, DeadlineError) as error:
         raise BuildError(f"there is no base image: {error.message}", "check the network, then try again") from None
     folders = [containers / name for name in OWN]
     known = {name for folder in folders for name in docker.list_tags(runner, f"ecs/{folder.name}")}
-    builds = [*plan_own_builds(folders, base, known, proxy), *([app] if app else [])]
+    builds = plan_own_builds(folders, base, known, proxy)
     for build in builds:
         _build(runner, build, on_line)
+    if app is not None:
+        with archived(runner, paths, sources, user=user) as archive:
+            _build(runner, app, on_line, archive)
     own = {folder.name: own_tag(folder, base) for folder in folders}
     for name, reference in own.items():
         docker.tag(runner, reference, f"ecs/{name}:latest")
-    return Images(tag, own, tuple(build.tags[0] for build in builds))
+    return Images(tag, own, tuple(build.tags[0] for build in [*builds, *([app] if app else [])]))
 
 
 def activate_images(runner: Runner, images: Images) -> None:
@@ -120,10 +126,10 @@ def prune_images(runner: Runner, keep: Collection[str]) -> list[str]:
     return removed
 
 
-def _build(runner: Runner, build: Build, on_line: Callable[[str], None]) -> None:
+def _build(runner: Runner, build: Build, on_line: Callable[[str], None], archive: IO[bytes] | None = None) -> None:
     log.info("building %s", build.tags[0])
     try:
-        docker.build(runner, build, on_line)
+        docker.build(runner, build, on_line, archive=archive)
     except (CommandError, DeadlineError) as error:
         raise BuildError(
             f"{build.tags[0]} could not be built: {error.message}", "what ran before is untouched; correct the source"

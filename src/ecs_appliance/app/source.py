@@ -1,29 +1,39 @@
-"""The application's source and its user manual, as the build needs them: side by side, then one in the other."""
+"""The application's source and its user manual: side by side as checkouts, one in the other as the build gets them."""
 
 import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import git
 from ecs_appliance.host.git import Commit
+from ecs_appliance.host.quarantine import SCRATCH, quarantine
+from ecs_appliance.host.signatures import require_trust
 
 log = logging.getLogger(__name__)
 
 MANUAL = "user-manual-de"
 HELP = "static/help"
-COPY_SECONDS = 300
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a checkout comes from; `commitid` pins it. An empty `source` means there is none."""
+    """Where a checkout comes from; `commitid` pins it. An empty `source` means there is none.
+
+    Where there are `signers`, one of them has to have signed it, and `after`, a commit, has to be in its history.
+    """
 
     source: str
     branch: str = "master"
     commitid: str = ""
+    signers: tuple[str, ...] = ()
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,18 +47,40 @@ class Sources:
 def fetch_sources(runner: Runner, paths: Paths, app: Origin, docs: Origin, *, user: str | None) -> Sources:
     """Fetch both and return their target commits; the checkouts stay as they are.
 
-    Raises ApplianceError where the application cannot be had. A manual that cannot be had is logged, and the one
-    fetched before is used, if there is one: nobody waits with an update for the manual.
+    Raises ApplianceError where the application cannot be had, DistrustedError where it is not to be trusted. A manual
+    of which the same is true is logged, and the one fetched before is used, if there is one: nobody waits with an
+    update for the manual.
     """
     return Sources(_fetch(runner, paths.source, app, user), _fetch_docs(runner, paths.docs_source, docs, user))
 
 
 def checkout_sources(runner: Runner, paths: Paths, sources: Sources, *, user: str | None) -> None:
-    """Set the fetched checkouts to `sources`, with the manual in the application's static/help."""
+    """Set the fetched checkouts to `sources`, for people to look at; nothing is built of them."""
     git.checkout(runner, paths.source, sources.app.id, user=user)
     if sources.docs is not None:
         git.checkout(runner, paths.docs_source, sources.docs.id, user=user)
-        _copy_manual(runner, paths.docs_source / MANUAL, paths.source / HELP, user)
+
+
+@contextmanager
+def archived(runner: Runner, paths: Paths, sources: Sources, *, user: str | None) -> Iterator[IO[bytes]]:
+    """What to build: a tar of exactly the commit, with the manual as its static/help.
+
+    Git in the checkouts runs as `user`. Whatever lies there beside the commits, or by their names, is not in the tar.
+    Raises ApplianceError where a commit is not what its name says.
+    """
+    with tempfile.TemporaryFile(dir=SCRATCH) as file:
+        with quarantine(runner) as held:
+            held.take(paths.source, sources.app.id, user=user)
+            grafted = {}
+            if sources.docs is not None:
+                held.take(paths.docs_source, sources.docs.id, user=user)
+                grafted[HELP] = f"{sources.docs.id}:{MANUAL}"
+            if grafted and not held.has(grafted[HELP]):
+                log.warning("the documentation has no %s: the site goes without a user manual", MANUAL)
+                grafted.clear()
+            held.archive(held.tree(sources.app.id, grafted=grafted), file)
+        file.seek(0)
+        yield file
 
 
 def migrations_added(
@@ -61,7 +93,17 @@ def migrations_added(
 
 
 def _fetch(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit:
-    return git.fetch(runner, folder, source=origin.source, branch=origin.branch, commitid=origin.commitid, user=user)
+    target = git.fetch(
+        runner,
+        folder,
+        source=origin.source,
+        branch=origin.branch,
+        commitid=origin.commitid,
+        user=user,
+        plain=True,
+    )
+    require_trust(runner, folder, target.id, origin.signers, after=origin.after, user=user)
+    return target
 
 
 def _fetch_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit | None:
@@ -71,19 +113,16 @@ def _fetch_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) 
         return _fetch(runner, folder, origin, user)
     except ApplianceError as error:
         log.warning("the user manual stays as it is: %s", error.message)
-        last = git.head(runner, folder, user=user)
-        return Commit(last) if last else None
+        return _last_docs(runner, folder, origin, user)
 
 
-def _copy_manual(runner: Runner, manual: Path, target: Path, user: str | None) -> None:
-    """As `user`, so that a symlink in either repository leads to nothing that only root may touch."""
-    if not manual.is_dir():
-        log.warning("the documentation has no %s: the site goes without a user manual", manual.name)
-        return
-    source, copy = str(manual), str(target)
-    for command in (
-        ("rm", "-rf", "--", copy),
-        ("mkdir", "-p", "--", str(target.parent)),
-        ("cp", "--recursive", "--no-dereference", "--", source, copy),
-    ):
-        runner.run(command, timeout=COPY_SECONDS, user=user)
+def _last_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) -> Commit | None:
+    last = git.head(runner, folder, user=user)
+    if last is None:
+        return None
+    try:
+        require_trust(runner, folder, last, origin.signers, user=user)
+    except ApplianceError as error:
+        log.warning("the site goes without a user manual: %s", error.message)
+        return None
+    return Commit(last)

@@ -64,7 +64,7 @@ class Runner(Protocol):
         argv: Sequence[str | Path],
         *,
         timeout: float,
-        input: str | bytes | None = None,  # noqa: A002 # the name subprocess has made known
+        input: str | bytes | IO[bytes] | None = None,  # noqa: A002 # the name subprocess has made known
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
@@ -72,13 +72,15 @@ class Runner(Protocol):
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
         tied: bool = False,
+        output: IO[bytes] | None = None,
     ) -> Result:
         """Run `argv` to its end within `timeout` seconds and return its result; no shell, stdin is `input` or closed.
 
         `env` is added to a minimal environment. `user` drops to that account. `secrets` are masked wherever the command
         or its output is told. `on_line` gets each line of output (both streams) as it comes. What is `tied` is asked to
-        end when the thread that runs it does, also when that is killed. Raises CommandError for an exit code not in
-        `ok`, DeadlineError past `timeout` (the whole process group is killed then).
+        end when the thread that runs it does, also when that is killed. What is too large for the memory comes from an
+        open file as `input`, and goes to the open file `output` instead of into the result. Raises CommandError for an
+        exit code not in `ok`, DeadlineError past `timeout` (the whole process group is killed then).
         """
         ...
 
@@ -91,7 +93,7 @@ class SystemRunner:
         argv: Sequence[str | Path],
         *,
         timeout: float,
-        input: str | bytes | None = None,  # noqa: A002
+        input: str | bytes | IO[bytes] | None = None,  # noqa: A002
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
@@ -99,6 +101,7 @@ class SystemRunner:
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
         tied: bool = False,
+        output: IO[bytes] | None = None,
     ) -> Result:
         """See Runner.run."""
         words = [str(word) for word in argv]
@@ -106,9 +109,20 @@ class SystemRunner:
         log.debug("$ %s", masked(" ".join(words), hidden))
         began = time.monotonic()
         started = [*TIED, *words] if tied else words
-        process = _start(started, env=env, cwd=cwd, user=user, merged=on_line is not None, hidden=hidden)
+        data = input.encode() if isinstance(input, str) else input or b""
+        source = None if isinstance(data, bytes) else data
+        process = _start(
+            started,
+            env=env,
+            cwd=cwd,
+            user=user,
+            merged=on_line is not None,
+            hidden=hidden,
+            source=source,
+            output=output,
+        )
         try:
-            raw, stderr = _communicate(process, input, timeout, on_line)
+            raw, stderr = _communicate(process, data if isinstance(data, bytes) else b"", timeout, on_line)
         except subprocess.TimeoutExpired:
             raise DeadlineError(
                 f"{masked(words[0], hidden)} did not end within {timeout:g} s",
@@ -204,12 +218,14 @@ def _start(
     user: str | None,
     merged: bool,
     hidden: tuple[str, ...],
+    source: IO[bytes] | None,
+    output: IO[bytes] | None,
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=source or subprocess.PIPE,
+            stdout=output or subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             env=_environment(env),
             cwd=cwd,
@@ -226,14 +242,13 @@ def _start(
 
 def _communicate(
     process: subprocess.Popen[bytes],
-    data: str | bytes | None,
+    content: bytes,
     timeout: float,
     on_line: Callable[[str], None] | None,
 ) -> tuple[bytes, str]:
-    content = data.encode() if isinstance(data, str) else data or b""
     if on_line is None:
         stdout, stderr = process.communicate(content, timeout=timeout)
-        return stdout, stderr.decode(errors="replace")
+        return stdout or b"", stderr.decode(errors="replace")
     return _read_lines(process, content, timeout, on_line).encode(), ""
 
 
@@ -241,12 +256,13 @@ def _read_lines(
     process: subprocess.Popen[bytes], content: bytes, timeout: float, on_line: Callable[[str], None]
 ) -> str:
     """Only short inputs are meant to go with `on_line`: they fit into the pipe before anything is read."""
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101 # _start asked for both
+    assert process.stdout is not None  # noqa: S101 # nobody asks for a file and for lines
     watchdog = _Watchdog(process, timeout)
     collected: list[str] = []
     with watchdog:
-        process.stdin.write(content)
-        process.stdin.close()
+        if process.stdin is not None:
+            process.stdin.write(content)
+            process.stdin.close()
         for raw in process.stdout:
             line = raw.decode(errors="replace").rstrip("\n")
             collected.append(line)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 from pydantic.config import JsonDict
 
-from ecs_appliance.env import formats, pem, pgp, pysettings
+from ecs_appliance.env import formats, pem, pgp, pysettings, signers
 from ecs_appliance.env.oncalendar import oncalendar
 
 Rule = Callable[[str], str]
@@ -48,6 +48,7 @@ Owner = Annotated[str, _line(formats.owner)]
 Permissions = Annotated[str, _line(formats.permissions)]
 Package = Annotated[str, _line(formats.package)]
 SshKey = Annotated[str, AfterValidator(lambda text: formats.ssh_key(text.strip()))]
+Signer = Annotated[str, AfterValidator(signers.signer)]
 Calendar = Annotated[str, _line(oncalendar)]
 Certificates = Annotated[str, AfterValidator(pem.certificates)]
 HttpsUrl = Annotated[str, _line(formats.https_url)]
@@ -93,6 +94,9 @@ class GitTarget(Section):
     source: GitSource = Field(description="URL of the repository")
     branch: GitName = Field("", description="branch; empty: the repository's default branch")
     commitid: GitName = Field("", description="commit or tag that is used instead of the branch's last, until removed")
+    signers: Many[Signer] = Field(
+        (), description="public keys, OpenSSH or armored OpenPGP; given, only what one of them signed is used"
+    )
 
 
 class ApplianceGit(GitTarget):

@@ -16,6 +16,8 @@ from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
 
 SETUP_SECTIONS = ("parted", "mdadm", "crypt", "lvm", "format", "mount", "swap")
 PLAIN_HTTP = re.compile(r"(s3|rest|webdav):http://|webdav://", re.IGNORECASE)
+PLAIN_GIT = ("http", "git")
+FULL_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 
@@ -23,7 +25,7 @@ VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
     """The broken rules of `tree`. `invalid` are paths found wrong before: what depends on them is left out."""
     seen = _Seen(tree, invalid)
-    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _sftp, _plain, _setup)
+    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _sftp, _plain, _source, _setup)
     return [problem for rule in rules for problem in rule(seen)]
 
 
@@ -49,6 +51,11 @@ class _Seen:
     def flag(self, path: str) -> bool:
         node = self.node(path)
         return isinstance(node, Scalar) and scalar(node) is True
+
+    def has(self, path: str) -> bool:
+        """Whether the list at `path` has an item."""
+        node = self.node(path)
+        return isinstance(node, Sequence) and bool(node.items)
 
     def problem(self, path: str, message: str, severity: Severity = "error") -> Problem:
         """A problem at `path`, or at the nearest thing above it that is there."""
@@ -137,8 +144,7 @@ def _mount(seen: _Seen) -> Iterator[Problem]:
 
 
 def _sftp(seen: _Seen) -> Iterator[Problem]:
-    keys = seen.node("appliance.backup.host_keys")
-    known = isinstance(keys, Sequence) and bool(keys.items)
+    known = seen.has("appliance.backup.host_keys")
     if formats.url_scheme(seen.text("appliance.backup.url")) in ("sftp", "scp") and not known:
         message = "is missing: an sftp server that nobody knows is not trusted, ssh-keyscan HOST prints its keys"
         yield seen.problem("appliance.backup.host_keys", message, "warning")
@@ -149,6 +155,20 @@ def _plain(seen: _Seen) -> Iterator[Problem]:
     url = seen.text(path)
     if PLAIN_HTTP.match(url) and urlsplit(url[url.index("//") :]).hostname not in LOOPBACK:
         yield seen.problem(path, "is plain http: whoever is on the way can read user and secret", "warning")
+
+
+def _source(seen: _Seen) -> Iterator[Problem]:
+    """Whoever is on the way can put code of theirs into what comes by http and git."""
+    for section in ("appliance.git", "ecs.git", "ecs.docs.git"):
+        path = f"{section}.source"
+        scheme = formats.url_scheme(seen.text(path))
+        if scheme not in PLAIN_GIT:
+            continue
+        if section == "appliance.git":
+            yield seen.problem(path, f"{scheme} proves no origin, and root runs this: expected https or ssh")
+        elif not (seen.has(f"{section}.signers") or FULL_COMMIT.fullmatch(seen.text(f"{section}.commitid"))):
+            message = f"{scheme} proves no origin: use https or ssh, name signers, or pin a full commitid"
+            yield seen.problem(path, message, "warning")
 
 
 def _setup(seen: _Seen) -> Iterator[Problem]:

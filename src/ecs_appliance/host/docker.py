@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
-from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.runner import CommandError, Result, Runner
 
 ASK_SECONDS = 60
@@ -48,9 +48,9 @@ class Container:
 
 @dataclass(frozen=True)
 class Build:
-    """What to build: `context` is the folder of the Dockerfile, `tags` the names of the result."""
+    """What to build: `context` is the folder of the Dockerfile (None: an archive), `tags` the names of the result."""
 
-    context: Path
+    context: Path | None
     tags: tuple[str, ...]
     args: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -105,15 +105,6 @@ def image_id(runner: Runner, reference: str) -> str | None:
     return image.id if image else None
 
 
-def pull(runner: Runner, reference: str, *, timeout: float) -> bool:
-    """Pull `reference` within `timeout` seconds; returns whether that worked."""
-    try:
-        runner.run(["docker", "pull", "--quiet", reference], timeout=timeout)
-    except (CommandError, DeadlineError):
-        return False
-    return True
-
-
 def import_tar(runner: Runner, archive: Path, reference: str, *, labels: Mapping[str, str] | None = None) -> str:
     """Make an image `reference` of a root filesystem's tar; returns its id."""
     changes = [f"--change=LABEL {name}={json.dumps(value)}" for name, value in (labels or {}).items()]
@@ -126,13 +117,17 @@ def tag(runner: Runner, image: str, reference: str) -> None:
     runner.run(["docker", "tag", image, reference], timeout=ASK_SECONDS)
 
 
-def build(runner: Runner, build: Build, on_line: Callable[[str], None]) -> None:
-    """Build with BuildKit; `on_line` gets its log as it comes. Raises CommandError with the log's last lines."""
+def build(runner: Runner, build: Build, on_line: Callable[[str], None], *, archive: IO[bytes] | None = None) -> None:
+    """Build with BuildKit, what has no context of `archive`, a tar; `on_line` gets its log as it comes.
+
+    A folder of another account is no context: the client, which is root, would follow links that change under it.
+    Raises CommandError with the log's last lines.
+    """
     options = [f"--tag={name}" for name in build.tags]
     options += [f"--build-arg={name}={value}" for name, value in build.args.items()]
     options += [f"--label={name}={value}" for name, value in build.labels.items()]
-    command = ["docker", "buildx", "build", "--progress=plain", "--load", *options, str(build.context)]
-    runner.run(command, timeout=BUILD_SECONDS, on_line=on_line)
+    command = ["docker", "buildx", "build", "--progress=plain", "--load", *options, str(build.context or "-")]
+    runner.run(command, timeout=BUILD_SECONDS, on_line=on_line, input=archive)
 
 
 def exec_in(

@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
@@ -17,11 +18,9 @@ from ecs_appliance.core.runner import CommandError, Result, Runner
 FETCH_SECONDS = 1800
 LOCAL_SECONDS = 300
 REMOTE = "appliance"
+MOST_TAGS = 50
 # The address is kept out of argv, for it may hold a token; hooks and helpers of whoever runs git stay out of it.
-# A local source may belong to another account than the one that fetches, which git would refuse without safe.directory.
 CONFIG = """\
-[safe]
-    directory = *
 [core]
     hooksPath = /dev/null
 [credential]
@@ -33,11 +32,25 @@ CONFIG = """\
 [remote "{remote}"]
     url = "{url}"
     fetch = +refs/heads/*:refs/remotes/origin/*
+    uploadpack = {uploadpack}
 """
+# A local source may belong to another account: root reads it as that account, others have nothing to lose there.
+ANYBODYS = """\
+[safe]
+    directory = *
+"""
+UPLOAD_PACK = "git-upload-pack"
+AS_OWNER = (
+    "env GIT_CONFIG_GLOBAL=/dev/null HOME=/ "
+    "setpriv --reuid={uid} --regid={gid} --clear-groups --no-new-privs -- git-upload-pack"
+)
+# Nobody on the way can change what comes by these; the others are for what is known by its id or its signature.
+AUTHENTIC = "file:https:ssh"
+PLAIN = f"{AUTHENTIC}:git:http"
 ENVIRONMENT = {
+    "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
     "LC_ALL": "C.UTF-8",
 }
@@ -53,27 +66,41 @@ class Commit:
 
 
 def sync(
-    runner: Runner, folder: Path, *, source: str, branch: str, commitid: str = "", user: str | None = None
+    runner: Runner,
+    folder: Path,
+    *,
+    source: str,
+    branch: str,
+    commitid: str = "",
+    user: str | None = None,
+    plain: bool = False,
 ) -> Commit:
     """Make `folder` a clean checkout of `source` at `commitid`, or else at the head of `branch`; returns the commit.
 
     An empty `branch` is the source's default one. Runs git as `user`. What an earlier, interrupted run left is
     repaired. Raises ApplianceError naming what is missing.
     """
-    target = fetch(runner, folder, source=source, branch=branch, commitid=commitid, user=user)
+    target = fetch(runner, folder, source=source, branch=branch, commitid=commitid, user=user, plain=plain)
     checkout(runner, folder, target.id, user=user)
     return target
 
 
 def fetch(
-    runner: Runner, folder: Path, *, source: str, branch: str, commitid: str = "", user: str | None = None
+    runner: Runner,
+    folder: Path,
+    *,
+    source: str,
+    branch: str,
+    commitid: str = "",
+    user: str | None = None,
+    plain: bool = False,
 ) -> Commit:
     """Fetch all of `source` into the repository of `folder`, made where missing; returns the target, leaves the files.
 
-    Raises as `sync` does.
+    `plain` allows git:// and http:// too, by which others may put in their commits. Raises as `sync` does.
     """
     _check_arguments(source, branch, commitid)
-    git = _Git(runner, folder, user, source)
+    git = _Git(runner, folder, user, source, plain)
     _prepare(git)
     try:
         _fetch_all(git)
@@ -117,6 +144,31 @@ def files_added(
     return [path for path in found.stdout.split("\0") if path]
 
 
+def is_full_id(text: str) -> bool:
+    """Whether `text` names one commit, and no other ever."""
+    return FULL_ID.fullmatch(text) is not None
+
+
+def contains(runner: Runner, folder: Path, commit: str, ancestor: str, *, user: str | None = None) -> bool:
+    """Whether `ancestor` is `commit` or in its history; false too where it is unknown. `user` as for `head`."""
+    if not FULL_ID.fullmatch(ancestor):
+        return False
+    git = _Git(runner, folder, user)
+    return git("merge-base", "--is-ancestor", ancestor, _checked_id(commit), ok=(0, 1, 128)).returncode == 0
+
+
+def pack(runner: Runner, folder: Path, commit: str, file: IO[bytes], *, user: str | None, files: bool) -> list[str]:
+    """Write `commit` and its annotated tags to `file` as a pack, with or without the files; returns the tags' ids."""
+    git = _Git(runner, folder, user)
+    listed = "--format=%(objecttype) %(objectname)"
+    found = git("for-each-ref", f"--count={MOST_TAGS}", f"--points-at={_checked_id(commit)}", listed, "refs/tags")
+    tags = sorted({line.split()[1] for line in found.lines() if line.startswith("tag ")})
+    wanted = [*([f"--shallow {commit}"] if files else []), commit, *tags]
+    options = ["--revs"] if files else []
+    git("pack-objects", "--quiet", "--stdout", *options, input="".join(f"{word}\n" for word in wanted), output=file)
+    return tags
+
+
 @dataclass(frozen=True)
 class _Git:
     """Git in `folder` as `user`, with our own configuration only."""
@@ -125,16 +177,31 @@ class _Git:
     folder: Path
     user: str | None
     source: str = ""
+    plain: bool = False
 
-    def __call__(self, *arguments: str, timeout: float = LOCAL_SECONDS, ok: Sequence[int] = (0,)) -> Result:
+    def __call__(
+        self,
+        *arguments: str,
+        timeout: float = LOCAL_SECONDS,
+        ok: Sequence[int] = (0,),
+        input: str | None = None,  # noqa: A002 # as the runner's
+        output: IO[bytes] | None = None,
+    ) -> Result:
         with _config_file(self.source, self.user) as config:
             return self.runner.run(
                 ["git", "-C", self.folder, *arguments],
                 timeout=timeout,
                 user=self.user,
-                env={**ENVIRONMENT, "GIT_CONFIG_GLOBAL": str(config), "HOME": _home(self.user)},
+                env={
+                    **ENVIRONMENT,
+                    "GIT_ALLOW_PROTOCOL": PLAIN if self.plain else AUTHENTIC,
+                    "GIT_CONFIG_GLOBAL": str(config),
+                    "HOME": _home(self.user),
+                },
                 ok=ok,
                 secrets=_secrets(self.source),
+                input=input,
+                output=output,
             )
 
 
@@ -142,10 +209,19 @@ class _Git:
 def _config_file(source: str, user: str | None) -> Iterator[Path]:
     url = source.replace("\\", "\\\\").replace('"', '\\"')
     with tempfile.NamedTemporaryFile("w", prefix="appliance-git.", encoding="utf-8") as handle:
-        handle.write(CONFIG.format(remote=REMOTE, url=url))
+        handle.write(CONFIG.format(remote=REMOTE, url=url, uploadpack=_upload_pack(source, user)))
+        handle.write(ANYBODYS if user else "")
         handle.flush()
         _give(Path(handle.name), user)
         yield Path(handle.name)
+
+
+def _upload_pack(source: str, user: str | None) -> str:
+    """The program that reads `source`: where root fetches what lies in a folder of another account, as that account."""
+    folder = Path(source.removeprefix("file://"))
+    if user or not folder.is_absolute() or not folder.exists() or not (owner := folder.stat()).st_uid:
+        return UPLOAD_PACK
+    return AS_OWNER.format(uid=owner.st_uid, gid=owner.st_gid)
 
 
 def _home(user: str | None) -> str:
@@ -228,7 +304,7 @@ def _replace_repository(git: _Git) -> None:
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     _give(beside, git.user)
-    fresh = _Git(git.runner, beside, git.user, git.source)
+    fresh = replace(git, folder=beside)
     try:
         fresh("init", "--quiet", "--initial-branch=appliance")
         _fetch_all(fresh)

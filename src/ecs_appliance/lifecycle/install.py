@@ -42,7 +42,8 @@ def finish_install(context: Context) -> ConvergeReport:
 def _add(context: Context, source: str | None, branch: str | None) -> Release:
     if branch:
         return add_release(context.paths, context.runner, source=source or str(HERE), branch=branch)
-    commit = git.head(context.runner, HERE)
+    # The clone may be another account's, the one that called sudo.
+    commit = git.head(context.runner, HERE, user=HERE.owner())
     if commit is None:
         raise ApplianceError(f"{HERE} is no git clone", "clone the repository, or name --source and --branch")
     return add_release(context.paths, context.runner, source=source or str(HERE), branch="", commitid=commit)

@@ -17,7 +17,9 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.model import Env, GitTarget
 from ecs_appliance.host import docker, postgres
+from ecs_appliance.host.git import is_full_id
 from ecs_appliance.host.postgres import Server
+from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
 from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password, vault_keys
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 STAGE = "prepare-ecs"
 APP_USER = "app"
 APP_OWNER = (1000, 1000)
+DISTRUSTED = "source:ecs"
 REBUILD = "force.update.ecs"
 PROXY = "http://172.17.0.1:3142"
 
@@ -84,7 +87,7 @@ def build_version(context: Context, env: Env, steps: Steps) -> Version:
     """Fetch and build the version that `env` asks for; what runs is not touched. Raises ApplianceError."""
     paths, runner = context.paths, context.runner
     with steps.step("source", "fetching the application"):
-        sources = fetch_application(context, env)
+        sources = _trusted(context, env)
         checkout_sources(runner, paths, sources, user=APP_USER)
     with steps.step("images", "building the application"):
         images = ensure_images(
@@ -92,6 +95,7 @@ def build_version(context: Context, env: Env, steps: Steps) -> Version:
             paths,
             sources,
             containers=paths.appliance / "containers",
+            user=APP_USER,
             proxy=PROXY if env.appliance.storage.proxy_cache else None,
             force=context.flags.get(REBUILD) is not None,
             on_line=log.debug,
@@ -107,9 +111,26 @@ def build_version(context: Context, env: Env, steps: Steps) -> Version:
 
 
 def fetch_application(context: Context, env: Env) -> Sources:
-    """Fetch source and manual, and return the commits that `env` asks for; the checkouts stay."""
-    origins = _origin(env.ecs.git), _origin(env.ecs.docs.git)
+    """Fetch source and manual, and return the commits that `env` asks for; the checkouts stay.
+
+    Raises DistrustedError where the application is not signed as `env` demands, or does not go on from what ran last.
+    """
+    # Whoever pins a commit means that one, wherever it comes from.
+    forced = context.flags.get(REBUILD) is not None or is_full_id(env.ecs.git.commitid)
+    running = "" if forced else context.tags.get("last_running_ecs") or ""
+    origins = _origin(env.ecs.git, running), _origin(env.ecs.docs.git)
     return fetch_sources(context.runner, context.paths, *origins, user=APP_USER)
+
+
+def _trusted(context: Context, env: Env) -> Sources:
+    """As `fetch_application`; whether the source can be trusted is told, and no longer where it can again."""
+    try:
+        sources = fetch_application(context, env)
+    except DistrustedError as error:
+        context.alerts.put(DISTRUSTED, "critical", error.message, error.hint)
+        raise
+    context.alerts.clear(DISTRUSTED)
+    return sources
 
 
 def last_version(context: Context) -> Version | None:
@@ -173,5 +194,5 @@ def wanted(env: Env) -> str:
     return target.commitid or f"branch {target.branch or 'default'}"
 
 
-def _origin(target: GitTarget) -> Origin:
-    return Origin(target.source, target.branch, target.commitid)
+def _origin(target: GitTarget, after: str = "") -> Origin:
+    return Origin(target.source, target.branch, target.commitid, target.signers, after)

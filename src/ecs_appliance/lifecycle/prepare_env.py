@@ -11,6 +11,7 @@ from ecs_appliance.env.model import Env
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.ineffective import list_ineffective
 from ecs_appliance.lifecycle.standby import leave_standby, stand_by
+from ecs_appliance.lifecycle.unsigned import tell_unsigned
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ def prepare_env(context: Context) -> None:
         env = find_env(context)
     for what in list_ineffective(env):
         log.warning("not in this version: %s", what)
+    tell_unsigned(context.alerts, env)
     if not keys_let_in(context.paths, env):
         log.warning("ssh takes passwords as before: no key lets anybody become root; put one into ssh_authorized_keys")
     if env.appliance.standby:

@@ -10,6 +10,7 @@ from ecs_appliance.core.files import point_symlink, sync_folder
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import git
+from ecs_appliance.host.signatures import require_trust
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,24 @@ class Release:
         return self.folder / "appliance"
 
 
-def add_release(paths: Paths, runner: Runner, *, source: str, branch: str, commitid: str = "") -> Release:
+def add_release(
+    paths: Paths,
+    runner: Runner,
+    *,
+    source: str,
+    branch: str,
+    commitid: str = "",
+    signers: tuple[str, ...] = (),
+    after: str = "",
+) -> Release:
     """Fetch the appliance at `commitid`, or at the end of `branch`, and build its environment; activates nothing.
 
-    Raises ApplianceError where the source, the branch or the pinned commit is not to be had, or its code does not run.
+    Raises ApplianceError where the source, the branch or the pinned commit is not to be had, or its code does not run;
+    DistrustedError, before any of its code runs, where none of `signers` signed it or it does not go on from `after`.
     """
-    target = git.fetch(runner, paths.releases / "source", source=source, branch=branch, commitid=commitid)
+    fetched = paths.releases / "source"
+    target = git.fetch(runner, fetched, source=source, branch=branch, commitid=commitid)
+    require_trust(runner, fetched, target.id, signers, after=after)
     release = Release(target.id, paths.releases / target.id)
     if not release.folder.is_dir():
         incoming = paths.releases / f".{target.id}.incoming"

@@ -12,6 +12,8 @@ from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import apt, docker, systemd
+from ecs_appliance.host.git import is_full_id
+from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.journal import log_step
@@ -19,6 +21,7 @@ from ecs_appliance.lifecycle.prepare_ecs import build_version
 from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
 from ecs_appliance.lifecycle.standby import STAGES
+from ecs_appliance.lifecycle.unsigned import tell_unsigned
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ UNIT = "appliance.service"
 RESTART_TIMEOUT = 4 * 3600
 LOCK_WAIT = 900
 START_DEADLINE = 3 * 3600
+DISTRUSTED_RELEASE = "source:appliance"
+FORCE_RELEASE = "force.update.appliance"
 UPGRADED_DAY = "last_update_system"
 
 
@@ -53,6 +58,7 @@ def update(context: Context) -> None:
 
 def _update_locked(context: Context) -> list[str]:
     env = activate(context.paths, context.runner).env
+    tell_unsigned(context.alerts, env)
     update_appliance(context, env)
     update_packages(context)
     if not systemd.is_active(context.runner, UNIT):
@@ -83,17 +89,39 @@ def plan_restart(
 
 
 def update_appliance(context: Context, env: Env) -> None:
-    """Hand over to a newer release of the appliance where its source has one; returns where there is none."""
-    target = env.appliance.git
-    release = add_release(
-        context.paths, context.runner, source=target.source, branch=target.branch, commitid=target.commitid
-    )
+    """Hand over to a newer release of the appliance where its source has one; returns where there is none.
+
+    One that is not to be trusted is told, and the rest of the update goes on with the release that runs.
+    """
     active = active_release(context.paths)
+    try:
+        release = _add_release(context, env, active)
+    except DistrustedError as error:
+        context.alerts.put(DISTRUSTED_RELEASE, "critical", error.message, error.hint)
+        return
+    context.alerts.clear(DISTRUSTED_RELEASE)
+    context.flags.clear(FORCE_RELEASE)
     if active is not None and active.commit == release.commit:
         return
     log.info("appliance: %s replaces %s", release.commit, active.commit if active else "the clone")
     activate_release(context.paths, release)
     context.runner.replace([release.command, "stage", "update"])
+
+
+def _add_release(context: Context, env: Env, active: Release | None) -> Release:
+    target = env.appliance.git
+    # Whoever pins a commit means that one, wherever it comes from.
+    forced = context.flags.get(FORCE_RELEASE) is not None or is_full_id(target.commitid)
+    running = context.tags.get("last_running_appliance") or _commit(active) or ""
+    return add_release(
+        context.paths,
+        context.runner,
+        source=target.source,
+        branch=target.branch,
+        commitid=target.commitid,
+        signers=target.signers,
+        after="" if forced else running,
+    )
 
 
 def update_packages(context: Context) -> None:

@@ -23,7 +23,7 @@ from ecs_appliance.machine.caches import CACHE, fill_copies, harvest_copies, pla
 from ecs_appliance.machine.nspawn import Machine
 from ecs_appliance.machine.packages import FOR_MACHINES, install_packages, missing_packages
 from ecs_appliance.machine.progress import Progress
-from ecs_appliance.machine.repositories import publish_checkout, publish_folder
+from ecs_appliance.machine.repositories import ensure_signing_key, publish_checkout, publish_folder, sign
 from ecs_appliance.machine.site import failed_units, journal_tail, wait_up
 
 CHECKOUT = Path(__file__).parents[3]
@@ -41,6 +41,8 @@ ACTIVATE = """
 chmod 0600 /app/env.yml
 cp /app/env.yml /run/active-env.yml
 rm -f /run/appliance-failed /run/appliance_failed
+# A developer's commits are amended: the next one need not go on from the one that runs.
+touch /app/etc/flags/force.update.appliance
 systemctl reset-failed
 systemctl start --no-block appliance-update
 """
@@ -96,6 +98,11 @@ class Demo:
     def ca_file(self) -> Path:
         """The machine's certificate, for clients on this host to trust."""
         return self.machine.folder.path / "ca.pem"
+
+    @property
+    def signing_key(self) -> Path:
+        """Signs what the machine is given to run; never gets into it."""
+        return self.machine.folder.path / "signing-key"
 
     def run(self) -> Site:
         """Make the site, or what is missing of it. Raises ApplianceError that explains the failed step."""
@@ -162,11 +169,15 @@ class Demo:
 
     def _publish(self) -> list[str]:
         git = self.machine.folder.git
-        return [
-            publish_checkout(CHECKOUT, git / "ecs-appliance.git", self.runner),
-            publish_folder(CHECKOUT / "demo/ecs", git / "ecs.git", self.runner),
-            publish_folder(CHECKOUT / "demo/docs", git / "ecs-docs.git", self.runner),
-        ]
+        commits = {
+            "ecs-appliance.git": publish_checkout(CHECKOUT, git / "ecs-appliance.git", self.runner),
+            "ecs.git": publish_folder(CHECKOUT / "demo/ecs", git / "ecs.git", self.runner),
+            "ecs-docs.git": publish_folder(CHECKOUT / "demo/docs", git / "ecs-docs.git", self.runner),
+        }
+        ensure_signing_key(self.signing_key, self.runner)
+        for name, commit in commits.items():
+            sign(git / name, commit, self.signing_key, self.runner)
+        return list(commits.values())
 
     def _boot(self, base: Path) -> None:
         if not self.machine.exists:
@@ -188,7 +199,8 @@ class Demo:
         guest = self.machine.guest
         if guest.run(["test", "-s", "/app/env.yml"], timeout=SHORT_SECONDS, ok=(0, 1)).returncode:
             address = str(self.machine.spec.network.address)
-            text = render(DOMAIN, plan_overrides(address), runner=self.runner)
+            signer = ensure_signing_key(self.signing_key, self.runner)
+            text = render(DOMAIN, plan_overrides(address, signer), runner=self.runner)
             guest.push("/app/env.yml", answer_for(address, text), mode=0o600)
 
     def _activate(self, commits: list[str]) -> None:
@@ -238,8 +250,11 @@ def answer_for(address: str, text: str) -> str:
     return text
 
 
-def plan_overrides(address: str) -> dict[str, object]:
-    """What the demonstration's env.yml has other than a production one; its site is asked for by `address` too."""
+def plan_overrides(address: str, signer: str) -> dict[str, object]:
+    """What the demonstration's env.yml has other than a production one.
+
+    Its site is asked for by `address` too, and its code is what `signer`, a public key, signed.
+    """
     return {
         "appliance.allowed_hosts": f"{DOMAIN} {address}",
         "appliance.ssl.letsencrypt.enabled": False,
@@ -247,6 +262,9 @@ def plan_overrides(address: str) -> dict[str, object]:
         "appliance.storage.ignore.data": True,
         "appliance.storage.proxy_cache": True,
         "appliance.git.source": SOURCE,
+        "appliance.git.signers": [signer],
         "ecs.git.source": "/srv/git/ecs.git",
+        "ecs.git.signers": [signer],
         "ecs.docs.git.source": "/srv/git/ecs-docs.git",
+        "ecs.docs.git.signers": [signer],
     }

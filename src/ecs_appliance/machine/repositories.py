@@ -67,6 +67,22 @@ def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "m
     return commit
 
 
+def ensure_signing_key(key: Path, runner: Runner) -> str:
+    """Make the OpenSSH key `key` where it is not there yet; returns its public part, a line."""
+    if not key.exists():
+        runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", ADDRESS, "-f", key], timeout=SECONDS)
+    return key.with_name(f"{key.name}.pub").read_text().strip()
+
+
+def sign(bare: Path, commit: str, key: Path, runner: Runner) -> None:
+    """Sign `commit` of `bare` by a tag, as those do who publish; once is enough."""
+    name = f"signed-{commit}"
+    git = [*GIT, f"--git-dir={bare}"]
+    if not runner.run([*git, "tag", "--list", name], timeout=SECONDS).lines():
+        settings = ["-c", "gpg.format=ssh", "-c", f"user.signingkey={key}"]
+        runner.run([*git, *settings, "tag", "-s", "-m", "Sign", name, commit], timeout=SECONDS, env=IDENTITY)
+
+
 def ensure_bare(bare: Path, branch: str, runner: Runner) -> None:
     """Make the bare repository `bare` with the default branch `branch` where it is not there yet."""
     if (bare / "HEAD").exists():

@@ -1,6 +1,8 @@
 """The application's checkout with the manual in it, with real git."""
 
+import io
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,13 @@ def publish(folder: Path, **files: str) -> str:
     return RUNNER.run([*git, "rev-parse", "HEAD"], timeout=30).stdout.strip()
 
 
+def packed(folder: Path, commit: str) -> bytes:
+    """All that `commit` needs, as a pack."""
+    return RUNNER.run(
+        ["git", "-C", str(folder), "pack-objects", "--revs", "--stdout", "-q"], timeout=30, input=f"{commit}\n"
+    ).raw
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     return Paths(tmp_path / "machine")
@@ -64,33 +73,109 @@ def update(paths: Paths, app: Origin, docs: Origin) -> source.Sources:
     return sources
 
 
+def built(paths: Paths, sources: source.Sources, *, user: str | None = None) -> dict[str, str]:
+    """What a build of `sources` is given: the contents of its files, the targets of its links."""
+    with source.archived(RUNNER, paths, sources, user=user) as file, tarfile.open(fileobj=file) as tar:
+        return {
+            entry.name: entry.linkname or content.read().decode()
+            for entry in tar
+            if not entry.isdir() and (content := tar.extractfile(entry) if entry.isfile() else io.BytesIO())
+        }
+
+
 def test_manual_lies_in_the_application(paths: Paths, app: Origin, docs: Origin) -> None:
-    sources = update(paths, app, docs)
-    assert sources.docs is not None
-    help_folder = paths.source / "static" / "help"
-    assert (help_folder / "index.html").read_text() == "Handbuch"
-    assert (help_folder / "img" / "logo").exists()
-    assert not (help_folder / "README").exists()
-
-
-def test_pages_that_the_manual_lost_are_gone(paths: Paths, app: Origin, docs: Origin) -> None:
-    update(paths, app, docs)
-    (Path(docs.source) / "user-manual-de" / "index.html").unlink()
-    publish(Path(docs.source), **{"user-manual-de__start.html": "neu"})
-    update(paths, app, docs)
-    assert sorted(path.name for path in (paths.source / "static" / "help").iterdir()) == ["img", "start.html"]
+    publish(Path(app.source), static__help__old="page", static__ecs="style")
+    assert built(paths, update(paths, app, docs)) == {
+        "Dockerfile": "FROM scratch",
+        "static/ecs": "style",
+        "static/help/index.html": "Handbuch",
+        "static/help/img/logo": "x",
+    }
 
 
 def test_site_without_a_manual(paths: Paths, app: Origin) -> None:
-    assert update(paths, app, NONE).docs is None
-    assert not (paths.source / "static").exists()
+    sources = update(paths, app, NONE)
+    assert sources.docs is None
+    assert built(paths, sources) == {"Dockerfile": "FROM scratch"}
+
+
+def test_a_commit_is_built_as_it_is(paths: Paths, app: Origin) -> None:
+    """Whatever .gitattributes says of archives and line ends."""
+    attributes = "kept export-ignore\nid export-subst ident\ntext text eol=crlf\n"
+    files = {"kept": "here", "id": "$Format:%H$ $Id$\n", "text": "a\nb\n"}
+    publish(Path(app.source), **{".gitattributes": attributes}, **files)
+    assert built(paths, update(paths, app, NONE)) == {
+        ".gitattributes": attributes,
+        "Dockerfile": "FROM scratch",
+        **files,
+    }
+
+
+def test_modes_and_links_are_those_of_the_commit(paths: Paths, app: Origin) -> None:
+    publish(Path(app.source), run="#!/bin/sh")
+    (Path(app.source) / "run").chmod(0o700)
+    (Path(app.source) / "link").symlink_to("/etc/shadow")
+    publish(Path(app.source))
+    sources = update(paths, app, NONE)
+    with source.archived(RUNNER, paths, sources, user=None) as file, tarfile.open(fileobj=file) as tar:
+        assert {entry.name: (entry.mode, entry.linkname) for entry in tar} == {
+            "Dockerfile": (0o644, ""),
+            "run": (0o755, ""),
+            "link": (0o777, "/etc/shadow"),
+        }
+
+
+def test_what_lies_in_the_checkout_is_not_built(paths: Paths, app: Origin) -> None:
+    sources = update(paths, app, NONE)
+    (paths.source / "Dockerfile").unlink()
+    (paths.source / "Dockerfile").symlink_to("/etc/shadow")
+    (paths.source / "more").write_text("of account app")
+    (paths.source / ".git/info").mkdir(exist_ok=True)
+    (paths.source / ".git/info/attributes").write_text("Dockerfile export-ignore\n")
+    assert built(paths, sources) == {"Dockerfile": "FROM scratch"}
+
+
+def test_other_files_by_the_commits_name_are_not_built(paths: Paths, app: Origin) -> None:
+    """A repository may lie about its objects: git itself believes the name of a file."""
+    sources = update(paths, app, NONE)
+    honest = publish(Path(app.source), Dockerfile="FROM evil")
+    source.fetch_sources(RUNNER, paths, app, NONE, user=None)
+    git = ["git", "-C", str(paths.source)]
+    for commit in (sources.app.id, honest):
+        RUNNER.run([*git, "unpack-objects", "-q"], timeout=30, input=packed(paths.source, commit))
+    objects = paths.source / ".git/objects"
+    for pack in (objects / "pack").iterdir():
+        pack.unlink()
+    lie, truth = (objects / name[:2] / name[2:] for name in (sources.app.id, honest))
+    lie.unlink(missing_ok=True)
+    lie.write_bytes(truth.read_bytes())
+    with pytest.raises(ApplianceError), source.archived(RUNNER, paths, sources, user=None):
+        pytest.fail("another commit was built")
+
+
+def test_replacements_are_not_built(paths: Paths, app: Origin) -> None:
+    sources = update(paths, app, NONE)
+    other = publish(Path(app.source), Dockerfile="FROM evil")
+    source.fetch_sources(RUNNER, paths, app, NONE, user=None)
+    RUNNER.run(["git", "-C", str(paths.source), "replace", sources.app.id, other], timeout=30)
+    assert built(paths, sources) == {"Dockerfile": "FROM scratch"}
+
+
+def test_a_build_runs_nothing_as_root(paths: Paths, app: Origin, marker: Path) -> None:
+    """Needs root, as the appliance does."""
+    sources = source.fetch_sources(RUNNER, paths, app, NONE, user="daemon")
+    plant(paths.source, marker)
+    RUNNER.run(["sh", "-c", f"rm -rf {paths.source}/.git/objects/??"], timeout=30)
+    with pytest.raises(ApplianceError), source.archived(RUNNER, paths, sources, user="daemon"):
+        pytest.fail("nothing was there to build")
+    assert set(marker.read_text().split()) == {"daemon"}
 
 
 def test_docs_without_a_manual_are_told(
     paths: Paths, app: Origin, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(tmp_path / "empty", README="nothing")
-    update(paths, app, Origin(str(tmp_path / "empty")))
+    assert built(paths, update(paths, app, Origin(str(tmp_path / "empty")))) == {"Dockerfile": "FROM scratch"}
     assert "no user-manual-de" in caplog.text
 
 
@@ -102,7 +187,7 @@ def test_manual_that_cannot_be_fetched_stays(
     after = update(paths, app, docs)
     assert after.docs is not None and before.docs is not None
     assert after.docs.id == before.docs.id
-    assert (paths.source / "static" / "help" / "index.html").exists()
+    assert built(paths, after)["static/help/index.html"] == "Handbuch"
     assert "the user manual stays as it is" in caplog.text
 
 
@@ -115,8 +200,7 @@ def test_links_in_the_manual_lead_nowhere(paths: Paths, app: Origin, docs: Origi
     (tmp_path / "secret").write_text("of the host")
     (Path(docs.source) / "user-manual-de" / "link").symlink_to(tmp_path / "secret")
     publish(Path(docs.source))
-    update(paths, app, docs)
-    assert (paths.source / "static" / "help" / "link").is_symlink()
+    assert built(paths, update(paths, app, docs))["static/help/link"] == str(tmp_path / "secret")
 
 
 def test_fetching_alone_changes_no_file(paths: Paths, app: Origin, docs: Origin) -> None:

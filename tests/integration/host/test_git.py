@@ -3,6 +3,7 @@
 import pwd
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,8 @@ def upstream(tmp_path: Path) -> Upstream:
 
 @pytest.fixture
 def sync(upstream: Upstream, tmp_path: Path) -> Callable[..., git.Commit]:
-    def run(**changes: str) -> git.Commit:
-        asked = {"source": str(upstream.folder), "branch": "master", **changes}
+    def run(**changes: Any) -> git.Commit:
+        asked: dict[str, Any] = {"source": str(upstream.folder), "branch": "master", **changes}
         return git.sync(RUNNER, tmp_path / "checkout", **asked)
 
     return run
@@ -307,5 +308,6 @@ def test_runs_as_another_user_on_a_source_of_root(upstream: Upstream, open_path:
     assert commit.id == upstream.first
     account = pwd.getpwnam("daemon").pw_uid
     assert {path.stat().st_uid for path in (target, target / ".git" / "HEAD", target / "README")} == {account}
-    assert git.head(RUNNER, target) == upstream.first
-    assert git.files_added(RUNNER, target, upstream.first, upstream.first, "**") == []
+    assert git.head(RUNNER, target, user="daemon") == upstream.first
+    assert git.head(RUNNER, target) is None, "root asked somebody else's repository"
+    assert git.files_added(RUNNER, target, upstream.first, upstream.first, "**", user="daemon") == []

@@ -13,13 +13,12 @@ from ecs_appliance.host.git import Commit
 
 APP, DOCS = "a" * 40, "d" * 40
 SOURCES = Sources(Commit(APP, "master"), Commit(DOCS, "master"))
-CONTEXT = Path("/app/ecs")
 
 
 def test_missing_image_is_built() -> None:
-    build = plan_app_build(SOURCES, CONTEXT, labels=None, proxy="http://proxy:3128")
+    build = plan_app_build(SOURCES, labels=None, proxy="http://proxy:3128")
     assert build == Build(
-        CONTEXT,
+        None,
         (f"ecs/ecs:{APP}",),
         {"GIT_REV": APP, "GIT_BRANCH": "master", "http_proxy": "http://proxy:3128"},
         {DOCS_LABEL: DOCS},
@@ -27,18 +26,18 @@ def test_missing_image_is_built() -> None:
 
 
 def test_present_image_is_not_built_again() -> None:
-    assert plan_app_build(SOURCES, CONTEXT, labels={DOCS_LABEL: DOCS}, proxy=None) is None
+    assert plan_app_build(SOURCES, labels={DOCS_LABEL: DOCS}, proxy=None) is None
 
 
 def test_new_manual_or_force_builds_again() -> None:
-    assert plan_app_build(SOURCES, CONTEXT, labels={DOCS_LABEL: "e" * 40}, proxy=None) is not None
-    assert plan_app_build(SOURCES, CONTEXT, labels={}, proxy=None) is not None
-    assert plan_app_build(SOURCES, CONTEXT, labels={DOCS_LABEL: DOCS}, proxy=None, force=True) is not None
-    assert plan_app_build(Sources(SOURCES.app, None), CONTEXT, labels={}, proxy=None) is None
+    assert plan_app_build(SOURCES, labels={DOCS_LABEL: "e" * 40}, proxy=None) is not None
+    assert plan_app_build(SOURCES, labels={}, proxy=None) is not None
+    assert plan_app_build(SOURCES, labels={DOCS_LABEL: DOCS}, proxy=None, force=True) is not None
+    assert plan_app_build(Sources(SOURCES.app, None), labels={}, proxy=None) is None
 
 
 def test_pinned_commit_says_so() -> None:
-    build = plan_app_build(Sources(Commit(APP), None), CONTEXT, labels=None, proxy=None)
+    build = plan_app_build(Sources(Commit(APP), None), labels=None, proxy=None)
     assert build is not None
     assert build.args == {"GIT_REV": APP, "GIT_BRANCH": "pinned"}
     assert build.tags == (app_tag(APP),)

@@ -1,5 +1,6 @@
 """What docker's command line is given, and what is made of its answers."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_build_names_everything() -> None:
     assert runner.asked == [["docker", "buildx", "build", *options, "/app/ecs"]]
 
 
+def test_what_has_no_folder_is_built_of_an_archive() -> None:
+    runner = Docker()
+    docker.build(runner, Build(None, ("ecs/ecs:1",)), lambda _: None, archive=io.BytesIO(b"tar"))
+    assert runner.asked == [["docker", "buildx", "build", "--progress=plain", "--load", "--tag=ecs/ecs:1", "-"]]
+
+
 def container(**state: object) -> str:
     full = {"Status": "running", "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00Z", "Pid": 7, **state}
     return json.dumps([{"Name": "/web", "Image": "sha256:1", "RestartCount": 3, "State": full}])
@@ -110,8 +117,3 @@ def test_image_without_labels() -> None:
 def test_tags_of_a_repository() -> None:
     runner = Docker(stdout="ecs/ecs:b\necs/ecs:a\necs/ecs:<none>\n")
     assert docker.list_tags(runner, "ecs/ecs") == ["ecs/ecs:b", "ecs/ecs:a"]
-
-
-def test_failed_pull_is_an_answer() -> None:
-    assert docker.pull(Docker(), "debian:trixie-slim", timeout=1)
-    assert not docker.pull(Docker(returncode=1), "debian:trixie-slim", timeout=1)

@@ -1,0 +1,24 @@
+"""Public keys of those who sign code: OpenSSH's, a line each, and OpenPGP's, armored."""
+
+from ecs_appliance.env import formats
+from ecs_appliance.env.packets import BEGIN, PUBLIC_KEY, dearmor, packets
+
+
+def signer(text: str) -> str:
+    """An OpenSSH public key in one line, or one armored OpenPGP public key. Raises ValueError."""
+    text = text.strip()
+    begun = BEGIN.search(text)
+    if begun is None:
+        return _ssh(text)
+    if begun[1] != "PUBLIC KEY":
+        raise ValueError("expected a PGP public key block: gpg --export --armor")
+    if [tag for tag, _ in packets(dearmor(text))].count(PUBLIC_KEY) != 1:
+        raise ValueError("expected one PGP public key in its block")
+    return text
+
+
+def _ssh(text: str) -> str:
+    formats.ssh_key(text)
+    if formats.ssh_parts(text)[0]:
+        raise ValueError("expected the key alone, without options or a name before it: ssh-ed25519 AAAA… name")
+    return text

@@ -10,6 +10,11 @@ docker packages:
     - require:
       - file: /etc/docker/daemon.json
 
+/etc/systemd/system/docker.service.d/appliance.conf:
+  file.managed:
+    - source: salt://docker/files/docker.service.conf
+    - makedirs: true
+
 docker:
   unit.running:
     - require:
@@ -17,8 +22,8 @@ docker:
 
 docker configuration:
   applied.since_change:
-    - files: [/etc/docker/daemon.json]
-    - commands: [systemctl restart docker]
+    - files: [/etc/docker/daemon.json, /etc/systemd/system/docker.service.d/appliance.conf]
+    - commands: [systemctl daemon-reload, systemctl restart docker]
     - require:
       - unit: docker
 

@@ -242,6 +242,8 @@ def plan_overrides(address: str) -> dict[str, object]:
         "appliance.storage.ignore.volatile": True,
         "appliance.storage.ignore.data": True,
         "appliance.storage.proxy_cache": True,
+        # A mirror of Debian near this host may have a private address, which has to be named.
+        "appliance.network.egress.builds": ["internet:80", "internet:443", "deb.debian.org:80"],
         "appliance.git.source": SOURCE,
         "ecs.git.source": "/srv/git/ecs.git",
         "ecs.docs.git.source": "/srv/git/ecs-docs.git",

@@ -11,9 +11,10 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Every public address; private networks have to be named.
 INTERNET = "internet"
 # `host`, `host:port`, `[address]:port`; an IPv6 address without a port needs no brackets.
-BRACKETED = re.compile(r"\[(?P<host>[^\[\]]*)\](?::(?P<port>[0-9]{1,5}))?")
+BRACKETED = re.compile(r"\[(?P<host>[0-9A-Fa-f:./]*:[0-9A-Fa-f:./]*)\](?::(?P<port>[0-9]{1,5}))?")
 PLAIN = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
-NUMERIC = re.compile(r"[0-9./]+|.*:.*")
+# No zone (`%eth0`): Python would take any text for one.
+NUMERIC = re.compile(r"[0-9./]+|[0-9A-Fa-f:./]*:[0-9A-Fa-f:./]*")
 LAST_PORT = 65535
 # Where clouds hand machines their configuration, which for us is env.yml, or keys of the cloud's own. Most of them use
 # 169.254.169.254; the others are Azure's wire server, Alibaba, Oracle, and what AWS, GCE, Oracle, OpenStack and

@@ -118,6 +118,19 @@ def test_the_download_cache_does_not_fetch_it_for_anybody(demo: "Demo", cloud: N
     assert "EVERYTHING" not in done.stdout
 
 
+def test_a_machine_that_lost_its_file_takes_no_other_from_the_network(demo: "Demo", cloud: None) -> None:
+    before = demo.sh("sha256sum /run/active-env.yml")
+    demo.sh("mv /app/env.yml /app/env.yml.away")
+    try:
+        done = demo.exec(["appliance", "env", "update"])
+    finally:
+        demo.sh("mv /app/env.yml.away /app/env.yml")
+    assert done.returncode == 3
+    assert "this machine had one from a file before, so no other kind of source is asked" in done.stderr
+    assert "rm /var/lib/ecs-appliance/environment" in done.stderr
+    assert demo.sh("sha256sum /run/active-env.yml") == before
+
+
 def test_the_clinics_network_is_refused_until_it_is_named(demo: "Demo", neighbour: Neighbour) -> None:
     other = str(neighbour.addresses[0])
     before = refused(demo)["packets"]["containers"]

@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.runner import CommandError, Runner
 
 TABLE = ("inet", "appliance")
 # Counters and sets of what went nowhere.
 REFUSED = "refused_"
+NO_TABLE = "No such file or directory"
 SECONDS = 30
 
 
@@ -63,7 +64,13 @@ def _refusal(element: dict[str, Any]) -> Refusal:
 
 
 def _objects(runner: Runner, *options: str) -> list[dict[str, Any]]:
+    """What our table holds; nothing where there is no such table. Raises CommandError where the kernel does not say."""
     argv = ["nft", "--json", *options, "list", "table", *TABLE]
-    listed = runner.run(argv, timeout=SECONDS, ok=(0, 1)).stdout
-    objects: list[dict[str, Any]] = json.loads(listed)["nftables"] if listed.strip() else []
+    try:
+        listed = runner.run(argv, timeout=SECONDS).stdout
+    except CommandError as error:
+        if NO_TABLE in error.output:
+            return []
+        raise
+    objects: list[dict[str, Any]] = json.loads(listed)["nftables"]
     return objects

@@ -179,13 +179,14 @@ def test_containers_reach_what_they_need_of_the_machine_and_nothing_else(demo: "
     assert connect(demo, *refused, container=container) == ["refused"] * len(refused)
 
 
-def test_containers_reach_the_world(demo: "Demo", neighbour: Neighbour) -> None:
+def test_containers_are_refused_the_world(demo: "Demo", neighbour: Neighbour) -> None:
+    """What env.yml names they reach: test_hostile_network."""
     with neighbour.serving(STANDS_IN):
         for container in (WEB, "ecs_ecs.worker_1", ""):
-            assert connect(demo, (str(neighbour.addresses[0]), STANDS_IN), container=container) == ["open"]
+            assert connect(demo, (str(neighbour.addresses[0]), STANDS_IN), container=container) == ["refused"]
 
 
-def test_containers_with_ipv6_reach_the_world_and_are_not_reached(demo: "Demo", neighbour: Neighbour) -> None:
+def test_containers_with_ipv6_neither_reach_the_world_nor_are_reached(demo: "Demo", neighbour: Neighbour) -> None:
     neighbour.run(["ip", "route", "replace", "fd00:ec6::/64", "via", str(MACHINE_V6)])
     demo.sh("docker network create --ipv6 --subnet fd00:ec6::/64 appliance-test-v6")
     try:
@@ -193,7 +194,7 @@ def test_containers_with_ipv6_reach_the_world_and_are_not_reached(demo: "Demo", 
         demo.sh(f"docker run --detach --rm --network appliance-test-v6 --name {STRAYS[0]} ecs/ecs {serve}")
         address = addresses(demo, ".GlobalIPv6Address", STRAYS[0])[0]
         with neighbour.serving(STANDS_IN):
-            assert connect(demo, (str(STRANGER_V6), STANDS_IN), container=STRAYS[0]) == ["open"]
+            assert connect(demo, (str(STRANGER_V6), STANDS_IN), container=STRAYS[0]) == ["refused"]
         assert neighbour.scan(address, "-sS", "-p", str(STANDS_IN)) == CLOSED
     finally:
         demo.sh(f"docker rm --force {STRAYS[0]}; docker network rm appliance-test-v6")
@@ -261,7 +262,7 @@ def test_a_restart_of_docker_and_of_the_firewall_leaves_both_in_force(
     demo.sh("systemctl restart appliance-firewall; systemctl restart docker", timeout=120)
     until(lambda: all_is_well(demo), BACK_SECONDS)
     demo.sh("systemctl restart appliance-firewall")
-    test_containers_reach_the_world(demo, neighbour)
+    test_containers_are_refused_the_world(demo, neighbour)
     assert connect(demo, (BRIDGES[0], 5432)) == ["open"]
     assert neighbour.scan(BRIDGES[0], "-sS", "-p", "22,5432,8017") == CLOSED
 
@@ -278,4 +279,4 @@ def test_after_a_reboot_the_rules_are_there_before_the_network(
     }
     assert 0 < times["appliance-firewall.service"] < min(times["systemd-networkd.service"], times["ssh.service"])
     assert neighbour.scan(neighbour.machine, *ALL_TCP) == Scan(LISTENING, {"closed"})
-    test_containers_reach_the_world(demo, neighbour)
+    test_containers_are_refused_the_world(demo, neighbour)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ecs_appliance.converge.firewall import OURS, firewall_is_current, load_firewall
+from ecs_appliance.converge.names import refresh_names
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
@@ -11,16 +12,28 @@ __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
 def loaded(name: str) -> dict[str, Any]:
-    """The rules of the appliance and of the operator are in force, and will be at the next boot."""
+    """The rules of the appliance and of the operator are in force, and will be at the next boot.
+
+    The addresses of names in them are those of now.
+    """
     paths, runner = Paths(), SystemRunner()
     changes = {"firewall": OURS}
     try:
         # A dry run on a new machine has not written ours.
-        if paths.at(OURS).exists() and firewall_is_current(paths, runner):
-            return {"name": name, "result": True, "changes": {}, "comment": "in force"}
+        is_current = paths.at(OURS).exists() and firewall_is_current(paths, runner)
         if __opts__["test"]:
-            return {"name": name, "result": None, "changes": changes, "comment": "would be loaded"}
-        load_firewall(paths, runner)
+            comment = "in force" if is_current else "would be loaded"
+            return {
+                "name": name,
+                "result": is_current or None,
+                "changes": {} if is_current else changes,
+                "comment": comment,
+            }
+        if not is_current:
+            load_firewall(paths, runner)
+        refresh_names(paths, runner)
     except ApplianceError as error:
         return {"name": name, "result": False, "changes": {}, "comment": error.message}
+    if is_current:
+        return {"name": name, "result": True, "changes": {}, "comment": "in force"}
     return {"name": name, "result": True, "changes": changes, "comment": "loaded"}

@@ -76,6 +76,11 @@ appliance-rehearsal.timer:
     - require:
       - applied: unit files
 
+appliance-names.timer:
+  unit.running:
+    - require:
+      - applied: unit files
+
 appliance-certificate.timer:
   unit.running:
     - require:

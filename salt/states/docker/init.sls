@@ -10,6 +10,11 @@ docker packages:
     - require:
       - file: /etc/docker/daemon.json
 
+/etc/systemd/system/docker.service.d/appliance.conf:
+  file.managed:
+    - source: salt://docker/files/docker.service.conf
+    - makedirs: true
+
 docker:
   unit.running:
     - require:
@@ -17,8 +22,8 @@ docker:
 
 docker configuration:
   applied.since_change:
-    - files: [/etc/docker/daemon.json]
-    - commands: [systemctl restart docker]
+    - files: [/etc/docker/daemon.json, /etc/systemd/system/docker.service.d/appliance.conf]
+    - commands: [systemctl daemon-reload, systemctl restart docker]
     - require:
       - unit: docker
 
@@ -47,12 +52,28 @@ apt-cacher-ng account:
     - source: salt://docker/files/apt-cacher-ng.conf
     - makedirs: true
 
+# Its pages of maintenance are its own job's, by a name and a password that are made once and nobody has to know.
+/etc/apt-cacher-ng/zz-appliance-admin.conf:
+  file.managed:
+    - contents:
+      - "ReportPage: {{ salt['random.get_str'](40, punctuation=False) }}.html"
+      - "AdminAuth: appliance:{{ salt['random.get_str'](40, punctuation=False) }}"
+    - replace: false
+    - user: root
+    - group: apt-cacher-ng
+    - mode: '0640'
+    - makedirs: true
+    - show_changes: false
+    - require:
+      - group: apt-cacher-ng account
+
 proxy cache package:
   pkg.installed:
     - name: apt-cacher-ng
     - install_recommends: false
     - require:
       - file: /etc/apt-cacher-ng/appliance.conf
+      - file: /etc/apt-cacher-ng/zz-appliance-admin.conf
 
 # At boot too the bridge has to be there first: it listens on its address.
 /etc/systemd/system/apt-cacher-ng.service.d/appliance.conf:
@@ -63,7 +84,7 @@ proxy cache package:
 proxy cache unit:
   applied.since_change:
     - files: [/etc/systemd/system/apt-cacher-ng.service.d/appliance.conf]
-    - commands: [systemctl daemon-reload]
+    - commands: [systemctl daemon-reload, systemctl try-restart apt-cacher-ng]
 
 apt-cacher-ng:
   unit.running:
@@ -74,7 +95,7 @@ apt-cacher-ng:
 
 proxy cache configuration:
   applied.since_change:
-    - files: [/etc/apt-cacher-ng/appliance.conf]
+    - files: [/etc/apt-cacher-ng/appliance.conf, /etc/apt-cacher-ng/zz-appliance-admin.conf]
     - commands: [systemctl restart apt-cacher-ng]
     - require:
       - unit: apt-cacher-ng

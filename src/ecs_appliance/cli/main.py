@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, paper, rewind, stage, test, user
+from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, network, paper, rewind, stage, test, user
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -30,6 +30,7 @@ env.app.command("scan")(paper.scan_files)
 env.app.command("verify-paper")(paper.verify_paper)
 app.add_typer(env.app, name="env")
 app.add_typer(backup.app, name="backup")
+app.add_typer(network.app, name="network")
 app.add_typer(user.app, name="user")
 app.add_typer(cert.app, name="cert")
 app.add_typer(stage.app, name="stage")

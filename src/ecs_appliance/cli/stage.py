@@ -164,10 +164,22 @@ def certificate() -> None:
 def firewall() -> None:
     """Load the firewall's rules as their files have them now."""
     from ecs_appliance.converge.firewall import load_firewall
+    from ecs_appliance.converge.names import refresh_names
     from ecs_appliance.lifecycle.context import Context
 
     context = Context()
     load_firewall(context.paths, context.runner)
+    refresh_names(context.paths, context.runner)
+
+
+@app.command("names")
+def names() -> None:
+    """Look up the names that the firewall lets containers reach."""
+    from ecs_appliance.converge.names import refresh_names
+    from ecs_appliance.lifecycle.context import Context
+
+    context = Context()
+    refresh_names(context.paths, context.runner)
 
 
 @app.command("backup")

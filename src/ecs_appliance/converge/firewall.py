@@ -1,6 +1,9 @@
 """The firewall's rules: ours, with the operator's in them; in force are always the last ones that the kernel took."""
 
+import grp
 import hashlib
+import pwd
+import re
 from pathlib import Path
 
 from ecs_appliance.core.applied import is_applied, mark_applied
@@ -17,6 +20,9 @@ INCLUDE = f'include "{OPERATORS}/*.nft"'
 # What appliance-firewall.service loads at boot.
 LOADED = "/var/lib/ecs-appliance/firewall.nft"
 APPLIED = "firewall"
+ACCOUNT = re.compile(r'meta sk(uid|gid) "([a-z0-9-]+)"')
+# No account has it: the kernel takes it for "no number".
+NOBODYS = 2**32 - 2
 
 
 def firewall_is_current(paths: Paths, runner: Runner) -> bool:
@@ -71,7 +77,15 @@ def _read(file: Path) -> str:
 
 
 def _ours(paths: Paths) -> str:
-    return paths.at(OURS).read_text()
+    """Ours, with numbers for accounts: one that is removed must not keep the next boot from loading any rule."""
+    return ACCOUNT.sub(lambda found: f"meta sk{found[1]} {_number(found[1], found[2])}", paths.at(OURS).read_text())
+
+
+def _number(kind: str, name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid if kind == "uid" else grp.getgrnam(name).gr_gid
+    except KeyError:
+        return NOBODYS
 
 
 def _operators_files(paths: Paths) -> list[Path]:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ecs_appliance.converge import packages
+from ecs_appliance.converge.egress import plan_egress
 from ecs_appliance.converge.ssh import Ssh, plan_ssh
 from ecs_appliance.converge.tuning import tune_postgresql
 from ecs_appliance.core.facts import Facts, read_facts
@@ -99,13 +100,20 @@ def _commands(paths: Paths) -> tuple[str, ...]:
 
 
 def _firewall(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
-    """Open to the world `ports`; to containers what they need of this machine: its database, mail, and own site."""
-    cache = [PROXY_CACHE] if env and env.appliance.storage.proxy_cache else []
+    """Open to the world `ports`; to containers what they need of this machine: its database, mail, and own site.
+
+    `egress` says where containers get out to. Sockets of dockerd are known by the group that it runs with.
+    """
+    cached = bool(env and env.appliance.storage.proxy_cache)
+    cache = [PROXY_CACHE] if cached else []
     return {
         "ports": [*ssh.ports, SMTP, HTTP, HTTPS, SMTPS],
         "bridges": list(BRIDGES),
         "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
         "container_ports": [SMTP, HTTP, HTTPS, POSTGRESQL, *cache],
+        "egress": plan_egress(env),
+        "docker_group": "docker",
+        "cache_account": "apt-cacher-ng" if cached else "",
     }
 
 

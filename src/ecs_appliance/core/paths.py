@@ -31,6 +31,11 @@ class Paths:
         return self.at("/run/active-env.origin")
 
     @property
+    def env_kind(self) -> Path:
+        """How the environment that was active last reached the machine: a file, a drive, the network."""
+        return self.at("/var/lib/ecs-appliance/environment")
+
+    @property
     def latch(self) -> Path:
         return self.at("/run/appliance-failed")
 

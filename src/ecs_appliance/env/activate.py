@@ -1,9 +1,10 @@
 """Makes an environment the machine's current one: find, check, write; a broken one changes nothing."""
 
+import logging
 from dataclasses import dataclass
 
 from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
-from ecs_appliance.core.files import write_changed
+from ecs_appliance.core.files import write_atomic, write_changed
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
@@ -11,8 +12,10 @@ from ecs_appliance.env.check import check, load
 from ecs_appliance.env.layout import secrets
 from ecs_appliance.env.model import Env
 from ecs_appliance.env.problem import Problem, report
-from ecs_appliance.env.source import Found, NoEnvironmentError
+from ecs_appliance.env.source import Found, Kind, NoEnvironmentError
 from ecs_appliance.env.sources import find
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,23 @@ def activate_found(paths: Paths, found: Found) -> Activated:
     try:
         changed = write_changed(paths.active_env, found.data, mode=0o600)
         write_changed(paths.active_env_origin, f"{found.origin}\n", mode=0o644)
+        _remember(paths, found)
     except OSError as error:
         raise ApplianceError(f"cannot write {paths.active_env}: {error.strerror}", "run this as root") from None
     return Activated(checked.env, found.origin, changed, checked.problems)
+
+
+def _remember(paths: Paths, found: Found) -> None:
+    """Have the next start know where to look. What came by the network is asked for once: from then on it is a file."""
+    if found.kind is Kind.NETWORK:
+        write_atomic(paths.env_yml, found.data, mode=0o600)
+        log.warning(
+            "the environment came from %s and is kept as %s, which counts from now on; remove it there",
+            found.origin,
+            paths.env_yml,
+        )
+    kind = Kind.DRIVE if found.kind is Kind.DRIVE else Kind.FILE
+    write_changed(paths.env_kind, f"{kind}\n", mode=0o644)
 
 
 def load_active(paths: Paths) -> Env:

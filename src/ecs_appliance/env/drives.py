@@ -10,10 +10,12 @@ from typing import Protocol
 from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
-from ecs_appliance.env.source import Found, SourceError, read_present, user_data
+from ecs_appliance.env.source import Found, Kind, SourceError, read_present, user_data
 
 TOOL_SECONDS = 30
 NOT_FOUND = 2
+# What discs and sticks have. The kernel's code for others is not made for what a stranger plugs in.
+FILESYSTEMS = ("iso9660", "vfat")
 
 
 class Drives(Protocol):
@@ -49,7 +51,7 @@ class DriveSource:
                 origin = f"drive {self.label} ({device}, {name})"
                 data = read_present(folder / name, origin)
                 if data is not None:
-                    return user_data(data, origin)
+                    return user_data(data, origin, Kind.DRIVE)
         return None
 
     def _device(self) -> Path | None:
@@ -62,6 +64,7 @@ class SystemDrives:
 
     paths: Paths
     runner: Runner
+    filesystems: Sequence[str] = FILESYSTEMS
 
     def find(self, label: str) -> Path | None:
         """See Drives.find. Every drive is probed: what blkid -L goes by may be a drive that is gone."""
@@ -88,17 +91,19 @@ class SystemDrives:
     def _mount(self, device: Path, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            options = "ro,nosuid,nodev,noexec"
-            self.runner.run(["mount", "-o", options, device, folder], timeout=TOOL_SECONDS)
+            options = ["-t", ",".join(self.filesystems), "-o", "ro,nosuid,nodev,noexec"]
+            self.runner.run(["mount", *options, device, folder], timeout=TOOL_SECONDS)
         except (CommandError, DeadlineError) as error:
             folder.rmdir()
-            raise SourceError(f"the drive {device} cannot be mounted: {error.message}") from None
+            expected = " or ".join(self.filesystems)
+            raise SourceError(f"the drive {device} cannot be mounted as {expected}: {error.message}") from None
 
     def _mounted_at(self, device: Path) -> Path | None:
-        """Where `device` is mounted."""
+        """Where `device` is mounted, with a filesystem that counts."""
         for line in self.paths.at("/proc/self/mounts").read_text().splitlines():
-            mounted, folder = (_unescaped(word) for word in line.split(" ")[:2])
-            if mounted.startswith("/") and Path(mounted).resolve() == device.resolve():
+            mounted, folder, filesystem = (_unescaped(word) for word in line.split(" ")[:3])
+            is_same = mounted.startswith("/") and Path(mounted).resolve() == device.resolve()
+            if is_same and filesystem in self.filesystems:
                 return Path(folder)
         return None
 

@@ -1,7 +1,7 @@
 """Environments from the metadata services of clouds: EC2 (and what speaks like it), GCE.
 
-A machine in no cloud must not wait for one: where the firmware names no cloud, a service counts only if it answers
-within QUICK_SECONDS.
+Whoever answers at that address is believed as root is. So nobody is asked where neither the firmware names a cloud nor
+whoever installed the machine does, on the kernel's command line.
 """
 
 import http.client
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.env.source import MOST_BYTES, Found, SourceError, user_data
+from ecs_appliance.env.source import MOST_BYTES, Found, Kind, SourceError, user_data
 
 LINK_LOCAL = "http://169.254.169.254"
 QUICK_SECONDS = 0.4
@@ -22,12 +22,17 @@ WITHOUT_TOKENS = (NOT_FOUND, 405, 501)
 DMI_FIELDS = ("sys_vendor", "bios_vendor", "bios_version", "product_name", "product_uuid", "chassis_asset_tag")
 
 
+# On the kernel's command line, for a cloud that the firmware does not name.
+OPT_IN = "ecs.metadata"
+
+
 @dataclass(frozen=True)
 class Hints:
-    """Which cloud the firmware names: there its service must answer. Others that speak like EC2 may have none."""
+    """Which cloud the firmware names: there its service must answer. `other` is one that may have a service like it."""
 
     ec2: bool = False
     gce: bool = False
+    other: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,15 @@ class Answer:
 
 
 def read_hints(paths: Paths) -> Hints:
-    """The hints of this machine."""
+    """The hints of this machine. OpenStack's services speak like EC2's, where there are any."""
     values = [_read(paths, f"/sys/class/dmi/id/{name}") for name in DMI_FIELDS]
     named = " ".join(values)
     by_uuid = any(
         _read(paths, file).startswith("ec2") for file in ("/sys/class/dmi/id/product_uuid", "/sys/hypervisor/uuid")
     )
-    return Hints(ec2=by_uuid or "amazon" in named, gce="google" in named)
+    ec2, gce = by_uuid or "amazon" in named, "google" in named
+    opted_in = OPT_IN in _read(paths, "/proc/cmdline").split()
+    return Hints(ec2=ec2, gce=gce, other=not (ec2 or gce) and ("openstack" in named or opted_in))
 
 
 def _read(paths: Paths, file: str) -> str:
@@ -64,7 +71,7 @@ class Ec2Source:
     base_url: str = LINK_LOCAL
 
     def detect(self) -> bool:
-        return self.hints.ec2 or _answers(self.base_url)
+        return self.hints.ec2 or (self.hints.other and _answers(self.base_url))
 
     def get(self) -> Found | None:
         timeout = PATIENT_SECONDS if self.hints.ec2 else QUICK_SECONDS
@@ -104,7 +111,7 @@ class GceSource:
     base_url: str = LINK_LOCAL
 
     def detect(self) -> bool:
-        return self.hints.gce or _answers(self.base_url)
+        return self.hints.gce or (self.hints.other and _answers(self.base_url))
 
     def get(self) -> Found | None:
         headers = {"Metadata-Flavor": "Google"}
@@ -129,7 +136,7 @@ def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str])
         return None
     if answer.status != OK:
         raise SourceError(f"{origin} refuses the user-data: status {answer.status}")
-    return user_data(answer.body, origin)
+    return user_data(answer.body, origin, Kind.NETWORK)
 
 
 def _answers(base_url: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 from pydantic.config import JsonDict
 
-from ecs_appliance.env import formats, pem, pgp, pysettings, signers
+from ecs_appliance.env import egress, formats, pem, pgp, pysettings, signers
 from ecs_appliance.env.oncalendar import oncalendar
 
 Rule = Callable[[str], str]
@@ -56,6 +56,7 @@ MailAddress = Annotated[str, _line(formats.optional_mail_address)]
 KeyType = Annotated[str, _line(formats.key_type)]
 Authorities = Annotated[str, AfterValidator(pem.authorities)]
 Interval = Annotated[str, _line(formats.interval)]
+Destination = Annotated[str, _line(egress.destination)]
 SecretText = SecretStr
 SecretLine = Annotated[SecretStr, _concealed(_one_line(str))]
 SecretUrl = Annotated[SecretStr, _concealed(_one_line(formats.url))]
@@ -202,6 +203,23 @@ class BackupMount(Section):
     options: SecretLine = Field(NONE, description="as `mount -o` has them")
 
 
+class Egress(Section):
+    """Where packets may go out to. A list here replaces its default."""
+
+    containers: Many[Destination] = Field(
+        (),
+        description="what the application's containers may reach, besides name servers, this machine and its own site: "
+        "`internet`, names, addresses, networks, each with `:port` or for all ports",
+    )
+    builds: Many[Destination] = Field(
+        ("internet:80", "internet:443"), description="what builds of images and the download cache may reach, likewise"
+    )
+
+
+class Network(Section):
+    egress: Egress = Egress()
+
+
 class Backup(Section):
     url: SecretUrl = Field(
         SecretStr("file:///volatile/ecs-backup-test/"),
@@ -269,6 +287,7 @@ class Appliance(Section):
     extra: Extra = Extra()
     update: Update = Update()
     storage: Storage = Storage()
+    network: Network = Network()
     dkim: Dkim = Dkim()
     backup: Backup = Backup()
 

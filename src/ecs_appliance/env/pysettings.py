@@ -3,6 +3,7 @@
 import ast
 import re
 import warnings
+from urllib.parse import urlsplit
 
 # The application has publicly known values for these, so a file that leaves one out would run on those.
 NEEDED = ("SECRET_KEY", "REGISTRATION_SECRET", "PASSWORD_RESET_SECRET")
@@ -30,6 +31,14 @@ def missing(text: str) -> list[str]:
     nodes = list(ast.walk(_parse(text)))
     stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return [name for name in NEEDED if name not in stored]
+
+
+def url_host(text: str, name: str) -> str:
+    """The host of the URL that `text` plainly assigns to `name`; empty where there is none."""
+    try:
+        return (urlsplit(ast.literal_eval(text[string_place(text, name)])).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def string_place(text: str, name: str) -> slice:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ecs_appliance.env import formats, pem, pgp, pysettings
+from ecs_appliance.env import egress, formats, pem, pgp, pysettings
 from ecs_appliance.env.layout import keys
-from ecs_appliance.env.problem import Problem, Severity
+from ecs_appliance.env.problem import Problem, Severity, quoted
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
 
 SETUP_SECTIONS = ("parted", "mdadm", "crypt", "lvm", "format", "mount", "swap")
@@ -25,8 +25,9 @@ VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
     """The broken rules of `tree`. `invalid` are paths found wrong before: what depends on them is left out."""
     seen = _Seen(tree, invalid)
-    rules = (_needed, _certificate, _extra_files, _settings, _vault, _dkim, _mount, _sftp, _plain, _source, _setup)
-    return [problem for rule in rules for problem in rule(seen)]
+    shapes = (_needed, _certificate, _extra_files, _settings, _vault, _dkim)
+    reach = (_mount, _sftp, _plain, _source, _setup, _sentry)
+    return [problem for rule in (*shapes, *reach) for problem in rule(seen)]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class _Seen:
         node = self.node(path)
         value = scalar(node) if isinstance(node, Scalar) and path not in self.invalid else None
         return value.strip() if isinstance(value, str) else ""
+
+    def texts(self, path: str) -> list[str]:
+        """The texts of the list at `path`."""
+        node = self.node(path)
+        values = [scalar(item) for item in node.items if isinstance(item, Scalar)] if isinstance(node, Sequence) else []
+        return [value.strip() for value in values if isinstance(value, str)]
 
     def flag(self, path: str) -> bool:
         node = self.node(path)
@@ -177,3 +184,15 @@ def _setup(seen: _Seen) -> Iterator[Problem]:
         if section not in SETUP_SECTIONS:
             message = f"unknown section, expected one of {', '.join(SETUP_SECTIONS)}"
             yield seen.problem(f"appliance.storage.setup.{section}", message, "warning")
+
+
+def _sentry(seen: _Seen) -> Iterator[Problem]:
+    """A file of before containers were kept in: the application's reports of errors would silently go nowhere."""
+    path, settings = "appliance.network.egress.containers", "ecs.settings"
+    host = pysettings.url_host(seen.text(settings), "SENTRY_DSN")
+    if not host or any(item.startswith(path) for item in seen.invalid):
+        return
+    named = [egress.parse_destination(text) for text in seen.texts(path)]
+    # Whether a network has it cannot be said here.
+    if not any(one.name == host or not one.name for one in named):
+        yield seen.problem(path, f"does not name {quoted(host)}: what SENTRY_DSN sends there is refused", "warning")

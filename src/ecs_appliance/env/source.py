@@ -4,6 +4,7 @@ import errno
 import os
 import zlib
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -21,12 +22,21 @@ class NoEnvironmentError(InvalidEnvError):
     """There is none: not found in any source, or not activated yet."""
 
 
+class Kind(StrEnum):
+    """How an environment reached the machine."""
+
+    FILE = "file"
+    DRIVE = "drive"
+    NETWORK = "network"
+
+
 @dataclass(frozen=True)
 class Found:
-    """The content of an environment, not checked yet, and where it came from, for people."""
+    """The content of an environment, not checked yet, and where it came from: for people, and of which kind."""
 
     data: bytes
     origin: str
+    kind: Kind = Kind.FILE
 
 
 class Source(Protocol):
@@ -65,7 +75,7 @@ class CloudInitSource:
         return self.path.is_file()
 
     def get(self) -> Found | None:
-        return user_data(read_limited(self.path), f"cloud-init ({self.path})")
+        return user_data(read_limited(self.path), f"cloud-init ({self.path})", Kind.NETWORK)
 
 
 def read_limited(path: Path) -> bytes:
@@ -87,13 +97,13 @@ def read_present(path: Path, name: str) -> bytes | None:
         raise SourceError(f"cannot read {name}: {error.strerror}") from None
 
 
-def user_data(data: bytes, origin: str) -> Found | None:
+def user_data(data: bytes, origin: str, kind: Kind) -> Found | None:
     """What `data`, as cloud-init knows user-data, holds: unpacked; None where it is empty. Raises SourceError.
 
     Who has none for a machine gives it an empty one, for cloud-init wants a file.
     """
     content = unpacked(data, origin)
-    return Found(content, origin) if content.strip() else None
+    return Found(content, origin, kind) if content.strip() else None
 
 
 def unpacked(data: bytes, origin: str) -> bytes:

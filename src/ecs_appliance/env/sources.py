@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env.drives import DriveSource, SystemDrives
 from ecs_appliance.env.metadata import Ec2Source, GceSource, read_hints
-from ecs_appliance.env.source import CloudInitSource, FileSource, Found, NoEnvironmentError, Source
+from ecs_appliance.env.source import CloudInitSource, FileSource, Found, Kind, NoEnvironmentError, Source
 
 
 def find(paths: Paths, runner: Runner, *, sources: Sequence[Source] | None = None) -> Found:
@@ -20,22 +21,47 @@ def find(paths: Paths, runner: Runner, *, sources: Sequence[Source] | None = Non
         found = source.get() if source.detect() else None
         if found:
             return found
+    known = known_kind(paths)
+    why = f"; this machine had one from a {known} before, so no other kind of source is asked" if known else ""
+    anyway = f"; to have all asked once more: rm {paths.env_kind}" if known else ""
     raise NoEnvironmentError(
-        "no environment found: neither a file, nor a drive, nor a metadata service has one",
-        f"copy your env.yml to {paths.env_yml}, or make one with `appliance env create`",
+        f"no environment found: neither a file, nor a drive, nor a metadata service has one{why}",
+        f"copy your env.yml to {paths.env_yml}, or make one with `appliance env create`{anyway}",
     )
 
 
 def all_sources(paths: Paths, runner: Runner, environ: Mapping[str, str]) -> list[Source]:
-    """Every source in the order of the manual; cloud-init's own copy comes last, for clouds not known here."""
-    drives, hints = SystemDrives(paths, runner), read_hints(paths)
+    """The sources that count, in the order of the manual; cloud-init's own copy comes last, for clouds not known here.
+
+    Whoever can take away a file must not get the machine another environment in its place: once it has had one, the
+    network is not asked any more, and drives only where it came from a drive.
+    """
     named = [FileSource(Path(environ["ENV_YML"]))] if environ.get("ENV_YML") else []
-    return [
-        *named,
-        FileSource(paths.env_yml),
+    files = [*named, FileSource(paths.env_yml)]
+    drives = SystemDrives(paths, runner)
+    on_drives = [
         DriveSource("cidata", ("user-data",), drives),
         DriveSource("config-2", ("openstack/latest/user_data",), drives),
-        Ec2Source(hints),
-        GceSource(hints),
-        CloudInitSource(paths.at("/var/lib/cloud/instance/user-data.txt")),
     ]
+    match known_kind(paths):
+        case None:
+            return [*files, *on_drives, *_network(paths)]
+        case Kind.DRIVE:
+            return [*files, *on_drives]
+        case _:
+            return [*files]
+
+
+def known_kind(paths: Paths) -> Kind | None:
+    """How the environment that was active last reached the machine; None where there never was one."""
+    text = read_optional(paths.env_kind)
+    if text is None:
+        return None
+    # What is damaged tells that there was one all the same.
+    return Kind(text.strip()) if text.strip() in list(Kind) else Kind.FILE
+
+
+def _network(paths: Paths) -> list[Source]:
+    hints = read_hints(paths)
+    copy = CloudInitSource(paths.at("/var/lib/cloud/instance/user-data.txt"))
+    return [Ec2Source(hints), GceSource(hints), copy]

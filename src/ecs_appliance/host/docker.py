@@ -187,6 +187,17 @@ def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
     return tuple(container for container in found if container)
 
 
+def container_addresses(runner: Runner) -> dict[str, str]:
+    """The names of the containers that run, by their addresses."""
+    ids = runner.run(["docker", "ps", "--quiet"], timeout=ASK_SECONDS).lines()
+    template = "{{.Name}}{{range .NetworkSettings.Networks}} {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
+    command = ["docker", "inspect", f"--format={template}", *ids]
+    # One that has just ended is not shown, and no fault.
+    lines = runner.run(command, timeout=ASK_SECONDS, ok=(0, 1)).lines() if ids else []
+    found = (line.split() for line in lines)
+    return {address: name.removeprefix("/") for name, *addresses in found for address in addresses}
+
+
 def list_tags(runner: Runner, repository: str) -> list[str]:
     """All `repository:tag` names of `repository`, newest first."""
     command = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", repository]

@@ -261,6 +261,8 @@ def plan_overrides(address: str, signer: str) -> dict[str, object]:
         "appliance.storage.ignore.volatile": True,
         "appliance.storage.ignore.data": True,
         "appliance.storage.proxy_cache": True,
+        # A mirror of Debian near this host may have a private address, which has to be named.
+        "appliance.network.egress.builds": ["internet:80", "internet:443", "deb.debian.org:80"],
         "appliance.git.source": SOURCE,
         "appliance.git.signers": [signer],
         "ecs.git.source": "/srv/git/ecs.git",

@@ -1,6 +1,6 @@
 """Environments on real filesystems, found by label and mounted by the kernel; needs root.
 
-FAT and ISO 9660, which real drives of this kind have, need a kernel that mounts them: a virtual machine has to show it.
+FAT and ISO 9660, which alone count elsewhere, need a kernel that mounts them: a virtual machine has to show it.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import pytest
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.drives import DriveSource, SystemDrives
-from ecs_appliance.env.source import Found, SourceError
+from ecs_appliance.env.source import Found, Kind, SourceError
 
 DATA = b"#cloud-config\nappliance: {standby: true}\n"
 LABEL = "ecs-test-env"
@@ -57,14 +57,14 @@ def mounted() -> str:
 
 
 def source(paths: Paths, label: str = LABEL, files: tuple[str, ...] = USER_DATA) -> DriveSource:
-    return DriveSource(label, files, SystemDrives(paths, SystemRunner()))
+    return DriveSource(label, files, SystemDrives(paths, SystemRunner(), filesystems=("ext4",)))
 
 
 def test_a_drive_is_read_and_unmounted(paths: Paths, attach: Attach) -> None:
     device = attach(files={"user-data": DATA})
     before = mounted()
     assert source(paths).detect()
-    assert source(paths).get() == Found(DATA, f"drive {LABEL} ({device}, user-data)")
+    assert source(paths).get() == Found(DATA, f"drive {LABEL} ({device}, user-data)", Kind.DRIVE)
     assert mounted() == before
     assert not (paths.run / "drive").exists()
 
@@ -124,3 +124,11 @@ def test_a_drive_that_can_not_be_mounted_is_broken(paths: Paths, attach: Attach)
         source(paths).get()
     assert mounted() == before
     assert not (paths.run / "drive").exists()
+
+
+def test_a_drive_of_another_filesystem_is_broken(paths: Paths, attach: Attach) -> None:
+    device = attach(files={"user-data": DATA})
+    before = mounted()
+    with pytest.raises(SourceError, match=f"{device} cannot be mounted as iso9660 or vfat"):
+        DriveSource(LABEL, USER_DATA, SystemDrives(paths, SystemRunner())).get()
+    assert mounted() == before

@@ -14,10 +14,10 @@ import pytest
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.metadata import Ec2Source, GceSource, Hints
-from ecs_appliance.env.source import Found, NoEnvironmentError, SourceError
+from ecs_appliance.env.source import Found, Kind, NoEnvironmentError, SourceError
 from ecs_appliance.env.sources import find
 
-EC2, GCE, NOWHERE = Hints(ec2=True), Hints(gce=True), Hints()
+EC2, GCE, OTHER, NOWHERE = Hints(ec2=True), Hints(gce=True), Hints(other=True), Hints()
 DATA = b"#cloud-config\nappliance: {standby: true}\n"
 TOKEN = "a-token"
 Answer = tuple[int, bytes]
@@ -102,28 +102,28 @@ def mute() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("service", [version_2, version_1], ids=["version 2", "version 1"])
-@pytest.mark.parametrize("hints", [EC2, NOWHERE], ids=["hinted", "not hinted"])
+@pytest.mark.parametrize("hints", [EC2, OTHER], ids=["named", "possible"])
 def test_ec2_is_read(service: Service, hints: Hints) -> None:
     with serving(service) as url:
         source = Ec2Source(hints, url)
         assert source.detect()
-        assert source.get() == Found(DATA, f"EC2 metadata service ({url})")
+        assert source.get() == Found(DATA, f"EC2 metadata service ({url})", Kind.NETWORK)
 
 
-@pytest.mark.parametrize("hints", [GCE, NOWHERE], ids=["hinted", "not hinted"])
+@pytest.mark.parametrize("hints", [GCE, OTHER], ids=["named", "possible"])
 def test_gce_is_read(hints: Hints) -> None:
     with serving(google, flavor="Google") as url:
         source = GceSource(hints, url)
         assert source.detect()
-        assert source.get() == Found(DATA, f"GCE metadata service ({url})")
+        assert source.get() == Found(DATA, f"GCE metadata service ({url})", Kind.NETWORK)
 
 
 def test_each_service_is_asked_by_its_own_rules() -> None:
     """Both clouds use one address, so that the search asks GCE's for EC2's data first."""
     with serving(google, flavor="Google") as url:
-        assert Ec2Source(NOWHERE, url).get() is None
+        assert Ec2Source(OTHER, url).get() is None
     with serving(version_2) as url:
-        assert GceSource(NOWHERE, url).get() is None
+        assert GceSource(OTHER, url).get() is None
 
 
 @pytest.mark.parametrize("answer", [(404, b""), (200, b""), (200, b"\n")], ids=["404", "nothing", "a line"])
@@ -164,9 +164,23 @@ def test_a_cloud_whose_service_is_gone_is_broken(closed: str) -> None:
         GceSource(GCE, closed).get()
 
 
-def test_a_machine_in_no_cloud_does_not_wait(closed: str, mute: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("service", [version_2, google], ids=["EC2", "GCE"])
+def test_where_nobody_names_a_cloud_nobody_is_asked(service: Service, tmp_path: Path) -> None:
+    """Whoever stands in the LAN may answer at that address."""
+    asked = []
+
+    def noting(method: str, path: str, headers: dict[str, str]) -> Answer:
+        asked.append(path)
+        return service(method, path, headers)
+
+    with serving(noting, flavor="Google") as url, pytest.raises(NoEnvironmentError):
+        find(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(NOWHERE, url), GceSource(NOWHERE, url)])
+    assert asked == []
+
+
+def test_a_machine_that_may_have_a_service_does_not_wait_for_it(closed: str, mute: str, tmp_path: Path) -> None:
     for url in (closed, mute):
         began = time.monotonic()
         with pytest.raises(NoEnvironmentError):
-            find(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(NOWHERE, url), GceSource(NOWHERE, url)])
+            find(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(OTHER, url), GceSource(OTHER, url)])
         assert time.monotonic() - began < 2

@@ -8,7 +8,7 @@ from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.activate import activate_found, load_active
-from ecs_appliance.env.source import CloudInitSource, FileSource, Found, NoEnvironmentError, SourceError, unpacked
+from ecs_appliance.env.source import CloudInitSource, FileSource, Found, Kind, NoEnvironmentError, SourceError, unpacked
 from ecs_appliance.env.sources import all_sources, find
 from ecs_appliance.env.update import told
 
@@ -119,12 +119,51 @@ def test_the_order_is_that_of_the_manual(paths: Paths) -> None:
     assert len(all_sources(paths, SystemRunner(), {})) == len(sources) - 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [
+        (Kind.FILE, ["FileSource"]),
+        (Kind.DRIVE, ["FileSource", "DriveSource", "DriveSource"]),
+        (Kind.NETWORK, ["FileSource"]),
+    ],
+)
+def test_a_machine_that_had_an_environment_does_not_ask_the_network_for_another(
+    paths: Paths, kind: Kind, left: list[str]
+) -> None:
+    activate_found(paths, Found(SMALLEST, "somewhere", kind))
+    assert [type(source).__name__ for source in all_sources(paths, SystemRunner(), {})] == left
+    # Whatever happens to the file that says so.
+    paths.env_kind.write_text("nonsense")
+    assert [type(source).__name__ for source in all_sources(paths, SystemRunner(), {})] == ["FileSource"]
+
+
+def test_a_machine_that_lost_its_file_says_what_it_does_not_ask_and_how_to_have_it_asked(paths: Paths) -> None:
+    activate_found(paths, Found(SMALLEST, "somewhere"))
+    with pytest.raises(NoEnvironmentError, match="had one from a file before, so no other kind of source") as caught:
+        find(paths, SystemRunner())
+    assert f"rm {paths.env_kind}" in caught.value.hint
+
+
+def test_what_came_by_the_network_is_a_file_from_then_on(paths: Paths) -> None:
+    activate_found(paths, Found(SMALLEST, "a cloud", Kind.NETWORK))
+    assert paths.env_yml.read_bytes() == SMALLEST
+    assert paths.env_yml.stat().st_mode & 0o777 == 0o600
+    assert find(paths, SystemRunner()) == Found(SMALLEST, str(paths.env_yml))
+
+
+def test_a_broken_one_of_the_network_is_not_kept(paths: Paths) -> None:
+    with pytest.raises(InvalidEnvError):
+        activate_found(paths, Found(BROKEN, "a cloud", Kind.NETWORK))
+    assert not paths.env_yml.exists()
+    assert not paths.env_kind.exists()
+
+
 def test_an_empty_copy_of_cloud_init_is_none(tmp_path: Path) -> None:
     copy = tmp_path / "user-data.txt"
     copy.write_bytes(b"\n")
     assert CloudInitSource(copy).get() is None
     copy.write_bytes(SMALLEST)
-    assert CloudInitSource(copy).get() == Found(SMALLEST, f"cloud-init ({copy})")
+    assert CloudInitSource(copy).get() == Found(SMALLEST, f"cloud-init ({copy})", Kind.NETWORK)
 
 
 def test_damaged_gzip_is_broken() -> None:

@@ -12,7 +12,7 @@ from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import activate_found
 from ecs_appliance.env.drives import DriveSource, SystemDrives
-from ecs_appliance.env.source import Found, SourceError
+from ecs_appliance.env.source import Found, Kind, SourceError
 from ecs_appliance.env.sources import find
 from ecs_appliance.paper.disc import make_disc
 from tests.bay import Bay
@@ -82,8 +82,29 @@ def untouched(bay: Bay, paths: Paths) -> bool:
 def test_the_very_bytes_are_found_and_the_drive_is_unmounted(bay: Bay, source: DriveSource, paths: Paths) -> None:
     device = bay.insert(make_disc(SEED))
     assert source.detect()
-    assert source.get() == Found(DATA, f"drive cidata ({device}, user-data)")
+    assert source.get() == Found(DATA, f"drive cidata ({device}, user-data)", Kind.DRIVE)
     assert untouched(bay, paths)
+
+
+def test_only_filesystems_of_discs_and_sticks_are_mounted_and_nothing_on_them_is_run(
+    bay: Bay, source: DriveSource
+) -> None:
+    bay.insert(make_disc(SEED))
+    source.get()
+    assert isinstance(source.drives, SystemDrives) and isinstance(source.drives.runner, AnsweringRunner)
+    mounted = next(words for words in source.drives.runner.asked if words[0] == "mount")
+    assert mounted[1:5] == ["-t", "iso9660,vfat", "-o", "ro,nosuid,nodev,noexec"]
+
+
+def test_a_drive_somebody_mounted_with_another_filesystem_is_not_read(
+    bay: Bay, source: DriveSource, paths: Paths
+) -> None:
+    device, place = bay.insert(make_disc({"user-data": b"of the disc"})), paths.at("mnt")
+    place.mkdir()
+    (place / "user-data").write_bytes(DATA)
+    bay.mounts.write_text(f"{device} {place} btrfs ro 0 0\n")
+    found = source.get()
+    assert found is not None and found.data == b"of the disc"
 
 
 def test_a_label_may_be_in_capitals(bay: Bay, source: DriveSource) -> None:

@@ -1,4 +1,4 @@
-"""What keeps an application that eats everything, or turns on its own container, in its place: it takes a real kernel."""
+"""What keeps an application that eats everything, or turns on its own container, in its place: on a real kernel."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -27,7 +27,6 @@ INITRD_HOOK = (
 SYSTEM = Recipe(
     packages=(
         *PACKAGES,
-        "apparmor",
         "cloud-init",
         "e2fsprogs",
         "initramfs-tools",

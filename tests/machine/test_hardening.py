@@ -253,7 +253,8 @@ def test_every_container_has_what_it_needs_and_no_more(demo: "Demo") -> None:
         assert "no-new-privileges:true" in host["SecurityOpt"], name
         assert host["ReadonlyRootfs"] is read_only, name
         assert host["PidsLimit"] == (processes if limits else None), name
-        assert (host["Privileged"], host["PidMode"], host["NetworkMode"]) == (False, "", "ecs"), name
+        assert (host["Privileged"], host["PidMode"], host["CgroupParent"]) == (False, "", "ecs.slice"), name
+        assert set(found["NetworkSettings"]["Networks"]) <= {"ecs", "ecs-queue", "ecs-cache"}, name
         assert not [mount for mount in found["Mounts"] if "docker.sock" in mount["Source"]], name
 
 

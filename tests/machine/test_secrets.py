@@ -23,9 +23,10 @@ def needles(demo: "Demo") -> list[str]:
     lines = {line.strip() for secret in secrets(env) for line in secret.splitlines()}
     telling = [line for line in lines if is_telling(line)]
     password = demo.sh("sed 's/.*app:\\(.*\\)@.*/\\1/' /app/etc/ecs/database_url.env")
+    queue = demo.sh("sed 's/.*redis:..:\\(.*\\)@.*/\\1/' /app/etc/ecs/redis_url.env")
     assert len(telling) > 50
-    assert len(password) > SHORTEST
-    return [*telling, password, demo.password]
+    assert min(len(password), len(queue)) > SHORTEST
+    return [*telling, password, queue, demo.password]
 
 
 def is_telling(line: str) -> bool:

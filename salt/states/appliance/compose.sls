@@ -1,3 +1,8 @@
+# Before the file that names them: docker compose looks for them whatever it is asked to do.
+service files:
+  service_files.present:
+    - name: /app/etc/ecs
+
 /app/etc/ecs/docker-compose.yml:
   file.managed:
     - source: salt://containers/compose.yml
@@ -5,6 +10,7 @@
     - context:
         compose: {{ pillar['machine']['compose'] | tojson(ensure_ascii=False) }}
     - mode: '0600'
-    - makedirs: true
+    - require:
+      - service_files: service files
     - show_changes: false
 

@@ -1,4 +1,5 @@
 include:
+  - hardening.apparmor
   - hardening.kernel
   - hardening.ssh
   - hardening.updates

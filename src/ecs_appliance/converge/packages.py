@@ -1,6 +1,7 @@
 """Debian packages of the machine, by the state that installs them."""
 
 COMMON = (
+    "apparmor",
     "ca-certificates",
     "cron",
     "curl",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ecs_appliance.converge import packages
 from ecs_appliance.converge.egress import plan_egress
 from ecs_appliance.converge.ssh import Ssh, plan_ssh
-from ecs_appliance.converge.tuning import tune_postgresql
+from ecs_appliance.converge.tuning import limit_containers, tune_postgresql
 from ecs_appliance.core.facts import Facts, read_facts
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import load_active
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 TIMEZONE = "Europe/Vienna"
 # Of the database (docs/manual.md: createdb), and of logs that everybody reads.
 LOCALES = ("de_DE.UTF-8", "en_US.UTF-8")
-BRIDGE = "172.17.0.1"
+APPARMOR_PROFILE = "ecs-application"
 DOCKER_SUBNET = "172.17.0.0/16"
 CONTAINER_SUBNET = "172.18.0.0/24"
 BRIDGES = ("docker0", "br-ecs")
+# Networks of the containers, by bridge, each a part of CONTAINER_SUBNET. The first leads out, to this machine and
+# beyond; the others lead nowhere, and have a server that is asked at one port.
+SITE_NETWORK = "br-ecs"
+SERVICE_PORTS = {"br-ecs-queue": 6379, "br-ecs-cache": 11211}
 SMTP, HTTP, HTTPS, SMTPS = 25, 80, 443, 465
 POSTGRESQL, PROXY_CACHE = 5432, 3142
 IPV6 = 6
@@ -64,6 +68,7 @@ def build_pillar(
             "commands": list(commands),
             "ssh": {"keys_only": ssh.keys_only},
             "firewall": _firewall(env, ssh),
+            "apparmor": APPARMOR_PROFILE if facts.apparmor else "",
             "docker": {"packages": list(packages.DOCKER)},
             "proxy_cache": bool(env and env.appliance.storage.proxy_cache),
             "postgresql": {
@@ -74,7 +79,7 @@ def build_pillar(
             },
             "nginx": _nginx(env),
             "acme": acme_settings(env) if env else {},
-            "compose": _compose(env),
+            "compose": _compose(env, facts),
             "update": {
                 "automatic": bool(env and env.appliance.update.automatic),
                 "oncalendar": env.appliance.update.oncalendar if env else "*-*-* 06:30:00",
@@ -110,6 +115,7 @@ def _firewall(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
         "ports": [*ssh.ports, SMTP, HTTP, HTTPS, SMTPS],
         "bridges": list(BRIDGES),
         "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+        "service_ports": SERVICE_PORTS,
         "container_ports": [SMTP, HTTP, HTTPS, POSTGRESQL, *cache],
         "egress": plan_egress(env),
         "docker_group": "docker",
@@ -151,18 +157,25 @@ def _site(name: str) -> dict[str, str]:
     return {"name": name, "server_name": shown, "certificate": certificate}
 
 
-def _compose(env: "Env | None") -> dict[str, Any]:
+def _compose(env: "Env | None", facts: Facts) -> dict[str, Any]:
     """Compose would take what follows a `$` for a variable of its own."""
     if env is None:
         return {}
     return {
-        "subnet": CONTAINER_SUBNET,
-        "host_address": BRIDGE,
+        "subnets": _site_subnets(),
+        "memory": limit_containers(facts),
+        "apparmor": APPARMOR_PROFILE if facts.apparmor else "",
         "domain": env.appliance.domain,
         "userswitcher_enabled": env.ecs.userswitcher.enabled,
         "userswitcher_parameter": env.ecs.userswitcher.parameter.replace("$", "$$"),
         "ecs_settings": env.ecs.settings.get_secret_value().replace("$", "$$"),
     }
+
+
+def _site_subnets() -> dict[str, str]:
+    """The subnet of each network of the site's containers, by its bridge."""
+    parts = ipaddress.ip_network(CONTAINER_SUBNET).subnets(prefixlen_diff=2)
+    return {bridge: str(part) for bridge, part in zip((SITE_NETWORK, *SERVICE_PORTS), parts, strict=False)}
 
 
 def _extra(env: "Env | None") -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""PostgreSQL's settings for the machine it shares with everything else."""
+"""What of the machine's memory is PostgreSQL's, and what a container may take at most."""
 
 from ecs_appliance.core.facts import Facts
 
 OTHERS_MB = 2560
 OTHERS_MB_PER_CORE = 256
+# ecs.slice has three fifths of the machine for all containers together: none may take it all from its neighbours.
+LARGEST_PERCENT = 45
+SMALL_MB = {"beat": 256, "smtpd": 512, "redis": 512, "memcached": 256}
 
 
 def tune_postgresql(facts: Facts) -> dict[str, str]:
@@ -21,3 +24,13 @@ def tune_postgresql(facts: Facts) -> dict[str, str]:
         "work_mem": f"{min(64, max(4, work))}MB",
         "effective_cache_size": f"{max(2048, 3 * memory // 4)}MB",
     }
+
+
+def limit_containers(facts: Facts) -> dict[str, int]:
+    """The most MiB of memory of each of the site's containers, by its service.
+
+    Web and worker convert documents, which takes what it takes: each may have the greater part of the slice. The
+    limits of the others are many times what they use.
+    """
+    large = facts.memory_mb * LARGEST_PERCENT // 100
+    return {"web": large, "worker": large, **SMALL_MB}

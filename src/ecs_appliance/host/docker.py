@@ -13,6 +13,8 @@ ASK_SECONDS = 60
 PROJECT = "ecs"
 BUILD_SECONDS = 3600
 IMPORT_SECONDS = 600
+# Where the containers' limit of memory is set; what runs once counts towards it too.
+SLICE = "ecs.slice"
 # A container that is asked to end gets longer than the slowest of them needs.
 STOP_SECONDS = 15
 
@@ -82,6 +84,7 @@ class Task:
     entrypoint: str = ""
     user: str = ""
     capabilities: tuple[str, ...] = ()
+    slice: str = SLICE
     options: tuple[str, ...] = ()
 
 
@@ -226,6 +229,7 @@ def _run_command(task: Task, *, interactive: bool) -> list[str]:
     # Its output is ours already; docker's own log would keep it a second time.
     options = [f"--name={task.name}", "--rm", "--init", "--log-driver=none", f"--network={task.network}"]
     options += ["--security-opt=no-new-privileges:true", "--cap-drop=ALL"]
+    options += [f"--cgroup-parent={task.slice}"]
     options += [f"--cap-add={name}" for name in task.capabilities]
     options += ["--interactive"] if interactive else []
     options += [f"--entrypoint={task.entrypoint}"] if task.entrypoint else []

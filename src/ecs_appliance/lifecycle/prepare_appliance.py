@@ -2,14 +2,13 @@
 
 import logging
 
-from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password, service_urls_env
+from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
 from ecs_appliance.backup.rehearsal import clear_stages
 from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.backup.rewind import clear_look
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.files import write_changed
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import postgres
@@ -61,7 +60,7 @@ def prepare_appliance(context: Context) -> None:
 
 
 def prepare_database(context: Context, env: Env) -> bool:
-    """Have role, owner, extension and connection files; returns False where there is no database at all.
+    """Have role, owner, extension and the file with the connection; returns False where there is no database at all.
 
     A database is never made here: an empty one in the place of a lost one would look like a success.
     """
@@ -70,7 +69,6 @@ def prepare_database(context: Context, env: Env) -> bool:
     if not postgres.database_exists(server, name):
         return False
     ensure_database_url(folder, name)
-    write_changed(folder / "service_urls.env", service_urls_env(), mode=0o600)
     set_password(context, postgres.stored_method(server, ROLE) or "scram-sha-256")
     postgres.ensure_owner(server, name, ROLE)
     postgres.ensure_extension(server, name, EXTENSION)

@@ -129,7 +129,7 @@ def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> st
         network="none",
         env={**task.env, "PGHOST": SOCKET},
         mounts=(*task.mounts, Mount(stage.scratch.socket, SOCKET)),
-        options=(f"--cgroup-parent={SLICE}",),
+        slice=SLICE,
     )
     done = docker.run_once(context.runner, task, timeout=CHECK_SECONDS, ok=range(256))
     return done.stdout + done.stderr

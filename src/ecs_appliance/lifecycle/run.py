@@ -13,6 +13,7 @@ from ecs_appliance.core.errors import ApplianceError, DeadlineError, GaveUpError
 from ecs_appliance.core.runner import Process, end
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
+from ecs_appliance.lifecycle.confinement import report_confinement
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
 from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance
@@ -89,6 +90,7 @@ def _come_up(context: Context, env: Env, process: Process) -> None:
     steps = context.steps()
     with steps.step("containers", "starting the application"):
         _wait_until_up(context, env.appliance.domain, process)
+    report_confinement(context, docker.project_containers(context.runner, docker.PROJECT))
     _record(context)
     context.page.hide()
     systemd.notify("READY=1\nSTATUS=the site is up")
@@ -160,13 +162,13 @@ def _record(context: Context) -> None:
 def _compose(context: Context) -> Iterator[Process]:
     """docker compose up in the foreground; at the end the containers are stopped and removed.
 
-    Those that a killed run left go first: memcached must not remember what a former web put there.
+    What a killed run left goes first: memcached must not remember what a former web put there, and a network that is
+    there stays as an earlier release made it.
     """
     compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
     compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
     down = [*compose, "down", "--remove-orphans"]
-    if docker.project_containers(context.runner, docker.PROJECT):
-        context.runner.run(down, timeout=STOP_SECONDS)
+    context.runner.run(down, timeout=STOP_SECONDS)
     process = context.runner.spawn([*compose, "up", "--no-build"], on_line=_log_line)
     try:
         yield process

@@ -22,6 +22,7 @@ from ecs_appliance.machine.state import Folder, Processes, Spec
 # systemd-nspawn's own way to say that the machine wants to boot again.
 REBOOT = 133
 POLL_SECONDS = 0.02
+MODPROBE_SECONDS = 20
 
 
 def keep(folder: Folder, runner: SystemRunner) -> None:
@@ -39,6 +40,9 @@ def keep(folder: Folder, runner: SystemRunner) -> None:
 # be, and that is all: opened still only the few that a container has, and what backups are mounted by.
 FUSE = Path("/dev/fuse")
 SCOPE = ("--property=DeviceAllow=char-* m", "--property=DeviceAllow=block-* m", f"--property=DeviceAllow={FUSE} rwm")
+# There once this host's kernel has packets within a bridge pass its rules: docker in the machine keeps containers apart
+# by that, and cannot load the module itself.
+BRIDGE_FILTER = Path("/proc/sys/net/bridge")
 
 
 def plan_nspawn(folder: Folder, spec: Spec, *, host_systemd: bool) -> list[str | Path]:
@@ -71,6 +75,8 @@ def _boot_once(folder: Folder, spec: Spec, runner: SystemRunner) -> int:
     host_systemd = SYSTEMD_RUNS.is_dir()
     command = plan_nspawn(folder, spec, host_systemd=host_systemd)
     env = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"}
+    if not BRIDGE_FILTER.exists():
+        runner.run(["modprobe", "br_netfilter"], timeout=MODPROBE_SECONDS)
     with fresh_group(spec.group if not host_systemd else None):
         nspawn = runner.spawn(command, env=env, output=folder.log)
 

@@ -1,5 +1,6 @@
 """What containers are told."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,20 @@ SITE = Site("postgres://app:pw@172.17.0.1:5432/ecs", TRICKY)
 
 
 def test_userswitcher_is_never_unset() -> None:
-    assert settings.site_environment(SITE)["ECS_USERSWITCHER_ENABLED"] == "false"
+    assert settings.once_environment(SITE)["ECS_USERSWITCHER_ENABLED"] == "false"
     switched = Site(SITE.database_url, "", userswitcher=True, userswitcher_parameter="-it")
-    assert settings.site_environment(switched)["ECS_USERSWITCHER_ENABLED"] == "true"
-    assert settings.site_environment(switched)["ECS_USERSWITCHER_PARAMETER"] == "-it"
+    assert settings.once_environment(switched)["ECS_USERSWITCHER_ENABLED"] == "true"
+    assert settings.once_environment(switched)["ECS_USERSWITCHER_PARAMETER"] == "-it"
 
 
 def test_settings_arrive_as_they_are() -> None:
-    assert settings.site_environment(SITE)["ECS_SETTINGS"] == TRICKY
+    assert settings.once_environment(SITE)["ECS_SETTINGS"] == TRICKY
 
 
 def test_settings_that_no_process_can_be_given_are_refused() -> None:
     with pytest.raises(ApplianceError, match=r"ecs\.settings"):
-        settings.site_environment(Site("", "x" * 131072))
-    settings.site_environment(Site("", "x" * (131071 - len("ECS_SETTINGS="))))
+        settings.once_environment(Site("", "x" * 131072))
+    settings.once_environment(Site("", "x" * (131071 - len("ECS_SETTINGS="))))
 
 
 def test_container_that_runs_once_needs_no_services() -> None:
@@ -35,12 +36,31 @@ def test_container_that_runs_once_needs_no_services() -> None:
     assert not {"REDIS_URL", "MEMCACHED_URL"} & names
 
 
-def test_service_urls_are_those_of_the_contract() -> None:
-    assert settings.service_urls_env() == (
-        "REDIS_URL=redis://ecs_redis_1:6379/0\n"
-        "MEMCACHED_URL=memcached://ecs_memcached_1:11211\n"
-        "SMTP_URL=smtp://172.17.0.1:25\n"
-    )
+def test_each_service_has_a_file_of_its_own_so_that_containers_get_those_of_their_task(tmp_path: Path) -> None:
+    (tmp_path / "service_urls.env").write_text("what an earlier release left")
+    assert set(settings.ensure_service_files(tmp_path)) == set(settings.plan_service_files(tmp_path))
+    password = settings.read_password(tmp_path / "redis_url.env", "REDIS_URL")
+    assert password
+    assert {file.name: file.read_text() for file in tmp_path.glob("*.env")} == {
+        "redis_url.env": f"REDIS_URL=redis://:{password}@ecs_redis_1:6379/0\n",
+        "memcached_url.env": "MEMCACHED_URL=memcached://ecs_memcached_1:11211\n",
+        "smtp_url.env": "SMTP_URL=smtp://172.17.0.1:25\n",
+    }
+    assert (tmp_path / "redis_url.env").stat().st_mode & 0o777 == 0o600
+    assert settings.ensure_service_files(tmp_path) == []
+
+
+def test_the_queue_itself_knows_its_password_by_a_digest_only(tmp_path: Path) -> None:
+    settings.ensure_service_files(tmp_path)
+    password = settings.read_password(tmp_path / "redis_url.env", "REDIS_URL")
+    rules, acl = (tmp_path / "redis.acl").read_text().splitlines(), tmp_path / "redis.acl"
+    assert acl.stat().st_mode & 0o777 == 0o644
+    assert password
+    assert password not in acl.read_text()
+    assert rules[0].split()[:4] == ["user", "default", "on", "#" + hashlib.sha256(password.encode()).hexdigest()]
+    assert rules[0].index("+@write") < rules[0].index("-@dangerous")
+    assert rules[1].split()[:2] == ["user", "health"]
+    assert rules[1].endswith("-@all +ping")
 
 
 def test_password_is_made_once_and_kept(tmp_path: Path) -> None:

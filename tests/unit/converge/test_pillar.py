@@ -65,3 +65,8 @@ def test_ssh_on_another_port_is_not_locked_out() -> None:
     machine = build_pillar(None, FACTS, ssh=Ssh(keys_only=True, ports=(22, 2222)))["machine"]
     assert machine["firewall"]["ports"] == [22, 2222, 25, 80, 443, 465]
     assert machine["ssh"]["keys_only"] is True
+
+
+def test_the_containers_networks_are_parts_of_the_one_that_everybody_knows() -> None:
+    subnets = build_pillar(env(domain="ecs.example.org"), FACTS)["machine"]["compose"]["subnets"]
+    assert subnets == {"br-ecs": "172.18.0.0/26", "br-ecs-queue": "172.18.0.64/26", "br-ecs-cache": "172.18.0.128/26"}

@@ -46,6 +46,7 @@ def test_a_task_has_the_capabilities_it_names_and_can_gain_none() -> None:
     docker.run_once(runner, replace(TASK, capabilities=("SETUID", "KILL")), timeout=10)
     command = runner.asked[1]
     options = ["--security-opt=no-new-privileges:true", "--cap-drop=ALL", "--cap-add=SETUID", "--cap-add=KILL"]
+    assert "--cgroup-parent=ecs.slice" in command
     assert [word for word in command if word.startswith(("--security-opt", "--cap"))] == options
     assert command.index(options[-1]) < command.index(TASK.image)
 

@@ -1,0 +1,40 @@
+"""Whether AppArmor confines the site's containers: where it is missing docker starts them without, and says nothing."""
+
+from collections.abc import Iterable, Mapping
+
+from ecs_appliance.core.facts import Facts, read_facts
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.docker import Container
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.reporting.alerts import Finding
+
+TOPIC = "apparmor"
+
+
+def report_confinement(context: Context, containers: Iterable[Container]) -> None:
+    """Put or clear the alert about `containers`, as the kernel has them now."""
+    profiles = {container.name: _profile(context.paths, container.pid) for container in containers}
+    found = judge(read_facts(context.paths), profiles)
+    context.alerts.tell([TOPIC], [found] if found else [])
+
+
+def judge(facts: Facts, profiles: Mapping[str, str]) -> Finding | None:
+    """What is wrong with the `profiles` by container; "" is none. A machine in a container has no say in it."""
+    if facts.in_container:
+        return None
+    if not facts.apparmor:
+        hint = "boot a kernel with AppArmor, Debian's own has it; without apparmor=0 on its command line"
+        return Finding(TOPIC, "warning", "AppArmor is not in force: containers have docker's other fences only", hint)
+    loose = sorted(name for name, profile in profiles.items() if not profile.endswith("(enforce)"))
+    if not loose:
+        return None
+    hint = "systemctl restart apparmor docker; systemctl restart appliance"
+    return Finding(TOPIC, "warning", f"AppArmor does not confine {', '.join(loose)}", hint)
+
+
+def _profile(paths: Paths, pid: int) -> str:
+    """The profile of the process, as "docker-default (enforce)"; "" without one, or where it has ended."""
+    try:
+        return paths.at(f"/proc/{pid}/attr/current").read_text().rstrip("\0\n")
+    except OSError:
+        return ""

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_changed
 from ecs_appliance.core.log import register_secret
+from ecs_appliance.host.postgres import ROLE
 
 BRIDGE = "172.17.0.1"
-ROLE = "app"
 SERVICE_URLS = {
     "REDIS_URL": "redis://ecs_redis_1:6379/0",
     "MEMCACHED_URL": "memcached://ecs_memcached_1:11211",

@@ -13,6 +13,10 @@ postgresql packages:
     - require:
       - file: /etc/postgresql-common/createcluster.d/appliance.conf
 
+# Nobody's keys open the account of the database: its home is root's (lifecycle/storage.py), and what lay there goes.
+/var/lib/postgresql/.ssh:
+  file.absent: []
+
 17/main:
   cluster.present:
     - require:
@@ -22,7 +26,7 @@ postgresql packages:
   file.managed:
     - source: salt://postgresql/files/appliance.conf
     - template: jinja
-    - user: postgres
+    - user: root
     - group: postgres
     - mode: '0644'
     - require:
@@ -33,7 +37,7 @@ postgresql packages:
   file.managed:
     - source: salt://postgresql/files/{{ name }}
     - template: jinja
-    - user: postgres
+    - user: root
     - group: postgres
     - mode: '0640'
     - require:

@@ -1,12 +1,15 @@
 """The cluster of the database server, made by us: Debian makes none where the machine's locale is not there yet."""
 
+import grp
 import shutil
 
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.reclaim import reclaim
 from ecs_appliance.core.runner import Runner
 
 VERSION, NAME = "17", "main"
+ACCOUNT = "postgres"
 CONFIGURATION = f"/etc/postgresql/{VERSION}/{NAME}"
 # There while the cluster is made: what a killed run left holds nothing yet, and is made anew …
 UNFINISHED = "/var/lib/ecs-appliance/cluster.unfinished"
@@ -15,6 +18,18 @@ STARTED = "postmaster.opts"
 # Whatever the machine speaks: databases choose a locale of their own, and messages are read by programs.
 SHAPE = ("--locale=C.UTF-8", "--encoding=UTF8")
 CREATE_SECONDS = 600
+
+
+def reclaim_configuration(paths: Paths, *, dry: bool = False) -> dict[str, str]:
+    """Have all of /etc/postgresql belong to root, without links; returns what was wrong, by path.
+
+    The server only reads there, and root writes there: Debian gives it to the server's account, anew at each upgrade.
+    Raises OSError where that folder itself is a link.
+    """
+    top = paths.at("/etc/postgresql")
+    if not top.exists():
+        return {}
+    return reclaim(top, group=grp.getgrnam(ACCOUNT).gr_gid, dry=dry).changes()
 
 
 def has_cluster(paths: Paths) -> bool:

@@ -13,14 +13,16 @@ postgresql packages:
     - require:
       - file: /etc/postgresql-common/createcluster.d/appliance.conf
 
-# Nobody's keys open the account of the database: its home is root's (lifecycle/storage.py), and what lay there goes.
-/var/lib/postgresql/.ssh:
-  file.absent: []
-
 17/main:
   cluster.present:
     - require:
       - pkg: postgresql packages
+
+# Nobody's keys open the account of the database: its home is root's, and what it had put there goes.
+/var/lib/postgresql/.ssh:
+  file.absent:
+    - require:
+      - cluster: 17/main
 
 {{ cluster }}/conf.d/appliance.conf:
   file.managed:

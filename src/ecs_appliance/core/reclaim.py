@@ -23,8 +23,8 @@ class Reclaimed:
         return {**dict.fromkeys(self.given, "is root's now"), **gone}
 
 
-def reclaim(folder: Path, *, group: int, dry: bool = False) -> Reclaimed:
-    """Have `folder`, in one of root's, and all below it belong to root and the group `group`; nothing where none is.
+def reclaim(folder: Path, *, group: int, dry: bool = False, deep: bool = True) -> Reclaimed:
+    """Have `folder`, in one of root's, and all below it (`deep`) belong to root and `group`; nothing where none is.
 
     Links and special files in it go. Whoever owned it cannot lead this elsewhere while it works: each folder is taken
     before it is read. With `dry` nothing is changed. Raises OSError where `folder` itself is a link.
@@ -33,14 +33,14 @@ def reclaim(folder: Path, *, group: int, dry: bool = False) -> Reclaimed:
     if os.path.lexists(folder):
         descriptor = os.open(folder, OPENING | os.O_DIRECTORY)
         try:
-            _take(descriptor, str(folder), group, found, dry=dry)
+            _take(descriptor, str(folder), group, found, dry=dry, deep=deep)
         finally:
             os.close(descriptor)
     return found
 
 
-def _take(descriptor: int, path: str, group: int, found: Reclaimed, *, dry: bool) -> None:
-    """Take what is open as `descriptor`, a file or a folder, and what is in it."""
+def _take(descriptor: int, path: str, group: int, found: Reclaimed, *, dry: bool, deep: bool = True) -> None:
+    """Take what is open as `descriptor`, a file or a folder, and (`deep`) what is in it."""
     seen = os.fstat(descriptor)
     mode = stat.S_IMODE(seen.st_mode) & ALLOWED_MODE
     if (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) != (0, group, mode):
@@ -48,7 +48,7 @@ def _take(descriptor: int, path: str, group: int, found: Reclaimed, *, dry: bool
         if not dry:
             os.fchown(descriptor, 0, group)
             os.fchmod(descriptor, mode)
-    if stat.S_ISDIR(seen.st_mode):
+    if deep and stat.S_ISDIR(seen.st_mode):
         for name in sorted(os.listdir(descriptor)):
             _take_entry(descriptor, name, f"{path}/{name}", group, found, dry=dry)
 

@@ -20,16 +20,21 @@ SHAPE = ("--locale=C.UTF-8", "--encoding=UTF8")
 CREATE_SECONDS = 600
 
 
-def reclaim_configuration(paths: Paths, *, dry: bool = False) -> dict[str, str]:
-    """Have all of /etc/postgresql belong to root, without links; returns what was wrong, by path.
+def reclaim_folders(paths: Paths, *, dry: bool = False) -> dict[str, str]:
+    """Have all of /etc/postgresql, and the home of the server's account, belong to root; returns what was wrong.
 
-    The server only reads there, and root writes there: Debian gives it to the server's account, anew at each upgrade.
-    Raises OSError where that folder itself is a link.
+    Links in the first go. The server only reads there, and root writes there; Debian gives both to the account, anew at
+    each upgrade. Its own is the cluster alone. Raises OSError where one of the folders is a link.
     """
+    changes = {}
     top = paths.at("/etc/postgresql")
-    if not top.exists():
-        return {}
-    return reclaim(top, group=grp.getgrnam(ACCOUNT).gr_gid, dry=dry).changes()
+    if top.exists():
+        changes.update(reclaim(top, group=grp.getgrnam(ACCOUNT).gr_gid, dry=dry).changes())
+    # That the home is a link is root's own doing (lifecycle.storage).
+    home = paths.cluster.parents[1].resolve()
+    for folder in (home, home / VERSION):
+        changes.update(reclaim(folder, group=0, dry=dry, deep=False).changes())
+    return changes
 
 
 def has_cluster(paths: Paths) -> bool:

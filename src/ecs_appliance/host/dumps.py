@@ -23,7 +23,9 @@ WITHOUT = (
     "--no-tablespaces",
 )
 # Of a dump's contents what takes a superuser; each start makes the extension itself.
-NOT_LOADED = re.compile(r"\d+; \d+ \d+ (EXTENSION - (plpgsql|pg_stat_statements)|COMMENT - EXTENSION|SCHEMA - public) ")
+NOT_LOADED = re.compile(
+    r"\d+; \d+ \d+ (EXTENSION - (plpgsql|pg_stat_statements)|COMMENT - EXTENSION|SCHEMA - public)( |$)"
+)
 
 
 def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout: float) -> None:

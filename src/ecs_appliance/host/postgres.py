@@ -5,6 +5,7 @@ application's own database is asked as the application's role: casts, operators,
 role has made there, can act as nobody else.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from psycopg import sql
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.text import printable
+
+log = logging.getLogger(__name__)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -127,11 +130,15 @@ def database_exists(server: Server, name: str) -> bool:
 
 
 def is_empty(server: Server, database: str) -> bool:
-    """Whether `database` holds no table at all: new, or made anew."""
+    """Whether `database` holds no table at all: new, or made anew. One that its role cannot look into is not."""
     _have_role(server, ROLE)
-    with application(server, database) as connection:
-        tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
-        return connection.execute(tables).fetchone() is None
+    tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
+    try:
+        with application(server, database) as connection:
+            return connection.execute(tables).fetchone() is None
+    except ApplianceError as error:
+        log.warning("%s", error.message)
+        return False
 
 
 def read_locale(server: Server, database: str) -> Locale:

@@ -180,8 +180,10 @@ def test_shut_database_is_opened(server: Server, database: str) -> None:
         connection.execute("alter database ecs with connection limit 0")
     with pytest.raises(ApplianceError, match="lets app not in"):
         tables.has_rows(server, database, "auth_user")
+    assert not postgres.is_empty(server, database)
     assert roles.ensure_open(server, database, "app")
     assert not roles.ensure_open(server, database, "app")
+    assert postgres.is_empty(server, database)
     assert not tables.has_rows(server, database, "auth_user")
 
 

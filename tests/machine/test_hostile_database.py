@@ -127,20 +127,21 @@ drop function if exists user_text, user_json, spy_quietly, spy, fire, ev, stay c
 """
 
 
-def attack(demo: "Demo", statements: str) -> Result:
+def attack(demo: "Demo", *statements: str) -> Result:
     """Run `statements` in the web container, as the application's own code."""
     code = f"""
 import os, psycopg2
 connection = psycopg2.connect(os.environ['DATABASE_URL'])
 connection.autocommit = True
 assert os.getuid() == 1000
-connection.cursor().execute({statements!r})
+for each in {statements!r}:
+    connection.cursor().execute(each)
 """
     return demo.exec(["docker", "exec", "-i", WEB, "/start", "run", "python3", "-"], data=code)
 
 
-def attacked(demo: "Demo", statements: str) -> None:
-    done = attack(demo, statements)
+def attacked(demo: "Demo", *statements: str) -> None:
+    done = attack(demo, *statements)
     assert done.returncode == 0, done.stderr
 
 
@@ -166,10 +167,7 @@ def own_target(demo: "Demo") -> Iterator[None]:
 def aftermath(demo: "Demo") -> set[str]:
     """The traps that were sprung after root has done all that it does with the database."""
     attack(demo, CLEAN)
-    attacked(demo, SPY)
-    for way, statements in WAYS.items():
-        done = attack(demo, statements)
-        assert done.returncode == 0, (way, done.stderr)
+    attacked(demo, SPY, *WAYS.values())
     demo.sh("psql -U postgres -c \"select public.spy('control')\" ecs; ls /var/lib/postgresql/17/main/hostile-control")
     demo.sh(f"rm {PROOFS} 2>/dev/null || true; psql -U app -c 'truncate public.proofs' ecs")
     told(demo, *BACKUP, "run", "--nightly", "--json")

@@ -37,6 +37,8 @@ SETTINGS = {
     "default_transaction_read_only": "off",
     "standard_conforming_strings": "on",
 }
+# What a database out of a backup would have the superuser's sessions load.
+SUPERUSER_SETTINGS = {**SETTINGS, "session_preload_libraries": "", "local_preload_libraries": ""}
 PLAIN_ROWS = {
     "timezone": "UTC",
     "datestyle": "ISO",
@@ -228,7 +230,8 @@ def drop_database(server: Server, name: str) -> None:
 def connected(server: Server) -> Iterator[Connection]:
     """A session of the superuser, in database `postgres`. Raises NotRunningError where nobody answers."""
     try:
-        connection = _connect(server, server.user, "postgres", SETTINGS)
+        settings = SETTINGS if server.user == ROLE else SUPERUSER_SETTINGS
+        connection = _connect(server, server.user, "postgres", settings)
     except psycopg.OperationalError as error:
         raise _no_connection("postgres", error) from None
     with connection:
@@ -269,7 +272,7 @@ def superuser_inside(server: Server, database: str) -> Iterator[Connection]:
     """
     limits = {"statement_timeout": f"{ASK_SECONDS * 1000}", "lock_timeout": f"{LOCK_SECONDS * 1000}"}
     try:
-        connection = _connect(server, server.user, database, {**SETTINGS, **limits})
+        connection = _connect(server, server.user, database, {**SUPERUSER_SETTINGS, **limits})
     except psycopg.OperationalError as error:
         raise _no_connection(database, error) from None
     with connection:

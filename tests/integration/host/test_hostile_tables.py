@@ -40,6 +40,9 @@ def database(server: Server) -> Iterator[str]:
     )
     yield "ecs"
     postgres.drop_database(server, "ecs")
+    with postgres.connected(server) as admin:
+        admin.execute("alter role app reset all")
+        admin.execute("drop role app")
 
 
 def as_app(server: Server, *statements: str) -> list[tuple[object, ...]]:

@@ -225,14 +225,14 @@ def test_view_in_the_place_of_a_table_is_named(demo: "Demo", aftermath: set[str]
     assert aftermath == set()
     attacked(
         demo,
-        "alter table documents_document rename to documents_kept; create view documents_document as "
+        "alter table documents_document rename to documents_kept; create view public.documents_document as "
         "select * from documents_kept where public.spy('place') is not null",
     )
     try:
         told(demo, *BACKUP, "run", "--json")
         assert "documents_document in the database ecs is no table" in alerts(demo)
     finally:
-        attacked(demo, "drop view documents_document; alter table documents_kept rename to documents_document")
+        attacked(demo, "drop view public.documents_document; alter table documents_kept rename to documents_document")
     told(demo, *BACKUP, "run", "--json")
     assert alerts(demo) == WELL
     assert sprung(demo) == set()

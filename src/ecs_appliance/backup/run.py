@@ -116,11 +116,20 @@ def check_source(machine: Machine) -> None:
     database = machine.env.ecs.database
     if not postgres.database_exists(machine.server, database):
         raise RefusedError(f"there is no database {database}: nothing is backed up", "create it, or recover")
-    if not has_documents(machine.paths.vault) and tables.has_rows(machine.server, database, DOCUMENTS):
+    if not has_documents(machine.paths.vault) and _names_documents(machine, database):
         raise RefusedError(
             f"{machine.paths.vault} is empty, and the database has documents: nothing is backed up",
             "is the volume of /data mounted? else recover",
         )
+
+
+def _names_documents(machine: Machine, database: str) -> bool:
+    """Whether the database is known to have documents. One that cannot be asked shall cost no backup."""
+    try:
+        return tables.has_rows(machine.server, database, DOCUMENTS)
+    except ApplianceError as error:
+        log.error("whether the database has documents is not known: %s", error.message)
+        return False
 
 
 def count_files(folder: Path) -> int:

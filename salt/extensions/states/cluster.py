@@ -5,20 +5,24 @@ from typing import Any
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.host.cluster import ensure_cluster, has_cluster
+from ecs_appliance.host.cluster import ensure_cluster, has_cluster, reclaim_folders
 
 __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
 def present(name: str) -> dict[str, Any]:
-    """The database server has its cluster."""
-    paths = Paths()
-    if has_cluster(paths):
-        return {"name": name, "result": True, "changes": {}, "comment": "present"}
-    if __opts__["test"]:
-        return {"name": name, "result": None, "changes": {"cluster": name}, "comment": "would be made"}
+    """The database server has its cluster, in folders of root's."""
+    paths, dry = Paths(), __opts__["test"]
     try:
-        ensure_cluster(paths, SystemRunner())
-    except ApplianceError as error:
-        return {"name": name, "result": False, "changes": {}, "comment": error.message}
-    return {"name": name, "result": True, "changes": {"cluster": name}, "comment": "made"}
+        # Before, for what lies there leads to where it is looked at; after, for Debian gives it to postgres.
+        changes = reclaim_folders(paths, dry=dry)
+        if not has_cluster(paths):
+            changes["cluster"] = name
+            if not dry:
+                ensure_cluster(paths, SystemRunner())
+                reclaim_folders(paths)
+    except (ApplianceError, OSError) as error:
+        return {"name": name, "result": False, "changes": {}, "comment": str(error)}
+    if not changes:
+        return {"name": name, "result": True, "changes": {}, "comment": "present"}
+    return {"name": name, "result": None if dry else True, "changes": changes, "comment": "put right"}

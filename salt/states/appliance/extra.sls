@@ -14,5 +14,6 @@ extra packages:
     - group: {{ file['group'] }}
     - mode: '{{ file['permissions'] }}'
     - makedirs: true
+    - follow_symlinks: false
     - show_changes: false
 {% endfor %}

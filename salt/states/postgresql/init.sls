@@ -18,11 +18,17 @@ postgresql packages:
     - require:
       - pkg: postgresql packages
 
+# Nobody's keys open the account of the database: its home is root's, and what it had put there goes.
+/var/lib/postgresql/.ssh:
+  file.absent:
+    - require:
+      - cluster: 17/main
+
 {{ cluster }}/conf.d/appliance.conf:
   file.managed:
     - source: salt://postgresql/files/appliance.conf
     - template: jinja
-    - user: postgres
+    - user: root
     - group: postgres
     - mode: '0644'
     - require:
@@ -33,7 +39,7 @@ postgresql packages:
   file.managed:
     - source: salt://postgresql/files/{{ name }}
     - template: jinja
-    - user: postgres
+    - user: root
     - group: postgres
     - mode: '0640'
     - require:

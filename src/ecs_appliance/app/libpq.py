@@ -5,7 +5,7 @@ import logging
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.core.tags import Marks
 from ecs_appliance.host.docker import Task, image_id, run_once
-from ecs_appliance.host.postgres import PasswordMethod
+from ecs_appliance.host.roles import PasswordMethod
 
 log = logging.getLogger(__name__)
 

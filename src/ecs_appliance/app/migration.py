@@ -11,7 +11,7 @@ from ecs_appliance.app.settings import Site, once_environment
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
-from ecs_appliance.host import postgres
+from ecs_appliance.host import dumps, postgres
 from ecs_appliance.host.docker import Mount, Task, run_once
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _dump_before(runner: Runner, folder: Path, target: str, database: Database) 
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     dump = folder / f"{database.name}-before-migration.{stamp}.{target[:12]}.pgdump"
     log.info("dumping database %s to %s", database.name, dump)
-    postgres.dump(runner, database.server, database.name, dump, owner=database.owner)
+    dumps.dump(runner, database.server, database.name, dump, owner=database.owner)
     _remove(outdated(list_dumps(folder, database.name), target))
     return dump
 

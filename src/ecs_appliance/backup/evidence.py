@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ecs_appliance.backup.plan import in_gb
 from ecs_appliance.backup.rehearsal import Findings
+from ecs_appliance.backup.run import SUMMED
 from ecs_appliance.host.restic import Snapshot
 
 WIDTH = 34
@@ -85,8 +86,9 @@ class Evidence:
             (table, f"{each.rows} rows as at the backup, SHA-256 {each.digest}")
             for table, each in found.compared.items()
         ]
-        if not found.record.sums:
-            rows = [("rows", "not compared: nothing is recorded of them")]
+        rows += [
+            (table, "not compared: nothing is recorded of it") for table in SUMMED if table not in found.record.sums
+        ]
         documents = "not compared: the application has no vaultcheck"
         if found.documents is not None:
             documents = f"{found.documents} compared with their records and decrypted"

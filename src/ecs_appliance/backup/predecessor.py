@@ -17,7 +17,7 @@ from ecs_appliance.backup.target import OLD_ARCHIVE, local_folder
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.files import private_folder, read_optional, sync_folder, write_atomic
 from ecs_appliance.core.runner import CommandError
-from ecs_appliance.host import apt, duplicity, gpg, postgres, rclone, systemd
+from ecs_appliance.host import apt, dumps, duplicity, gpg, postgres, rclone, systemd
 from ecs_appliance.host.duplicity import Archive, DamagedArchiveError, Moment
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
@@ -143,9 +143,7 @@ class Predecessor:
         postgres.drop_database(server, unfinished)
         postgres.create_database(server, unfinished, LOCALE)
         try:
-            postgres.load(
-                self.machine.runner, server, self.machine.paths.data / DUMPED, unfinished, timeout=LOAD_SECONDS
-            )
+            dumps.load(self.machine.runner, server, self.machine.paths.data / DUMPED, unfinished, timeout=LOAD_SECONDS)
         except CommandError as error:
             postgres.drop_database(server, unfinished)
             raise ApplianceError(

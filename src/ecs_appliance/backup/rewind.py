@@ -13,13 +13,14 @@ from ecs_appliance.backup.plan import check_room
 from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster, timeline_option
 from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
 from ecs_appliance.backup.scratch import Scratch
-from ecs_appliance.core.errors import BusyError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres, tables, wal
 from ecs_appliance.host.pgbackrest import Backup
+from ecs_appliance.host.postgres import Server
 
 log = logging.getLogger(__name__)
 
@@ -131,21 +132,29 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
         scratch.prepare()
         scratch.archive(machine.paths.archive).restore(backup.label, time_target(moment))
         server = scratch.start(deadline=LONG_SECONDS)
-        then = tables.count_rows(server, database, SUMMED)
-        known = tables.named_rows(server, database, DOCUMENTS)
+        then, known = _read(server, database, "of then")
     finally:
         scratch.remove()
-    present = tables.named_rows(machine.server, database, DOCUMENTS)
+    now_there, present = _read(machine.server, database, "of now")
     return Preview(
         backup=backup,
         moment=moment,
         earliest=min(each.stopped for each in machine.archive.backups()),
         then=then,
-        now=tables.count_rows(machine.server, database, SUMMED),
+        now=now_there,
         newer=tuple(sorted((uuid, name) for uuid, name in present.items() if uuid not in known)),
         needed=needed,
         free=free,
     )
+
+
+def _read(server: Server, database: str, which: str) -> tuple[dict[str, int], dict[str, str]]:
+    """Rows by table, and names of documents; none where they cannot be read, which is no reason not to go back."""
+    try:
+        return tables.count_rows(server, database, SUMMED), tables.named_rows(server, database, DOCUMENTS)
+    except ApplianceError as error:
+        log.error("the database %s cannot be compared: %s", which, error.message)
+        return {}, {}
 
 
 def clear_look(paths: Paths, runner: Runner) -> None:

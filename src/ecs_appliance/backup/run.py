@@ -20,13 +20,13 @@ from ecs_appliance.backup.plan import (
 )
 from ecs_appliance.backup.record import Record
 from ecs_appliance.backup.target import adopt, local_folder, reached
-from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, DeadlineError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.core.tags import Marks
 from ecs_appliance.env.model import Env
-from ecs_appliance.host import postgres, tables, wal
+from ecs_appliance.host import dumps, postgres, tables, wal
 from ecs_appliance.host.pgbackrest import Archive, Backup, Kind, archived, missing_segments
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.restic import Made, Note, Repository
@@ -59,7 +59,8 @@ class DamagedError(ApplianceError):
 class Report:
     """What a backup did; `removed` are the ids of snapshots that retention took away.
 
-    `gap` is the time without backups before the newest, which made it remove none.
+    `gap` is the time without backups before the newest, which made it remove none. `undumped` and `uncompared` are why
+    the database was not dumped, and why its tables were not summed up, where they should have been.
     """
 
     made: Made
@@ -68,6 +69,8 @@ class Report:
     seconds: float
     removed: tuple[str, ...] = ()
     gap: timedelta | None = None
+    undumped: str = ""
+    uncompared: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,12 @@ def _run(machine: Machine, repository: Repository, began: float, *, nightly: boo
     fresh = adopt(machine.paths, repository)
     repository.unlock()
     kind = prepare_database(machine, nightly=nightly)
-    if nightly:
-        dump_database(machine)
+    undumped = try_to_dump(machine) if nightly else ""
     check_target(machine, repository, fresh=fresh)
-    record = take_moment(machine)
+    record, uncompared = take_moment(machine)
     made = save(machine, repository, note)
     removed, gap = maintain(machine, repository) if nightly else ((), None)
-    return Report(made, record, kind, time.monotonic() - began, removed, gap)
+    return Report(made, record, kind, time.monotonic() - began, removed, gap, undumped, uncompared)
 
 
 def check_source(machine: Machine) -> None:
@@ -114,11 +116,20 @@ def check_source(machine: Machine) -> None:
     database = machine.env.ecs.database
     if not postgres.database_exists(machine.server, database):
         raise RefusedError(f"there is no database {database}: nothing is backed up", "create it, or recover")
-    if not has_documents(machine.paths.vault) and tables.has_rows(machine.server, database, DOCUMENTS):
+    if not has_documents(machine.paths.vault) and _names_documents(machine, database):
         raise RefusedError(
             f"{machine.paths.vault} is empty, and the database has documents: nothing is backed up",
             "is the volume of /data mounted? else recover",
         )
+
+
+def _names_documents(machine: Machine, database: str) -> bool:
+    """Whether the database is known to have documents. One that cannot be asked shall cost no backup."""
+    try:
+        return tables.has_rows(machine.server, database, DOCUMENTS)
+    except ApplianceError as error:
+        log.error("whether the database has documents is not known: %s", error.message)
+        return False
 
 
 def count_files(folder: Path) -> int:
@@ -148,6 +159,21 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
     return kind
 
 
+def try_to_dump(machine: Machine) -> str:
+    """Have the dump of today, or return why there is none.
+
+    What the application's role has made of its database shall cost no backup: the dump is not what is recovered from.
+    """
+    try:
+        dump_database(machine)
+    except (CommandError, DeadlineError) as error:
+        if not postgres.answers(machine.server):
+            raise
+        log.error("the database is not dumped: %s", error.message)
+        return error.message
+    return ""
+
+
 def dump_database(machine: Machine) -> None:
     """Have ecs-pgdump/ecs.pgdump.gz of today."""
     folder, database = machine.paths.pgdump, machine.env.ecs.database
@@ -157,7 +183,7 @@ def dump_database(machine: Machine) -> None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
     try:
-        postgres.dump(machine.runner, machine.server, database, work / DUMP)
+        dumps.dump(machine.runner, machine.server, database, work / DUMP)
         machine.runner.run(["gzip", "--rsyncable", work / DUMP], timeout=GZIP_SECONDS)
         owner = folder.stat()
         packed = work / f"{DUMP}.gz"
@@ -195,9 +221,10 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def take_moment(machine: Machine) -> Record:
+def take_moment(machine: Machine) -> tuple[Record, str]:
     """A restore point of the database whose log is archived, and the record of it for the snapshot.
 
+    Returns that, and why tables could not be summed up; empty where they were, or were busy.
     No start and no update runs meanwhile: the point is never in the midst of a migration.
     """
     base = machine.archive.backups()[-1]
@@ -218,7 +245,9 @@ def take_moment(machine: Machine) -> Record:
     wal.wait_archived(machine.server, point.segment, deadline=ARCHIVE_SECONDS)
     if lacks_log(machine, base, point.segment):
         raise ApplianceError("a part of the database's log was not archived", "appliance backup run starts anew")
-    return record
+    if point.trouble:
+        log.error("tables are not summed up, so no rehearsal compares them: %s", point.trouble)
+    return record, point.trouble
 
 
 def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:

@@ -13,8 +13,8 @@ from ecs_appliance.host.postgres import Server
 
 BINARIES = Path("/usr/lib/postgresql/17/bin")
 START_SECONDS, STOP_SECONDS = 60, 120
-# Whoever may enter the folder may read what is in it: nobody else has a way to the socket.
-ACCESS = "local all all trust\n"
+ACCESS = "local all postgres peer map=admin\nlocal all app peer map=admin\n"
+IDENT = "admin root postgres\nadmin root app\nadmin app app\n"
 SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{folder}/socket'
@@ -72,7 +72,7 @@ class Scratch:
             (self.folder / name).mkdir()
             shutil.chown(self.folder / name, USER, USER)
             (self.folder / name).chmod(mode)
-        files = {"postgresql.conf": SETTINGS.format(folder=self.folder), "pg_hba.conf": ACCESS, "pg_ident.conf": ""}
+        files = {"postgresql.conf": SETTINGS.format(folder=self.folder), "pg_hba.conf": ACCESS, "pg_ident.conf": IDENT}
         for name, text in files.items():
             write_atomic(self.folder / name, text, mode=0o644)
 

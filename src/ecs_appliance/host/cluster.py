@@ -1,12 +1,15 @@
 """The cluster of the database server, made by us: Debian makes none where the machine's locale is not there yet."""
 
+import grp
 import shutil
 
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.reclaim import reclaim
 from ecs_appliance.core.runner import Runner
 
 VERSION, NAME = "17", "main"
+ACCOUNT = "postgres"
 CONFIGURATION = f"/etc/postgresql/{VERSION}/{NAME}"
 # There while the cluster is made: what a killed run left holds nothing yet, and is made anew …
 UNFINISHED = "/var/lib/ecs-appliance/cluster.unfinished"
@@ -15,6 +18,23 @@ STARTED = "postmaster.opts"
 # Whatever the machine speaks: databases choose a locale of their own, and messages are read by programs.
 SHAPE = ("--locale=C.UTF-8", "--encoding=UTF8")
 CREATE_SECONDS = 600
+
+
+def reclaim_folders(paths: Paths, *, dry: bool = False) -> dict[str, str]:
+    """Have all of /etc/postgresql, and the home of the server's account, belong to root; returns what was wrong.
+
+    Links in the first go. The server only reads there, and root writes there; Debian gives both to the account, anew at
+    each upgrade. Its own is the cluster alone. Raises OSError where one of the folders is a link.
+    """
+    changes = {}
+    top = paths.at("/etc/postgresql")
+    if top.exists():
+        changes.update(reclaim(top, group=grp.getgrnam(ACCOUNT).gr_gid, dry=dry).changes())
+    # That the home is a link is root's own doing (lifecycle.storage).
+    home = paths.cluster.parents[1].resolve()
+    for folder in (home, home / VERSION):
+        changes.update(reclaim(folder, group=0, dry=dry, deep=False).changes())
+    return changes
 
 
 def has_cluster(paths: Paths) -> bool:

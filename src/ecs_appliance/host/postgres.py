@@ -1,53 +1,68 @@
-"""The database server, asked over its local socket as its superuser."""
+"""The database server, asked over its local socket.
 
-import base64
-import hashlib
-import hmac
-import os
+The superuser comes to database `postgres` only, where the application can define nothing. What lies in the
+application's own database is asked as the application's role: casts, operators, views, rules, settings, whatever that
+role has made there, can act as nobody else.
+"""
+
+import logging
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
-from ecs_appliance.core.files import sync_folder
-from ecs_appliance.core.runner import Runner
 from ecs_appliance.core.text import printable
 
-PasswordMethod = Literal["scram-sha-256", "md5"]
+log = logging.getLogger(__name__)
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.2
 ATTEMPTS = 10
-# What would otherwise keep a verifier: the server's log, and its statistics of statements.
-DISCREET = (
-    "set log_statement = 'none'",
-    "set log_min_duration_statement = -1",
-    "set log_min_error_statement = 'panic'",
-    "set pg_stat_statements.track_utility = off",
-)
-RELATIONS = """
-    select c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-      and pg_get_userbyid(c.relowner) <> %s
-      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid
-                      and (d.deptype = 'e' or (c.relkind = 'S' and d.deptype in ('a', 'i'))))
-    order by c.relkind, 2
-"""
-KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
+# The role of the application; host.roles puts right at each start what it may.
+ROLE = "app"
+# A client's settings win over those that the role, or its database, was given; so names are looked up where the role
+# cannot define any, and a row is written as the same text whatever was set.
+SETTINGS = {
+    "search_path": "pg_catalog",
+    "role": "none",
+    "default_transaction_read_only": "off",
+    "standard_conforming_strings": "on",
+}
+# What a database out of a backup would have the superuser's sessions load.
+SUPERUSER_SETTINGS = {**SETTINGS, "session_preload_libraries": "", "local_preload_libraries": ""}
+PLAIN_ROWS = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    # An error rather than a part of the rows.
+    "row_security": "off",
+}
+ASK_SECONDS = 60
+LOCK_SECONDS = 10
+# So long after its time a session that does not heed it is ended.
+GRACE_SECONDS = 2
+REINDEX_SECONDS = 3600
+# Of what the application's database says of a failure.
+SAID = 300
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server listens: `host` is the folder of its socket. `user` is its superuser, as which root may come."""
+    """Where the server listens: `host` is the folder of its socket. `user` is its superuser.
+
+    Root may come as that, and as ROLE.
+    """
 
     host: str = "/var/run/postgresql"
     port: int = 5432
@@ -59,8 +74,8 @@ class Server:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What leads PostgreSQL's own programs to it."""
-        return (f"--host={self.host}", f"--port={self.port}", f"--username={self.user}", "--no-password")
+        """What leads PostgreSQL's own programs to it, as the application's role."""
+        return (f"--host={self.host}", f"--port={self.port}", f"--username={ROLE}", "--no-password")
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,15 @@ def wait_ready(server: Server, *, deadline: float, alive: Callable[[], bool] = l
         time.sleep(POLL_SECONDS)
 
 
+def answers(server: Server) -> bool:
+    """Whether the server answers now."""
+    try:
+        with connected(server):
+            return True
+    except NotRunningError:
+        return False
+
+
 def last_words(log: str) -> str:
     """Why a server has ended that wrote `log`, as it says itself."""
     fatal = [line.partition("FATAL:")[2].strip() for line in log.splitlines() if "FATAL:" in line]
@@ -108,66 +132,15 @@ def database_exists(server: Server, name: str) -> bool:
 
 
 def is_empty(server: Server, database: str) -> bool:
-    """Whether `database` holds no table at all: new, or made anew."""
-    with connected(server, database) as connection:
-        tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
-        return connection.execute(tables).fetchone() is None
-
-
-def ensure_role(server: Server, name: str, password: str, method: PasswordMethod) -> bool:
-    """Make `name` a role that logs in with `password`, stored as `method`; returns whether anything changed.
-
-    The server gets a verifier only, never the password.
-    """
-    with connected(server) as connection:
-        stored = connection.execute("select rolpassword, rolcanlogin from pg_authid where rolname = %s", [name])
-        row = stored.fetchone()
-        if row is not None and row[1] and _verifies(row[0] or "", name, password, method):
-            return False
-        for setting in DISCREET:
-            connection.execute(setting)
-        verifier = _verifier(connection, name, password, method)
-        verb = sql.SQL("create role" if row is None else "alter role")
-        connection.execute(sql.SQL("{} {} with login password {}").format(verb, sql.Identifier(name), verifier))
-        return True
-
-
-def stored_method(server: Server, name: str) -> PasswordMethod | None:
-    """How the password of role `name` is stored now; None without role or password."""
-    with connected(server) as connection:
-        row = connection.execute("select rolpassword from pg_authid where rolname = %s", [name]).fetchone()
-    if row is None or row[0] is None:
-        return None
-    return "md5" if row[0].startswith("md5") else "scram-sha-256"
-
-
-def ensure_owner(server: Server, database: str, role: str) -> bool:
-    """Give `database`, its schema public and all that lies in it to `role`; returns whether anything changed.
-
-    What belongs to an extension stays as it is.
-    """
-    owner = sql.Identifier(role)
-    with connected(server, database) as connection, connection.transaction():
-        changes = []
-        if not has(connection, "select 1 from pg_database where datname = %s and datdba = %s::regrole", database, role):
-            changes.append(sql.SQL("alter database {} owner to {}").format(sql.Identifier(database), owner))
-        if not has(connection, "select 1 from pg_namespace where nspname = 'public' and nspowner = %s::regrole", role):
-            changes.append(sql.SQL("alter schema public owner to {}").format(owner))
-        for kind, relation in connection.execute(RELATIONS, [role]).fetchall():
-            # The name comes quoted from the server.
-            changes.append(sql.SQL("alter {} {} owner to {}").format(sql.SQL(KINDS[kind]), sql.SQL(relation), owner))
-        for change in changes:
-            connection.execute(change)
-        return bool(changes)
-
-
-def ensure_extension(server: Server, database: str, name: str) -> bool:
-    """Make extension `name` in `database`; returns whether it was missing."""
-    with connected(server, database) as connection:
-        if has(connection, "select 1 from pg_extension where extname = %s", name):
-            return False
-        connection.execute(sql.SQL("create extension if not exists {}").format(sql.Identifier(name)))
-        return True
+    """Whether `database` holds no table at all: new, or made anew. One that its role cannot look into is not."""
+    _have_role(server, ROLE)
+    tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
+    try:
+        with application(server, database) as connection:
+            return connection.execute(tables).fetchone() is None
+    except ApplianceError as error:
+        log.warning("%s", error.message)
+        return False
 
 
 def read_locale(server: Server, database: str) -> Locale:
@@ -180,17 +153,22 @@ def read_locale(server: Server, database: str) -> Locale:
     with connected(server) as connection:
         row = connection.execute(query, [database]).fetchone()
     if row is None:
-        raise ApplianceError(f"there is no database {database}", _create_hint(database))
+        raise ApplianceError(f"there is no database {database}", create_hint(database))
     return Locale(*row)
 
 
 def refresh_collation(server: Server, database: str) -> bool:
-    """Sort the indexes of `database` anew where the C library's order has changed since; returns whether it did."""
+    """Sort the indexes of `database` anew where the C library's order has changed since; returns whether it did.
+
+    Raises ApplianceError where that fails; it is tried again at the next call then.
+    """
     if not read_locale(server, database).stale:
         return False
     name = sql.Identifier(database)
-    with connected(server, database) as connection:
+    # What an index sorts may be the application's own expression.
+    with application(server, database, seconds=REINDEX_SECONDS) as connection:
         connection.execute(sql.SQL("reindex database {}").format(name))
+    with connected(server) as connection:
         connection.execute(sql.SQL("alter database {} refresh collation version").format(name))
     return True
 
@@ -217,11 +195,12 @@ def database_size(server: Server) -> int:
 
 
 def create_database(server: Server, name: str, locale: str) -> None:
-    """Make the empty database `name` that sorts by `locale`. Raises ApplianceError where there is no such locale."""
-    query = sql.SQL("create database {} template template0 encoding 'UTF8' locale {}")
+    """Make the empty database `name` of ROLE, that sorts by `locale`. Raises ApplianceError without that locale."""
+    _have_role(server, ROLE)
+    query = sql.SQL("create database {} owner {} template template0 encoding 'UTF8' locale {}")
     with connected(server) as connection:
         try:
-            connection.execute(query.format(sql.Identifier(name), sql.Literal(locale)))
+            connection.execute(query.format(sql.Identifier(name), sql.Identifier(ROLE), sql.Literal(locale)))
         except psycopg.Error as error:
             raise ApplianceError(f"no database {name}: {error}", "locale -a shows the locales there are") from None
 
@@ -247,109 +226,113 @@ def drop_database(server: Server, name: str) -> None:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
-def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout: float) -> None:
-    """Fill the empty `database` from `packed`, a dump in custom format, gzipped: with all of it, or with nothing.
-
-    What it makes belongs to the superuser. Raises CommandError, DeadlineError (after `timeout` s).
-    """
-    shape = ("--format=custom", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
-    restoring = ("pg_restore", *server.options, *shape, f"--dbname={database}")
-    pipe = 'gunzip --stdout "$1" | "${@:2}"'
-    runner.run(["bash", "-o", "pipefail", "-c", pipe, "bash", packed, *restoring], timeout=timeout)
-
-
-def dump(
-    runner: Runner,
-    server: Server,
-    database: str,
-    target: Path,
-    *,
-    owner: tuple[int, int] | None = None,
-    timeout: float = 3 * 3600,
-) -> None:
-    """Dump `database` into `target`, custom format, uncompressed, 0600, of `owner` (uid, gid); at most `timeout` s.
-
-    It is built beside the folder of `target`, which may be anybody's, as `.FOLDER.new`. A dump that fails leaves an
-    older `target` as it is. Raises CommandError, DeadlineError.
-    """
-    folder = target.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with _building_site(folder.with_name(f".{folder.name}.new")) as (unfinished, descriptor):
-        shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={unfinished}")
-        runner.run(["pg_dump", *server.options, *shape, f"--dbname={database}"], timeout=timeout)
-        if owner is not None:
-            os.fchown(descriptor, *owner)
-        os.fsync(descriptor)
-        unfinished.replace(target)
-    sync_folder(folder)
+@contextmanager
+def connected(server: Server) -> Iterator[Connection]:
+    """A session of the superuser, in database `postgres`. Raises NotRunningError where nobody answers."""
+    try:
+        settings = SETTINGS if server.user == ROLE else SUPERUSER_SETTINGS
+        connection = _connect(server, server.user, "postgres", settings)
+    except psycopg.OperationalError as error:
+        raise _no_connection("postgres", error) from None
+    with connection:
+        yield connection
 
 
 @contextmanager
-def _building_site(path: Path) -> Iterator[tuple[Path, int]]:
-    """A new file `path`, 0600, open; gone afterwards where it still lies there, and so is one of a killed run."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+def application(server: Server, database: str, *, seconds: float = ASK_SECONDS) -> Iterator[Connection]:
+    """A session of the application's role in `database`, ended by force after `seconds`.
+
+    What the role has defined there runs, as that role. So what is answered is nothing to rely on: one statement a
+    session, for an earlier one may have changed what the next one means. Raises ApplianceError where nobody is let in,
+    where a statement fails, and after `seconds`.
+    """
+    limits = {"statement_timeout": f"{seconds * 1000:.0f}", "lock_timeout": f"{LOCK_SECONDS * 1000}"}
     try:
-        yield path, descriptor
+        connection = _connect(server, ROLE, database, {**SETTINGS, **PLAIN_ROWS, **limits})
+    except psycopg.OperationalError as error:
+        raise _no_entry(database, error) from None
+    # A function can catch that its statement was cancelled; an end of the session it cannot.
+    end = threading.Timer(seconds + GRACE_SECONDS, _terminate, (server, connection.info.backend_pid))
+    end.daemon = True
+    end.start()
+    try:
+        with connection:
+            yield connection
+    except psycopg.Error as error:
+        raise ApplianceError(f"the database {database} says: {_said(error)}", _look_hint(database)) from None
     finally:
-        os.close(descriptor)
-        path.unlink(missing_ok=True)
+        end.cancel()
 
 
 @contextmanager
-def connected(server: Server, database: str = "postgres") -> Iterator[Connection]:
-    """A connection of the superuser. Raises NotRunningError where nobody answers, ApplianceError without `database`."""
+def superuser_inside(server: Server, database: str) -> Iterator[Connection]:
+    """A session of the superuser in the application's `database`: for host.ownership alone.
+
+    Its statements name catalogs of PostgreSQL's and what they list, and read, call and sort nothing of the database's.
+    """
+    limits = {"statement_timeout": f"{ASK_SECONDS * 1000}", "lock_timeout": f"{LOCK_SECONDS * 1000}"}
     try:
-        connection = psycopg.connect(
-            host=server.host,
-            port=server.port,
-            user=server.user,
-            dbname=database,
-            connect_timeout=CONNECT_SECONDS,
-            autocommit=True,
-        )
+        connection = _connect(server, server.user, database, {**SUPERUSER_SETTINGS, **limits})
     except psycopg.OperationalError as error:
         raise _no_connection(database, error) from None
     with connection:
         yield connection
 
 
+def _connect(server: Server, user: str, database: str, settings: Mapping[str, str]) -> Connection:
+    return psycopg.connect(
+        host=server.host,
+        port=server.port,
+        user=user,
+        dbname=database,
+        connect_timeout=CONNECT_SECONDS,
+        client_encoding="UTF8",
+        options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+        autocommit=True,
+    )
+
+
+def _terminate(server: Server, process: int) -> None:
+    with suppress(ApplianceError, psycopg.Error), connected(server) as connection:
+        connection.execute("select pg_terminate_backend(%s)", [process])
+
+
+def _have_role(server: Server, name: str) -> None:
+    """A new machine has the database, or makes it, before its first start gives the role a password."""
+    with connected(server) as connection:
+        if not has(connection, "select 1 from pg_roles where rolname = %s", name):
+            connection.execute(sql.SQL("create role {} login").format(sql.Identifier(name)))
+
+
 def _no_connection(database: str, error: psycopg.OperationalError) -> ApplianceError:
     reason = str(error).strip()
     if "does not exist" in reason and database in reason:
-        return ApplianceError(f"there is no database {database}", _create_hint(database))
+        return ApplianceError(f"there is no database {database}", create_hint(database))
     return NotRunningError(f"PostgreSQL does not answer: {reason}", "systemctl status postgresql")
 
 
-def _create_hint(database: str) -> str:
+def _no_entry(database: str, error: psycopg.OperationalError) -> ApplianceError:
+    """What is wrong where the application's role is not let in: its owner can shut the database."""
+    reason = _said(error)
+    if "does not exist" in reason and f'database "{database}"' in reason:
+        return ApplianceError(f"there is no database {database}", create_hint(database))
+    return ApplianceError(f"the database {database} lets {ROLE} not in: {reason}", _look_hint(database))
+
+
+def _said(error: psycopg.Error) -> str:
+    """What the application's database says of a failure, as it may be shown: it may be anything."""
+    lines = str(error).strip().splitlines()
+    return printable(lines[0][:SAID]) if lines else type(error).__name__
+
+
+def _look_hint(database: str) -> str:
+    return f"look what was changed there: psql -U {ROLE} {database}; systemctl restart appliance opens a shut database"
+
+
+def create_hint(database: str) -> str:
     return f"sudo -u postgres createdb {database} -T template0 -l de_DE.utf8, or recover from backup"
 
 
 def has(connection: Connection, query: str, *values: str) -> bool:
     """Whether `query` has a row."""
     return connection.execute(query.encode(), values).fetchone() is not None
-
-
-def _verifier(connection: Connection, role: str, password: str, method: PasswordMethod) -> str:
-    return connection.pgconn.encrypt_password(password.encode(), role.encode(), method.encode()).decode()
-
-
-def _verifies(stored: str, role: str, password: str, method: PasswordMethod) -> bool:
-    if method == "md5":
-        digest = hashlib.md5(f"{password}{role}".encode(), usedforsecurity=False).hexdigest()
-        return hmac.compare_digest(stored, f"md5{digest}")
-    return _verifies_scram(stored, password)
-
-
-def _verifies_scram(stored: str, password: str) -> bool:
-    """`stored` is SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey (RFC 5803)."""
-    try:
-        mechanism, parameters, keys = stored.split("$")
-        iterations, salt = parameters.split(":")
-        client_stored = base64.b64decode(keys.split(":")[0])
-        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
-    except ValueError:
-        return False
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    expected = hashlib.sha256(client_key).digest()
-    return mechanism == "SCRAM-SHA-256" and hmac.compare_digest(client_stored, expected)

@@ -1,19 +1,29 @@
-"""What tables hold: rows counted, summed up, named."""
+"""What tables of the application hold: rows counted, summed up, named; by the application's role.
+
+The answers are that role's: whoever has it can have them say anything. They come in a shape, and of a size, that
+nothing of it can change.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
 
-from ecs_appliance.host.postgres import Connection, Server, connected, has
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.host.postgres import ROLE, Connection, Server, application
 
-# How a row is written as text depends on these.
-PLAIN_ROWS = (
-    "set timezone = 'UTC'",
-    "set datestyle = 'ISO'",
-    "set intervalstyle = 'postgres'",
-    "set bytea_output = 'hex'",
-)
+SCHEMA = "public"
+KIND = """
+    select c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public' and c.relname = %s
+"""
+TABLE_KINDS = ("r", "p")
+NAMED_ROWS = """
+    select left(to_jsonb(t)->>'uuid', {width}), left(coalesce(to_jsonb(t)->>'name', ''), {width})
+    from {table} t where to_jsonb(t) ? 'uuid' limit {most}
+"""
+WIDTH, MOST = 200, 1_000_000
+SUM_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -25,51 +35,70 @@ class Sum:
 
 
 def has_rows(server: Server, database: str, table: str) -> bool:
-    """Whether `table` of `database` is there and has a row."""
-    with connected(server, database) as connection:
-        if not has(connection, "select to_regclass(%s) where to_regclass(%s) is not null", table, table):
-            return False
-        query = sql.SQL("select 1 from {} limit 1").format(sql.Identifier(table))
-        return connection.execute(query).fetchone() is not None
+    """Whether `table` of `database` is there and has a row. Raises ApplianceError where it cannot be read."""
+    if not existing(server, database, [table]):
+        return False
+    with application(server, database) as connection:
+        return connection.execute(sql.SQL("select 1 from {} limit 1").format(_named(table))).fetchone() is not None
 
 
 def count_rows(server: Server, database: str, tables: Sequence[str]) -> dict[str, int]:
-    """How many rows those of `tables` have that `database` has."""
-    with connected(server, database) as connection:
-        found = {}
-        for table in existing(connection, tables):
-            row = connection.execute(sql.SQL("select count(*) from {}").format(sql.Identifier(table))).fetchone()
+    """How many rows those of `tables` have that `database` has. Raises ApplianceError where one cannot be read."""
+    found = {}
+    for table in existing(server, database, tables):
+        with application(server, database) as connection:
+            row = connection.execute(sql.SQL("select count(*) from {}").format(_named(table))).fetchone()
             found[table] = int(row[0]) if row else 0
-        return found
+    return found
 
 
 def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
-    """The columns uuid and name of `table`, where it is there and has them; rows without the first are left out."""
-    query = "select to_jsonb(t)->>'uuid', coalesce(to_jsonb(t)->>'name', '') from {} t where to_jsonb(t) ? 'uuid'"
-    with connected(server, database) as connection:
-        if not existing(connection, [table]):
-            return {}
-        return dict(connection.execute(sql.SQL(query).format(sql.Identifier(table))).fetchall())
+    """The columns uuid and name of `table`, where it is there and has them; rows without the first are left out.
+
+    Both are cut to 200 characters. Raises ApplianceError where it cannot be read, or has over a million rows.
+    """
+    if not existing(server, database, [table]):
+        return {}
+    query = sql.SQL(NAMED_ROWS).format(table=_named(table), width=sql.Literal(WIDTH), most=sql.Literal(MOST + 1))
+    with application(server, database) as connection:
+        rows = connection.execute(query).fetchall()
+    if len(rows) > MOST:
+        raise ApplianceError(f"table {table} has over {MOST} rows: they are not listed", "psql -U app tells more")
+    return dict(rows)
 
 
 def sum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, Sum]:
-    """What those of `tables` that `database` has hold."""
-    with connected(server, database) as connection:
-        return {table: sum_table(connection, table) for table in existing(connection, tables)}
+    """What those of `tables` that `database` has hold. Raises ApplianceError where one cannot be read."""
+    return {table: sum_table(server, database, table) for table in existing(server, database, tables)}
 
 
-def existing(connection: Connection, tables: Sequence[str]) -> list[str]:
-    """Those of `tables` that are there."""
-    return [table for table in tables if has(connection, "select 1 where to_regclass(%s) is not null", table)]
+def existing(server: Server, database: str, tables: Sequence[str]) -> list[str]:
+    """Those of `tables` that are there. Raises ApplianceError where something else is in the place of one."""
+    with application(server, database) as connection:
+        kinds = {table: connection.execute(KIND, [table]).fetchone() for table in tables}
+    for table, kind in kinds.items():
+        if kind and kind[0] not in TABLE_KINDS:
+            raise ApplianceError(
+                f"{table} in the database {database} is no table", f"psql -U {ROLE} {database} shows it"
+            )
+    return [table for table, kind in kinds.items() if kind]
 
 
-def sum_table(connection: Connection, table: str) -> Sum:
-    """The same for the same rows wherever and in whatever order they lie."""
-    for setting in PLAIN_ROWS:
-        connection.execute(setting)
+def lock_table(connection: Connection, table: str) -> None:
+    """Let nobody write to `table` until the end of the transaction of `connection`."""
+    connection.execute(sql.SQL("lock table {} in share mode").format(_named(table)))
+
+
+def sum_table(server: Server, database: str, table: str) -> Sum:
+    """The same for the same rows wherever and in whatever order they lie. Raises ApplianceError."""
     query = """
         select count(*), encode(sha256(coalesce(string_agg(row, '' order by row), '')::bytea), 'hex')
         from (select md5(t::text) collate "C" as row from {} t) rows
     """
-    found = connection.execute(sql.SQL(query).format(sql.Identifier(table))).fetchone()
+    with application(server, database, seconds=SUM_SECONDS) as connection:
+        found = connection.execute(sql.SQL(query).format(_named(table))).fetchone()
     return Sum(*found) if found else Sum(0, "")
+
+
+def _named(table: str) -> sql.Identifier:
+    return sql.Identifier(SCHEMA, table)

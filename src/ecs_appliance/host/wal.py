@@ -5,45 +5,59 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg import sql
 
-from ecs_appliance.core.errors import DeadlineError
-from ecs_appliance.host.postgres import POLL_SECONDS, Connection, Server, connected
-from ecs_appliance.host.tables import Sum, existing, sum_table
+from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.host.postgres import LOCK_SECONDS, POLL_SECONDS, Connection, Server, application, connected
+from ecs_appliance.host.tables import SUM_SECONDS, Sum, existing, lock_table, sum_table
 
 SUM_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """`segment` of the log holds it, full now; `sums` are of tables at this very moment, empty where they were busy."""
+    """`segment` of the log holds it, full now; `sums` are of tables at this very moment, empty where they were busy.
+
+    `trouble` is why else there are none.
+    """
 
     segment: str
     sums: Mapping[str, Sum] = field(default_factory=dict)
+    trouble: str = ""
 
 
 def make_restore_point(server: Server, name: str, database: str, tables: Sequence[str]) -> RestorePoint:
     """Make the restore point `name`, and sum up what those of `tables` that `database` has hold at it.
 
-    Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up.
+    Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up. Nothing
+    that the application's role has made of them keeps the point from being made.
     """
-    with connected(server, database) as connection:
-        # A recovery to a time before the point ends at the first commit after that time: so there is one.
-        connection.execute("set synchronous_commit = on")
-        connection.execute("select pg_current_xact_id()")
+    segment = ""
+    try:
+        there = existing(server, database, tables)
         for _ in range(SUM_ATTEMPTS):
-            try:
-                with connection.transaction():
-                    connection.execute("set local lock_timeout = '2s'")
-                    there = existing(connection, tables)
-                    for table in there:
-                        connection.execute(sql.SQL("lock table {} in share mode").format(sql.Identifier(table)))
-                    return RestorePoint(
-                        _point(connection, name), {table: sum_table(connection, table) for table in there}
-                    )
-            except psycopg.errors.LockNotAvailable:
-                continue
-        return RestorePoint(_point(connection, name))
+            with application(server, database, seconds=LOCK_SECONDS + SUM_SECONDS * len(there)) as holder:
+                if not _hold(holder, there):
+                    continue
+                segment = _point(server, name)
+                sums = {table: sum_table(server, database, table) for table in there}
+                # Which fails where the tables were not held to the end.
+                holder.execute("commit")
+                return RestorePoint(segment, sums)
+    except ApplianceError as error:
+        return RestorePoint(segment or _point(server, name), trouble=error.message)
+    return RestorePoint(_point(server, name))
+
+
+def _hold(connection: Connection, tables: Sequence[str]) -> bool:
+    """Let nobody write to `tables` until the transaction that this begins ends; False where they are busy."""
+    connection.execute("begin")
+    connection.execute("set local lock_timeout = '2s'")
+    try:
+        for table in tables:
+            lock_table(connection, table)
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
 
 
 def end_segment(server: Server) -> str:
@@ -74,8 +88,13 @@ def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _point(connection: Connection, name: str) -> str:
-    connection.execute("select pg_create_restore_point(%s)", [name])
-    row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
-    connection.execute("select pg_switch_wal()")
+def _point(server: Server, name: str) -> str:
+    """Make the restore point `name`; returns the segment of the log that holds it, which is full then."""
+    with connected(server) as connection:
+        # A recovery to a time before the point ends at the first commit after that time: so there is one.
+        connection.execute("set synchronous_commit = on")
+        connection.execute("select pg_current_xact_id()")
+        connection.execute("select pg_create_restore_point(%s)", [name])
+        row = connection.execute("select pg_walfile_name(pg_current_wal_insert_lsn())").fetchone()
+        connection.execute("select pg_switch_wal()")
     return str(row[0]) if row else ""

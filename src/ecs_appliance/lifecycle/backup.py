@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 TOPIC, NIGHTLY, MISSED, DAMAGED = "backup", "backup-nightly", "backup-missed", "backup-damaged"
 GAP = "backup-gap"
 PING = "backup-ping"
+# Of what the application's role has made of its database.
+ROWS, DUMP = "backup-rows", "backup-dump"
+LOOK = "look what was changed there: psql -U app, as the manual says; then appliance backup run --nightly"
 EVERYTHING = "100%"
 # The nightly run waits for a frequent one; those leave it to the next time.
 NIGHTLY_WAIT = 2 * 3600
@@ -48,11 +51,28 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
         _count(context, began, report)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
         context.alerts.clear(topic)
+    _tell_of_rows(context, report.uncompared)
     if nightly:
+        _tell_of_dump(context, report.undumped)
         _tell_of_gap(context, report.gap)
     log.info("%s", summary(report))
     _ping(context, settings.ping_url.get_secret_value(), report)
     return report
+
+
+def _tell_of_rows(context: Context, reason: str) -> None:
+    if not reason:
+        context.alerts.clear(ROWS)
+        return
+    said = f"the backup is made, but what the database holds could not be recorded for its rehearsal: {reason}"
+    context.alerts.put(ROWS, "critical", said, LOOK)
+
+
+def _tell_of_dump(context: Context, reason: str) -> None:
+    if not reason:
+        context.alerts.clear(DUMP)
+        return
+    context.alerts.put(DUMP, "critical", f"the backup is made, but without a dump of the database: {reason}", LOOK)
 
 
 def _tell_of_gap(context: Context, gap: timedelta | None) -> None:

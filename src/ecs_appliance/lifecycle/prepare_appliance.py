@@ -1,8 +1,10 @@
 """prepare-appliance: storage, the machine's states, the database, the vault keys."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from ecs_appliance.app.settings import ROLE, ensure_database_url, read_password
+from ecs_appliance.app.settings import ensure_database_url, read_password
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
 from ecs_appliance.backup.rehearsal import clear_stages
 from ecs_appliance.backup.restore import is_unfinished
@@ -11,8 +13,9 @@ from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
-from ecs_appliance.host import postgres
-from ecs_appliance.host.postgres import Server
+from ecs_appliance.host import ownership, postgres, roles
+from ecs_appliance.host.postgres import ROLE, Server
+from ecs_appliance.host.roles import PasswordMethod
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
@@ -26,6 +29,7 @@ STAGE = "prepare-appliance"
 LOCK_WAIT = 900
 DATABASE_DEADLINE = 60
 EXTENSION = "pg_stat_statements"
+POWERS = "database-role"
 
 
 def prepare_appliance(context: Context) -> None:
@@ -69,19 +73,46 @@ def prepare_database(context: Context, env: Env) -> bool:
     if not postgres.database_exists(server, name):
         return False
     ensure_database_url(folder, name)
-    set_password(context, postgres.stored_method(server, ROLE) or "scram-sha-256")
-    postgres.ensure_owner(server, name, ROLE)
-    postgres.ensure_extension(server, name, EXTENSION)
-    postgres.refresh_collation(server, name)
+    set_password(context, roles.stored_method(server, ROLE) or "scram-sha-256")
+    roles.ensure_open(server, name, ROLE)
+    with told(context, "database-owner"):
+        ownership.ensure_owner(server, name, ROLE)
+        ownership.ensure_extension(server, name, EXTENSION)
+    with told(context, "database-collation"):
+        postgres.refresh_collation(server, name)
     return True
 
 
-def set_password(context: Context, method: postgres.PasswordMethod) -> None:
+@contextmanager
+def told(context: Context, topic: str) -> Iterator[None]:
+    """What the application's role may have brought about in its database is an alert, and does not keep the site."""
+    try:
+        yield
+    except ApplianceError as error:
+        log.error("%s", error.message)
+        context.alerts.put(topic, "critical", error.message, error.hint)
+        return
+    context.alerts.clear(topic)
+
+
+def set_password(context: Context, method: PasswordMethod) -> None:
     """Let the application's role log in with the password of database_url.env, stored as `method`."""
     password = read_password(context.paths.compose / "database_url.env")
     if password is None:
         raise ApplianceError("there is no database_url.env", "systemctl restart appliance")
-    postgres.ensure_role(Server(), ROLE, password, method)
+    roles.ensure_role(Server(), ROLE, password, method)
+    _restrict(context)
+
+
+def _restrict(context: Context) -> None:
+    """Whoever has the role's password has all that the role may: that is nothing but its database."""
+    taken = roles.restrict_role(Server(), ROLE)
+    if not taken:
+        context.alerts.clear(POWERS)
+        return
+    said = f"the database's role {ROLE} was {', '.join(taken)}: taken away"
+    log.error("%s", said)
+    context.alerts.put(POWERS, "critical", said, "find out who gave it that; what it could do meanwhile may be done")
 
 
 def vault_keys(env: Env) -> VaultKeys:

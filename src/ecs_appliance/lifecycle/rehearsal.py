@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ecs_appliance.app.images import app_tag
 from ecs_appliance.app.migration import app_task
-from ecs_appliance.app.settings import ROLE
 from ecs_appliance.backup.evidence import Evidence
 from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import Record
@@ -22,6 +21,7 @@ from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.host import docker
 from ecs_appliance.host.docker import Mount
+from ecs_appliance.host.postgres import ROLE
 from ecs_appliance.host.restic import Note
 from ecs_appliance.lifecycle.backup import open_machine, reason_to_rest
 from ecs_appliance.lifecycle.context import Context

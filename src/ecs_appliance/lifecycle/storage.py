@@ -55,7 +55,9 @@ FOLDERS = (
     Folder("/data/ecs-gpg", APP, 0o700),
     Folder("/data/ecs-storage-vault", APP, 0o700),
     Folder("/data/ecs-pgdump", APP, 0o700),
-    Folder("/data/postgresql", "postgres"),
+    # The home of the database's account, and what its files lie in: its own is nothing but 17/main.
+    Folder("/data/postgresql"),
+    Folder("/data/postgresql/17"),
     Folder("/data/pgbackrest", "postgres", 0o750),
     Folder("/volatile"),
     Folder("/volatile/docker", mode=0o710),

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server, as the machine's is set up: root may come as postgres, app logs in with a password."""
+"""A private PostgreSQL server, as the machine's is set up: root comes as postgres and app, others with a password."""
 
 import shutil
 import tempfile
@@ -13,10 +13,12 @@ from ecs_appliance.host.postgres import Server
 RUNNER = SystemRunner()
 HBA = """\
 local all postgres peer map=admins
+local all app peer map=admins
 host all all 127.0.0.1/32 md5
 """
 IDENT = """\
 admins root postgres
+admins root app
 admins postgres postgres
 """
 SETTINGS = """\

@@ -11,8 +11,9 @@ import pytest
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.runner import CommandError, Result, SystemRunner
-from ecs_appliance.host import postgres
-from ecs_appliance.host.postgres import PasswordMethod, Server
+from ecs_appliance.host import dumps, ownership, postgres, roles, tables
+from ecs_appliance.host.postgres import Server
+from ecs_appliance.host.roles import PasswordMethod
 
 RUNNER = SystemRunner()
 PASSWORD = "it's a 'pass$word' with ümlaut"
@@ -23,6 +24,8 @@ def database(server: Server) -> Iterator[str]:
     with psycopg.connect(host=server.host, port=server.port, user="postgres", autocommit=True) as admin:
         # ICU has versions of its sort orders on every machine; those of the C library need a generated locale.
         admin.execute("create database ecs template template0 locale_provider icu icu_locale 'de-AT'")
+        admin.execute("create role app login")
+        admin.execute("alter database ecs owner to app")
         yield "ecs"
         admin.execute("drop database ecs with (force)")
         admin.execute("drop role if exists app")
@@ -32,6 +35,13 @@ def as_superuser(server: Server, database: str, *statements: str) -> list[tuple[
     with psycopg.connect(host=server.host, port=server.port, user="postgres", dbname=database) as admin:
         for statement in statements:
             cursor = admin.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def as_app(server: Server, database: str, *statements: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(host=server.host, port=server.port, user="app", dbname=database) as connection:
+        for statement in statements:
+            cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
 
@@ -50,25 +60,25 @@ def test_tells_databases_that_exist(server: Server, database: str) -> None:
 
 @pytest.mark.parametrize("method", ["scram-sha-256", "md5"])
 def test_role_logs_in_and_a_second_run_changes_nothing(server: Server, database: str, method: PasswordMethod) -> None:
-    assert postgres.ensure_role(server, "app", PASSWORD, method)
+    assert roles.ensure_role(server, "app", PASSWORD, method)
     assert log_in(server, database, PASSWORD) == "app"
-    assert not postgres.ensure_role(server, "app", PASSWORD, method)
-    assert postgres.stored_method(server, "app") == method
+    assert not roles.ensure_role(server, "app", PASSWORD, method)
+    assert roles.stored_method(server, "app") == method
 
 
 def test_role_follows_password_and_method(server: Server, database: str) -> None:
-    postgres.ensure_role(server, "app", PASSWORD, "md5")
-    assert postgres.ensure_role(server, "app", "another", "md5")
-    assert postgres.ensure_role(server, "app", "another", "scram-sha-256")
+    roles.ensure_role(server, "app", PASSWORD, "md5")
+    assert roles.ensure_role(server, "app", "another", "md5")
+    assert roles.ensure_role(server, "app", "another", "scram-sha-256")
     assert log_in(server, database, "another") == "app"
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
         log_in(server, database, PASSWORD)
 
 
 def test_role_without_login_or_password_is_completed(server: Server, database: str) -> None:
-    as_superuser(server, database, "create role app nologin")
-    assert postgres.stored_method(server, "app") is None
-    assert postgres.ensure_role(server, "app", PASSWORD, "md5")
+    as_superuser(server, database, "alter role app nologin")
+    assert roles.stored_method(server, "app") is None
+    assert roles.ensure_role(server, "app", PASSWORD, "md5")
     assert log_in(server, database, PASSWORD) == "app"
 
 
@@ -76,8 +86,8 @@ def test_role_without_login_or_password_is_completed(server: Server, database: s
 def test_server_keeps_no_trace_of_the_password(
     server: Server, database: str, cluster: Path, method: PasswordMethod
 ) -> None:
-    postgres.ensure_extension(server, "postgres", "pg_stat_statements")
-    postgres.ensure_role(server, "app", PASSWORD, method)
+    ownership.ensure_extension(server, "postgres", "pg_stat_statements")
+    roles.ensure_role(server, "app", PASSWORD, method)
     verifier = str(as_superuser(server, database, "select rolpassword from pg_authid where rolname = 'app'")[0][0])
     statements = str(as_superuser(server, "postgres", "select query from pg_stat_statements"))
     log = (cluster / "log").read_text()
@@ -88,8 +98,8 @@ def test_server_keeps_no_trace_of_the_password(
 
 
 def test_owner_gets_everything_but_what_an_extension_made(server: Server, database: str) -> None:
-    postgres.ensure_role(server, "app", PASSWORD, "scram-sha-256")
-    postgres.ensure_extension(server, database, "pg_stat_statements")
+    roles.ensure_role(server, "app", PASSWORD, "scram-sha-256")
+    ownership.ensure_extension(server, database, "pg_stat_statements")
     as_superuser(
         server,
         database,
@@ -100,7 +110,7 @@ def test_owner_gets_everything_but_what_an_extension_made(server: Server, databa
         "create view seen as select 1",
         "create materialized view kept as select 1",
     )
-    assert postgres.ensure_owner(server, database, "app")
+    assert ownership.ensure_owner(server, database, "app")
     owned = """select relname, pg_get_userbyid(relowner) from pg_class c join pg_namespace n on n.oid = relnamespace
                where nspname = 'public' and relkind in ('r', 'p', 'v', 'm', 'S')"""
     owners = {str(name): owner for name, owner in as_superuser(server, database, owned)}
@@ -112,12 +122,74 @@ def test_owner_gets_everything_but_what_an_extension_made(server: Server, databa
     assert as_superuser(server, database, "select pg_get_userbyid(datdba) from pg_database where datname = 'ecs'") == [
         ("app",)
     ]
-    assert not postgres.ensure_owner(server, database, "app")
+    assert not ownership.ensure_owner(server, database, "app")
+
+
+def test_owner_gets_what_lies_in_any_schema(server: Server, database: str) -> None:
+    """A function that somebody loaded as the superuser would act as that for whoever calls it."""
+    as_superuser(
+        server,
+        database,
+        "create schema reports",
+        "create function reports.f(a int, b text default 'x') returns int language sql security definer as 'select 1'",
+        "create procedure reports.p() language sql as 'select 1'",
+        "create aggregate reports.total(int) (sfunc = int4pl, stype = int)",
+        "create type reports.pair as (a int, b int)",
+        "create type reports.mood as enum ('good')",
+        "create type reports.span as range (subtype = int)",
+        "create domain reports.small as int check (value < 10)",
+        "create operator reports.=== (leftarg = int, rightarg = int, procedure = int4eq)",
+        "create operator class reports.ints for type int using btree as operator 1 <",
+        'create collation reports.c from "C"',
+        "create conversion reports.conv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8",
+        "create text search configuration reports.ts (copy = simple)",
+        "create text search dictionary reports.dict (template = simple)",
+        "create table reports.t (a int primary key, b int)",
+        "create statistics reports.both (dependencies) on a, b from reports.t",
+        "select lo_create(4711)",
+    )
+    assert ownership.ensure_owner(server, database, "app")
+    assert not ownership.ensure_owner(server, database, "app")
+    query = (
+        "select pg_get_userbyid(proowner) from pg_proc where pronamespace = 'reports'::regnamespace and proname = 'f'"
+    )
+    assert as_superuser(server, database, query) == [("app",)]
+
+
+def test_role_keeps_no_power(server: Server, database: str) -> None:
+    as_superuser(
+        server,
+        "postgres",
+        "alter role app superuser createdb createrole replication bypassrls",
+        "grant pg_execute_server_program, pg_write_server_files to app",
+    )
+    taken = roles.restrict_role(server, "app")
+    assert set(taken) == {
+        *("superuser", "createdb", "createrole", "replication", "bypassrls"),
+        *("member of pg_execute_server_program", "member of pg_write_server_files"),
+    }
+    assert roles.restrict_role(server, "app") == ()
+    with postgres.application(server, database) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("copy (select 1) to program 'true'")
+
+
+def test_shut_database_is_opened(server: Server, database: str) -> None:
+    """Its owner can shut it, for itself too."""
+    with postgres.application(server, database) as connection:
+        connection.execute("revoke connect on database ecs from public, app")
+        connection.execute("alter database ecs with connection limit 0")
+    with pytest.raises(ApplianceError, match="lets app not in"):
+        tables.has_rows(server, database, "auth_user")
+    assert not postgres.is_empty(server, database)
+    assert roles.ensure_open(server, database, "app")
+    assert not roles.ensure_open(server, database, "app")
+    assert postgres.is_empty(server, database)
+    assert not tables.has_rows(server, database, "auth_user")
 
 
 def test_extension_is_made_once(server: Server, database: str) -> None:
-    assert postgres.ensure_extension(server, database, "pg_stat_statements")
-    assert not postgres.ensure_extension(server, database, "pg_stat_statements")
+    assert ownership.ensure_extension(server, database, "pg_stat_statements")
+    assert not ownership.ensure_extension(server, database, "pg_stat_statements")
 
 
 def test_locale_is_read_and_a_stale_one_refreshed(server: Server, database: str) -> None:
@@ -130,30 +202,60 @@ def test_locale_is_read_and_a_stale_one_refreshed(server: Server, database: str)
     assert not postgres.read_locale(server, database).stale
 
 
-def test_missing_database_is_told_with_the_next_step(server: Server) -> None:
+def test_missing_database_is_told_with_the_next_step(server: Server, database: str) -> None:
     with pytest.raises(ApplianceError, match="there is no database nothing") as caught:
-        postgres.ensure_owner(server, "nothing", "postgres")
+        ownership.ensure_owner(server, "nothing", "postgres")
     assert "createdb nothing" in caught.value.hint
     with pytest.raises(ApplianceError, match="there is no database nothing"):
         postgres.read_locale(server, "nothing")
 
 
 def test_dump_can_be_restored(server: Server, database: str, tmp_path: Path) -> None:
-    as_superuser(server, database, "create table words (word text)", "insert into words values ('größer')")
+    as_app(server, database, "create table words (word text)", "insert into words values ('größer')")
     target = tmp_path / "dumps" / "ecs.pgdump"
-    postgres.dump(RUNNER, server, database, target, owner=(1000, 1000))
+    dumps.dump(RUNNER, server, database, target, owner=(1000, 1000))
     assert (target.stat().st_mode & 0o777, target.stat().st_uid) == (0o600, 1000)
     listing = RUNNER.run(["pg_restore", "--file=-", target], timeout=30).stdout
     assert "größer" in listing
     assert list(tmp_path.rglob("*")) == [target.parent, target]
 
 
-def test_failed_dump_leaves_the_old_one(server: Server, tmp_path: Path) -> None:
+def test_dump_is_loaded_as_the_role(server: Server, database: str, tmp_path: Path) -> None:
+    """Whatever it runs by that; what it takes a superuser for is left out."""
+    ownership.ensure_extension(server, database, "pg_stat_statements")
+    as_superuser(server, database, "comment on extension pg_stat_statements is 'of the superuser'")
+    as_superuser(server, database, "alter schema public owner to app")
+    as_app(
+        server,
+        database,
+        "create table ran (by text)",
+        "create function spy() returns int language sql as "
+        "$$ insert into public.ran values (session_user) returning 1 $$",
+        "create function note(a int) returns int immutable language plpgsql as $$ begin return public.spy(); end $$",
+        "create table words (a int)",
+        "insert into words values (1)",
+        "create materialized view seen as select public.note(a) from words with no data",
+        "create index by_note on words (public.note(a))",
+    )
+    target = tmp_path / "dumps" / "ecs.pgdump"
+    dumps.dump(RUNNER, server, database, target)
+    RUNNER.run(["gzip", target], timeout=60)
+    postgres.create_database(server, "other", "C.UTF-8")
+    try:
+        dumps.load(RUNNER, server, target.with_name("ecs.pgdump.gz"), "other", timeout=60)
+        assert as_app(server, "other", "select distinct by from ran") == [("app",)]
+        owners = "select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'public'::regnamespace"
+        assert as_app(server, "other", owners) == [("app",)]
+    finally:
+        postgres.drop_database(server, "other")
+
+
+def test_failed_dump_leaves_the_old_one(server: Server, database: str, tmp_path: Path) -> None:
     target = tmp_path / "dumps" / "ecs.pgdump"
     target.parent.mkdir()
     target.write_text("the last good one")
     with pytest.raises(CommandError, match="nothing"):
-        postgres.dump(RUNNER, server, "nothing", target)
+        dumps.dump(RUNNER, server, "nothing", target)
     assert target.read_text() == "the last good one"
     assert list(tmp_path.rglob("*")) == [target.parent, target]
 
@@ -161,7 +263,7 @@ def test_failed_dump_leaves_the_old_one(server: Server, tmp_path: Path) -> None:
 def test_dump_of_a_killed_run_goes(server: Server, database: str, tmp_path: Path) -> None:
     (tmp_path / ".dumps.new").write_text("half")
     target = tmp_path / "dumps" / "ecs.pgdump"
-    postgres.dump(RUNNER, server, database, target)
+    dumps.dump(RUNNER, server, database, target)
     assert target.read_bytes().startswith(b"PGDMP")
     assert list(tmp_path.rglob("*")) == [target.parent, target]
 
@@ -179,7 +281,7 @@ def test_dump_is_not_built_where_others_write(server: Server, database: str, tmp
     precious.write_text("of root")
     (tmp_path / ".dumps.new").symlink_to(precious)
     target = tmp_path / "dumps" / "ecs.pgdump"
-    postgres.dump(Watching(), server, database, target, owner=(1000, 1000))
+    dumps.dump(Watching(), server, database, target, owner=(1000, 1000))
     assert seen == []
     assert (precious.read_text(), precious.stat().st_uid) == ("of root", 0)
     assert target.is_file() and not target.is_symlink()

@@ -1,0 +1,94 @@
+"""The application's database in a file, and back: made and loaded as the application's role."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecs_appliance.core.files import sync_folder
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.host.postgres import Server
+
+LIST_SECONDS = 300
+# Whoever holds a table shut meanwhile has the dump fail, not wait.
+LOCK_WAIT = "5min"
+WITHOUT = (
+    "--no-owner",
+    "--no-privileges",
+    "--no-publications",
+    "--no-security-labels",
+    "--no-subscriptions",
+    "--no-tablespaces",
+)
+# Of a dump's contents what takes a superuser; each start makes the extension itself.
+NOT_LOADED = re.compile(
+    r"\d+; \d+ \d+ (EXTENSION - (plpgsql|pg_stat_statements)|COMMENT - EXTENSION|SCHEMA - public)( |$)"
+)
+
+
+def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout: float) -> None:
+    """Fill the empty `database` from `packed`, a dump in custom format, gzipped: with all of it, or with nothing.
+
+    Whatever the dump has run by that runs as the application's role, which owns what is made. Raises CommandError,
+    DeadlineError (after `timeout` s).
+    """
+    with tempfile.NamedTemporaryFile("w", prefix="appliance-load.") as wanted:
+        wanted.writelines(f"{number}\n" for number in plan_load(_contents(runner, packed)))
+        wanted.flush()
+        shape = ("--format=custom", *WITHOUT, "--single-transaction", "--exit-on-error", f"--use-list={wanted.name}")
+        restoring = ("pg_restore", *server.options, *shape, f"--dbname={database}")
+        pipe = 'gunzip --stdout "$1" | "${@:2}"'
+        runner.run(["bash", "-o", "pipefail", "-c", pipe, "bash", packed, *restoring], timeout=timeout)
+
+
+def plan_load(contents: list[str]) -> list[str]:
+    """The numbers of what is to be loaded of a dump, of which `pg_restore --list` says `contents`."""
+    entries = [line for line in contents if line[:1].isdigit()]
+    return [line.partition(";")[0] for line in entries if not NOT_LOADED.match(line)]
+
+
+def _contents(runner: Runner, packed: Path) -> list[str]:
+    # pg_restore reads no further than the contents: that gunzip is cut off then is no failure.
+    pipe = 'gunzip --stdout "$1" | pg_restore --list'
+    return runner.run(["bash", "-c", pipe, "bash", packed], timeout=LIST_SECONDS).lines()
+
+
+def dump(
+    runner: Runner,
+    server: Server,
+    database: str,
+    target: Path,
+    *,
+    owner: tuple[int, int] | None = None,
+    timeout: float = 3 * 3600,
+) -> None:
+    """Dump `database` into `target`, custom format, uncompressed, 0600, of `owner` (uid, gid); at most `timeout` s.
+
+    It is built beside the folder of `target`, which may be anybody's, as `.FOLDER.new`. A dump that fails leaves an
+    older `target` as it is. Raises CommandError, DeadlineError.
+    """
+    folder = target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _building_site(folder.with_name(f".{folder.name}.new")) as (unfinished, descriptor):
+        shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={unfinished}")
+        dumping = ("pg_dump", *server.options, *shape, f"--lock-wait-timeout={LOCK_WAIT}", f"--dbname={database}")
+        runner.run(dumping, timeout=timeout)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        os.fsync(descriptor)
+        unfinished.replace(target)
+    sync_folder(folder)
+
+
+@contextmanager
+def _building_site(path: Path) -> Iterator[tuple[Path, int]]:
+    """A new file `path`, 0600, open; gone afterwards where it still lies there, and so is one of a killed run."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        yield path, descriptor
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres, tables, wal
-from ecs_appliance.host.pgbackrest import Backup
+from ecs_appliance.host.pgbackrest import USER, Backup
 
 log = logging.getLogger(__name__)
 
@@ -125,11 +125,11 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
     Raises RefusedError where the moment cannot be reached or there is no room.
     """
     backup, needed, free = check(machine, moment, now)
-    scratch = Scratch(machine.paths.data / LOOK, machine.runner)
+    scratch = _scratch(machine.paths, machine.runner)
     database = machine.env.ecs.database
     try:
         scratch.prepare()
-        scratch.archive(machine.paths.archive).restore(backup.label, time_target(moment))
+        scratch.archive.restore(backup.label, time_target(moment))
         server = scratch.start(deadline=LONG_SECONDS)
         then = tables.count_rows(server, database, SUMMED)
         known = tables.named_rows(server, database, DOCUMENTS)
@@ -148,9 +148,14 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
     )
 
 
+def _scratch(paths: Paths, runner: Runner) -> Scratch:
+    """It reads the machine's own backups, which are the database's account's: as one of its group, that may no more."""
+    return Scratch("rewind", paths.data / LOOK, paths.archive, runner, groups=(USER,))
+
+
 def clear_look(paths: Paths, runner: Runner) -> None:
     """Leave nothing of a look that was cut off; one that goes on is left alone."""
-    scratch = Scratch(paths.data / LOOK, runner)
+    scratch = _scratch(paths, runner)
     if not scratch.folder.exists():
         return
     try:

@@ -170,6 +170,16 @@ def firewall() -> None:
     load_firewall(context.paths, context.runner)
 
 
+@app.command("volumes")
+def volumes() -> None:
+    """Have nothing below /data and /volatile give rights."""
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.storage import fence_volumes
+
+    context = Context()
+    fence_volumes(context.paths, context.runner)
+
+
 @app.command("backup")
 def backup() -> None:
     """Back up, dump, remove what is old, check."""

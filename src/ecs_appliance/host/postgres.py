@@ -25,6 +25,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.2
 ATTEMPTS = 10
+# What would run in a superuser's session by the wish of whoever made the database; theirs is the last word otherwise.
+SUPERUSER_OPTIONS = "-c event_triggers=off -c session_preload_libraries= -c local_preload_libraries="
 # What would otherwise keep a verifier: the server's log, and its statistics of statements.
 DISCREET = (
     "set log_statement = 'none'",
@@ -306,6 +308,7 @@ def connected(server: Server, database: str = "postgres") -> Iterator[Connection
             user=server.user,
             dbname=database,
             connect_timeout=CONNECT_SECONDS,
+            options=SUPERUSER_OPTIONS if server.user == "postgres" else None,
             autocommit=True,
         )
     except psycopg.OperationalError as error:

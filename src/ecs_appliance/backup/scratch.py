@@ -29,7 +29,6 @@ SETTINGS = {
     "archive_mode": "off",
     "autovacuum": "off",
     "event_triggers": "off",
-    "external_pid_file": "",
     "fsync": "off",
     "hot_standby": "off",
     "jit": "off",

@@ -29,7 +29,7 @@ RESTORING = Fence(
     readable=(Path("/data/pgbackrest"),),
 )
 # For what else it would write outside of them.
-NOWHERE = ("--log-level-file=off", "--lock-path=/tmp", "--spool-path=/tmp")
+NOWHERE = ("--log-level-file=off", "--lock-path=/tmp")
 
 RESTORE_COMMAND = f'pgbackrest --stanza={STANZA} archive-get %f "%p"'
 

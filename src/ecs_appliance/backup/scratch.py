@@ -125,10 +125,16 @@ class Scratch:
         settings = [word for name, value in {**SETTINGS, **places}.items() for word in ("-c", f"{name}={value}")]
         self.fence.start(self.runner, [BINARIES / "postgres", "-D", self.cluster, *settings], log=self._log)
         try:
-            postgres.wait_ready(self.server, deadline=deadline, alive=lambda: self.fence.runs(self.runner))
+            postgres.wait_ready(self.server, deadline=deadline, alive=self._may_come_up)
         except NotRunningError:
             raise self._reason() from None
         return self.server
+
+    def _may_come_up(self) -> bool:
+        """Whether it runs, and has let nobody in for no worse reason than that it still replays."""
+        said = (read_optional(self._log) or "").splitlines()
+        refused = any("FATAL:" in line and "FATAL:  the database system is" not in line for line in said)
+        return not refused and self.fence.runs(self.runner)
 
     @property
     def _log(self) -> Path:

@@ -71,3 +71,14 @@ def test_links_of_the_application_lead_root_nowhere(demo: "Demo", victim: str) -
     demo.sh("systemctl restart appliance", timeout=600)
     assert demo.sh(LISTING) == victim
     assert demo.answers()
+
+
+def test_a_folder_by_another_name_hides_no_documents_from_backups(demo: "Demo", victim: str) -> None:
+    folder = "ecs-storage-vault/planted.part"
+    demo.exec(as_account("app", f"mkdir -p /data/{folder}/a/b/c && echo kept > /data/{folder}/a/b/c/planted"))
+    try:
+        demo.sh("appliance backup run", timeout=600)
+        demo.sh(f"rm -f /root/fetched; appliance backup fetch {folder}/a/b/c/planted /root/fetched")
+        assert demo.sh("cat /root/fetched") == "kept"
+    finally:
+        demo.sh(f"rm -rf /root/fetched /data/{folder}")

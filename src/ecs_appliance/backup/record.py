@@ -43,7 +43,10 @@ def read_record(paths: Paths) -> Record:
     text = read_optional(paths.backup_record)
     try:
         fields = json.loads(text or "null")
-        if not all(PLAIN.fullmatch(str(fields[name])) for name in ("point", "label", "database", "application")):
+        if not all(
+            isinstance(fields[name], str) and PLAIN.fullmatch(fields[name])
+            for name in ("point", "label", "database", "application")
+        ):
             raise ValueError
         sums = {table: Sum(**each) for table, each in fields.get("sums", {}).items()}
         return Record(**{**fields, "sums": sums})

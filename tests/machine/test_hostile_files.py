@@ -30,7 +30,8 @@ def victim(demo: "Demo") -> Iterator[str]:
 
 
 def test_a_program_that_root_of_a_container_left_gives_nobody_rights(demo: "Demo") -> None:
-    make = "cp /bin/dash /app/ecs-cache/planted && chmod 4755 /app/ecs-cache/planted"
+    # As the entry point, it may give itself the folder.
+    make = "cd /app/ecs-cache; chown 0 . && cp /bin/dash planted && chmod 4755 planted; chown 1000 ."
     demo.sh(f"docker exec --user 0 ecs_ecs.web_1 sh -c '{make}'")
     try:
         assert demo.sh("stat --format='%u %a' /volatile/ecs-cache/planted") == "0 4755"

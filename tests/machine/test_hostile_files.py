@@ -23,7 +23,7 @@ def as_account(account: str, script: str) -> list[str]:
 
 @pytest.fixture
 def victim(demo: "Demo") -> Iterator[str]:
-    demo.sh(f"mkdir -m 755 {VICTIM}; echo secret > {VICTIM}/secret; chmod 600 {VICTIM}/secret")
+    demo.sh(f"rm -rf {VICTIM}; mkdir -m 755 {VICTIM}; echo secret > {VICTIM}/secret; chmod 600 {VICTIM}/secret")
     with quiet(demo):
         yield demo.sh(LISTING)
         demo.sh(f"rm -rf {VICTIM}; find {' '.join((*PLACES, *CACHES))} -name 'planted*' -delete")

@@ -31,7 +31,7 @@ def attempt(who, role, database, statements):
     except psycopg2.Error as error:
         said[f"{who} as {role}"] = str(error)
 spy = "id -un; ls -A /data/postgresql /run/postgresql /app 2>&1; psql -h /run/postgresql -Atc 'select 1' ecs 2>&1"
-spied = f"copy t from program $${spy}; touch /etc/pwned; exit 0$$"
+spied = f"copy t from program $$( {spy}; touch /etc/pwned ) 2>&1 | expand$$"
 run = ["create temp table t (line text)", spied, "select line from t"]
 for who, uid in (("root", 0), ("application", 1000)):
     if uid:
@@ -60,7 +60,15 @@ rehearsal.run(Context())
 """
 
 
-def test_the_image_gets_no_account_of_the_host_by_a_rehearsal(demo: "Demo", target: str) -> None:
+@pytest.fixture
+def ours(demo: "Demo", target: str) -> Iterator[str]:
+    """A target; what a bad rehearsal said is taken back afterwards by a good one."""
+    yield target
+    told(demo, *BACKUP, "run", "--json")
+    demo.sh("appliance backup rehearse", timeout=300)
+
+
+def test_the_image_gets_no_account_of_the_host_by_a_rehearsal(demo: "Demo", ours: str) -> None:
     """Though the backup has a superuser, whom somebody made of the role app."""
     demo.sh("psql --username=postgres --quiet --command='alter role app superuser'")
     try:
@@ -97,9 +105,9 @@ def snapshot(demo: "Demo", prepare: str, cleanup: str) -> str:
 
 
 @pytest.fixture
-def known(demo: "Demo", target: str) -> Iterator[str]:
+def known(demo: "Demo", ours: str) -> Iterator[str]:
     """A target whose password the attacker knows, with a backup of a database that was made hostile."""
-    demo.sh(f"rm -rf {target}/* {REMEMBERED}; mkdir /root/victim")
+    demo.sh(f"rm -rf {ours}/* {REMEMBERED} /root/victim; mkdir -m 755 /root/victim")
     set_backup(demo, password=PASSWORD)
     hostile = (
         "create role evil superuser login",
@@ -123,7 +131,7 @@ def known(demo: "Demo", target: str) -> Iterator[str]:
         demo.machine.guest.run([*psql.split(), "ecs"], data=trigger, timeout=30)
         demo.sh("runuser -u postgres -- pgbackrest --stanza=ecs --type=diff backup", timeout=300)
         told(demo, *BACKUP, "run", "--json")
-        yield target
+        yield ours
     finally:
         demo.sh(f"{psql} --command='drop event trigger if exists bad; drop function if exists bad' ecs")
         for statement in clean:

@@ -150,7 +150,10 @@ printf '#!/bin/sh\\ntouch /root/victim/hooked\\n' > /data/etc/hooks/prepare-ecs.
 chmod 755 /data/etc/hooks/prepare-ecs.early/00-b.sh
 """
 UPROOT = "cd /data; rm -f ecs-ca/out ecs-ca/shell ecs-ca/disk ecs-ca/pipe etc/hooks/prepare-ecs.early/00-b.sh"
-ROLES = "select rolname from pg_roles where rolsuper or pg_has_role(rolname, 'pg_execute_server_program', 'member')"
+ROLES = """
+    select rolname from pg_roles
+    where rolsuper or (oid >= 16384 and pg_has_role(rolname, 'pg_execute_server_program', 'member'))
+"""
 
 
 @pytest.mark.timeout(1800)

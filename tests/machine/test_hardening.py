@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 UNITS = "/usr/local/lib/systemd/system"
-ROOT_ALL_OVER = {"appliance.service", "appliance-update.service", "prepare-appliance.service", "prepare-ecs.service"}
+ROOT_ALL_OVER = {
+    "appliance.service",
+    "appliance-update.service",
+    "appliance-volumes.service",
+    "prepare-appliance.service",
+    "prepare-ecs.service",
+}
 SERVICES = ("nginx.service", "postgresql@17-main.service")
 MOST = "40"  # tenths, as systemd-analyze takes them
 ENTRY_POINT = {"CHOWN", "FOWNER", "SETUID", "SETGID"}

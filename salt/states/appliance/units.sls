@@ -55,6 +55,11 @@ appliance:
     - require:
       - applied: unit files
 
+appliance-volumes:
+  unit.enabled:
+    - require:
+      - applied: unit files
+
 watch-ecs-ca.path:
   unit.running:
     - require:

@@ -13,8 +13,6 @@ from ecs_appliance.host.restic import Policy, Snapshot
 
 # Of /data: all but the database's own files, which nobody can copy while they are written.
 SAVED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "etc", "pgbackrest")
-# Half-written files of pgBackRest and of the application: they are renamed when they are whole.
-EXCLUDED = ("*.pgbackrest.tmp", "*.part")
 TAG = "ecs-appliance"
 DAY = 86400
 FULL_SECONDS, DIFFERENTIAL_SECONDS = 6.5 * DAY, 0.8 * DAY
@@ -27,6 +25,14 @@ RESERVE = 10**9
 def saved_paths(paths: Paths) -> list[Path]:
     """What a snapshot is made of."""
     return [paths.data / name for name in SAVED if (paths.data / name).is_dir()]
+
+
+def excluded_paths(paths: Paths) -> tuple[str, ...]:
+    """Half-written files of pgBackRest and of the application, which are renamed when they are whole.
+
+    Where they are, and nowhere else: a folder of such a name would take along what is in it.
+    """
+    return (f"{paths.archive}/**/*.pgbackrest.tmp", f"{paths.vault}/*/*/*/*/*.part")
 
 
 def due_kind(backups: Sequence[Backup], now: float, *, nightly: bool) -> Kind | None:

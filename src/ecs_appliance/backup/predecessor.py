@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from ecs_appliance.backup import restore
 from ecs_appliance.backup.plan import check_room, choose_snapshot
+from ecs_appliance.backup.restored import disarm
 from ecs_appliance.backup.run import DUMP, Machine
 from ecs_appliance.backup.stores import plan_remote
 from ecs_appliance.backup.target import OLD_ARCHIVE, local_folder
@@ -190,6 +191,8 @@ class Predecessor:
             log.warning("%s: what is whole is taken", error.message)
             shutil.rmtree(unfinished, ignore_errors=True)
             self.archive.restore(moment, unfinished, hear, damaged=True)
+        for line in disarm(unfinished, TAKEN, self.machine.paths.data / f"{restore.ASIDE}-{restore.stamp()}"):
+            log.warning("%s", line)
         # Accounts have other numbers on each machine.
         self.machine.runner.run(["chown", "--recursive", f"{APP}:", unfinished], timeout=CHOWN_SECONDS)
         os.sync()

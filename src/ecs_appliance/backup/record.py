@@ -1,6 +1,7 @@
 """What a snapshot says of itself, in a file within it: how the database gets to the moment it was taken at."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -8,6 +9,9 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.tables import Sum
+
+# They become words of other programs' configurations.
+PLAIN = re.compile(r"[\w.:+-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,14 @@ def read_record(paths: Paths) -> Record:
     text = read_optional(paths.backup_record)
     try:
         fields = json.loads(text or "null")
+        if not all(
+            isinstance(fields[name], str) and PLAIN.fullmatch(fields[name])
+            for name in ("point", "label", "database", "application")
+        ):
+            raise ValueError
         sums = {table: Sum(**each) for table, each in fields.get("sums", {}).items()}
         return Record(**{**fields, "sums": sums})
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, KeyError):
         raise ApplianceError(
             f"{paths.backup_record} is no record of a backup", "choose another one: appliance backup list"
         ) from None

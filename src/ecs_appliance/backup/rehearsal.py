@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ecs_appliance.backup.plan import check_room
 from ecs_appliance.backup.record import Record, read_record
-from ecs_appliance.backup.restore import restore_files
+from ecs_appliance.backup.restore import Restored, restore_files
 from ecs_appliance.backup.run import SUMMED, Machine, count_files
-from ecs_appliance.backup.scratch import Scratch
+from ecs_appliance.backup.scratch import ACCOUNT, Scratch
 from ecs_appliance.backup.vaultcheck import read_vaultcheck
 from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.locks import locked
@@ -26,6 +26,8 @@ from ecs_appliance.host.tables import Sum
 log = logging.getLogger(__name__)
 
 CONTAINER = "appliance-rehearsal"
+# Of systemd and docker: all that a rehearsal does gives way to the site.
+SLICE = "rehearsal.slice"
 LONG_SECONDS = 24 * 3600
 WEEK = 7 * 86400
 
@@ -60,7 +62,8 @@ class Stage:
 
     @property
     def scratch(self) -> Scratch:
-        return Scratch(self.folder / "postgresql", self.runner)
+        place = (f"Slice={SLICE}", "Nice=19", "IOSchedulingClass=idle")
+        return Scratch("rehearsal", self.folder / "postgresql", self.data.archive, self.runner, properties=place)
 
     def clear(self) -> None:
         """Nothing of it is left: no process, no container, no file."""
@@ -99,10 +102,8 @@ def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
     # As for a recovery: the database grows out of its compressed backup.
     check_room(2 * size, shutil.disk_usage(stage.folder.parent).free, f"{stage.folder.parent}, for a rehearsal,")
     try:
-        # The account of the database goes through to its own part; whatever the umask is.
         for folder in (stage.folder, stage.data.root, stage.data.data):
-            folder.mkdir()
-            folder.chmod(0o711)
+            folder.mkdir(mode=0o700)
         yield stage
     finally:
         stage.clear()
@@ -141,11 +142,12 @@ def rehearse(
     `ask` returns what the application's vaultcheck says there. What stops a recovery is a finding too.
     """
     try:
-        lost, record = _restore_files(machine, repository, snapshot, stage=stage, times=times, note=note)
+        restored, record = _restore_files(machine, repository, snapshot, stage=stage, times=times, note=note)
         with times.step("restoring the database"):
             server = _restore_database(stage, record)
         with times.step("comparing documents and database"):
-            found = compare(record, tables.sum_tables(server, record.database, SUMMED), stage.data.vault, lost)
+            found = compare(record, tables.sum_tables(server, record.database, SUMMED), stage.data.vault, restored.lost)
+            found = replace(found, wrong=(*found.wrong, *restored.odd))
             return _with_vaultcheck(found, ask(stage, record))
     except ApplianceError as error:
         log.info("%s", error.message)
@@ -154,18 +156,17 @@ def rehearse(
 
 def _restore_files(
     machine: Machine, repository: Repository, snapshot: Snapshot, *, stage: Stage, times: Times, note: Note
-) -> tuple[tuple[str, ...], Record]:
+) -> tuple[Restored, Record]:
     away = replace(machine, paths=stage.data)
     with times.step("restoring files"):
-        lost = restore_files(away, repository, snapshot.id, note, source=machine.paths.data)
-    return lost, read_record(stage.data)
+        restored = restore_files(away, repository, snapshot.id, note, source=machine.paths.data, reader=ACCOUNT)
+    return restored, read_record(stage.data)
 
 
 def _restore_database(stage: Stage, record: Record) -> postgres.Server:
     scratch = stage.scratch
     scratch.prepare()
-    archive = scratch.archive(stage.data.archive)
-    archive.restore(record.label, ("--type=name", f"--target={record.point}"))
+    scratch.archive.restore(record.label, ("--type=name", f"--target={record.point}"))
     server = scratch.start(deadline=LONG_SECONDS)
     if not postgres.database_exists(server, record.database):
         raise ApplianceError(f"the backup has no database {record.database}", "appliance backup list shows others")

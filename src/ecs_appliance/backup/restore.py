@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -11,15 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from ecs_appliance.backup.plan import check_room
+from ecs_appliance.backup import disarm
+from ecs_appliance.backup.plan import SAVED, check_room
 from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.backup.restored import disarm as disarm_tree
+from ecs_appliance.backup.restored import take_root
 from ecs_appliance.backup.run import Machine, has_documents
+from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError, RefusedError
 from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import postgres, systemd
-from ecs_appliance.host.pgbackrest import USER, Backup
+from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, USER, Backup
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,23 @@ UNIT = "postgresql@17-main.service"
 LOG = "/var/log/postgresql/postgresql-17-main.log"
 REPLAY_SECONDS = 6 * 3600
 # By these pgBackRest knows that a folder holds a cluster which it may go on with.
+# Below /data: what came back from a backup, and is no data.
+ASIDE = ".restored-aside"
+# Of /data/etc, while others are restored: the hooks of the machine.
+KEPT_HOOKS = ".hooks-of-this-machine"
 SIGNS = ("PG_VERSION", "backup.manifest")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Files that are back. `lost` are documents, paths below the vault, that the backup no longer has whole.
+
+    `odd` says what in the backup was no data, and what became of it; `hooks` what became of hooks in it.
+    """
+
+    lost: tuple[str, ...]
+    odd: tuple[str, ...]
+    hooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +131,7 @@ def move_cluster_aside(machine: Machine, aside: Path | None = None) -> Path | No
 
 def name_aside(folder: Path) -> Path:
     """What `folder` would be called, kept aside now."""
-    real = folder.resolve()
+    real = folders.real_path(folder)
     return real.with_name(f"{real.name}.before-{stamp()}")
 
 
@@ -123,7 +142,7 @@ def stamp() -> str:
 
 def rename_aside(folder: Path, aside: Path | None = None) -> Path | None:
     """Rename `folder`, so that another can take its place; returns what it is called now, None where it is empty."""
-    real = folder.resolve()
+    real = folders.real_path(folder)
     if not real.is_dir() or not any(real.iterdir()):
         return None
     aside = aside or name_aside(folder)
@@ -141,16 +160,26 @@ def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) ->
 
 
 def restore_files(
-    machine: Machine, repository: Repository, snapshot: str, note: Note, *, source: Path | None = None
-) -> tuple[str, ...]:
+    machine: Machine,
+    repository: Repository,
+    snapshot: str,
+    note: Note,
+    *,
+    source: Path | None = None,
+    reader: str = USER,
+) -> Restored:
     """Have the files of `snapshot` below /data, as they were; goes on where an earlier run was cut off.
 
-    `source` is where they were when it was made, where that is elsewhere than on `machine`.
-    Returns the documents, paths below the vault, that could not be restored whole. Raises ApplianceError where that is
-    more than documents.
+    `source` is where they were when it was made, where that is elsewhere than on `machine`; `reader` gets the backups
+    of the database.
+    Hooks are put beside those of the machine. Raises ApplianceError where more than documents could not be restored.
     """
     data = machine.paths.data
-    lost = repository.restore(snapshot, source or data, data, note)
+    etc = data / "etc"
+    _keep_hooks(etc)
+    lost = repository.restore(snapshot, source or data, data, note, only=[f"/{name}" for name in SAVED])
+    odd = disarm_tree(data, SAVED, data / f"{ASIDE}-{stamp()}")
+    hooks = _own_etc(etc) if etc.is_dir() else ()
     vault = f"/{machine.paths.vault.name}/"
     others = [name for name in lost if not name.startswith(vault)]
     if others:
@@ -161,8 +190,37 @@ def restore_files(
     read_record(machine.paths)
     # The account has another number on each machine.
     if machine.paths.archive.is_dir():
-        machine.runner.run(["chown", "--recursive", f"{USER}:", machine.paths.archive], timeout=REPLAY_SECONDS)
-    return tuple(name.removeprefix(vault) for name in lost)
+        machine.runner.run(["chown", "--recursive", f"{reader}:", machine.paths.archive], timeout=REPLAY_SECONDS)
+    return Restored(tuple(name.removeprefix(vault) for name in lost), odd, hooks)
+
+
+def _keep_hooks(etc: Path) -> None:
+    """Those of this machine are out of the way of others, also where a run was cut off."""
+    with suppress(FileNotFoundError):
+        if not (etc / KEPT_HOOKS).exists():
+            (etc / "hooks").rename(etc / KEPT_HOOKS)
+
+
+def _own_etc(etc: Path) -> tuple[str, ...]:
+    """Have everything there root's; of the hooks, those of before in force, and others beside them: says where."""
+    take_root(etc)
+    came, kept, beside = etc / "hooks", etc / KEPT_HOOKS, etc / f"hooks.restored-{stamp()}"
+    new = _files(came)
+    if came.is_dir() and new and new != _files(kept):
+        came.rename(beside)
+    elif came.is_dir():
+        shutil.rmtree(came)
+    if kept.exists():
+        kept.rename(came)
+    sync_folder(etc)
+    said = f"hooks of the backup are not in force: read {beside}, and move to {came} what shall be"
+    return (said,) if beside.exists() else ()
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """The regular files below `folder`, none where it is not."""
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def restore_database(machine: Machine, record: Record, until: datetime | None) -> None:
@@ -184,15 +242,18 @@ def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> No
 
     It is stopped, and its files are ours: empty, or those of an earlier run. Raises ApplianceError.
     """
-    cluster = machine.paths.cluster.resolve()
+    cluster = folders.real_path(machine.paths.cluster)
+    folders.make(cluster.parent)
+    folders.make(cluster, USER, 0o700)
     _clear_unknown(cluster)
-    shutil.chown(cluster, USER, USER)
-    cluster.chmod(0o700)
-    machine.archive.restore(label, target)
-    _replay(machine)
+    disarm.check_backup(machine.archive, label)
+    machine.archive.restore(label, (*target, f"--recovery-option=restore_command={RESTORE_COMMAND}"))
+    disarm.disarm_files(cluster)
+    replay(machine)
+    disarm.disarm_roles(machine.server)
 
 
-def _replay(machine: Machine) -> None:
+def replay(machine: Machine) -> None:
     """Start the server, and return once it has replayed its log and serves."""
     log_file = machine.paths.at(LOG)
     said_before = log_file.stat().st_size if log_file.exists() else 0
@@ -249,14 +310,8 @@ def timeline_option(timeline: int) -> tuple[str, ...]:
 
 def _clear_unknown(cluster: Path) -> None:
     """A restore that was cut off at its very beginning leaves what pgBackRest does not dare to go on with."""
-    cluster.mkdir(parents=True, exist_ok=True)
-    if any((cluster / sign).exists() for sign in SIGNS):
-        return
-    for entry in os.scandir(cluster):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            Path(entry.path).unlink()
+    if not any((cluster / sign).exists() for sign in SIGNS):
+        folders.empty(cluster)
 
 
 def begin(paths: Paths, snapshot: Snapshot, until: datetime | None) -> Recovery:

@@ -19,7 +19,7 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres, tables, wal
-from ecs_appliance.host.pgbackrest import Backup
+from ecs_appliance.host.pgbackrest import USER, Backup
 from ecs_appliance.host.postgres import Server
 
 log = logging.getLogger(__name__)
@@ -126,11 +126,11 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
     Raises RefusedError where the moment cannot be reached or there is no room.
     """
     backup, needed, free = check(machine, moment, now)
-    scratch = Scratch(machine.paths.data / LOOK, machine.runner)
+    scratch = _scratch(machine.paths, machine.runner)
     database = machine.env.ecs.database
     try:
         scratch.prepare()
-        scratch.archive(machine.paths.archive).restore(backup.label, time_target(moment))
+        scratch.archive.restore(backup.label, time_target(moment))
         server = scratch.start(deadline=LONG_SECONDS)
         then, known = _read(server, database, "of then")
     finally:
@@ -157,9 +157,14 @@ def _read(server: Server, database: str, which: str) -> tuple[dict[str, int], di
         return {}, {}
 
 
+def _scratch(paths: Paths, runner: Runner) -> Scratch:
+    """It reads the machine's own backups, which are the database's account's: as one of its group, that may no more."""
+    return Scratch("rewind", paths.data / LOOK, paths.archive, runner, groups=(USER,))
+
+
 def clear_look(paths: Paths, runner: Runner) -> None:
     """Leave nothing of a look that was cut off; one that goes on is left alone."""
-    scratch = Scratch(paths.data / LOOK, runner)
+    scratch = _scratch(paths, runner)
     if not scratch.folder.exists():
         return
     try:

@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ecs_appliance.backup.plan import (
-    EXCLUDED,
     TAG,
     check_room,
     due_kind,
+    excluded_paths,
     find_gap,
     policy_of,
     saved_paths,
@@ -265,7 +265,11 @@ def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:
 def save(machine: Machine, repository: Repository, note: Note) -> Made:
     """The snapshot. Raises ApplianceError where it lacks a file that is there."""
     made = repository.save(
-        saved_paths(machine.paths), host=machine.env.appliance.domain, tags=[TAG], excludes=EXCLUDED, note=note
+        saved_paths(machine.paths),
+        host=machine.env.appliance.domain,
+        tags=[TAG],
+        excludes=excluded_paths(machine.paths),
+        note=note,
     )
     if made.unread:
         raise ApplianceError(

@@ -1,5 +1,6 @@
 """Recovery from the appliance's own snapshots."""
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +12,8 @@ from ecs_appliance.backup.run import Machine
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.restic import Note, Repository, Snapshot
+
+log = logging.getLogger(__name__)
 
 # What a recovery replaces below /data, besides the database's files. `etc` is in use: its files are written over.
 REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "pgbackrest")
@@ -44,7 +47,10 @@ class Snapshots:
     def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
         """The database's own backups are among them."""
         systemd.stop(self.machine.runner, restore.UNIT)
-        return restore.restore_files(self.machine, self.repository, snapshot, note)
+        restored = restore.restore_files(self.machine, self.repository, snapshot, note)
+        for line in (*restored.odd, *restored.hooks):
+            log.warning("%s", line)
+        return restored.lost
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
         """From its backups in /data/pgbackrest, by way of its log."""

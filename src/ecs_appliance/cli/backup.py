@@ -86,13 +86,14 @@ def rehearse(
     something is wrong."""
     import sys
 
+    from ecs_appliance.backup.rehearsal import SLICE
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.lifecycle import rehearsal
     from ecs_appliance.lifecycle.context import Context
 
     if not rehearsal.gives_way():
         # All that it starts, database server and container, gives way to the site, as the unit's does.
-        words = ["systemd-run", "--scope", "--quiet", "--collect", f"--slice={rehearsal.SLICE}", "--nice=19"]
+        words = ["systemd-run", "--scope", "--quiet", "--collect", f"--slice={SLICE}", "--nice=19"]
         raise typer.Exit(SystemRunner().interact([*words, "/usr/local/bin/appliance", *sys.argv[1:]]))
     with _progress() as note:
         evidence = rehearsal.run(Context(), snapshot=snapshot, note=note)

@@ -182,6 +182,16 @@ def names() -> None:
     refresh_names(context.paths, context.runner)
 
 
+@app.command("volumes")
+def volumes() -> None:
+    """Have nothing below /data and /volatile give rights."""
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.storage import fence_volumes
+
+    context = Context()
+    fence_volumes(context.paths, context.runner)
+
+
 @app.command("backup")
 def backup() -> None:
     """Back up, dump, remove what is old, check."""

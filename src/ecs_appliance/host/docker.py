@@ -1,11 +1,15 @@
 """Docker's command line, as far as the appliance uses it. Values of the environment never stand in an argv."""
 
+import csv
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import IO
 
+from ecs_appliance.core import folders
+from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.runner import CommandError, Result, Runner
 
 ASK_SECONDS = 60
@@ -237,8 +241,21 @@ def _run_command(task: Task, *, interactive: bool) -> list[str]:
     options += [f"--env-file={file}" for file in task.env_files]
     options += [f"--env={name}" for name in task.env]
     for mount in task.mounts:
-        options.append(f"--volume={mount.source}:{mount.target}{':ro' if mount.read_only else ''}")
+        options.append(f"--mount={_mount_option(mount)}")
     return ["docker", "run", *options, *task.options, task.image, *task.argv]
+
+
+def _mount_option(mount: Mount) -> str:
+    """It as docker reads it: a line of CSV. Raises ApplianceError where its source is a link, or not there."""
+    source = folders.real_path(mount.source.parent) / mount.source.name
+    if source.is_symlink() or not (source.is_dir() or source.is_file()):
+        raise ApplianceError(
+            f"{mount.source} is neither a folder nor a file: it is not given to a container", f"ls -l {mount.source}"
+        )
+    words = ["type=bind", f"source={source}", f"target={mount.target}", *(["readonly"] if mount.read_only else [])]
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow(words)
+    return line.getvalue()
 
 
 def _container(found: dict) -> Container:  # type: ignore[type-arg] # docker's own JSON

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 SECONDS = 120
 ATTEMPTS = 5
+FENCED = ("nosuid", "nodev")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,21 @@ def source_of(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
     wanted = _escaped(os.path.realpath(folder))
     lines = (line.split(" ") for line in table.read_text().splitlines())
     return next((words[words.index("-") + 2] for words in lines if words[4] == wanted), "")
+
+
+def is_fenced(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> bool:
+    """Whether something is mounted at `folder` that gives no rights: neither by set-user-id nor by devices."""
+    wanted = _escaped(os.path.realpath(folder))
+    # The last of several is the one that is seen.
+    options = [words[5].split(",") for words in map(str.split, table.read_text().splitlines()) if words[4] == wanted]
+    return bool(options) and set(FENCED) <= set(options[-1])
+
+
+def fence(runner: Runner, folder: Path) -> None:
+    """Have `folder` give no rights, as a mount of its own. Raises CommandError."""
+    if not is_mounted(folder):
+        runner.run(["mount", "--rbind", folder, folder], timeout=SECONDS)
+    runner.run(["mount", "--options", f"remount,bind,{','.join(FENCED)}", folder], timeout=SECONDS)
 
 
 def _mount(runner: Runner, mount: Mount, ours: Path) -> None:

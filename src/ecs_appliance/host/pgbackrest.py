@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.host.fence import Fence
 
 USER = "postgres"
 STANZA = "ecs"
@@ -19,6 +20,18 @@ LOCK_SECONDS = 300
 # pgBackRest's exit code where another of its processes works.
 LOCKED = 50
 LONG_SECONDS = 24 * 3600
+
+# What is restored may have been made by a stranger: it reaches the cluster's own files only.
+RESTORING = Fence(
+    "appliance-restore.service",
+    USER,
+    writable=(Path("/data/postgresql/17/main"),),
+    readable=(Path("/data/pgbackrest"),),
+)
+# For what else it would write outside of them.
+NOWHERE = ("--log-level-file=off", "--lock-path=/tmp")
+
+RESTORE_COMMAND = f'pgbackrest --stanza={STANZA} archive-get %f "%p"'
 
 Kind = Literal["full", "diff", "incr"]
 
@@ -39,10 +52,11 @@ class Backup:
 
 @dataclass(frozen=True)
 class Archive:
-    """The repository as /etc/pgbackrest.conf has it, but for `overrides` of its options."""
+    """The repository as /etc/pgbackrest.conf has it, but for `overrides` of its options; restores run in `fence`."""
 
     runner: Runner
     overrides: tuple[str, ...] = ()
+    fence: Fence = RESTORING
 
     def ensure(self, system: int) -> None:
         """Have it for the database server that runs, whose number is `system`; another one than before is added to it.
@@ -69,10 +83,16 @@ class Archive:
     def restore(self, label: str, target: Sequence[str]) -> None:
         """The cluster as backup `label` has it, to be recovered to `target` when it is started next.
 
-        It ends with whoever started it, also when that is killed: nothing else may write to the files of the next run.
+        One that a killed run left is ended first: nothing else may write to the files of the next.
         """
-        options = (f"--set={label}", *target, "--target-action=promote", "--delta")
-        self._run(*options, "restore", timeout=LONG_SECONDS, tied=True)
+        options = (f"--set={label}", *target, "--target-action=promote", "--delta", *NOWHERE)
+        self.fence.run(self.runner, self._argv(*options, "restore"), timeout=LONG_SECONDS)
+
+    def other_places(self, label: str) -> list[str]:
+        """Where files of backup `label` belong outside of the cluster's own folder: tablespaces, linked folders."""
+        (stanza,) = json.loads(self._run("info", f"--set={label}", "--output=json").stdout)
+        (backup,) = stanza["backup"]
+        return [str(each["destination"]) for kind in ("tablespace", "link") for each in backup.get(kind) or ()]
 
     def _run_exclusive(self, command: str) -> None:
         end = time.monotonic() + LOCK_SECONDS
@@ -83,9 +103,11 @@ class Archive:
                 )
             time.sleep(1)
 
-    def _run(self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,), tied: bool = False) -> Result:
-        argv = ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]
-        return self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), ok=ok, tied=tied)
+    def _argv(self, *words: str) -> list[str]:
+        return ["pgbackrest", f"--stanza={STANZA}", "--log-level-console=error", *self.overrides, *words]
+
+    def _run(self, *words: str, timeout: float = ASK_SECONDS, ok: Sequence[int] = (0,)) -> Result:
+        return self.runner.run(self._argv(*words), timeout=timeout, user=USER, cwd=Path("/"), ok=ok)
 
 
 def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:

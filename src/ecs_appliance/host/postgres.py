@@ -266,7 +266,7 @@ def application(server: Server, database: str, *, seconds: float = ASK_SECONDS) 
 
 @contextmanager
 def superuser_inside(server: Server, database: str) -> Iterator[Connection]:
-    """A session of the superuser in the application's `database`: for host.ownership alone.
+    """A session of the superuser in the application's `database`: for host.ownership and backup.disarm alone.
 
     Its statements name catalogs of PostgreSQL's and what they list, and read, call and sort nothing of the database's.
     """

@@ -175,6 +175,8 @@ class Repository:
             "--json",
             "--no-lock",
             "--overwrite=if-changed",
+            # Rights that a file may give, or give to others, beside its mode.
+            "--exclude-xattr=*",
             *includes,
             f"{snapshot}:{folder}",
             f"--target={target}",

@@ -5,6 +5,7 @@ import os
 from typing import Literal
 
 from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.folders import require_ours
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
 
@@ -16,13 +17,15 @@ HOOK_TIMEOUT = 1800
 def run_hooks(paths: Paths, runner: Runner, stage: str, when: Literal["early", "late"]) -> list[str]:
     """Run the hooks of `stage` in the order of their names; returns which ran.
 
-    Raises ApplianceError naming the first that fails or cannot be executed; those after it do not run.
+    Raises ApplianceError naming the first that fails, cannot be executed, or that another account than root can change;
+    those after it do not run.
     """
     folder = paths.hooks / f"{stage}.{when}"
     ran = []
     for script in sorted(folder.glob("*.sh")):
         if not os.access(script, os.X_OK):
             raise ApplianceError(f"hook {script} is not executable", f"chmod +x {script}, or rename it")
+        require_ours(script, "hook")
         log.info("hook %s", script)
         try:
             runner.run([script], timeout=HOOK_TIMEOUT, cwd=folder, on_line=log.info)

@@ -1,6 +1,7 @@
 """appliance-rehearsal: proves each week that the backups can be recovered from, and tells who has to know."""
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,9 +14,10 @@ from ecs_appliance.app.migration import app_task
 from ecs_appliance.backup.evidence import Evidence
 from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import Record
-from ecs_appliance.backup.rehearsal import CONTAINER, Stage, Times, open_stage, reached_rpo, rehearse
+from ecs_appliance.backup.rehearsal import CONTAINER, SLICE, Stage, Times, open_stage, reached_rpo, rehearse
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.target import find_repository, reached
+from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
@@ -31,8 +33,6 @@ from ecs_appliance.reporting.backups import Rehearsed, read_backups, update_back
 log = logging.getLogger(__name__)
 
 TOPIC = "backup-rehearsal"
-# Of systemd and docker: all that a rehearsal does gives way to the site.
-SLICE = "rehearsal.slice"
 SOCKET = "/run/appliance-rehearsal"
 VAULTCHECK = ("run", "./manage.py", "vaultcheck", "--json", "--orphans-ok", "--decrypt")
 CHECK_SECONDS = 24 * 3600
@@ -128,9 +128,13 @@ def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> st
         task,
         network="none",
         env={**task.env, "PGHOST": SOCKET},
-        mounts=(*task.mounts, Mount(stage.scratch.socket, SOCKET)),
+        mounts=(*task.mounts, Mount(stage.scratch.socket, SOCKET, read_only=True)),
         slice=SLICE,
     )
+    for mount in task.mounts:
+        if not os.path.lexists(mount.source):
+            # A site without documents, or without keys; the container gives it to the application.
+            folders.make(mount.source)
     done = docker.run_once(context.runner, task, timeout=CHECK_SECONDS, ok=range(256))
     return done.stdout + done.stderr
 

@@ -1,9 +1,7 @@
 """Where data live: folders of /data and /volatile, and the symlinks that lead to them from their usual places."""
 
-import grp
 import logging
 import os
-import pwd
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecs_appliance.core import folders
 from ecs_appliance.core.errors import LatchedError
 from ecs_appliance.core.files import point_symlink, sync_folder
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.host import systemd
+from ecs_appliance.host import mounts, systemd
 
 if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
@@ -25,16 +24,17 @@ log = logging.getLogger(__name__)
 
 APP = "app"
 COPY_TIMEOUT = 24 * 3600
+VOLUMES = ("data", "volatile")
+DOCKER = ("docker.socket", "docker.service")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder to be there; `owner` is an account of the machine, `group` its own without another."""
+    """A folder to be there; `owner` is an account of the machine."""
 
     path: str
     owner: str = "root"
     mode: int = 0o755
-    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,26 +48,27 @@ class Relocation:
 
 FOLDERS = (
     Folder("/data"),
-    # The application's account may add files, but not move those away that root runs or reads: hooks, compose, tags.
-    Folder("/data/etc", group=APP, mode=0o1775),
+    # Root runs and reads what is there: hooks, compose, tags.
+    Folder("/data/etc"),
     Folder("/data/ecs-ca", APP, 0o700),
     Folder("/data/ecs-acme", APP, 0o700),
     Folder("/data/ecs-gpg", APP, 0o700),
     Folder("/data/ecs-storage-vault", APP, 0o700),
     Folder("/data/ecs-pgdump", APP, 0o700),
-    # The home of the database's account, and what its files lie in: its own is nothing but 17/main.
+    # The account of the database writes in its cluster only: root makes, renames and gives away what is above it.
     Folder("/data/postgresql"),
     Folder("/data/postgresql/17"),
     Folder("/data/pgbackrest", "postgres", 0o750),
     Folder("/volatile"),
     Folder("/volatile/docker", mode=0o710),
-    Folder("/volatile/ecs-backup-test", APP, 0o700),
+    Folder("/volatile/ecs-backup-test", mode=0o700),
     Folder("/volatile/ecs-cache", APP),
     Folder("/volatile/redis", APP, 0o700),
     Folder("/volatile/restic", mode=0o700),
     Folder("/app/etc/tags"),
     Folder("/app/etc/flags"),
     Folder("/app/etc/backup", mode=0o700),
+    Folder("/app/etc/hooks"),
     *(
         Folder(f"/app/etc/hooks/{stage}.{when}")
         for stage in ("prepare-appliance", "prepare-ecs")
@@ -77,7 +78,7 @@ FOLDERS = (
 )
 RELOCATIONS = (
     Relocation("/var/lib/postgresql", "/data/postgresql", ("postgresql@17-main.service", "postgresql.service")),
-    Relocation("/var/lib/docker", "/volatile/docker", ("docker.socket", "docker.service")),
+    Relocation("/var/lib/docker", "/volatile/docker", DOCKER),
     Relocation("/app/etc", "/data/etc"),
     Relocation("/app/ecs-ca", "/data/ecs-ca"),
     Relocation("/app/ecs-gpg", "/data/ecs-gpg"),
@@ -98,6 +99,21 @@ def prepare_storage(paths: Paths, runner: Runner, env: "Env") -> None:
         relocate(paths, runner, relocation)
     for folder in FOLDERS:
         lay_out(paths, folder)
+    fence_volumes(paths, runner)
+
+
+def fence_volumes(paths: Paths, runner: Runner) -> None:
+    """Have nothing below /data and /volatile give rights: no set-user-id, no devices. What is mounted already stays so.
+
+    The folders are mounted on themselves where they are no volumes. Docker's own mounts below would be hidden by that:
+    it is stopped meanwhile, which happens once, for at boot this comes before it.
+    """
+    places = [paths.at(f"/{name}") for name in VOLUMES]
+    todo = [place for place in places if place.is_dir() and not mounts.is_fenced(place)]
+    fresh = [place for place in todo if not mounts.is_mounted(place)]
+    with _stopped(runner, DOCKER if fresh else ()):
+        for place in todo:
+            mounts.fence(runner, place)
 
 
 def check_volume(paths: Paths, name: str, *, ignored: bool) -> None:
@@ -114,15 +130,7 @@ def check_volume(paths: Paths, name: str, *, ignored: bool) -> None:
 
 def lay_out(paths: Paths, folder: Folder) -> None:
     """Make `folder` with its owner and mode; an existing one is only put right."""
-    path = paths.at(folder.path)
-    path.mkdir(parents=True, exist_ok=True)
-    # A link that another account put there must not lead root elsewhere.
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        os.fchown(descriptor, pwd.getpwnam(folder.owner).pw_uid, grp.getgrnam(folder.group or folder.owner).gr_gid)
-        os.fchmod(descriptor, folder.mode)
-    finally:
-        os.close(descriptor)
+    folders.make(paths.at(folder.path), folder.owner, folder.mode)
 
 
 def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:
@@ -133,7 +141,7 @@ def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:
     """
     link, target = paths.at(relocation.link), paths.at(relocation.target)
     moved = link.with_name(f"{link.name}.relocated")
-    if link.is_symlink() and link.resolve() == target.resolve() and not moved.exists():
+    if link.is_symlink() and folders.real_path(link) == folders.real_path(target) and not moved.exists():
         return
     log.info("%s moves to %s", relocation.link, relocation.target)
     with _stopped(runner, relocation.units):

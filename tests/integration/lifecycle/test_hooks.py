@@ -1,5 +1,6 @@
 """The operator's own scripts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,17 @@ def test_one_that_cannot_be_executed_is_an_error_not_skipped(tmp_path: Path) -> 
     put(paths, "10-x.sh", "true", mode=0o644)
     with pytest.raises(ApplianceError, match="not executable"):
         run(paths)
+
+
+def test_one_that_another_account_can_change_is_not_run(tmp_path: Path) -> None:
+    paths, seen = Paths(tmp_path), tmp_path / "seen"
+    put(paths, "10-x.sh", f"touch {seen}")
+    shutil.chown(paths.hooks / "prepare-ecs.early", "daemon")
+    with pytest.raises(ApplianceError, match=r"prepare-ecs\.early is not root's alone") as caught:
+        run(paths)
+    assert "chown root:" in caught.value.hint
+    shutil.chown(paths.hooks / "prepare-ecs.early", "root")
+    (paths.hooks / "prepare-ecs.early" / "10-x.sh").chmod(0o775)
+    with pytest.raises(ApplianceError, match="is not root's alone"):
+        run(paths)
+    assert not seen.exists()

@@ -1,6 +1,5 @@
 """A database server that ends while it replays is told of at once, though systemd starts it again and again."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -44,11 +43,10 @@ def test_one_that_has_ended_is_told_of_in_its_own_words(
     def nobody(*_: object) -> None:
         raise NotRunningError("nobody answers", "")
 
-    monkeypatch.setattr(shutil, "chown", lambda *_: None)
     monkeypatch.setattr(postgres, "connected", nobody)
     monkeypatch.setattr("time.sleep", lambda _: None)
     runner = AnsweringRunner(answer)
     with pytest.raises(ApplianceError, match=r"does not come up from its backup: the log has a gap"):
-        restore.restore_cluster(Machine(Paths(tmp_path), runner, Env.model_construct()), "label", ())
+        restore.replay(Machine(Paths(tmp_path), runner, Env.model_construct()))
     assert next(seen, None) is None
     assert runner.asked[-1] == ["systemctl", "stop", restore.UNIT]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import docker
 from ecs_appliance.host.docker import Build, Mount, Task
@@ -16,7 +17,6 @@ TASK = Task(
     "once",
     "ecs/ecs:1",
     ("migrate",),
-    mounts=(Mount(Path("/data/ecs-ca"), "/app/ecs-ca"), Mount(Path("/data/ecs-gpg"), "/app/ecs-gpg", read_only=True)),
     env={"DATABASE_URL": "postgres://app:geheim@172.17.0.1:5432/ecs", "ECS_SETTINGS": "A = 'x'\nB = 2"},
 )
 
@@ -36,9 +36,25 @@ def test_secrets_reach_a_container_but_no_argv() -> None:
     command = runner.asked[1]
     assert command[-2:] == ["ecs/ecs:1", "migrate"]
     assert {"--env=DATABASE_URL", "--env=ECS_SETTINGS", "--rm", "--init", "--name=once"} <= set(command)
-    assert "--volume=/data/ecs-gpg:/app/ecs-gpg:ro" in command
-    assert "--volume=/data/ecs-ca:/app/ecs-ca" in command
     assert "--interactive" not in command
+
+
+def test_a_container_gets_folders_by_names_that_docker_does_not_misread(tmp_path: Path) -> None:
+    runner = Docker()
+    for name in ("ecs-ca", "with, comma"):
+        (tmp_path / name).mkdir()
+    mounts = (Mount(tmp_path / "ecs-ca", "/app/ecs-ca"), Mount(tmp_path / "with, comma", "/app/x", read_only=True))
+    docker.run_once(runner, replace(TASK, mounts=mounts), timeout=10)
+    assert f"--mount=type=bind,source={tmp_path}/ecs-ca,target=/app/ecs-ca" in runner.asked[1]
+    assert f'--mount=type=bind,"source={tmp_path}/with, comma",target=/app/x,readonly' in runner.asked[1]
+
+
+@pytest.mark.parametrize("what", ["link", "file", "nothing"])
+def test_a_container_gets_nothing_that_is_no_folder(tmp_path: Path, what: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("/etc")
+    with pytest.raises(ApplianceError, match="is no folder: it is not given to a container"):
+        docker.run_once(Docker(), replace(TASK, mounts=(Mount(tmp_path / what, "/app/ecs-ca"),)), timeout=10)
 
 
 def test_a_task_has_the_capabilities_it_names_and_can_gain_none() -> None:

@@ -70,9 +70,17 @@ def test_a_stanza_is_only_made_where_there_is_a_need(
     assert [words[-1] for words in runner.asked[1:]] == ([command] * 3 if command else [])
 
 
-def test_a_restore_does_not_outlive_who_started_it() -> None:
+def test_a_restore_is_fenced_in_and_ends_what_a_killed_one_left() -> None:
     runner = AnsweringRunner(lambda _: (0, "", ""))
     Archive(runner).restore("20300517-120000F", ("--type=name", "--target=point"))
-    assert runner.tied
-    assert runner.asked[-1][-1] == "restore"
-    assert "--target=point" in runner.asked[-1]
+    before, restore, after = runner.asked
+    assert before == after == ["systemctl", "stop", "appliance-restore.service"]
+    assert {"--uid=postgres", "--property=PrivateNetwork=yes", "--target=point"} <= set(restore)
+    assert "--property=BindPaths=/data/postgresql/17/main" in restore
+    assert restore[-1] == "restore"
+
+
+def test_a_backup_says_what_it_would_put_elsewhere() -> None:
+    told = [{"backup": [{"tablespace": [{"destination": "/root", "name": "x"}], "link": None}]}]
+    runner = AnsweringRunner(lambda _: (0, json.dumps(told), ""))
+    assert Archive(runner).other_places("20300517-120000F") == ["/root"]

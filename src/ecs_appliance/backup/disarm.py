@@ -1,0 +1,113 @@
+"""A database cluster out of a backup serves without what its content would do with the server's rights."""
+
+import logging
+import os
+import re
+import stat
+from pathlib import Path
+
+from psycopg import sql
+
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.files import read_untrusted, write_atomic
+from ecs_appliance.core.text import printable
+from ecs_appliance.host import postgres
+from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, Archive
+from ecs_appliance.host.postgres import Server
+
+log = logging.getLogger(__name__)
+
+ANOTHER = "choose another backup: appliance backup list"
+LARGEST = 1 << 20
+AUTOMATIC = "postgresql.auto.conf"
+# A server that finds it follows another one, for ever.
+FOLLOWS = "standby.signal"
+# What pgBackRest appends.
+OWN = re.compile(
+    re.escape(f"restore_command = '{RESTORE_COMMAND}'")
+    + r"|recovery_target(_name|_time|_action|_timeline|_inclusive)? = '[\w.:+ -]*'"
+)
+# Names come quoted from the server; roles below the first of a user's are its own.
+ROLES = """
+    select format('alter role %I nosuperuser nocreaterole noreplication nobypassrls', rolname) from pg_authid
+    where oid >= 16384 and (rolsuper or rolcreaterole or rolreplication or rolbypassrls)
+    union all
+    select format('revoke %s from %s granted by %s cascade', roleid::regrole, member::regrole, grantor::regrole)
+    from pg_auth_members where roleid < 16384 and member >= 16384
+    union all
+    select case when setrole = 0 then format('alter database %I reset all', datname)
+                when setdatabase = 0 then format('alter role %s reset all', setrole::regrole)
+                else format('alter role %s in database %I reset all', setrole::regrole, datname) end
+    from pg_db_role_setting left join pg_database on pg_database.oid = setdatabase
+"""
+DATABASES = "select datname from pg_database where datallowconn"
+# What runs with its owner's rights, where that is a superuser, or with the server's.
+OBJECTS = """
+    select format('drop event trigger %I cascade', evtname) from pg_event_trigger
+    union all
+    select format('alter routine %s security invoker', p.oid::regprocedure) from pg_proc p
+    where p.oid >= 16384 and p.prosecdef and p.proowner = 10
+      and not exists (select from pg_depend d where d.objid = p.oid and d.classid = 'pg_proc'::regclass
+                      and d.deptype = 'e')
+"""
+FOREIGN = """
+    select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = p.prolang
+    where p.oid >= 16384 and not l.lanpltrusted and l.lanname <> 'sql'
+      and not exists (select from pg_depend d where d.objid = p.oid and d.classid = 'pg_proc'::regclass
+                      and d.deptype = 'e')
+"""
+
+
+def check_backup(archive: Archive, label: str) -> None:
+    """Raise ApplianceError where backup `label` would be restored to more places than the cluster's folder."""
+    places = archive.other_places(label)
+    if places:
+        raise ApplianceError(f"backup {label} of the database has files elsewhere: {', '.join(places)}", ANOTHER)
+
+
+def disarm_files(cluster: Path) -> None:
+    """Leave in the files of the cluster, whose server does not run, no settings but those of the recovery.
+
+    Raises ApplianceError where there are links.
+    """
+    for base, names, files, descriptor in os.fwalk(cluster, follow_symlinks=False):
+        for name in (*names, *files):
+            if stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                raise ApplianceError(f"the backup of the database has a link: {base}/{name}", ANOTHER)
+    (cluster / FOLLOWS).unlink(missing_ok=True)
+    lines = read_untrusted(cluster / AUTOMATIC, LARGEST).decode(errors="replace").splitlines()
+    kept = "".join(f"{line}\n" for line in lines if OWN.fullmatch(line))
+    for line in lines:
+        if line.strip() and not line.startswith("#") and not OWN.fullmatch(line):
+            log.warning("not in force any more, of %s: %s", AUTOMATIC, printable(line))
+    owner = cluster.stat()
+    write_atomic(cluster / AUTOMATIC, kept, mode=0o600, owner=(owner.st_uid, owner.st_gid))
+
+
+def disarm_roles(server: Server) -> int:
+    """Leave in the databases no superuser but the server's own, and nothing that runs by itself or as one.
+
+    Returns how many changes that took. Raises ApplianceError where functions are there that are the server's own code.
+    """
+    changes = 0
+    with postgres.connected(server) as connection:
+        names = [str(row[0]) for row in connection.execute(DATABASES).fetchall()]
+        changes += _apply(connection, ROLES)
+    for name in names:
+        with postgres.superuser_inside(server, name) as connection:
+            changes += _apply(connection, OBJECTS)
+            foreign = [printable(str(row[0])) for row in connection.execute(FOREIGN).fetchall()]
+        if foreign:
+            raise ApplianceError(
+                f"database {name} has functions with the server's rights: {', '.join(foreign)}", ANOTHER
+            )
+    return changes
+
+
+def _apply(connection: postgres.Connection, query: str) -> int:
+    """Execute the statements that `query` finds."""
+    found = connection.execute(query.encode()).fetchall()
+    for (statement,) in found:
+        log.warning("not as in the backup: %s", printable(statement))
+        connection.execute(sql.SQL(statement))
+    return len(found)

@@ -1,0 +1,113 @@
+"""What comes back from a backup is data: nothing in it is run, leads out of its folder, or gives rights."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from ecs_appliance.core import folders
+from ecs_appliance.core.text import printable
+
+RIGHTS = stat.S_ISUID | stat.S_ISGID
+KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
+
+@dataclass
+class Findings:
+    """Where odd things go, and what was found, in words for people."""
+
+    aside: Path
+    lines: list[str] = field(default_factory=list)
+
+    def take(self, name: str, descriptor: int, shown: str, what: str) -> None:
+        """Put `name` of the folder `descriptor` where nobody but root comes."""
+        self.aside.mkdir(mode=0o700, exist_ok=True)
+        place = self.aside / f"{len(list(self.aside.iterdir())):04}"
+        os.rename(name, place, src_dir_fd=descriptor)
+        self.lines.append(f"{printable(shown)}: {what}, set aside as {place}")
+
+
+def disarm(top: Path, names: Sequence[str], aside: Path) -> tuple[str, ...]:
+    """Have in the folders `names` of `top`, just restored, only files, folders, and links to their neighbours.
+
+    What else there is goes to the folder `aside`, on the same filesystem; files lose what makes their reader somebody
+    else. Returns what was found, in lines for people. Whoever owns a folder may change it meanwhile.
+    """
+    found = Findings(aside)
+    with folders.opened(top) as descriptor:
+        for name in names:
+            _disarm_top(name, descriptor, found)
+    return tuple(found.lines)
+
+
+def _disarm_top(name: str, top: int, found: Findings) -> None:
+    try:
+        mode = os.stat(name, dir_fd=top, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(mode):
+        found.take(name, top, name, f"no folder but {_kind(mode)}")
+        return
+    for base, _, _, descriptor in os.fwalk(name, dir_fd=top, follow_symlinks=False):
+        os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~RIGHTS)
+        for entry, state in _entries(descriptor):
+            _disarm(entry, state, descriptor, f"{base}/{entry}", found)
+
+
+def _entries(descriptor: int) -> Iterator[tuple[str, os.stat_result]]:
+    for name in os.listdir(descriptor):
+        try:
+            yield name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+
+
+def _disarm(name: str, state: os.stat_result, descriptor: int, shown: str, found: Findings) -> None:
+    if stat.S_ISREG(state.st_mode):
+        if state.st_mode & RIGHTS:
+            _strip(name, descriptor)
+            found.lines.append(f"{printable(shown)}: ran with its owner's rights, now does not")
+    elif stat.S_ISLNK(state.st_mode):
+        target = os.readlink(name, dir_fd=descriptor)
+        if not stays(target):
+            found.take(name, descriptor, shown, f"a link to {printable(target)}")
+    elif not stat.S_ISDIR(state.st_mode):
+        found.take(name, descriptor, shown, _kind(state.st_mode))
+
+
+def stays(target: str) -> bool:
+    """Whether a link to `target` leads to a neighbour or below it, however many such follow each other."""
+    path = PurePath(target)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _strip(name: str, descriptor: int) -> None:
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
+    try:
+        os.fchmod(file, stat.S_IMODE(os.fstat(file).st_mode) & ~RIGHTS)
+    finally:
+        os.close(file)
+
+
+def _kind(mode: int) -> str:
+    return KINDS.get(stat.S_IFMT(mode), "a file" if stat.S_ISREG(mode) else "a device")
+
+
+def take_root(folder: Path) -> None:
+    """Have everything in `folder` root's, and nobody else write there."""
+    for _, _, files, descriptor in os.fwalk(folder, follow_symlinks=False):
+        os.fchown(descriptor, 0, 0)
+        os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~0o7022)
+        for name in files:
+            os.chown(name, 0, 0, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISREG(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                _close_to_others(name, descriptor)
+
+
+def _close_to_others(name: str, descriptor: int) -> None:
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+    try:
+        os.fchmod(file, stat.S_IMODE(os.fstat(file).st_mode) & ~0o7022)
+    finally:
+        os.close(file)

@@ -1,0 +1,100 @@
+"""Folders that root makes, gives away and goes through, without being led elsewhere by a link of somebody's."""
+
+import grp
+import os
+import pwd
+import shutil
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecs_appliance.core.errors import ApplianceError, LatchedError
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# So many links lead to the machine's data at the very most.
+MOST_LINKS = 40
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class UntrustedError(LatchedError):
+    """A link, or a folder, of another account's is where root would be led by it."""
+
+
+def real_path(path: Path) -> Path:
+    """`path` without links. Raises UntrustedError for a link that anybody but root, or who runs this, can have made."""
+    todo, done, links = deque(path.absolute().parts[1:]), Path("/"), 0
+    while todo:
+        step = done / todo.popleft()
+        if step.name == ".." or not step.is_symlink():
+            done = done.parent if step.name == ".." else step
+            continue
+        links += 1
+        if links > MOST_LINKS or not is_ours(done):
+            raise UntrustedError(
+                f"{step} is a link, in a folder that another account may write",
+                f"look who put it there (ls -l {step}), remove it; then: rm -f /run/appliance-failed",
+            )
+        target = step.readlink()
+        todo.extendleft(reversed(target.parts[1:] if target.is_absolute() else target.parts))
+        done = Path("/") if target.is_absolute() else done
+    return done
+
+
+def is_ours(path: Path) -> bool:
+    """Whether nobody but root, and who runs this, can change what `path` is, or has in it. Links are not followed."""
+    found = path.lstat()
+    free = found.st_mode & OTHERS and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX)
+    return found.st_uid in (0, os.geteuid()) and not free
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A descriptor of the folder `path`, which is no link; nor is anything on the way that could have been put there.
+
+    Raises UntrustedError, FileNotFoundError.
+    """
+    place = real_path(path.parent) / path.name
+    try:
+        descriptor = os.open(place, FOLDER)
+    except NotADirectoryError:
+        raise UntrustedError(f"{path} is no folder", f"look who put it there: ls -l {path}; remove it") from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def own(path: Path, owner: str, mode: int, group: str = "") -> None:
+    """Give the folder `path` to the accounts `owner` and `group` (else that of the same name), with `mode`."""
+    with opened(path) as descriptor:
+        os.fchown(descriptor, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group or owner).gr_gid)
+        os.fchmod(descriptor, mode)
+
+
+def make(path: Path, owner: str = "root", mode: int = 0o755, group: str = "") -> None:
+    """Have the folder `path` with its owner and mode; what is missing on the way becomes root's."""
+    (real_path(path.parent) / path.name).mkdir(mode=0o755, parents=True, exist_ok=True)
+    own(path, owner, mode, group)
+
+
+def empty(path: Path) -> None:
+    """Remove all that is in the folder `path`."""
+    with opened(path) as descriptor:
+        for name in os.listdir(descriptor):  # noqa: PTH208 # a descriptor has no path
+            if stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                shutil.rmtree(name, dir_fd=descriptor)
+            else:
+                os.unlink(name, dir_fd=descriptor)
+
+
+def require_ours(path: Path, what: str) -> None:
+    """Raise ApplianceError where `path`, or a folder on the way to it, is not root's alone; `what` says what it is."""
+    place = real_path(path)
+    for each in (place, *place.parents):
+        if each.is_symlink() or not is_ours(each):
+            raise ApplianceError(
+                f"{what} {path} is not run: {each} is not root's alone",
+                f"look at what it does; then: chown root: {each}; chmod go-w {each}",
+            )

@@ -1,0 +1,39 @@
+"""What a snapshot says of itself is somebody's text."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.backup.plan import excluded_paths
+from ecs_appliance.backup.record import Record, read_record
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
+
+RECORD = Record("ecs-1.000", "20300517-120000F_20300518-120000D", "ecs", 1.0, 2, "0a1b", "ecs.example.org")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    paths = Paths(tmp_path)
+    RECORD.save(paths)
+    return paths
+
+
+def test_a_record_comes_back(paths: Paths) -> None:
+    assert read_record(paths) == RECORD
+
+
+@pytest.mark.parametrize("name", ["point", "label", "database", "application"])
+@pytest.mark.parametrize("value", ["x'\nshared_preload_libraries = 'evil", "a b", "../x", "ä", None])
+def test_one_that_would_be_more_than_a_word_elsewhere_is_none(paths: Paths, name: str, value: object) -> None:
+    paths.backup_record.write_text(json.dumps({**asdict(RECORD), name: value}))
+    with pytest.raises(ApplianceError, match="is no record of a backup"):
+        read_record(paths)
+
+
+def test_only_half_written_files_are_left_out_where_they_are_written() -> None:
+    """A folder of such a name has whole documents in it."""
+    places = ("/data/pgbackrest/", "/data/ecs-storage-vault/")
+    assert all(pattern.startswith(places) for pattern in excluded_paths(Paths()))

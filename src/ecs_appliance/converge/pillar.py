@@ -58,7 +58,7 @@ def build_pillar(
             "timezone": TIMEZONE,
             "packages": list(packages.COMMON),
             "commands": list(commands),
-            "ssh": {"keys_only": ssh.keys_only},
+            "ssh": {"keys_only": ssh.keys_only, "by_group": ssh.by_group, "people": list(ssh.people)},
             "firewall": _firewall(env, ssh),
             "docker": {"packages": list(packages.DOCKER)},
             "proxy_cache": bool(env and env.appliance.storage.proxy_cache),

@@ -4,7 +4,7 @@ import logging
 
 from ecs_appliance.app.vaultkeys import find_suspects
 from ecs_appliance.converge.ssh import who_gets_in_by_password
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.reporting.alerts import Finding
 
@@ -24,7 +24,7 @@ def report_machine(context: Context) -> None:
 def _passwords(context: Context) -> list[Finding]:
     try:
         effective = context.runner.run(["/usr/sbin/sshd", "-T"], timeout=SECONDS).stdout
-    except CommandError as error:
+    except ApplianceError as error:
         return [Finding(SSH, "warning", f"what ssh takes is not known: {error.message}", "sshd -t")]
     names = who_gets_in_by_password(context.paths, effective)
     if not names:

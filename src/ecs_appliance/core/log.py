@@ -45,7 +45,11 @@ class MaskingFormatter(logging.Formatter):
         if not self._journal:
             return "\n".join((first, *others))
         prefix = f"<{_priority(record.levelno)}>"
-        return "\n".join((prefix + first, *(f"{prefix}  {line}" for line in others)))
+        return "\n".join((prefix + first, *(prefix + _set_in(line) for line in others)))
+
+
+def _set_in(line: str) -> str:
+    return line if line.startswith("  ") else f"  {line}"
 
 
 def _priority(level: int) -> int:

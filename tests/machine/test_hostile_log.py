@@ -27,7 +27,9 @@ def test_a_line_is_one_record_of_that_container(demo: "Demo", until: "Until", na
     line = mark.encode() + b" " + FORGERIES[name] + b" " + mark.encode() + b"-end\n"
     cursor = demo.sh("journalctl --lines=0 --show-cursor --quiet").rpartition("-- cursor: ")[2]
     demo.machine.guest.push("/run/forged", base64.b64encode(line).decode())
-    demo.sh(f"base64 -d /run/forged | docker exec -i {WEB} sh -c 'cat > /proc/1/fd/1'; rm /run/forged")
+    # What the container's first process writes to its standard output; another of its processes may not open that.
+    process = f"$(docker inspect --format={{{{.State.Pid}}}} {WEB})"
+    demo.sh(f"base64 -d /run/forged > /proc/{process}/fd/1; rm /run/forged")
 
     def records() -> list[dict[str, object]]:
         told = demo.sh(f"journalctl --unit=appliance --output=json --all --after-cursor='{cursor}'")

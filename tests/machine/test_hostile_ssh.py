@@ -34,7 +34,9 @@ def key(demo: "Demo", tmp_path: Path) -> Iterator[Path]:
     finally:
         for home in homes.values():
             demo.sh(f"rm -f {home}/.ssh/authorized_keys2")
-        demo.sh("userdel --remove maria 2>/dev/null; install -d -o root -g app -m 0750 /app/.ssh; appliance converge")
+        # Her session's manager outlives it.
+        demo.sh("pkill -KILL -u maria || true; until userdel --remove maria; do sleep 1; done", timeout=60)
+        demo.sh("install -d -o root -g app -m 0750 /app/.ssh; appliance converge")
 
 
 def login(demo: "Demo", key: Path, name: str) -> Result:

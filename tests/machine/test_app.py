@@ -129,7 +129,7 @@ def test_application_signs_and_encrypts_with_the_keys_of_the_environment(demo: D
     )
     seen = [line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr")]
     assert seen[:2] == [fingerprint for fingerprint in wanted if fingerprint in seen][:2]
-    assert output(demo, "stat", "--format=%u %a", "/data/ecs-gpg/secring.gpg") == "1000 600"
+    assert output(demo, "stat", "--format=%u %a", "/data/ecs-gpg/secring.gpg") == "0 600"
 
 
 def test_dump_was_made_before_the_migration(demo: Demo) -> None:

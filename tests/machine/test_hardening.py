@@ -174,6 +174,18 @@ def test_network_settings_of_the_kernel_are_in_force(demo: "Demo") -> None:
     assert demo.sh("cat /proc/sys/net/ipv4/ip_forward") == "1"
 
 
+def test_nothing_writes_its_memory_to_the_disk(demo: "Demo") -> None:
+    """Where the kernel would put it, is of this host here; the limits are of the machine."""
+    units = ("nginx", "postgresql@17-main", "prepare-appliance", "appliance-backup", "ssh", "cron")
+    limits = demo.sh(f"systemctl show --property=LimitCORE --value {' '.join(units)}").split()
+    assert limits == ["0"] * len(units)
+    assert demo.sh("grep core_pattern /etc/sysctl.d/60-appliance.conf") == "-kernel.core_pattern = |/bin/false"
+    for name in CONTAINERS:
+        assert demo.sh(f"docker exec {name} sh -c 'ulimit -Hc'") == "0", name
+    for account in ("app", "root"):
+        assert demo.sh(f"su - {account} -s /bin/sh -c 'ulimit -Hc'") == "0", account
+
+
 def test_every_unit_of_ours_is_fenced_in(demo: "Demo") -> None:
     units = {Path(name).name for name in demo.sh(f"ls {UNITS}/*.service").split()}
     assert units >= ROOT_ALL_OVER

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ecs_appliance.app.settings import Site, once_environment
+from ecs_appliance.app.vaultkeys import SCRATCH, keyring_mounts
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
@@ -58,14 +59,14 @@ def plan_migration(last: str | None, target: str, added: Sequence[str] | None, *
 
 def app_mounts(paths: Paths) -> tuple[Mount, ...]:
     """The volumes of web and worker."""
-    durable = [Mount(paths.data / name, f"/app/{name}") for name in ("ecs-storage-vault", "ecs-ca", "ecs-gpg")]
-    return (*durable, Mount(paths.volatile / "ecs-cache", "/app/ecs-cache"))
+    durable = [Mount(paths.data / name, f"/app/{name}") for name in ("ecs-storage-vault", "ecs-ca")]
+    return (*durable, *keyring_mounts(paths), Mount(paths.volatile / "ecs-cache", "/app/ecs-cache"))
 
 
 def app_task(name: str, image: str, paths: Paths, site: Site, argv: tuple[str, ...]) -> Task:
     """A container `name` of the application that runs `argv` once, with its volumes, without redis and memcached."""
     mounts, env = app_mounts(paths), once_environment(site)
-    return Task(name, image, argv, mounts=mounts, env=env, capabilities=CAPABILITIES)
+    return Task(name, image, argv, mounts=mounts, tmpfs=(SCRATCH,), env=env, capabilities=CAPABILITIES)
 
 
 def run_migration(

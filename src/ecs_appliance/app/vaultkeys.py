@@ -1,30 +1,51 @@
 """The document vault's keys: from the environment into the GnuPG 1.4 keyring that the application reads.
 
-Without its own keys there the application would silently take publicly known ones, so everything is verified.
+Without its own keys there the application would silently take publicly known ones, and with others before them it would
+encrypt for whoever has those: so everything is verified, and only root writes the keyring. Containers see a copy.
 """
 
-import shutil
-from collections.abc import Sequence
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
-from ecs_appliance.core.files import read_untrusted, sync_folder, write_atomic
+from ecs_appliance.core.files import (
+    read_optional,
+    read_untrusted,
+    sync_folder,
+    write_atomic,
+    write_changed,
+    write_together,
+)
+from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import gpg
 from ecs_appliance.host.docker import Mount, Task, run_once
+from ecs_appliance.host.gpg import Key, Ring
 
 ENCRYPT_UID = "ecs_mediaserver"
 SIGN_UID = "ecs_authority"
 APP_OWNER = (1000, 1000)
-KEYRINGS = ("pubring.gpg", "secring.gpg")
+PUBLIC, SECRET = "pubring.gpg", "secring.gpg"
+# gpg takes instructions from this file, and from no other where it is there: further keyrings, whom to encrypt to.
+OPTIONS = "gpg.conf"
+# What gpg itself leaves beside its keyrings, and we when killed in the midst of writing.
+USUAL = re.compile(r"random_seed|trustdb\.gpg|(pub|sec)ring\.gpg~|\.#lk.*|.*\.lock|\.(pub|sec)ring\.gpg\.[0-9a-f]+")
 # In bytes; two keys take some 10 KiB.
 LARGEST_KEYRING = 1024 * 1024
 LIST_SECONDS = 120
-# On a copy: gpg wants to write beside a keyring even to list it.
+IN_CONTAINER = "/app/ecs-gpg"
+# What gpg writes beside its keyrings goes there; gone with the container.
+SCRATCH = f"{IN_CONTAINER}:size=4m,mode=0700,uid={APP_OWNER[0]},gid={APP_OWNER[1]}"
 LIST_IN_IMAGE = (
-    "cp -r /app/ecs-gpg /tmp/keyring && gpg=$(command -v gpg1 || command -v gpg) && exec "
-    '"$gpg" --batch --no-tty --no-options --homedir /tmp/keyring --with-colons --with-fingerprint --list-secret-keys'
+    f"gpg=$(command -v gpg1 || command -v gpg) && for what in keys secret-keys; do "
+    f'"$gpg" --batch --no-tty --trust-model always --homedir {IN_CONTAINER} {gpg.LISTING} --list-$what || exit; done'
 )
 
 
@@ -38,54 +59,111 @@ class VaultKeys:
     def __repr__(self) -> str:
         return "VaultKeys(…)"
 
+    @property
+    def blocks(self) -> tuple[bytes, bytes]:
+        """As gpg takes them."""
+        return self.encrypt.encode(), self.sign.encode()
 
-def ensure_vault_keys(
-    runner: Runner, folder: Path, keys: VaultKeys, *, owner: tuple[int, int] | None = APP_OWNER
-) -> bool:
-    """Have both keys in the keyring of `folder`, of `owner` (uid, gid); returns whether anything changed.
 
-    A keyring is built anew beside the old one, with the wanted keys first, so that gpg takes them for new documents,
-    and all older ones behind them, so that old documents still open. Raises InvalidEnvError for a block that is not
-    exactly one unprotected private key of its name, ApplianceError where the old keyring is no readable file.
+@dataclass(frozen=True)
+class Found:
+    """A keyring as it was found, and what is `odd` about it, in words; `extra` are the names of what lay beside."""
+
+    ring: Ring
+    odd: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def ensure_vault_keys(runner: Runner, paths: Paths, keys: VaultKeys) -> bool:
+    """Have both keys in the keyring of the machine, and a copy of it for containers; returns whether it was built anew.
+
+    The wanted keys come first, exactly as the environment has them, so that gpg takes them for new documents, and all
+    others behind them, so that old documents still open. A keyring that shows another hand than ours and gpg's is kept
+    aside, see `find_suspects`. Raises InvalidEnvError for a block that is not exactly one unprotected private key of
+    its name.
     """
-    wanted = (
-        _fingerprint(runner, keys.encrypt, "ecs.vault_encrypt", ENCRYPT_UID),
-        _fingerprint(runner, keys.sign, "ecs.vault_sign", SIGN_UID),
-    )
-    changed = not _is_complete(runner, folder, wanted)
+    _close(paths.vault_keys)
+    found = _find(paths.vault_keys)
+    changed = _record(paths).get("state") != _state(found.ring, keys) or bool(found.odd)
     if changed:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _workshop(folder) as workshop:
-            _build_keyring(runner, workshop, folder, keys)
-            _verify(runner, workshop, wanted)
-            _install(workshop, folder)
-    # A restored keyring may belong to whoever restored it.
-    return (owner is not None and gpg.own(folder, owner)) or changed
+        _rebuild(runner, paths, keys, found)
+    for name in found.extra:
+        (paths.vault_keys / name).unlink(missing_ok=True)
+    copy_keyring(paths)
+    return changed
 
 
-def check_in_image(runner: Runner, image: str, folder: Path, keys: VaultKeys) -> None:
-    """Have the image's own gpg see both secret keys in `folder`. Raises ApplianceError where it does not."""
+def copy_keyring(paths: Paths) -> None:
+    """Make the copy that containers mount, of files that nobody has open, whoever owns the keyring of `paths`.
+
+    Raises ApplianceError where that is none.
+    """
+    for name in (PUBLIC, SECRET):
+        try:
+            content = read_untrusted(paths.vault_keys / name, LARGEST_KEYRING)
+        except OSError as error:
+            raise ApplianceError(f"{name} is not read as a keyring: {error.strerror}", "take another backup") from None
+        write_atomic(paths.keyring / name, content, mode=0o400, owner=APP_OWNER)
+    write_changed(paths.keyring / OPTIONS, "# nothing is set here\n", mode=0o400, owner=APP_OWNER)
+    paths.keyring.chmod(0o700)
+
+
+def keyring_mounts(paths: Paths) -> tuple[Mount, ...]:
+    """The keyring as application containers see it: files that they can neither write nor replace."""
+    names = (PUBLIC, SECRET, OPTIONS)
+    return tuple(Mount(paths.keyring / name, f"{IN_CONTAINER}/{name}", read_only=True) for name in names)
+
+
+def find_suspects(paths: Paths) -> dict[Path, str]:
+    """The keyrings that were kept aside since another hand than ours had been at them, and why."""
+    folders = sorted(paths.vault_keys.parent.glob(f"{paths.vault_keys.name}.suspect-*"))
+    return {folder: (read_optional(folder / "why") or "").strip() for folder in folders}
+
+
+def check_in_image(runner: Runner, image: str, paths: Paths) -> None:
+    """Have the image's own gpg take the environment's keys, where containers see them. Raises ApplianceError if not."""
     task = Task(
         "appliance-vaultkeys",
         image,
         ("-c", LIST_IN_IMAGE),
-        mounts=(Mount(folder, "/app/ecs-gpg", read_only=True),),
+        mounts=keyring_mounts(paths),
+        tmpfs=(SCRATCH,),
         network="none",
         entrypoint="/bin/sh",
         user=f"{APP_OWNER[0]}:{APP_OWNER[1]}",
     )
-    seen = run_once(runner, task, timeout=LIST_SECONDS, ok=range(256)).stdout
-    for block, name, uid in ((keys.encrypt, "ecs.vault_encrypt", ENCRYPT_UID), (keys.sign, "ecs.vault_sign", SIGN_UID)):
-        if _fingerprint(runner, block, name, uid) not in seen:
-            raise ApplianceError(
-                f"the application's own gpg does not see the key {uid} in {folder}",
-                "do not start it: it would take publicly known keys; report this with the image's gpg --version",
-            )
+    seen = gpg.parse(run_once(runner, task, timeout=LIST_SECONDS, ok=range(256)).stdout)
+    wanted = _record(paths).get("fingerprints")
+    if not wanted or _misplaced(seen, wanted):
+        raise ApplianceError(
+            f"the application's own gpg does not take the keys of env.yml from {paths.vault_keys}",
+            "do not start it: it would take publicly known keys; report this with the image's gpg --version",
+        )
 
 
-def _fingerprint(runner: Runner, block: str, name: str, uid: str) -> str:
-    # One of an algorithm that it does not know gets zeros for a fingerprint.
-    secret = [key for key in gpg.list_keys(runner, block.encode()) if key.secret and key.fingerprint.strip("0")]
+def _rebuild(runner: Runner, paths: Paths, keys: VaultKeys, found: Found) -> None:
+    sight = gpg.look(runner, keys.blocks, found.ring)
+    wanted = (
+        _fingerprint(sight.blocks[0], "ecs.vault_encrypt", ENCRYPT_UID),
+        _fingerprint(sight.blocks[1], "ecs.vault_sign", SIGN_UID),
+    )
+    behind = dict.fromkeys(key.fingerprint for key in sight.kept if key.fingerprint not in wanted)
+    names = {"recipient": ENCRYPT_UID, "signer": SIGN_UID}
+    ring, built = gpg.build_ring(runner, keys.blocks, found.ring, tuple(behind), **names)
+    if _misplaced(built, wanted):
+        raise ApplianceError(
+            "the vault's keys did not all arrive in its keyring", "check ecs.vault_encrypt and vault_sign"
+        )
+    odd = (*found.odd, *_disorder(paths, found.ring, sight.seen, wanted))
+    if odd:
+        _keep_aside(paths, found, odd)
+    write_together({paths.vault_keys / SECRET: ring.secret, paths.vault_keys / PUBLIC: ring.public})
+    record = {"state": _state(ring, keys), "ring": _digest(ring.public, ring.secret), "fingerprints": wanted}
+    write_atomic(_record_file(paths), json.dumps(record))
+
+
+def _fingerprint(keys: Sequence[Key], name: str, uid: str) -> str:
+    secret = [key for key in keys if key.secret]
     if len(secret) != 1:
         raise InvalidEnvError(
             f"{name} holds {len(secret)} private keys that GnuPG 1.4 can read, not one", "RSA is needed"
@@ -95,59 +173,85 @@ def _fingerprint(runner: Runner, block: str, name: str, uid: str) -> str:
     return secret[0].fingerprint
 
 
-def _fingerprints(runner: Runner, file: Path) -> list[str]:
-    return [key.fingerprint for key in gpg.list_keys(runner, _read_keyring(file))]
+def _misplaced(keys: Sequence[Key], wanted: Sequence[str]) -> list[str]:
+    """The keyrings of `keys` in which gpg would find another key before one of `wanted`, or not use that."""
+    rings = {PUBLIC: [key for key in keys if not key.secret], SECRET: [key for key in keys if key.secret]}
+    return [
+        name
+        for name, ring in rings.items()
+        if [key.fingerprint for key in ring[: len(wanted)] if key.usable] != list(wanted)
+    ]
 
 
-def _read_keyring(file: Path) -> bytes:
-    """b"" where there is none. One that cannot be read is no reason to make do without the old keys."""
+def _disorder(paths: Paths, ring: Ring, seen: Sequence[Key], wanted: Sequence[str]) -> Iterator[str]:
+    """What shows that the keyring is not as we left it; after a rotation ours has the keys of before."""
+    if ring == Ring() or _record(paths).get("ring") == _digest(ring.public, ring.secret):
+        return
+    for name in _misplaced(seen, wanted):
+        yield f"{name} did not have the keys of env.yml first, as they are there"
+
+
+def _find(folder: Path) -> Found:
+    rings, odd = [], []
+    for name in (PUBLIC, SECRET):
+        try:
+            rings.append(read_untrusted(folder / name, LARGEST_KEYRING))
+        except FileNotFoundError:
+            rings.append(b"")
+        except OSError as error:
+            rings.append(b"")
+            odd.append(f"{name} is not read as a keyring: {error.strerror}")
+    extra = sorted({entry.name for entry in folder.iterdir()} - {PUBLIC, SECRET})
+    odd += [f"{name} lay beside it" for name in extra if not _is_usual(folder / name)]
+    return Found(Ring(*rings), tuple(odd), tuple(extra))
+
+
+def _is_usual(file: Path) -> bool:
+    return bool(USUAL.fullmatch(file.name)) and stat.S_ISREG(file.lstat().st_mode)
+
+
+def _keep_aside(paths: Paths, found: Found, odd: Sequence[str]) -> None:
+    """All of it, and why. What is in a keyring's place and is none goes there too, so that one can be made."""
+    folder = paths.vault_keys
+    suspect = folder.with_name(f"{folder.name}.suspect-{time.strftime('%Y%m%d-%H%M%S')}")
+    suspect.mkdir(mode=0o700, exist_ok=True)
+    write_atomic(suspect / "why", "; ".join(odd) + "\n")
+    for name, content in ((PUBLIC, found.ring.public), (SECRET, found.ring.secret)):
+        if content:
+            write_atomic(suspect / name, content)
+        elif (folder / name).is_symlink() or (folder / name).exists():
+            (folder / name).rename(suspect / name)
+    for name in found.extra:
+        (folder / name).rename(suspect / name)
+    sync_folder(suspect.parent)
+
+
+def _close(folder: Path) -> None:
+    """Let nobody but root into `folder`. It may be a link that somebody put there: then it is refused."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        return read_untrusted(file, LARGEST_KEYRING)
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise ApplianceError(
-            f"{file} is not read as a keyring: {error.strerror}", "move it away, and put the keyring of a backup there"
-        ) from None
+        os.fchown(descriptor, 0, 0)
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
 
 
-def _is_complete(runner: Runner, folder: Path, wanted: Sequence[str]) -> bool:
-    """Both keyrings have the wanted keys, and gpg finds them first."""
-    return all(_fingerprints(runner, folder / name)[: len(wanted)] == list(wanted) for name in KEYRINGS)
+def _state(ring: Ring, keys: VaultKeys) -> str:
+    """What tells whether anything has to be looked at: the same keys, the same keyring."""
+    return _digest(ring.public, ring.secret, *keys.blocks)
 
 
-class _workshop:  # noqa: N801 # used as a function
-    """A private folder beside the keyring; gone afterwards, and so is one that a killed run left."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder.with_name(f".{folder.name}.new")
-
-    def __enter__(self) -> Path:
-        shutil.rmtree(self._path, ignore_errors=True)
-        self._path.mkdir(mode=0o700)
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path)
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def _build_keyring(runner: Runner, workshop: Path, folder: Path, keys: VaultKeys) -> None:
-    for block in (keys.encrypt, keys.sign):
-        gpg.import_keys(runner, workshop, block.encode())
-    for name in reversed(KEYRINGS):
-        if old := _read_keyring(folder / name):
-            gpg.import_keys(runner, workshop, old)
+def _record_file(paths: Paths) -> Path:
+    return paths.state / "vault-keys.json"
 
 
-def _verify(runner: Runner, workshop: Path, wanted: Sequence[str]) -> None:
-    if not _is_complete(runner, workshop, wanted):
-        raise ApplianceError(
-            "the vault's keys did not all arrive in its keyring", "check ecs.vault_encrypt and vault_sign"
-        )
-    gpg.check_round_trip(runner, workshop, recipient=ENCRYPT_UID, signer=SIGN_UID)
-
-
-def _install(workshop: Path, folder: Path) -> None:
-    for name in KEYRINGS:
-        write_atomic(folder / name, (workshop / name).read_bytes(), mode=0o600)
-    sync_folder(folder)
+def _record(paths: Paths) -> dict:  # type: ignore[type-arg] # our own JSON
+    try:
+        return dict(json.loads(read_optional(_record_file(paths)) or "{}"))
+    except (ValueError, TypeError):
+        return {}

@@ -48,6 +48,8 @@ def _converge(*, dry_run: bool, as_json: bool) -> None:
     from ecs_appliance.converge.engine import converge as run
     from ecs_appliance.core.locks import locked
     from ecs_appliance.core.paths import Paths
+    from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.machine_report import report_machine
 
     paths = Paths()
     if not MINION_CONFIG.exists():
@@ -57,6 +59,7 @@ def _converge(*, dry_run: bool, as_json: bool) -> None:
     else:
         with locked(paths.lock, "converge", wait=LOCK_WAIT):
             report = run()
+        report_machine(Context())
     _print(report, as_json=as_json)
     report.check()
 

@@ -150,12 +150,14 @@ def client_ca() -> None:
 
 @app.command("certificate")
 def certificate() -> None:
-    """Get, deploy and look at server certificates; see whether the client CA holds."""
+    """Get, deploy and look at server certificates; see whether the client CA holds, and the machine's ways in."""
     from ecs_appliance.lifecycle.certificate import keep_certificates
     from ecs_appliance.lifecycle.client_ca import check_client_ca
     from ecs_appliance.lifecycle.context import Context
+    from ecs_appliance.lifecycle.machine_report import report_machine
 
     context = Context()
+    report_machine(context)
     check_client_ca(context)
     keep_certificates(context)
 

@@ -66,7 +66,7 @@ def build_pillar(
             "locales": list(LOCALES),
             "packages": list(packages.COMMON),
             "commands": list(commands),
-            "ssh": {"keys_only": ssh.keys_only},
+            "ssh": {"keys_only": ssh.keys_only, "by_group": ssh.by_group, "people": list(ssh.people)},
             "firewall": _firewall(env, ssh),
             "apparmor": APPARMOR_PROFILE if facts.apparmor else "",
             "docker": {"packages": list(packages.DOCKER)},

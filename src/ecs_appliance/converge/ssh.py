@@ -1,12 +1,13 @@
 """Who gets in by ssh, and where: nobody who could until now is to be locked out by what hardens the machine."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.formats import ssh_key, ssh_parts
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 # Whoever is in it may become root by Debian's sudoers.
 ADMINISTRATORS = "sudo"
 FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
+APPLICATION = "app"
+# The numbers that Debian gives to people.
+PEOPLE = range(1000, 60000)
+# Sources of accounts in /etc/nsswitch.conf that are this machine's own.
+LOCAL = {"files", "systemd", "compat"}
 NO_SHELLS = ("nologin", "false", "sync")
 # Options that make of a key something else than a login that lasts.
 LIMITS = re.compile(r"\b(cert-authority|command=|expiry-time=)", re.IGNORECASE)
@@ -30,10 +36,16 @@ USUAL_PORT = 22
 
 @dataclass(frozen=True)
 class Ssh:
-    """What is decided of ssh: whether it takes keys only, and which ports the firewall opens for it."""
+    """What is decided of ssh: whether it takes keys only, which ports the firewall opens for it, and who logs in.
+
+    `people` are accounts that are neither root's nor in the group of administrators; `by_group` tells whether all that
+    there are stand in this machine's own files.
+    """
 
     keys_only: bool = False
     ports: tuple[int, ...] = (USUAL_PORT,)
+    people: tuple[str, ...] = ()
+    by_group: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Account:
     """A line of /etc/passwd, as far as it matters here."""
 
     name: str
+    number: int
     group: int
     home: str
     shell: str
@@ -48,7 +61,8 @@ class Account:
 
 def plan_ssh(paths: Paths, env: "Env | None") -> Ssh:
     """What to do about ssh on this machine once `env` (None: none yet) is in force."""
-    return Ssh(keys_let_in(paths, env), ssh_ports(paths))
+    people = tuple(account.name for account in _people(paths))
+    return Ssh(keys_let_in(paths, env), ssh_ports(paths), people, _knows_everybody(paths))
 
 
 def ssh_ports(paths: Paths) -> tuple[int, ...]:
@@ -92,13 +106,42 @@ def _administrators(paths: Paths) -> list[Account]:
     groups = {words[0]: words for words in _database(paths.at("/etc/group"), 4)}
     group = groups.get(ADMINISTRATORS)
     number, members = (int(group[2]), group[3].split(",")) if group else (None, [])
-    found = [Account(words[0], int(words[3]), words[5], words[6]) for words in _database(paths.at("/etc/passwd"), 7)]
-    return [
-        account
-        for account in found
-        if account.shell.rpartition("/")[2] not in NO_SHELLS
-        and (account.name == "root" or account.name in members or account.group == number)
+    return [account for account in _accounts(paths) if _is_administrator(account, number, members)]
+
+
+def _is_administrator(account: Account, number: int | None, members: Sequence[str]) -> bool:
+    return account.name == "root" or account.name in members or account.group == number
+
+
+def _people(paths: Paths) -> list[Account]:
+    """Those who log in, and are neither root nor the application."""
+    return [account for account in _accounts(paths) if account.number in PEOPLE and account.name != APPLICATION]
+
+
+def _accounts(paths: Paths) -> list[Account]:
+    """The accounts with a shell."""
+    found = [
+        Account(words[0], int(words[2]), int(words[3]), words[5], words[6])
+        for words in _database(paths.at("/etc/passwd"), 7)
     ]
+    return [account for account in found if account.shell.rpartition("/")[2] not in NO_SHELLS]
+
+
+def _knows_everybody(paths: Paths) -> bool:
+    """Whether no directory (LDAP, Active Directory) knows accounts beside /etc/passwd."""
+    text = read_optional(paths.at("/etc/nsswitch.conf")) or ""
+    words = [line.split() for line in text.splitlines() if line.startswith("passwd:")]
+    return {word for line in words for word in line[1:] if word[0] != "["} <= LOCAL
+
+
+def who_gets_in_by_password(paths: Paths, effective: str) -> list[str]:
+    """The accounts that can log in with a password; `effective` is what `sshd -T` says is in force."""
+    values = dict(line.partition(" ")[::2] for line in effective.splitlines())
+    if "yes" not in (values.get("passwordauthentication"), values.get("kbdinteractiveauthentication")):
+        return []
+    with_password = {words[0] for words in _database(paths.at("/etc/shadow"), 9) if words[1][:1] not in ("", "!", "*")}
+    possible = {account.name for account in (*_administrators(paths), *_people(paths))} & with_password
+    return sorted(possible - ({"root"} if values.get("permitrootlogin") != "yes" else set()))
 
 
 def _database(file: Path, fields: int) -> Iterable[list[str]]:

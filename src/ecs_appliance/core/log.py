@@ -5,6 +5,8 @@ import os
 import stat
 import sys
 
+from ecs_appliance.core.text import shown_line
+
 JOURNAL_SOCKETS = "/run/systemd/journal"
 MASK = "*****"
 # Shorter strings would mask parts of ordinary words.
@@ -28,18 +30,26 @@ def masked(text: str, secrets: tuple[str, ...] = ()) -> str:
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats a record, traceback included, and masks secrets in the result; under systemd leads with the priority."""
+    """Formats a record, traceback included, and masks secrets in the result; under systemd leads with the priority.
+
+    What steers a terminal or hides is escaped, and under systemd each line but a record's first is set in: whatever
+    text of others a record has in it, it cannot pass for a record of its own.
+    """
 
     def __init__(self, *, journal: bool) -> None:
         super().__init__("%(message)s")
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        text = masked(super().format(record))
+        first, *others = map(shown_line, masked(super().format(record)).split("\n"))
         if not self._journal:
-            return text
+            return "\n".join((first, *others))
         prefix = f"<{_priority(record.levelno)}>"
-        return "\n".join(prefix + line for line in text.splitlines() or [""])
+        return "\n".join((prefix + first, *(prefix + _set_in(line) for line in others)))
+
+
+def _set_in(line: str) -> str:
+    return line if line.startswith("  ") else f"  {line}"
 
 
 def _priority(level: int) -> int:

@@ -160,7 +160,13 @@ class Paths:
 
     @property
     def vault_keys(self) -> Path:
+        """The keyring of the vault; root's."""
         return self.at("/data/ecs-gpg")
+
+    @property
+    def keyring(self) -> Path:
+        """The copy of the vault's keyring that containers see, see containers/compose.yml."""
+        return self.at("/run/appliance/keyring")
 
     @property
     def www(self) -> Path:

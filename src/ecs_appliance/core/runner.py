@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
@@ -26,6 +26,8 @@ BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DE
 # What a network's own arrangements need; everything else of the caller's environment stays with the caller.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
 OUTPUT_TAIL_LINES = 20
+# In bytes.
+LONGEST_LINE = 1024 * 1024
 TIED = ("setpriv", "--pdeathsig=TERM", "--")
 
 Process = subprocess.Popen[bytes]
@@ -189,10 +191,18 @@ def _follow(process: Process, on_line: Callable[[str], None]) -> None:
     def read() -> None:
         assert process.stdout is not None  # noqa: S101 # spawn asked for it
         with process.stdout as lines:
-            for raw in lines:
-                on_line(raw.decode(errors="replace").rstrip("\n"))
+            for line in _lines(lines):
+                on_line(line)
 
     Thread(target=read, daemon=True).start()
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    """The lines of `stream`, without what exceeds the longest: a program that ends none shall not fill our memory."""
+    while piece := stream.readline(LONGEST_LINE):
+        yield piece.decode(errors="replace").rstrip("\n")
+        while not piece.endswith(b"\n") and (piece := stream.readline(LONGEST_LINE)):
+            pass
 
 
 def end(process: Process, *, grace: float) -> None:
@@ -263,8 +273,7 @@ def _read_lines(
         if process.stdin is not None:
             process.stdin.write(content)
             process.stdin.close()
-        for raw in process.stdout:
-            line = raw.decode(errors="replace").rstrip("\n")
+        for line in _lines(process.stdout):
             collected.append(line)
             on_line(line)
         process.wait()
@@ -313,5 +322,5 @@ def _failure(words: list[str], returncode: int, output: str, hidden: tuple[str, 
     name = masked(" ".join(words[:3]), hidden)
     ended = returncode < 0
     how = f"was ended by {signal.Signals(-returncode).name}" if ended else f"failed with exit code {returncode}"
-    tail = masked("\n".join(output.strip().splitlines()[-OUTPUT_TAIL_LINES:]), hidden)
+    tail = masked("\n".join(output.strip().split("\n")[-OUTPUT_TAIL_LINES:]), hidden)
     return CommandError(f"{name} {how}" + (f":\n{tail}" if tail else ""), returncode=returncode, output=tail)

@@ -206,7 +206,8 @@ def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
     return (
         *told,
         "a machine that runs on has it in its keyring; one rebuilt from env.yml has not: there, as root, once it is up",
-        f"  runuser -u app -- gpg1 --batch --homedir /data/ecs-gpg --import <{file.name}",
+        f"  gpg1 --batch --homedir /data/ecs-gpg --import <{file.name}",
+        "and restart: the application sees it from the next start on",
     )
 
 

@@ -75,13 +75,14 @@ class Mount:
 class Task:
     """A container that runs once. `name` makes it findable; `env` reaches it without standing in any argv.
 
-    It has no capabilities but `capabilities`, and cannot gain any.
+    It has no capabilities but `capabilities`, and cannot gain any. `tmpfs` are places in memory, with options.
     """
 
     name: str
     image: str
     argv: tuple[str, ...]
     mounts: tuple[Mount, ...] = ()
+    tmpfs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     env_files: tuple[Path, ...] = ()
     network: str = "bridge"
@@ -242,6 +243,7 @@ def _run_command(task: Task, *, interactive: bool) -> list[str]:
     options += [f"--env={name}" for name in task.env]
     for mount in task.mounts:
         options.append(f"--mount={_mount_option(mount)}")
+    options += [f"--tmpfs={each}" for each in task.tmpfs]
     return ["docker", "run", *options, *task.options, task.image, *task.argv]
 
 

@@ -1,123 +1,178 @@
-"""GnuPG 1.4: the only one whose keyrings the application reads. Key material goes through stdin."""
+"""GnuPG 1.4: the only one whose keyrings the application reads. Key material goes through stdin.
 
-import os
-import shutil
-import stat
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+What others may have written is only ever parsed in the sandbox, and by an explicit command: without one, gpg guesses by
+what it is given, and prints what a packet has in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.core.runner import Runner
+from ecs_appliance.host import sandbox
 
 PROGRAM = "gpg1"
 SECONDS = 60
 OPTIONS = ("--batch", "--no-tty", "--no-options", "--no-permission-warning", "--trust-model=always")
+LISTING = "--with-colons --fixed-list-mode --with-fingerprint"
+# In hexadecimal digits. Those of version 3 are shorter, and forged at will.
+FINGERPRINT_DIGITS = 40
+# What it marks keys with that it will not use: disabled, expired, invalid, revoked.
+UNUSABLE = "deir"
+PROBE = b"round trip"
+
+GPG = f'gpg() {{ {PROGRAM} {" ".join(OPTIONS)} --homedir "$@"; }}'
+LIST = f"""
+list() {{
+    gpg "$1" {LISTING} --list-keys || :
+    gpg "$1" {LISTING} --list-secret-keys || :
+}}"""
+# Each block by itself; the rings as gpg finds keys in them, and what of them are keys at all.
+LOOK = f"""
+{GPG}{LIST}
+for block in block.*; do
+    if test -e "$block"; then
+        mkdir "home.$block"
+        gpg "home.$block" --import <"$block" || :
+        list "home.$block" >"keys.$block"
+    fi
+done
+mkdir seen kept
+for ring in pubring.gpg secring.gpg; do cp "$ring" seen/; gpg kept --import "$ring" || :; done
+list seen >keys.seen
+list kept >keys.kept
+"""
+# The first two as they are in their blocks: the old ring's versions of them may be revoked, by whoever has the secret.
+BUILD = f"""
+{GPG}{LIST}
+mkdir new kept
+for block in block.*; do gpg new --import "$block"; done
+for ring in secring.gpg pubring.gpg; do gpg kept --import "$ring" || :; done
+while read -r fingerprint; do
+    gpg kept --export-secret-keys "$fingerprint" >one || :
+    if test -s one; then gpg new --import one || :; fi
+    gpg kept --export "$fingerprint" >one || :
+    if test -s one; then gpg new --import one || :; fi
+done <behind
+cp new/pubring.gpg new/secring.gpg .
+list new >keys.new
+touch opened status
+if gpg new --recipient="$(cat recipient)" --local-user="$(cat signer)" --output=sealed --sign --encrypt <probe 2>said
+then gpg new --status-fd=3 --decrypt sealed 3>status >opened 2>>said || :; fi
+"""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A primary key: `secret` or public."""
+    """A primary key: `secret` or public, with the ids of it and its subkeys; `usable` unless gpg would pass it over."""
 
     fingerprint: str
     secret: bool
-    uids: tuple[str, ...]
+    uids: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    usable: bool = True
+
+
+@dataclass(frozen=True)
+class Ring:
+    """The content of pubring.gpg and secring.gpg."""
+
+    public: bytes = b""
+    secret: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What gpg makes of key blocks and of a ring: `seen` is what it finds there, `kept` what of it can be imported."""
+
+    blocks: tuple[tuple[Key, ...], ...]
+    seen: tuple[Key, ...]
+    kept: tuple[Key, ...]
+
+
+def look(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
+    """Look at armored `blocks` and at `ring`, in the sandbox. What holds no key has none."""
+    names = [f"block.{number}" for number in range(len(blocks))]
+    results = [*(f"keys.{name}" for name in names), "keys.seen", "keys.kept"]
+    files = {**dict(zip(names, blocks, strict=True)), **_files(ring)}
+    told = sandbox.run(runner, LOOK, files, results=results, timeout=SECONDS)
+    lists = [tuple(parse(told[name].decode(errors="replace"))) for name in results]
+    return Sight(tuple(lists[:-2]), lists[-2], lists[-1])
 
 
 def list_keys(runner: Runner, data: bytes) -> list[Key]:
-    """The primary keys in `data`: an armored block, or a keyring file as it is. [] where it has none."""
-    with _private_home() as home:
-        shown = _gpg(runner, home, "--with-colons", "--fixed-list-mode", "--with-fingerprint", data=data, ok=(0, 2))
-    return _parse(shown.stdout)
+    """The primary keys in `data`, an armored block or a keyring: public ones, then secret ones."""
+    return list(look(runner, [data], Ring()).blocks[0])
+
+
+def build_ring(
+    runner: Runner, blocks: Sequence[bytes], ring: Ring, behind: Sequence[str], *, recipient: str, signer: str
+) -> tuple[Ring, tuple[Key, ...]]:
+    """A new ring of `blocks`, one secret key each, and behind them the keys of `ring` with the fingerprints `behind`.
+
+    Returned with its listing. Raises ApplianceError where what the second key signs for the first, by the names
+    `recipient` and `signer`, cannot be written and read.
+    """
+    names = {f"block.{number}": block for number, block in enumerate(blocks)}
+    asked = {"behind": "".join(f"{each}\n" for each in behind).encode(), "probe": PROBE}
+    files = {**names, **_files(ring), **asked, "recipient": recipient.encode(), "signer": signer.encode()}
+    results = ("pubring.gpg", "secring.gpg", "keys.new", "opened", "status", "said")
+    told = sandbox.run(runner, BUILD, files, results=results, timeout=SECONDS)
+    keys = tuple(parse(told["keys.new"].decode(errors="replace")))
+    _check_round_trip(told, keys, signer, recipient)
+    return Ring(told["pubring.gpg"], told["secring.gpg"]), keys
+
+
+def _files(ring: Ring) -> dict[str, bytes]:
+    return {"pubring.gpg": ring.public, "secring.gpg": ring.secret}
+
+
+def _check_round_trip(told: dict[str, bytes], keys: Sequence[Key], signer: str, recipient: str) -> None:
+    """It was the first key that it was sealed to, and the second that signed."""
+    said = told["said"].decode(errors="replace").strip()
+    words = [line.split(" ") for line in told["status"].decode(errors="replace").split("\n")]
+    sealed_to = [line[2] for line in words if line[1:2] == ["ENC_TO"]]
+    signed_by = [line[-1] for line in words if line[1:2] == ["VALIDSIG"]]
+    public = [key for key in keys if not key.secret]
+    fits = bool(public[1:]) and sealed_to[:1] and sealed_to[0] in public[0].ids
+    if told["opened"] != PROBE or not fits or signed_by != [public[1].fingerprint]:
+        raise ApplianceError(
+            f"what {signer} signs for {recipient} cannot be written and read: {said}",
+            "both keys have to be without passphrase, and fit for signing and encryption",
+        )
 
 
 def import_keys(runner: Runner, home: Path, data: bytes) -> None:
-    """Import `data` into the keyring of `home` behind what is there. Raises CommandError."""
+    """Import `data`, which is of this machine's own env.yml, into the keyring of `home`. Raises CommandError."""
     # 2: some of it was there already.
-    _gpg(runner, home, "--import", "--allow-secret-key-import", data=data, ok=(0, 2))
+    runner.run([PROGRAM, *OPTIONS, f"--homedir={home}", "--import"], timeout=SECONDS, input=data, ok=(0, 2))
 
 
-def check_round_trip(runner: Runner, home: Path, *, recipient: str, signer: str) -> None:
-    """Sign and encrypt with the keyring of `home`, and open it again. Raises ApplianceError where that fails."""
-    probe = b"round trip"
-    sealed = home / "probe.gpg"
-    names = (f"--recipient={recipient}", f"--local-user={signer}", f"--output={sealed}")
-    try:
-        _gpg(runner, home, *names, "--sign", "--encrypt", data=probe)
-        opened = _gpg(runner, home, "--decrypt", data=sealed.read_bytes())
-    except CommandError as error:
-        raise ApplianceError(
-            f"what {signer} signs for {recipient} cannot be written and read: {error.output or error.message}",
-            "both keys have to be without passphrase, and fit for signing and encryption",
-        ) from None
-    finally:
-        sealed.unlink(missing_ok=True)
-    if opened.stdout.encode() != probe or f'Good signature from "{signer}' not in opened.stderr:
-        raise ApplianceError(f"what {signer} signs for {recipient} is not read as its own", "check both keys")
+def parse(listing: str) -> list[Key]:
+    """The keys of a listing with colons.
 
-
-def own(home: Path, owner: tuple[int, int]) -> bool:
-    """Give the keyring of `home` to `owner` (uid, gid): 0700, files 0600; returns whether anything changed.
-
-    Only folders and regular files are touched, and no link is followed.
+    A fingerprint is what directly follows its key; lines end at newlines only, for a name may have any other character.
     """
-    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        changes = [_own_entry(name, folder, owner) for name in (".", *os.listdir(folder))]  # noqa: PTH208 # of a descriptor
-    finally:
-        os.close(folder)
-    return any(changes)
-
-
-def _own_entry(name: str, folder: int, owner: tuple[int, int]) -> bool:
-    """By descriptor: the application may put a link to anything there at any time."""
-    try:
-        entry = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except OSError:
-        # A link, a socket, or gone again.
-        return False
-    try:
-        return _own_open(entry, owner)
-    finally:
-        os.close(entry)
-
-
-def _own_open(entry: int, owner: tuple[int, int]) -> bool:
-    state = os.fstat(entry)
-    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
-        return False
-    mode = 0o700 if stat.S_ISDIR(state.st_mode) else 0o600
-    if ((state.st_uid, state.st_gid), stat.S_IMODE(state.st_mode)) == (owner, mode):
-        return False
-    os.fchown(entry, *owner)
-    os.fchmod(entry, mode)
-    return True
-
-
-def _gpg(runner: Runner, home: Path, *arguments: str, data: bytes, ok: tuple[int, ...] = (0,)) -> Result:
-    command = [PROGRAM, *OPTIONS, f"--homedir={home}", *arguments]
-    return runner.run(command, timeout=SECONDS, input=data, ok=ok)
-
-
-@contextmanager
-def _private_home() -> Iterator[Path]:
-    home = Path(tempfile.mkdtemp(prefix="appliance-gpg."))
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home)
-
-
-def _parse(listing: str) -> list[Key]:
     keys: list[Key] = []
-    for line in listing.splitlines():
-        fields = line.split(":")
-        if fields[0] in ("pub", "sec"):
-            keys.append(Key("", fields[0] == "sec", (fields[9],) if fields[9] else ()))
-        elif fields[0] == "fpr" and keys and not keys[-1].fingerprint:
-            keys[-1] = Key(fields[9], keys[-1].secret, keys[-1].uids)
-        elif fields[0] == "uid" and keys:
-            keys[-1] = Key(keys[-1].fingerprint, keys[-1].secret, (*keys[-1].uids, fields[9]))
-    return keys
+    follows = False
+    for line in listing.split("\n"):
+        words = line.split(":")
+        kind, filled = words[0], len(words) > 9  # noqa: PLR2004 # the tenth has names and fingerprints
+        if kind in ("pub", "sec") and filled:
+            keys.append(Key("", kind == "sec", (), (words[4],), not set(words[1]) & set(UNUSABLE)))
+        elif keys and filled:
+            keys[-1] = _with_record(keys[-1], kind, words, follows=follows)
+        follows = kind in ("pub", "sec")
+    return [key for key in keys if len(key.fingerprint) == FINGERPRINT_DIGITS and key.fingerprint.strip("0")]
+
+
+def _with_record(key: Key, kind: str, words: Sequence[str], *, follows: bool) -> Key:
+    fingerprint, uids, ids = key.fingerprint, key.uids, key.ids
+    if kind == "fpr" and follows:
+        fingerprint = words[9]
+    elif kind == "uid":
+        uids = (*uids, words[9])
+    elif kind in ("sub", "ssb"):
+        ids = (*ids, words[4])
+    return Key(fingerprint, key.secret, uids, ids, key.usable)

@@ -19,6 +19,7 @@ from ecs_appliance.host.roles import PasswordMethod
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
+from ecs_appliance.lifecycle.machine_report import report_machine
 from ecs_appliance.lifecycle.prepare_env import active_env, env_digest
 from ecs_appliance.lifecycle.standby import stand_by
 from ecs_appliance.lifecycle.storage import prepare_storage
@@ -59,7 +60,8 @@ def prepare_appliance(context: Context) -> None:
             stand_by(context, "no-database", next_step=create_hint(env.ecs.database))
             return
         with steps.step("vault-keys", "importing the vault keys"):
-            ensure_vault_keys(runner, paths.vault_keys, vault_keys(env))
+            ensure_vault_keys(runner, paths, vault_keys(env))
+        report_machine(context)
         run_hooks(paths, runner, STAGE, "late")
 
 

@@ -22,7 +22,7 @@ from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
-from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password, vault_keys
+from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password
 from ecs_appliance.lifecycle.prepare_env import active_env
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def prepare_ecs(context: Context) -> None:
         version = choose_version(context, env, steps)
         with steps.step("migration", "migrating the database"):
             remove_leftovers(context)
-            check_in_image(runner, version.images.app, paths.vault_keys, vault_keys(env))
+            check_in_image(runner, version.images.app, paths)
             set_password(context, password_method(runner, version.images.app, context.tags))
             migrate(context, env, version)
         select_images(context, version)

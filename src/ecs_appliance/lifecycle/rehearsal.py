@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ecs_appliance.app.images import app_tag
 from ecs_appliance.app.migration import app_task
+from ecs_appliance.app.vaultkeys import copy_keyring
 from ecs_appliance.backup.evidence import Evidence
 from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import Record
@@ -122,6 +123,7 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
 
 def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> str:
     """What the application says of the restored data, in a container that reaches nothing else."""
+    copy_keyring(stage.data)
     told = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
     task = app_task(CONTAINER, _image(context, record), stage.data, told, VAULTCHECK)
     task = replace(

@@ -6,6 +6,7 @@ from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.locks import locked
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.machine_report import report_machine
 from ecs_appliance.lifecycle.prepare_env import find_env
 
 log = logging.getLogger(__name__)
@@ -18,4 +19,5 @@ def reload_appliance(context: Context) -> None:
         report = converge(context.paths.appliance / "salt" / "minion")
     log.info("%s", report.summary())
     report.check()
+    report_machine(context)
     start_in_background(context)

@@ -52,7 +52,8 @@ FOLDERS = (
     Folder("/data/etc"),
     Folder("/data/ecs-ca", APP, 0o700),
     Folder("/data/ecs-acme", APP, 0o700),
-    Folder("/data/ecs-gpg", APP, 0o700),
+    # Containers see a copy of the keyring, see app/vaultkeys.py.
+    Folder("/data/ecs-gpg", mode=0o700),
     Folder("/data/ecs-storage-vault", APP, 0o700),
     Folder("/data/ecs-pgdump", APP, 0o700),
     # The account of the database writes in its cluster only: root makes, renames and gives away what is above it.

@@ -9,6 +9,7 @@ import pytest
 
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
 from ecs_appliance.core.errors import DeadlineError
+from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Result, SystemRunner
 from ecs_appliance.env.check import check, load
 from ecs_appliance.env.create import render
@@ -42,8 +43,9 @@ def appliance(*words: str | Path, data: str | bytes = "", timeout: float = 60) -
 def keyring(folder: Path, env: Env) -> Path:
     """The one a start makes of `env`."""
     keys = VaultKeys(env.ecs.vault_encrypt.get_secret_value(), env.ecs.vault_sign.get_secret_value())
-    ensure_vault_keys(RUNNER, folder, keys, owner=None)
-    return folder
+    paths = Paths(folder)
+    ensure_vault_keys(RUNNER, paths, keys)
+    return paths.vault_keys
 
 
 def seal(folder: Path, document: str) -> bytes:
@@ -66,15 +68,15 @@ def test_old_documents_open_where_it_says_so(key: str, file: Path, tmp_path: Pat
     kept = tmp_path / "old.asc"
     result = appliance("rotate", file, key, "--keep-old", kept)
     assert result.returncode == 0, result.stderr
-    running = keyring(before, load(file))
+    running = keyring(tmp_path / "running", load(file))
     assert unseal(running, sealed) == "an old document"
 
     rebuilt = keyring(tmp_path / "rebuilt", load(file))
     assert unseal(rebuilt, sealed) == ""
     (line,) = (line for line in result.lines() if "--import" in line)
-    assert line.strip() == f"runuser -u app -- gpg1 --batch --homedir /data/ecs-gpg --import <{kept.name}"
+    assert line.strip() == f"gpg1 --batch --homedir /data/ecs-gpg --import <{kept.name}"
     RUNNER.run(["gpg1", "--batch", "--homedir", rebuilt, "--import"], timeout=30, input=kept.read_bytes())
-    for folder in (rebuilt, keyring(rebuilt, load(file))):
+    for folder in (rebuilt, keyring(tmp_path / "rebuilt", load(file))):
         assert unseal(folder, sealed) == "an old document"
         assert unseal(running, seal(folder, "a new one")) == "a new one"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.converge.ssh import Ssh, keys_let_in, login_key, plan_ssh, ssh_ports
+from ecs_appliance.converge.ssh import Ssh, keys_let_in, login_key, plan_ssh, ssh_ports, who_gets_in_by_password
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
 
@@ -130,4 +130,56 @@ def test_the_ports_of_ssh_are_those_it_listens_on(
 
 
 def test_without_a_configuration_all_is_as_usual(paths: Paths) -> None:
-    assert plan_ssh(paths, None) == Ssh(keys_only=False, ports=(22,))
+    assert plan_ssh(paths, None) == Ssh(keys_only=False, ports=(22,), people=("anna", "otto"))
+
+
+def test_people_log_in_and_services_do_not(paths: Paths) -> None:
+    """Also those who cannot become root; without a shell nobody ever did."""
+    more = "maria:x:1010:100::/home/maria:/bin/bash\npostgres:x:100:104::/var/lib/postgresql:/bin/bash\n"
+    paths.at("/etc/passwd").write_text(PASSWD + more + "nobody:x:65534:65534::/:/bin/sh\n")
+    assert plan_ssh(paths, None).people == ("anna", "otto", "maria")
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ("passwd:         files", True),
+        ("passwd: files systemd", True),
+        ("passwd:\tcompat [NOTFOUND=return]", True),
+        ("passwd: files sss", False),
+        ("passwd: files ldap [NOTFOUND=return]\n", False),
+        ("group: files sss", True),
+    ],
+)
+def test_where_a_directory_knows_people_no_group_shuts_them_out(paths: Paths, line: str, known: bool) -> None:
+    paths.at("/etc/nsswitch.conf").write_text(f"# names\n{line}\nhosts: files dns\n")
+    assert plan_ssh(paths, None).by_group is known
+
+
+TAKEN = "permitrootlogin yes\npasswordauthentication yes\nkbdinteractiveauthentication no\n"
+SHADOW = "root:{root}:1:0:9:7:::\nanna:{anna}:1:0:9:7:::\npostgres:$y$j9T$x:1:0:9:7:::\napp:$y$j9T$x:1:0:9:7:::\n"
+
+
+@pytest.mark.parametrize(
+    ("root", "anna", "effective", "names"),
+    [
+        ("*", "!", TAKEN, []),
+        ("", "!$y$j9T$x", TAKEN, []),
+        ("$y$j9T$x", "*", TAKEN, ["root"]),
+        ("$y$j9T$x", "$6$x$y", TAKEN, ["anna", "root"]),
+        ("$y$j9T$x", "$6$x$y", TAKEN.replace("permitrootlogin yes", "permitrootlogin without-password"), ["anna"]),
+        ("$y$j9T$x", "$6$x$y", TAKEN.replace("passwordauthentication yes", "passwordauthentication no"), []),
+        (
+            "*",
+            "$6$x$y",
+            TAKEN.replace(
+                "passwordauthentication yes\nkbdinteractiveauthentication no",
+                "passwordauthentication no\nkbdinteractiveauthentication yes",
+            ),
+            ["anna"],
+        ),
+    ],
+)
+def test_who_gets_in_by_password(paths: Paths, root: str, anna: str, effective: str, names: list[str]) -> None:
+    paths.at("/etc/shadow").write_text(SHADOW.format(root=root, anna=anna))
+    assert who_gets_in_by_password(paths, effective) == names

@@ -34,7 +34,38 @@ def test_short_words_are_left_alone() -> None:
 
 def test_journal_lines_carry_their_priority() -> None:
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "one\ntwo", (), None)
-    assert MaskingFormatter(journal=True).format(record) == "<4>one\n<4>two"
+    assert MaskingFormatter(journal=True).format(record) == "<4>one\n<4>  two"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("web  | a\u2028prepare-ecs: done", "web  | a\\u2028prepare-ecs: done"),
+        ("web  | a\rredis  | b", "web  | a\\rredis  | b"),
+        ("web  | a\x1c\x1d\x1e\x0b\x0c\x85b", "web  | a\\x1c\\x1d\\x1e\\x0b\\x0c\\x85b"),
+        ("web  | \x1b[2J\x1b]0;title\x07", "web  | \\x1b[2J\\x1b]0;title\\x07"),
+        ("web  | \u202egnp.exe\u2066\u200b", "web  | \\u202egnp.exe\\u2066\\u200b"),
+        ("<3>web  | äöü 😀\tend", "<3>web  | äöü 😀\tend"),
+    ],
+)
+def test_a_line_of_others_stays_one_line_that_steers_nothing(said: str, shown: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "%s", (said,), None)
+    assert MaskingFormatter(journal=True).format(record) == f"<6>{shown}"
+    assert MaskingFormatter(journal=False).format(record) == shown
+
+
+def test_a_text_of_others_in_an_error_does_not_pass_for_records() -> None:
+    record = logging.LogRecord(
+        "x", logging.ERROR, "f", 1, "failed:\n%s", ("<0>kernel: panic\nweb  | all is well",), None
+    )
+    assert MaskingFormatter(journal=True).format(record) == "<3>failed:\n<3>  <0>kernel: panic\n<3>  web  | all is well"
+
+
+def test_a_long_line_fits_into_a_record_of_the_journal() -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "%s", ("\U000e0001" * 100_000,), None)
+    text = MaskingFormatter(journal=True).format(record)
+    assert len(text.encode()) < 48 * 1024
+    assert text.endswith(" … (95904 more characters)")
 
 
 def test_the_journal_is_known_by_its_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,47 @@
+"""What is told of the machine itself, as long as it holds: ways in that should not be, keys that were tampered with."""
+
+import logging
+
+from ecs_appliance.app.vaultkeys import find_suspects
+from ecs_appliance.converge.ssh import who_gets_in_by_password
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.reporting.alerts import Finding
+
+log = logging.getLogger(__name__)
+
+SSH = "ssh-passwords"
+KEYRING = "vault-keyring"
+SECONDS = 20
+AGAIN = "; then: systemctl start appliance-certificate"
+
+
+def report_machine(context: Context) -> None:
+    """Raise and clear the alerts."""
+    context.alerts.tell((SSH, KEYRING), [*_passwords(context), *_keyring(context)])
+
+
+def _passwords(context: Context) -> list[Finding]:
+    try:
+        effective = context.runner.run(["/usr/sbin/sshd", "-T"], timeout=SECONDS).stdout
+    except ApplianceError as error:
+        return [Finding(SSH, "warning", f"what ssh takes is not known: {error.message}", "sshd -t")]
+    names = who_gets_in_by_password(context.paths, effective)
+    if not names:
+        return []
+    message = f"ssh takes passwords from everywhere, of {', '.join(names)}"
+    hint = "put a key into ssh_authorized_keys of env.yml, then: systemctl reload appliance"
+    return [Finding(SSH, "critical", message, hint)]
+
+
+def _keyring(context: Context) -> list[Finding]:
+    suspects = find_suspects(context.paths)
+    if not suspects:
+        return []
+    folder, why = next(iter(suspects.items()))
+    message = f"the vault's keyring had been tampered with ({why}); env.yml's keys are in force again"
+    hint = (
+        "documents written before may be encrypted for others too, or for others only; what was there lies in "
+        f"{folder}; once that is settled, remove it{AGAIN}"
+    )
+    return [Finding(KEYRING, "critical", message, hint)]

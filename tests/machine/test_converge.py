@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
 
 Edit = Callable[[Callable[[Any], None]], None]
+STATUS = "/var/www/html/status.json"
 
 
 @pytest.fixture
@@ -165,5 +166,6 @@ def test_a_hook_that_fails_stops_the_start_with_a_page_that_says_so(
     answer = demo.get("/")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert "10-test.sh failed" in answer.text
-    until(lambda: "systemctl restart appliance" in demo.get("/").text, 30)
+    assert "This site is not available" in answer.text
+    assert "10-test.sh failed" in demo.sh(f"cat {STATUS}")
+    until(lambda: "systemctl restart appliance" in demo.sh(f"cat {STATUS}"), 30)

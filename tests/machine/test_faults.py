@@ -145,9 +145,10 @@ def test_a_migration_that_fails_latches_until_a_person_has_looked(
     source(add_migration("0098_test", "select 1 / 0"))
     assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0
     assert demo.exec(["test", "-e", "/run/appliance-failed"]).returncode == 0
-    until(lambda: "rm /run/appliance-failed" in demo.get("/").text, 30)
+    until(lambda: "rm /run/appliance-failed" in demo.sh("cat /var/www/html/status.json"), 30)
     assert demo.get("/").status_code == 503
-    status = json.loads(demo.get("/appliance-status.json").text)
+    assert json.loads(demo.get("/appliance-status.json").text)["kind"] == "failed"
+    status = json.loads(demo.sh("cat /var/www/html/status.json"))
     assert (status["kind"], status["step"]) == ("failed", "Migrating the database")
     assert demo.exec(["systemctl", "start", "appliance"]).returncode != 0
 
@@ -156,7 +157,7 @@ def test_standby_shows_its_page_and_ends_with_the_next_update(demo: "Demo", env_
     demo.sh("sed -i 's/  standby: false/  standby: true/' /app/env.yml; systemctl start appliance-update", timeout=300)
     page = demo.get("/")
     assert page.status_code == 503
-    assert "Standby" in page.text
+    assert "It has been put on standby on purpose." in page.text
     assert demo.sh("docker ps --quiet") == ""
     assert demo.sh("systemctl list-units --failed --no-legend") == ""
 
@@ -167,7 +168,8 @@ def test_without_a_database_nothing_is_made_up(demo: "Demo") -> None:
         demo.sh("systemctl start appliance", timeout=300)
         page = demo.get("/")
         assert page.status_code == 503
-        assert "createdb ecs" in page.text
+        assert "It is being set up or restored." in page.text
+        assert "createdb ecs" in demo.sh("cat /var/www/html/status.json")
         assert demo.sh("psql -U postgres -Atc \"select count(*) from pg_database where datname = 'ecs'\"") == "0"
     finally:
         demo.sh("psql -U postgres -c 'alter database ecs_kept rename to ecs'")

@@ -207,7 +207,8 @@ def test_fenced_in_they_all_still_work(demo: "Demo") -> None:
     assert "its last lines:" in demo.sh("journalctl --unit=service-failed@nginx --lines=40 --output=cat")
     try:
         demo.sh("systemctl start appliance-failed@appliance.service.service")
-        assert "appliance.service failed" in demo.get("/").text
+        assert "appliance.service failed" in demo.sh("cat /var/www/html/status.json")
+        assert "This site is not available" in demo.get("/").text
     finally:
         demo.sh("rm /var/www/html/503.html /var/www/html/status.json")
     assert demo.sh("systemctl list-units --failed --no-legend") == ""

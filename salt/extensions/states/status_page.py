@@ -4,20 +4,21 @@ from typing import Any
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.reporting.status import StatusPage
+from ecs_appliance.reporting.visitors import Site
 
 __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
-def present(name: str) -> dict[str, Any]:
-    """nginx has a page for the time in which the application does not answer."""
-    paths = Paths()
-    held = paths.www / "unavailable.html"
-    if held.is_file():
+def present(name: str, site: str, contact: str) -> dict[str, Any]:
+    """nginx has a page, for the time in which the application does not answer, that names `site` and `contact`."""
+    page, wanted = StatusPage(Paths()), Site(site, contact)
+    if page.holds(wanted):
         return {"name": name, "result": True, "changes": {}, "comment": "there"}
-    changes = {"page": str(held)}
+    changes = {"page": site or "without a name"}
     if __opts__["test"]:
         return {"name": name, "result": None, "changes": changes, "comment": "would be written"}
-    page = StatusPage(paths)
-    page.hold()
-    page.show("installed", next_step="put env.yml to /app/env.yml, then: systemctl start appliance-update")
+    fresh = not page.ever_held()
+    page.hold(wanted)
+    if fresh:
+        page.show("installed", next_step="put env.yml to /app/env.yml, then: systemctl start appliance-update")
     return {"name": name, "result": True, "changes": changes, "comment": "written"}

@@ -21,7 +21,8 @@ client ca:
 /var/www/html/index.html:
   file.absent
 
-{% for name in ('appliance.conf', 'site.inc', 'guarded.inc', 'proxy.inc', 'headers.inc', 'errors.inc') %}
+{% for name in ('appliance.conf', 'site.inc', 'guarded.inc', 'identity.inc', 'proxy.inc', 'asked.inc', 'headers.inc', 'page.inc',
+    'errors.inc') %}
 /etc/nginx/appliance/{{ name }}:
   file.managed:
     - source: salt://nginx/files/{{ name }}
@@ -42,7 +43,18 @@ refusals:
     - target: /etc/nginx/appliance/appliance.conf
 
 status page:
-  status_page.present: []
+  status_page.present:
+    - site: {{ pillar['machine']['nginx']['visitors']['site'] | tojson }}
+    - contact: {{ pillar['machine']['nginx']['visitors']['contact'] | tojson }}
+
+/var/www/html/security.txt:
+{%- if pillar['machine']['nginx']['security'] %}
+  file.managed:
+    - source: salt://nginx/files/security.txt
+    - template: jinja
+{%- else %}
+  file.absent
+{%- endif %}
 
 /etc/systemd/system/nginx.service.d/appliance.conf:
   file.managed:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import shlex
+from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ SERVICE_PORTS = {"br-ecs-queue": 6379, "br-ecs-cache": 11211}
 SMTP, HTTP, HTTPS, SMTPS = 25, 80, 443, 465
 POSTGRESQL, PROXY_CACHE = 5432, 3142
 IPV6 = 6
+JUNE = 6
 
 
 def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
@@ -131,6 +133,22 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
         "container_subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
         "acme_challenges": str(Paths().acme_challenges),
+        "security": plan_security(env, date.today()) if env and env.appliance.security_contact else {},
+        "visitors": {
+            "site": env.appliance.domain if env else "",
+            "contact": env.appliance.contact if env else "",
+        },
+    }
+
+
+def plan_security(env: "Env", today: date) -> dict[str, str]:
+    """What security.txt says. It runs out six to twelve months from `today`, so that it changes twice a year."""
+    first_half = today.month <= JUNE
+    expires = date(today.year, 12, 31) if first_half else date(today.year + 1, JUNE, 30)
+    return {
+        "contact": f"mailto:{env.appliance.security_contact}",
+        "expires": f"{expires.isoformat()}T00:00:00Z",
+        "canonical": f"https://{env.appliance.domain}/.well-known/security.txt",
     }
 
 

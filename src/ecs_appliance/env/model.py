@@ -280,6 +280,13 @@ class Appliance(Section):
     allowed_hosts: HostNames = Field(
         "", description="names the site answers for, separated by spaces; empty: the domain"
     )
+    contact: Line = Field(
+        "", description="whom visitors ask while the site is away, shown to everybody; empty: the commission's office"
+    )
+    security_contact: MailAddress = Field(
+        "",
+        description="who hears of holes in the site, told in `/.well-known/security.txt`; empty: there is no such file",
+    )
     ssl: Ssl = Ssl()
     sentry: Sentry = Sentry()
     metric: Metric = Metric()

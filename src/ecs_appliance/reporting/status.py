@@ -1,21 +1,23 @@
-"""What the machine is doing, for everyone who meets it before the site is up: status.json and the 503 page."""
+"""What the machine is doing before the site is up: for operators in status.json, for visitors as the 503 page."""
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, replace
+from itertools import dropwhile
 from pathlib import Path
 from typing import Literal
 
-from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.files import read_optional, write_atomic, write_together
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
+from ecs_appliance.reporting.visitors import Site, public, render
 
 Kind = Literal["installed", "starting", "standby", "no-database", "recovering", "failed", "stopped"]
 
-TEMPLATE = Path(__file__).with_name("status_page.html")
 PUBLIC = 0o644
-# Every step of a start, in order, with its title in both languages of the page.
+# Every step of a start, in order, with its title in both languages.
 STEPS: dict[str, tuple[str, str]] = {
     "environment": ("Reading the environment", "Umgebung wird gelesen"),
     "storage": ("Preparing storage", "Speicher wird vorbereitet"),
@@ -43,7 +45,11 @@ HEADLINES: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Status:
-    """What status.json holds. Times are Unix seconds; `usual` is the seconds the step took last time."""
+    """What status.json holds, which is not for everybody.
+
+    Times are Unix seconds; `usual` is the seconds the step took last time. The site is away from `began`, and
+    until about `until`; 0 where that is not known.
+    """
 
     kind: Kind
     headline: str
@@ -57,11 +63,13 @@ class Status:
     error: str = ""
     next: str = ""
     updated: int = 0
+    began: int = 0
+    until: int = 0
 
 
 @dataclass(frozen=True)
 class StatusPage:
-    """Writes the page below `paths`; a listener of steps. All text is escaped and masked."""
+    """Writes the page below `paths`; a listener of steps. All text is masked, and escaped where it is shown."""
 
     paths: Paths
 
@@ -79,12 +87,28 @@ class StatusPage:
 
     def hide(self) -> None:
         """The site is up: let nginx pass requests to it."""
-        (self.paths.www / "503.html").unlink(missing_ok=True)
-        (self.paths.www / "status.json").unlink(missing_ok=True)
+        for name in ("503.html", "status.json", "visitors.json"):
+            (self.paths.www / name).unlink(missing_ok=True)
 
-    def hold(self) -> None:
-        """Write the page that answers where the application does not, whatever happened."""
-        write_atomic(self.paths.www / "unavailable.html", render(_status("failed")), mode=PUBLIC)
+    def holds(self, site: Site) -> bool:
+        """Return whether `hold` has nothing to do for `site`."""
+        return self.site() == site and read_optional(self._held) == render("failed", site)
+
+    def ever_held(self) -> bool:
+        """Return whether `hold` has ever been called: this is no new machine."""
+        return self._held.exists()
+
+    def hold(self, site: Site) -> None:
+        """Keep what pages call the site, and the page for whenever the application does not answer."""
+        write_atomic(self._site_file, json.dumps(asdict(site)), mode=PUBLIC)
+        write_atomic(self._held, render("failed", site), mode=PUBLIC)
+        shown = self.shown()
+        if shown is not None and (self.paths.www / "503.html").exists():
+            self._write(shown)
+
+    @property
+    def _held(self) -> Path:
+        return self.paths.www / "unavailable.html"
 
     def shown(self) -> Status | None:
         """What is shown now, None when the site is up."""
@@ -99,20 +123,43 @@ class StatusPage:
             self._remember(event)
             return
         english, german = STEPS[event.name]
+        usual = self._durations()
         self._write(
             _status(
                 "starting" if event.state == "running" else "failed",
                 step=english,
                 step_de=german,
                 number=list(STEPS).index(event.name) + 1,
-                usual=self._durations().get(event.name, 0.0),
+                usual=usual.get(event.name, 0.0),
+                left=sum(usual.get(step, 0.0) for step in dropwhile(event.name.__ne__, STEPS)),
                 error=event.error,
             )
         )
 
     def _write(self, status: Status) -> None:
-        write_atomic(self.paths.www / "status.json", json.dumps(asdict(status), ensure_ascii=False), mode=PUBLIC)
-        write_atomic(self.paths.www / "503.html", render(status), mode=PUBLIC)
+        shown = self.shown()
+        status = replace(status, began=(shown.began or shown.since if shown else 0) or status.since)
+        told = public(status.kind, since=status.began, until=status.until)
+        page = render(status.kind, self.site(), since=status.began, until=status.until)
+        write_together(
+            {
+                self.paths.www / "status.json": json.dumps(asdict(status), ensure_ascii=False),
+                self.paths.www / "visitors.json": json.dumps(told, ensure_ascii=False),
+                self.paths.www / "503.html": page,
+            },
+            mode=PUBLIC,
+        )
+
+    def site(self) -> Site:
+        """Return what the last converge has called the site."""
+        try:
+            return Site(**json.loads(read_optional(self._site_file) or "{}"))
+        except (ValueError, TypeError):
+            return Site()
+
+    @property
+    def _site_file(self) -> Path:
+        return self.paths.state / "site.json"
 
     @property
     def _durations_file(self) -> Path:
@@ -129,14 +176,6 @@ class StatusPage:
         write_atomic(self._durations_file, json.dumps(durations), mode=PUBLIC)
 
 
-def render(status: Status) -> str:
-    """The page for `status`, every text in it escaped."""
-    from jinja2 import Environment  # noqa: PLC0415 # not needed by most commands
-
-    page = Environment(autoescape=True).from_string(TEMPLATE.read_text())
-    return page.render(status=status, since=time.strftime("%H:%M:%S", time.localtime(status.since)))
-
-
 def _status(
     kind: Kind,
     *,
@@ -144,6 +183,7 @@ def _status(
     step_de: str = "",
     number: int = 0,
     usual: float = 0.0,
+    left: float = 0.0,
     error: str = "",
     next_step: str = "",
 ) -> Status:
@@ -162,4 +202,5 @@ def _status(
         error=lines[0] if lines else "",
         next=masked(next_step),
         updated=now,
+        until=now + math.ceil(left) if kind == "starting" and usual else 0,
     )

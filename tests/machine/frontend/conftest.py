@@ -20,7 +20,6 @@ SCAN = "/run/testssl"
 INSTALL_SECONDS = 300
 LIST = "/data/ecs-ca/crl.pem"
 SETTINGS = ("ECS_REQUIRE_CLIENT_CERTS = False", "ECS_REQUIRE_CLIENT_CERTS = True")
-STATUS = "/var/www/html/503.html /var/www/html/status.json"
 START_SECONDS = 300
 
 

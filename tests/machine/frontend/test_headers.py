@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.machine.frontend.wire import DOMAIN, Frontend, Http2, Recorded, status
+from tests.machine.frontend.wire import DOMAIN, SESSION, Frontend, Http2, Recorded, status
 
 HEAD = f"Host: {DOMAIN}\r\n"
 CLOSE = "Connection: close\r\n"
@@ -22,6 +22,27 @@ STRANGERS = (
     *("Forwarded", "Via", "Proxy", "True-Client-IP", "X-Client-IP", "X-Forwarded-Host", "X-Forwarded-Server"),
     *("X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Prefix", "X-Original-URL", "X-Rewrite-URL", "X-Host"),
     *("X-HTTP-Method-Override", "X-Script-Name", "Front-End-Https", "X-Original-Host", "X-Url-Scheme"),
+    *("Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Client-Cert", "Ssl-Client-Verify"),
+    *("X-Auth-Request-Email", "X-Webauth-User", "Authorization", "Proxy-Authorization", "X-Whatever-Comes-Next"),
+)
+# What the application goes by.
+PASSED = (
+    ("accept", "text/html"),
+    ("accept-language", "de-AT,de;q=0.9"),
+    ("cache-control", "no-cache"),
+    ("content-type", "application/x-www-form-urlencoded"),
+    ("cookie", "csrftoken=a; sessionid=b"),
+    ("if-modified-since", "Sat, 28 Nov 2026 10:00:00 GMT"),
+    ("if-none-match", '"1", W/"2"'),
+    ("if-range", '"1"'),
+    ("origin", f"https://{DOMAIN}"),
+    ("range", "bytes=0-9,20-"),
+    ("referer", f"https://{DOMAIN}/accounts/login/"),
+    ("sec-fetch-site", "same-origin"),
+    ("soapaction", '"urn:sign"'),
+    ("user-agent", "probe/1.0"),
+    ("x-csrftoken", "a-b_c"),
+    ("x-requested-with", "XMLHttpRequest"),
 )
 LIE = re.compile(r"6\.6\.6\.6|6666|SUCCESS|l-i-e", re.IGNORECASE)
 
@@ -54,7 +75,8 @@ def refused(sent: str) -> Probe:
 
 
 SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: l-i-e\r\n\r\n"
-CHUNKED = "Transfer-Encoding: chunked\r\n"
+# Only who is known need not say beforehand how much it will be.
+CHUNKED = f"Cookie: {SESSION}\r\nTransfer-Encoding: chunked\r\n"
 ONCE = ("POST /probe",)
 PROBES: dict[str, Probe] = {
     "every trusted header": Probe(get(lines(LIES))),
@@ -185,3 +207,19 @@ def test_nor_does_it_over_http2(recording: Frontend, name: str) -> None:
     for request in arrived:
         check_headers(recording, request)
     assert answered == 200 if passes else answered in (0, 400)
+
+
+def test_what_the_application_goes_by_arrives_as_it_was_sent(recording: Frontend) -> None:
+    answer = recording.raw(post(f"Content-Length: 3\r\n{lines(PASSED)}", "abc").encode())
+    assert status(answer) == 200
+    with recording.connect(alpn="h2") as connection:
+        protocol = Http2(connection)
+        # A browser sends each cookie by itself.
+        cookies = (("cookie", "csrftoken=a"), ("cookie", "sessionid=b"))
+        pairs = (*((":method", "POST"), *BASE[1:]), *(pair for pair in PASSED if pair[0] != "cookie"), *cookies)
+        assert protocol.status(protocol.send((*pairs, ("content-length", "3")), b"abc")) == 200
+    arrived = recording.recorded()
+    assert len(arrived) == 2
+    for request in arrived:
+        assert {name: request.all(name) for name, _ in PASSED} == {name: [value] for name, value in PASSED}
+        assert (request.all("content-length"), request.body) == (["3"], "abc")

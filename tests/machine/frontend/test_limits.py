@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from tests.machine.frontend.conftest import Site
-from tests.machine.frontend.wire import DOMAIN, Frontend, Http2, status
+from tests.machine.frontend.wire import DOMAIN, SESSION, Frontend, Http2, status
 
 MEGABYTE = 1024 * 1024
 CHUNK = b"x" * MEGABYTE
 TOO_LARGE = ("This is too large", "Das ist zu groß")
 PEOPLE, EACH = 100, 8
-UPLOADS = 20
+OF_ONE, FROM_ONE = 4, 6
 SLOW_CLIENTS = 2500
 HEAD_SECONDS = 15
 WATCHED = 300
@@ -30,7 +30,7 @@ def upload(frontend: Frontend, path: str, megabytes: int, method: str = "POST") 
 
 
 def sized(megabytes: int) -> dict[str, str]:
-    return {"Content-Length": str(megabytes * MEGABYTE)}
+    return {"Content-Length": str(megabytes * MEGABYTE), "Cookie": SESSION}
 
 
 def test_a_document_of_150_megabytes_passes(recording: Frontend) -> None:
@@ -42,7 +42,9 @@ def test_a_document_of_150_megabytes_passes(recording: Frontend) -> None:
     ("path", "megabytes"), [("/documents/new/", 151), ("/accounts/login/", 2), ("/signature/send/7/", 2)]
 )
 def test_what_is_larger_is_refused_with_a_page_that_says_so(recording: Frontend, path: str, megabytes: int) -> None:
-    request = f"POST {path} HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: {megabytes * MEGABYTE}\r\n\r\n"
+    request = (
+        f"POST {path} HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: {megabytes * MEGABYTE}\r\nCookie: {SESSION}\r\n\r\n"
+    )
     answer = recording.raw(request.encode())
     assert status(answer) == 413
     assert all(text.encode() in answer for text in TOO_LARGE)
@@ -51,7 +53,7 @@ def test_what_is_larger_is_refused_with_a_page_that_says_so(recording: Frontend,
 
 def test_nor_does_it_pass_in_chunks_or_behind_a_get(recording: Frontend) -> None:
     chunk = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
-    chunked = f"Host: {DOMAIN}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    chunked = f"Host: {DOMAIN}\r\nCookie: {SESSION}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
     for line, chunks in (
         (b"POST / HTTP/1.1\r\n", 151),
         (b"GET / HTTP/1.1\r\n", 2),
@@ -62,25 +64,47 @@ def test_nor_does_it_pass_in_chunks_or_behind_a_get(recording: Frontend) -> None
         protocol = Http2(connection)
         pairs = ((":method", "GET"), (":scheme", "https"), (":authority", DOMAIN), (":path", "/"))
         stream = protocol.send(pairs, end=False)
-        for _ in range(80):
+        for _ in range(8):
             protocol.send_body(stream, b"x" * 16384)
         assert protocol.status(stream, patience=5) == 413
     assert recording.recorded() == []
 
 
-def test_large_uploads_at_once_leave_room_for_others(recording: Frontend, site: Site) -> None:
-    head = f"POST /documents/new/ HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 20000000\r\n\r\n".encode()
-    under_way = [recording.connect() for _ in range(UPLOADS)]
+def begin(recording: Frontend, session: int) -> ssl.SSLSocket:
+    """Begin to send a large document, and go no further."""
+    connection = recording.connect()
+    head = f"POST /documents/new/ HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 20000000\r\n"
+    connection.sendall(f"{head}Cookie: {SESSION}-{session}\r\n\r\n".encode())
+    return connection
+
+
+def answered(connection: ssl.SSLSocket) -> bytes:
+    """What has come back by now."""
+    connection.settimeout(0.6)
     try:
-        for connection in under_way:
-            connection.sendall(head)
-        time.sleep(0.5)
-        answer = recording.raw(head)
+        return connection.recv(65536)
+    except TimeoutError:
+        return b""
+
+
+def test_large_uploads_at_once_leave_room_for_others(recording: Frontend, site: Site) -> None:
+    under_way = [begin(recording, session=1) for _ in range(OF_ONE)]
+    try:
+        time.sleep(1)
+        with begin(recording, session=1) as another:
+            answer = answered(another)
         assert status(answer) == 429
         assert b"Too much at once" in answer
         assert b"Zu viel auf einmal" in answer
-        small = f"POST /documents/new/ HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
-        assert status(recording.raw(small.encode())) == 200
+        under_way += [begin(recording, session=2) for _ in range(FROM_ONE - OF_ONE)]
+        time.sleep(1)
+        with begin(recording, session=3) as another:
+            assert status(answered(another)) == 429
+        assert [answered(connection) for connection in under_way] == [b""] * FROM_ONE
+        with recording.client() as client:
+            medium = client.post("/", content=b"x" * 9_000_000, headers={"Cookie": f"{SESSION}-3"})
+            small = client.post("/documents/new/", content=b"abc")
+        assert (medium.status_code, small.status_code) == (200, 200)
         large = f"curl -sk -o /dev/null -w '%{{http_code}}' -H 'Host: {DOMAIN}' --data-binary @- https://127.0.0.1/"
         assert site.demo.sh(f"head -c 20000000 /dev/zero | {large}") == "200"
     finally:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.machine.frontend.conftest import Site, start_recorder
-from tests.machine.frontend.wire import DOMAIN, Frontend, Recorded
+from tests.machine.frontend.wire import DOMAIN, SESSION, Frontend, Recorded
 
 
 def test_a_connection_that_the_application_has_closed_meanwhile_loses_no_request(recording: Frontend) -> None:
@@ -24,9 +24,12 @@ def test_without_the_application_there_is_the_status_page_however_it_is_asked(re
     try:
         for method, path in (("GET", "/"), ("POST", "/documents/new/"), ("POST", "/accounts/login/"), ("PUT", "/")):
             with recording.client() as client:
-                answer = client.request(method, path, content=b"x" * (20_000_000 if path == "/documents/new/" else 0))
+                content = b"x" * (20_000_000 if path == "/documents/new/" else 0)
+                answer = client.request(method, path, content=content, headers={"Cookie": SESSION})
             assert answer.status_code == 503, (method, path)
-            assert "Not available" in answer.text
+            assert "This site is not available" in answer.text
+            assert "Diese Seite ist nicht erreichbar" in answer.text
+            assert answer.headers.get_list("content-security-policy")[0].startswith("default-src 'none'; ")
             assert answer.headers["retry-after"] == "30"
             assert answer.headers["strict-transport-security"] == "max-age=63072000"
             assert answer.headers["x-frame-options"] == "SAMEORIGIN"

@@ -143,6 +143,10 @@ def test_what_the_application_says_of_itself_is_not_said_twice(site: Site, peopl
         "x-content-type-options": ["nosniff"],
         "referrer-policy": ["same-origin"],
         "x-frame-options": ["DENY"],
+        "content-security-policy": ["base-uri 'self'; frame-ancestors 'self'; object-src 'none'"],
+        "permissions-policy": [
+            "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+        ],
         "server": ["nginx"],
     }
     assert {name: headers.get_list(name) for name in told} == told

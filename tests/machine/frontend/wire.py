@@ -22,6 +22,9 @@ RECORDER = Path(__file__).with_name("recorder.py")
 RECORD = "/run/recorder.jsonl"
 APPLICATION = 5000
 SECONDS = 10.0
+# A session that the recorder knows, and one that nobody does.
+SESSION = "sessionid=good"
+FORGED = "sessionid=forged"
 Headers = Sequence[tuple[str, str]]
 
 

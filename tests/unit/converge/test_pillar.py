@@ -1,8 +1,10 @@
 """What the states are told of an environment."""
 
+from datetime import date
+
 import pytest
 
-from ecs_appliance.converge.pillar import build_pillar
+from ecs_appliance.converge.pillar import build_pillar, plan_security
 from ecs_appliance.converge.ssh import Ssh
 from ecs_appliance.core.facts import Facts
 from ecs_appliance.env.model import Env
@@ -70,3 +72,25 @@ def test_ssh_on_another_port_is_not_locked_out() -> None:
 def test_the_containers_networks_are_parts_of_the_one_that_everybody_knows() -> None:
     subnets = build_pillar(env(domain="ecs.example.org"), FACTS)["machine"]["compose"]["subnets"]
     assert subnets == {"br-ecs": "172.18.0.0/26", "br-ecs-queue": "172.18.0.64/26", "br-ecs-cache": "172.18.0.128/26"}
+
+
+@pytest.mark.parametrize(
+    ("today", "expires"),
+    [
+        (date(2026, 1, 1), "2026-12-31"),
+        (date(2026, 6, 30), "2026-12-31"),
+        (date(2026, 7, 1), "2027-06-30"),
+        (date(2026, 12, 31), "2027-06-30"),
+    ],
+)
+def test_who_hears_of_holes_is_told_for_half_a_year_at_least_and_a_year_at_most(today: date, expires: str) -> None:
+    security = plan_security(env(domain="ecs.example.org", security_contact="cert@example.org"), today)
+    assert security == {
+        "contact": "mailto:cert@example.org",
+        "expires": f"{expires}T00:00:00Z",
+        "canonical": "https://ecs.example.org/.well-known/security.txt",
+    }
+
+
+def test_nobody_is_named_who_was_not_asked() -> None:
+    assert build_pillar(env(domain="ecs.example.org"), FACTS)["machine"]["nginx"]["security"] == {}

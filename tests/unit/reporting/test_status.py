@@ -1,6 +1,7 @@
-"""The status page: what it says, and what it never lets through."""
+"""The status page: what it tells operators, what it tells visitors, and what it never lets through."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
-from ecs_appliance.reporting.status import StatusPage
+from ecs_appliance.reporting.status import HEADLINES, StatusPage
+from ecs_appliance.reporting.visitors import TEXTS, Site
 
 
 @pytest.fixture
@@ -20,13 +22,96 @@ def html(page: StatusPage) -> str:
     return (page.paths.www / "503.html").read_text()
 
 
+def told(page: StatusPage) -> str:
+    """All that anybody may read."""
+    return html(page) + (page.paths.www / "visitors.json").read_text()
+
+
 def test_a_step_shows_its_place_and_its_usual_duration(page: StatusPage) -> None:
     page(StepEvent("images", "building", "done", seconds=41.0))
     page(StepEvent("images", "building", "running"))
     status = json.loads((page.paths.www / "status.json").read_text())
     assert (status["number"], status["of"], status["usual"], status["kind"]) == (7, 9, 41.0, "starting")
-    assert "Building the application" in html(page)
-    assert "Anwendung wird gebaut" in html(page)
+    assert (status["step"], status["step_de"]) == ("Building the application", "Anwendung wird gebaut")
+
+
+def test_visitors_read_until_when_it_usually_takes(page: StatusPage) -> None:
+    for name, seconds in (("environment", 7.0), ("images", 41.0), ("containers", 12.5)):
+        page(StepEvent(name, name, "done", seconds=seconds))
+    page(StepEvent("images", "images", "running"))
+    shown = page.shown()
+    assert shown is not None
+    assert shown.until - shown.since == 54
+    assert re.search(r"takes until about \d\d:\d\d\.", html(page))
+    assert re.search(r"dauert es bis etwa \d\d:\d\d Uhr\.", html(page))
+
+
+def test_without_an_earlier_start_nobody_says_until_when(page: StatusPage) -> None:
+    page(StepEvent("images", "images", "running"))
+    assert "until about" not in html(page)
+    assert json.loads((page.paths.www / "visitors.json").read_text())["until"] == 0
+
+
+def test_the_site_is_away_since_the_page_is_shown_however_often_it_changes(page: StatusPage) -> None:
+    page.show("stopped")
+    file = page.paths.www / "status.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "began": 1000, "since": 1000}))
+    page.show("starting")
+    page.fail("broken", "repair it")
+    shown = page.shown()
+    assert shown is not None
+    assert shown.began == 1000 < shown.since
+    assert json.loads((page.paths.www / "visitors.json").read_text())["since"] == 1000
+
+
+def test_visitors_are_told_nothing_of_the_machine(page: StatusPage) -> None:
+    page(StepEvent("images", "images", "running"))
+    page.fail("/app/ecs on host.example.org at 4192424 failed", "rm /run/appliance-failed; systemctl restart appliance")
+    for word in ("/app", "/run", "example.org", "4192424", "systemctl", "appliance", "Building", "gebaut"):
+        assert word not in told(page), word
+    status = json.loads((page.paths.www / "status.json").read_text())
+    assert "4192424" in status["error"]
+    assert "systemctl" in status["next"]
+
+
+def test_every_state_is_told_in_both_languages_with_the_site_and_whom_to_ask(page: StatusPage) -> None:
+    assert TEXTS.keys() == HEADLINES.keys()
+    page.hold(Site("ecs.example.org", "<Frau> & Büro, +43 1 23"))
+    for kind in HEADLINES:
+        page.show(kind)
+        for text in (*TEXTS[kind][0], *TEXTS[kind][1], "ecs.example.org", "&lt;Frau&gt; &amp; Büro, +43 1 23"):
+            assert text in html(page), (kind, text)
+
+
+def test_a_contact_cannot_speak_to_nginx(page: StatusPage) -> None:
+    page.hold(Site('<!--# include file="/etc/passwd" -->', '"><!--# echo var="ssl_client_serial" -->'))
+    page.show("failed")
+    assert re.findall(r"<!--#.*?-->", html(page)) == ['<!--# echo var="visitor_language" -->']
+
+
+def test_what_the_release_before_showed_is_written_anew(page: StatusPage) -> None:
+    page.show("failed", error="secret path")
+    (page.paths.www / "503.html").write_text("secret path")
+    assert not page.holds(Site("ecs.example.org"))
+    page.hold(Site("ecs.example.org"))
+    assert page.holds(Site("ecs.example.org"))
+    assert "secret path" not in told(page)
+    assert "ecs.example.org" in html(page)
+
+
+def test_a_site_that_is_up_is_not_taken_away_by_a_new_name(page: StatusPage) -> None:
+    page.show("failed")
+    (page.paths.www / "503.html").unlink()
+    page.hold(Site("ecs.example.org"))
+    assert not (page.paths.www / "503.html").exists()
+
+
+def test_a_damaged_name_does_not_stop_a_start(page: StatusPage) -> None:
+    page.paths.state.mkdir(parents=True)
+    for text in ("{broken", "[]", '{"other": 1}'):
+        (page.paths.state / "site.json").write_text(text)
+        page.show("starting")
+        assert "<header>ECS</header>" in html(page)
 
 
 def test_a_failure_keeps_the_step_and_names_what_to_do(page: StatusPage) -> None:
@@ -45,8 +130,8 @@ def test_a_failure_keeps_the_step_and_names_what_to_do(page: StatusPage) -> None
 def test_texts_are_escaped_and_secrets_masked(page: StatusPage) -> None:
     register_secret("open sesame")
     page.fail("<script>alert('open sesame')</script>", "")
-    assert "<script>alert" not in html(page)
-    assert "open sesame" not in html(page) + (page.paths.www / "status.json").read_text()
+    assert "<script>alert" not in told(page)
+    assert "open sesame" not in told(page) + (page.paths.www / "status.json").read_text()
 
 
 def test_it_asks_nothing_of_others(page: StatusPage) -> None:
@@ -57,7 +142,7 @@ def test_it_asks_nothing_of_others(page: StatusPage) -> None:
 
 
 def test_hidden_is_gone_and_the_held_page_stays(page: StatusPage) -> None:
-    page.hold()
+    page.hold(Site())
     page.show("starting")
     page.hide()
     assert page.shown() is None

@@ -1,0 +1,76 @@
+"""The page for visitors who come before the site is up: what they need, in two languages, and no more."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+TEMPLATE = Path(__file__).with_name("status_page.html")
+MINUTE = 60
+# What is going on, in both languages: a headline, and a sentence on what it means for who waits.
+TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    "installed": (
+        ("This site is not in operation yet", "It is still being set up."),
+        ("Diese Seite ist noch nicht in Betrieb", "Sie wird erst eingerichtet."),
+    ),
+    "starting": (
+        ("This site is being started", "It starts, or is brought up to date. It appears by itself once it is ready."),
+        (
+            "Diese Seite wird gerade gestartet",
+            "Sie startet oder wird aktualisiert. Sobald sie bereit ist, erscheint sie von selbst.",
+        ),
+    ),
+    "standby": (
+        ("This site is not in operation at the moment", "It has been put on standby on purpose."),
+        ("Diese Seite ist derzeit nicht in Betrieb", "Sie wurde absichtlich in Bereitschaft versetzt."),
+    ),
+    "no-database": (
+        ("This site is not in operation at the moment", "It is being set up or restored."),
+        ("Diese Seite ist derzeit nicht in Betrieb", "Sie wird eingerichtet oder wiederhergestellt."),
+    ),
+    "recovering": (
+        ("The data of this site are being restored", "They come back from the backup. That can take some hours."),
+        (
+            "Die Daten dieser Seite werden wiederhergestellt",
+            "Sie werden aus der Sicherung zurückgeholt. Das kann einige Stunden dauern.",
+        ),
+    ),
+    "failed": (
+        ("This site is not available", "There is a fault. Please try again later."),
+        ("Diese Seite ist nicht erreichbar", "Es liegt eine Störung vor. Bitte versuchen Sie es später noch einmal."),
+    ),
+    "stopped": (
+        ("This site has been stopped", "Its operator has taken it out of service for a while."),
+        ("Diese Seite wurde angehalten", "Der Betreiber hat sie vorübergehend außer Betrieb genommen."),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """What visitors know the machine by, and whom they ask; empty: not known."""
+
+    name: str = ""
+    contact: str = ""
+
+
+def public(kind: str, *, since: int, until: int) -> dict[str, str | int]:
+    """Return what everybody may know, for programs; times are Unix seconds, 0 where unknown."""
+    (english, _), (german, _) = TEXTS[kind]
+    return {"kind": kind, "headline": english, "headline_de": german, "since": since, "until": until}
+
+
+def render(kind: str, site: Site, *, since: int = 0, until: int = 0) -> str:
+    """Return the page for `kind`, every text in it escaped; nginx puts the visitor's language first."""
+    from jinja2 import Environment  # noqa: PLC0415 # not needed by most commands
+
+    english, german = TEXTS[kind]
+    page = Environment(autoescape=True).from_string(TEMPLATE.read_text())
+    return page.render(
+        kind=kind,
+        site=site,
+        english=english,
+        german=german,
+        since=time.localtime(since) if since else None,
+        until=time.localtime(until + MINUTE - 1) if until else None,
+        clock=time.strftime,
+    )

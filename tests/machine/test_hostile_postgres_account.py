@@ -18,6 +18,7 @@ PLANTED = {
     "a file to come": f"ln -sf /root/new {CONFIGURATION}/conf.d/appliance.conf",
     "the access rules": f"ln -sf {VICTIM} {CONFIGURATION}/pg_hba.conf",
     "a folder of ours": f"rm -r {CONFIGURATION}/conf.d && ln -s /root {CONFIGURATION}/conf.d",
+    "the configuration": f"ln -sf {VICTIM} {CONFIGURATION}/postgresql.conf",
     "beside them": f"ln -s {VICTIM} {CONFIGURATION}/conf.d/other.conf",
     "a pipe": f"mkfifo {CONFIGURATION}/conf.d/pipe.conf",
     "set-uid": f"cp /bin/true {CONFIGURATION}/conf.d/own && chmod 4777 {CONFIGURATION}/conf.d/own",
@@ -40,7 +41,7 @@ def given(demo: "Demo") -> Iterator[None]:
 
 def test_links_lead_root_nowhere_and_the_server_goes_on(demo: "Demo", given: None) -> None:
     """Each is planted where the one before does not stand in its way; one converge puts all right."""
-    for name in ("the access rules", "beside them", "a pipe", "set-uid", "a file of ours"):
+    for name in ("the configuration", "the access rules", "beside them", "a pipe", "set-uid", "a file of ours"):
         assert as_postgres(demo, PLANTED[name]) == 0, name
     demo.sh("appliance converge", timeout=600)
     assert demo.sh(f"stat --format='%U %a' {VICTIM}; cat {VICTIM}") == "root 600\nroot"

@@ -11,7 +11,6 @@ FOLLOW = {"resolve", "realpath", "chown", "rmtree"}
 ELSEWHERE = ("env/", "machine/", "paper/", "safekeeping/", "cli/demo.py", "cli/test.py")
 # All that is named lies in folders of root's; what comes after them is not followed.
 KNOWN = {
-    "app/vaultkeys.py": {"rmtree"},  # a folder of root's, beside the keyring
     "backup/predecessor.py": {"rmtree"},  # /data and /volatile
     "backup/rehearsal.py": {"rmtree"},  # /data and /volatile
     "backup/restore.py": {"rmtree"},  # /var/spool/pgbackrest by its name; hooks, in /data/etc
@@ -19,8 +18,8 @@ KNOWN = {
     "backup/scratch.py": {"rmtree"},  # below a folder of root's
     "core/files.py": {"rmtree"},  # private folders of root's
     "core/folders.py": {"rmtree"},  # by descriptor
+    "host/cluster.py": {"resolve", "rmtree"},  # the home of postgres, and its 17, are root's: they are taken back first
     "host/git.py": {"rmtree"},  # /app, /app/releases
-    "host/gpg.py": {"rmtree"},  # a private folder
     "host/mounts.py": {"realpath"},  # the target of env.yml, compared with the kernel's table
     "lifecycle/cleanup.py": {"resolve"},  # /app/appliance, root's
     "lifecycle/install.py": {"resolve"},  # where this code is

@@ -28,6 +28,7 @@ postgresql packages:
   file.managed:
     - source: salt://postgresql/files/appliance.conf
     - template: jinja
+    - makedirs: true
     - user: root
     - group: postgres
     - mode: '0644'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from ecs_appliance.app.base import ensure_base
-from ecs_appliance.app.source import Sources, archived
+from ecs_appliance.app.source import PINNED, Sources, archived
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
@@ -63,7 +63,7 @@ def plan_app_build(
     docs = sources.docs.id if sources.docs else ""
     if labels is not None and labels.get(DOCS_LABEL, "") == docs and not force:
         return None
-    args = {"GIT_REV": sources.app.id, "GIT_BRANCH": sources.app.branch or "pinned", **_proxy_args(proxy)}
+    args = {"GIT_REV": sources.app.id, "GIT_BRANCH": sources.app.branch or PINNED, **_proxy_args(proxy)}
     return Build(None, (app_tag(sources.app.id),), args, {DOCS_LABEL: docs})
 
 

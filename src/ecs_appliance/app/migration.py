@@ -12,7 +12,7 @@ from ecs_appliance.app.vaultkeys import SCRATCH, keyring_mounts
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
-from ecs_appliance.host import dumps, postgres
+from ecs_appliance.host import dumps, networks, postgres
 from ecs_appliance.host.docker import Mount, Task, run_once
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,9 @@ def app_mounts(paths: Paths) -> tuple[Mount, ...]:
 def app_task(name: str, image: str, paths: Paths, site: Site, argv: tuple[str, ...]) -> Task:
     """A container `name` of the application that runs `argv` once, with its volumes, without redis and memcached."""
     mounts, env = app_mounts(paths), once_environment(site)
-    return Task(name, image, argv, mounts=mounts, tmpfs=(SCRATCH,), env=env, capabilities=CAPABILITIES)
+    return Task(
+        name, image, argv, mounts=mounts, tmpfs=(SCRATCH,), env=env, network=networks.TASKS, capabilities=CAPABILITIES
+    )
 
 
 def run_migration(

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.host import git
 from ecs_appliance.host.git import Commit
-from ecs_appliance.host.quarantine import SCRATCH, quarantine
+from ecs_appliance.host.quarantine import SCRATCH, Quarantine, quarantine
 from ecs_appliance.host.signatures import require_trust
 
 log = logging.getLogger(__name__)
 
 MANUAL = "user-manual-de"
 HELP = "static/help"
+# In place of a branch, where env.yml names a commit.
+PINNED = "pinned"
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ def checkout_sources(runner: Runner, paths: Paths, sources: Sources, *, user: st
 
 @contextmanager
 def archived(runner: Runner, paths: Paths, sources: Sources, *, user: str | None) -> Iterator[IO[bytes]]:
-    """What to build: a tar of exactly the commit, with the manual as its static/help.
+    """What to build: a tar of exactly the commit, with the manual as its static/help and a `.git` that names it.
 
-    Git in the checkouts runs as `user`. Whatever lies there beside the commits, or by their names, is not in the tar.
+    ECS's build asks git for its version, and its entry point does not start without one. Git in the checkouts runs as
+    `user`. Whatever lies there beside the commits, or by their names, is not in the tar.
     Raises ApplianceError where a commit is not what its name says.
     """
     with tempfile.TemporaryFile(dir=SCRATCH) as file:
@@ -78,9 +81,20 @@ def archived(runner: Runner, paths: Paths, sources: Sources, *, user: str | None
             if grafted and not held.has(grafted[HELP]):
                 log.warning("the documentation has no %s: the site goes without a user manual", MANUAL)
                 grafted.clear()
-            held.archive(held.tree(sources.app.id, grafted=grafted), file)
+            known = [each for each in held.parents(sources.app.id) if _took(held, paths.source, each, user)]
+            repository = held.plan_repository(sources.app.id, sources.app.branch or PINNED, known)
+            held.archive(held.tree(sources.app.id, grafted=grafted), file, repository)
         file.seek(0)
         yield file
+
+
+def _took(held: Quarantine, repository: Path, commit: str, user: str | None) -> bool:
+    """Whether `commit`, without its files, is in quarantine now; a source without history lacks it."""
+    try:
+        held.take(repository, commit, user=user, files=False)
+    except (CommandError, RefusedError):
+        return False
+    return True
 
 
 def migrations_added(

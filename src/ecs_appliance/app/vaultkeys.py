@@ -128,7 +128,6 @@ def check_in_image(runner: Runner, image: str, paths: Paths) -> None:
         ("-c", LIST_IN_IMAGE),
         mounts=keyring_mounts(paths),
         tmpfs=(SCRATCH,),
-        network="none",
         entrypoint="/bin/sh",
         user=f"{APP_OWNER[0]}:{APP_OWNER[1]}",
     )

@@ -14,6 +14,7 @@ from ecs_appliance.core.facts import Facts, read_facts
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import load_active
 from ecs_appliance.env.plain import plain
+from ecs_appliance.host import networks
 from ecs_appliance.tls.deployment import certificate_path
 
 if TYPE_CHECKING:
@@ -23,13 +24,10 @@ TIMEZONE = "Europe/Vienna"
 # Of the database (docs/manual.md: createdb), and of logs that everybody reads.
 LOCALES = ("de_DE.UTF-8", "en_US.UTF-8")
 APPARMOR_PROFILE = "ecs-application"
-DOCKER_SUBNET = "172.17.0.0/16"
-CONTAINER_SUBNET = "172.18.0.0/24"
-BRIDGES = ("docker0", "br-ecs")
-# Networks of the containers, by bridge, each a part of CONTAINER_SUBNET. The first leads out, to this machine and
-# beyond; the others lead nowhere, and have a server that is asked at one port.
-SITE_NETWORK = "br-ecs"
-SERVICE_PORTS = {"br-ecs-queue": 6379, "br-ecs-cache": 11211}
+# Of the networks that lead nowhere: the port at which the server in each is asked.
+SERVICE_PORTS = {networks.QUEUE.bridge: 6379, networks.CACHE.bridge: 11211}
+# Where the application comes from.
+APPLICATION_SUBNETS = (networks.SITE_SUBNET, networks.TASKS.subnet)
 SMTP, HTTP, HTTPS, SMTPS = 25, 80, 443, 465
 POSTGRESQL, PROXY_CACHE = 5432, 3142
 IPV6 = 6
@@ -77,7 +75,7 @@ def build_pillar(
                 "packages": list(packages.POSTGRESQL),
                 "settings": tune_postgresql(facts),
                 "database": env.ecs.database if env else "ecs",
-                "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+                "subnets": list(APPLICATION_SUBNETS),
             },
             "nginx": _nginx(env),
             "acme": acme_settings(env) if env else {},
@@ -112,13 +110,13 @@ def _firewall(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
     `egress` says where containers get out to. Sockets of dockerd are known by the group that it runs with.
     """
     cached = bool(env and env.appliance.storage.proxy_cache)
-    cache = [PROXY_CACHE] if cached else []
     return {
         "ports": [*ssh.ports, SMTP, HTTP, HTTPS, SMTPS],
-        "bridges": list(BRIDGES),
-        "subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+        "bridges": [each.bridge for each in (networks.BUILDS, networks.SITE, networks.TASKS)],
+        "subnets": [networks.BUILDS.subnet, *APPLICATION_SUBNETS],
         "service_ports": SERVICE_PORTS,
-        "container_ports": [SMTP, HTTP, HTTPS, POSTGRESQL, *cache],
+        "application_ports": [SMTP, HTTP, HTTPS, POSTGRESQL],
+        "build_ports": [PROXY_CACHE] if cached else [],
         "egress": plan_egress(env),
         "docker_group": "docker",
         "cache_account": "apt-cacher-ng" if cached else "",
@@ -131,7 +129,7 @@ def _nginx(env: "Env | None") -> dict[str, Any]:
         "packages": list(packages.NGINX),
         "sites": list({site["server_name"]: site for site in map(_site, reversed(names))}.values())[::-1],
         "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
-        "container_subnets": [DOCKER_SUBNET, CONTAINER_SUBNET],
+        "container_subnets": list(APPLICATION_SUBNETS),
         "acme_challenges": str(Paths().acme_challenges),
         "security": plan_security(env, date.today()) if env and env.appliance.security_contact else {},
         "visitors": {
@@ -192,8 +190,7 @@ def _compose(env: "Env | None", facts: Facts) -> dict[str, Any]:
 
 def _site_subnets() -> dict[str, str]:
     """The subnet of each network of the site's containers, by its bridge."""
-    parts = ipaddress.ip_network(CONTAINER_SUBNET).subnets(prefixlen_diff=2)
-    return {bridge: str(part) for bridge, part in zip((SITE_NETWORK, *SERVICE_PORTS), parts, strict=False)}
+    return {network.bridge: network.subnet for network in (networks.SITE, networks.QUEUE, networks.CACHE)}
 
 
 def _extra(env: "Env | None") -> dict[str, Any]:

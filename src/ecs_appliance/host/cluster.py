@@ -18,6 +18,18 @@ STARTED = "postmaster.opts"
 # Whatever the machine speaks: databases choose a locale of their own, and messages are read by programs.
 SHAPE = ("--locale=C.UTF-8", "--encoding=UTF8")
 CREATE_SECONDS = 600
+# For files of a cluster that have no configuration: Debian's tools make one for an empty folder only. All else is in
+# conf.d, pg_hba.conf and pg_ident.conf, which states write.
+ADOPTED = f"""\
+# Written by the appliance, for the cluster that was there without it.
+data_directory = '/var/lib/postgresql/{VERSION}/{NAME}'
+hba_file = '{CONFIGURATION}/pg_hba.conf'
+ident_file = '{CONFIGURATION}/pg_ident.conf'
+external_pid_file = '/var/run/postgresql/{VERSION}-{NAME}.pid'
+unix_socket_directories = '/var/run/postgresql'
+cluster_name = '{VERSION}/{NAME}'
+include_dir = 'conf.d'
+"""
 
 
 def reclaim_folders(paths: Paths, *, dry: bool = False) -> dict[str, str]:
@@ -44,22 +56,31 @@ def has_cluster(paths: Paths) -> bool:
 
 
 def ensure_cluster(paths: Paths, runner: Runner) -> bool:
-    """Make the cluster where there is none; returns whether it did.
+    """Make the cluster, or its configuration, where there is none; returns whether it did. Raises CommandError.
 
-    Files of a cluster without a configuration, as on the data volume of another machine, are kept and used.
-    Raises CommandError.
+    Files without a configuration, as on the data volume of another machine, are kept and used.
     """
     if has_cluster(paths):
         return False
     if _is_unfinished(paths):
         for folder in (paths.cluster, paths.at(CONFIGURATION)):
             shutil.rmtree(folder, ignore_errors=True)
+    if (paths.cluster / "PG_VERSION").exists():
+        _adopt(paths)
+        return True
     unfinished = paths.at(UNFINISHED)
-    if not (paths.cluster.is_dir() and any(paths.cluster.iterdir())):
-        write_atomic(unfinished, "", mode=0o644)
+    write_atomic(unfinished, "", mode=0o644)
     runner.run(["pg_createcluster", *SHAPE, VERSION, NAME], timeout=CREATE_SECONDS)
     unfinished.unlink(missing_ok=True)
     return True
+
+
+def _adopt(paths: Paths) -> None:
+    folder = paths.at(CONFIGURATION)
+    write_atomic(folder / "start.conf", "auto\n", mode=0o644)
+    (folder / "conf.d").mkdir(mode=0o755, exist_ok=True)
+    # Last: with it, the configuration is there.
+    write_atomic(folder / "postgresql.conf", ADOPTED, mode=0o644)
 
 
 def _is_unfinished(paths: Paths) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import IO
 
 from ecs_appliance.core import folders
-from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.host.networks import Network
 
 ASK_SECONDS = 60
 # Of the site's containers, as docker compose labels them.
@@ -75,7 +77,8 @@ class Mount:
 class Task:
     """A container that runs once. `name` makes it findable; `env` reaches it without standing in any argv.
 
-    It has no capabilities but `capabilities`, and cannot gain any. `tmpfs` are places in memory, with options.
+    It has no capabilities but `capabilities`, and cannot gain any, and no network but `network`. `tmpfs` are places in
+    memory, with options.
     """
 
     name: str
@@ -85,7 +88,7 @@ class Task:
     tmpfs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     env_files: tuple[Path, ...] = ()
-    network: str = "bridge"
+    network: Network | None = None
     entrypoint: str = ""
     user: str = ""
     capabilities: tuple[str, ...] = ()
@@ -167,6 +170,8 @@ def run_once(
     One of its name that an interrupted run left is removed first. Raises CommandError, DeadlineError.
     """
     remove_container(runner, task.name)
+    if task.network:
+        ensure_network(runner, task.network)
     command = _run_command(task, interactive=input is not None)
     try:
         return runner.run(command, timeout=timeout, input=input, env=task.env, on_line=on_line, ok=ok)
@@ -178,6 +183,16 @@ def run_once(
 def remove_container(runner: Runner, name: str) -> None:
     """Kill and remove the container `name` where there is one."""
     runner.run(["docker", "rm", "--force", "--volumes", name], timeout=ASK_SECONDS, ok=(0, 1))
+
+
+def ensure_network(runner: Runner, network: Network) -> None:
+    """Have `network`, whose containers do not reach each other."""
+    if _inspect(runner, "network", network.name) is not None:
+        return
+    bridge = "com.docker.network.bridge"
+    options = [f"--opt={bridge}.name={network.bridge}", f"--opt={bridge}.enable_icc=false"]
+    command = ["docker", "network", "create", f"--subnet={network.subnet}", *options, network.name]
+    runner.run(command, timeout=ASK_SECONDS)
 
 
 def inspect_container(runner: Runner, name: str) -> Container | None:
@@ -232,7 +247,8 @@ def _remove_tag(runner: Runner, name: str) -> bool:
 
 def _run_command(task: Task, *, interactive: bool) -> list[str]:
     # Its output is ours already; docker's own log would keep it a second time.
-    options = [f"--name={task.name}", "--rm", "--init", "--log-driver=none", f"--network={task.network}"]
+    network = task.network.name if task.network else "none"
+    options = [f"--name={task.name}", "--rm", "--init", "--log-driver=none", f"--network={network}"]
     options += ["--security-opt=no-new-privileges:true", "--cap-drop=ALL"]
     options += [f"--cgroup-parent={task.slice}"]
     options += [f"--cap-add={name}" for name in task.capabilities]
@@ -278,7 +294,7 @@ def _inspect(runner: Runner, kind: str, name: str) -> dict | None:  # type: igno
     result = runner.run(["docker", kind, "inspect", name], timeout=ASK_SECONDS, ok=(0, 1))
     if result.returncode == 0:
         return json.loads(result.stdout)[0]  # type: ignore[no-any-return]
-    if "no such" in result.stderr.lower():
+    if re.search("no such|not found", result.stderr.lower()):
         return None
     raise CommandError(
         f"docker does not answer: {result.stderr.strip()}", "systemctl status docker", returncode=result.returncode

@@ -7,7 +7,7 @@ network unpacks it, which names every object by what it holds.
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ FENCE = (
 )
 # A tree is archived as it is: what .gitattributes would leave out, convert or fill in, they do not.
 ATTRIBUTES = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
+PARENT = re.compile(r"^parent ([0-9a-f]{40,64})$", re.MULTILINE)
 FOLDER = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 
@@ -67,9 +68,32 @@ class Quarantine:
         """Whether there is a tree by the name `tree`, such as `COMMIT:folder`."""
         return self.run("git", "cat-file", "-t", tree, ok=range(256)).stdout.strip() == "tree"
 
-    def archive(self, tree: str, file: IO[bytes]) -> None:
-        """Write the files of `tree` to `file`, as a tar."""
-        self.run("git", "-c", "tar.umask=0022", "archive", "--format=tar", tree, output=file)
+    def parents(self, commit: str) -> list[str]:
+        """The ids of the parents of `commit`, of which nothing else need be here."""
+        header = self.run("git", "cat-file", "commit", commit).stdout.partition("\n\n")[0]
+        return PARENT.findall(header)
+
+    def plan_repository(self, commit: str, branch: str, known: Sequence[str]) -> list[str]:
+        """Options of `archive` that add a `.git`: `commit` at the head of `branch`, and its parents that are `known`.
+
+        It has no files and no history: just what `git rev-parse HEAD` and `git log HEAD^..HEAD` need.
+        """
+        packed = self.run("git", "pack-objects", "-q", "pack", input="".join(f"{each}\n" for each in (commit, *known)))
+        name = f"pack-{packed.stdout.strip()}"
+        contents = {
+            "HEAD": f"ref: refs/heads/{branch}\n",
+            "config": "[core]\n\trepositoryformatversion = 0\n\tbare = false\n",
+            "shallow": "".join(f"{each}\n" for each in known or [commit]),
+            f"refs/heads/{branch}": f"{commit}\n",
+        }
+        texts = [f"--add-virtual-file=.git/{path}:{content}" for path, content in contents.items()]
+        pack_files = [f"--add-file={name}.{kind}" for kind in ("pack", "idx")]
+        # The last prefix is that of the tree itself.
+        return [*texts, "--prefix=.git/objects/pack/", *pack_files, "--prefix="]
+
+    def archive(self, tree: str, file: IO[bytes], added: Sequence[str] = ()) -> None:
+        """Write the files of `tree`, and what is `added` by options, to `file`, as a tar."""
+        self.run("git", "-c", "tar.umask=0022", "archive", "--format=tar", *added, tree, output=file)
 
     def run(
         self,

@@ -128,7 +128,7 @@ def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> st
     task = app_task(CONTAINER, _image(context, record), stage.data, told, VAULTCHECK)
     task = replace(
         task,
-        network="none",
+        network=None,
         env={**task.env, "PGHOST": SOCKET},
         mounts=(*task.mounts, Mount(stage.scratch.socket, SOCKET, read_only=True)),
         slice=SLICE,

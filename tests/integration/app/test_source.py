@@ -79,7 +79,8 @@ def built(paths: Paths, sources: source.Sources, *, user: str | None = None) -> 
         return {
             entry.name: entry.linkname or content.read().decode()
             for entry in tar
-            if not entry.isdir() and (content := tar.extractfile(entry) if entry.isfile() else io.BytesIO())
+            if not (entry.isdir() or entry.name.startswith(".git/"))
+            and (content := tar.extractfile(entry) if entry.isfile() else io.BytesIO())
         }
 
 
@@ -111,6 +112,28 @@ def test_a_commit_is_built_as_it_is(paths: Paths, app: Origin) -> None:
     }
 
 
+@pytest.mark.parametrize("commits", [1, 2])
+def test_the_build_can_ask_git_for_its_version(paths: Paths, app: Origin, tmp_path: Path, commits: int) -> None:
+    """As ECS's does: without an answer its containers do not start."""
+    for number in range(1, commits):
+        commit = publish(Path(app.source), **{f"file{number}": "x"})
+    sources = update(paths, app, NONE)
+    with source.archived(RUNNER, paths, sources, user=None) as file, tarfile.open(fileobj=file) as tar:
+        tar.extractall(tmp_path / "context", filter="data")
+
+    def git(*words: str) -> str:
+        return RUNNER.run(["git", "-C", tmp_path / "context", *words], timeout=30).stdout.strip()
+
+    assert git("rev-parse", "--is-inside-work-tree") == "true"
+    assert git("rev-parse", "HEAD") == sources.app.id
+    assert git("rev-parse", "--abbrev-ref", "HEAD") == "master"
+    assert git("log", "--pretty=format:%s", "-1") == "change"
+    if commits > 1:
+        assert sources.app.id == commit
+        assert git("log", "--pretty=format:%s", "HEAD^..HEAD") == "change"
+    assert git("rev-list", "--count", "HEAD") == str(commits)
+
+
 def test_modes_and_links_are_those_of_the_commit(paths: Paths, app: Origin) -> None:
     publish(Path(app.source), run="#!/bin/sh")
     (Path(app.source) / "run").chmod(0o700)
@@ -118,7 +141,7 @@ def test_modes_and_links_are_those_of_the_commit(paths: Paths, app: Origin) -> N
     publish(Path(app.source))
     sources = update(paths, app, NONE)
     with source.archived(RUNNER, paths, sources, user=None) as file, tarfile.open(fileobj=file) as tar:
-        assert {entry.name: (entry.mode, entry.linkname) for entry in tar} == {
+        assert {entry.name: (entry.mode, entry.linkname) for entry in tar if ".git/" not in entry.name} == {
             "Dockerfile": (0o644, ""),
             "run": (0o755, ""),
             "link": (0o777, "/etc/shadow"),

@@ -51,11 +51,12 @@ def test_names_of_the_site_are_as_clients_write_them_each_once() -> None:
     ]
 
 
-@pytest.mark.parametrize(("cache", "ports"), [(False, [25, 80, 443, 5432]), (True, [25, 80, 443, 5432, 3142])])
-def test_the_firewall_lets_containers_to_the_cache_where_there_is_one(*, cache: bool, ports: list[int]) -> None:
+@pytest.mark.parametrize(("cache", "ports"), [(False, []), (True, [3142])])
+def test_builds_reach_the_cache_where_there_is_one_and_nothing_else(*, cache: bool, ports: list[int]) -> None:
     given = env(domain="ecs.example.org", storage={"proxy_cache": cache})
     firewall = build_pillar(given, FACTS)["machine"]["firewall"]
-    assert firewall["container_ports"] == ports
+    assert firewall["build_ports"] == ports
+    assert firewall["application_ports"] == [25, 80, 443, 5432]
     assert firewall["ports"] == [22, 25, 80, 443, 465]
 
 

@@ -62,12 +62,12 @@ def test_one_that_has_been_in_use_stays(tmp_path: Path) -> None:
     assert not ensure_cluster(paths, AnsweringRunner(refusing))
 
 
-@pytest.mark.parametrize("after_a_cut", [False, True])
-def test_files_of_a_database_are_never_removed(tmp_path: Path, after_a_cut: bool) -> None:
+def test_files_of_a_database_are_kept_and_get_a_configuration(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     paths.cluster.mkdir(parents=True)
     (paths.cluster / "PG_VERSION").write_text("17")
-    if after_a_cut:
-        cut_off(paths)
-    assert ensure_cluster(paths, creating(paths))
-    assert (paths.cluster / "PG_VERSION").exists()
+    assert ensure_cluster(paths, AnsweringRunner(refusing))
+    assert has_cluster(paths)
+    assert (paths.cluster / "PG_VERSION").read_text() == "17"
+    assert "include_dir = 'conf.d'" in (paths.at(CONFIGURATION) / "postgresql.conf").read_text()
+    assert not ensure_cluster(paths, AnsweringRunner(refusing))

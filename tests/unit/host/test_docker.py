@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,11 +50,11 @@ def test_a_container_gets_folders_by_names_that_docker_does_not_misread(tmp_path
     assert f'--mount=type=bind,"source={tmp_path}/with, comma",target=/app/x,readonly' in runner.asked[1]
 
 
-@pytest.mark.parametrize("what", ["link", "file", "nothing"])
-def test_a_container_gets_nothing_that_is_no_folder(tmp_path: Path, what: str) -> None:
-    (tmp_path / "file").touch()
+@pytest.mark.parametrize("what", ["link", "pipe", "nothing"])
+def test_a_container_gets_nothing_that_is_neither_folder_nor_file(tmp_path: Path, what: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/etc")
-    with pytest.raises(ApplianceError, match="is no folder: it is not given to a container"):
+    with pytest.raises(ApplianceError, match="is neither a folder nor a file: it is not given"):
         docker.run_once(Docker(), replace(TASK, mounts=(Mount(tmp_path / what, "/app/ecs-ca"),)), timeout=10)
 
 

@@ -42,7 +42,7 @@ chmod 0600 /app/env.yml
 cp /app/env.yml /run/active-env.yml
 rm -f /run/appliance-failed /run/appliance_failed
 # A developer's commits are amended: the next one need not go on from the one that runs.
-touch /app/etc/flags/force.update.appliance
+if [ -d /app/etc/flags ]; then touch /app/etc/flags/force.update.appliance; fi
 systemctl reset-failed
 systemctl start --no-block appliance-update
 """

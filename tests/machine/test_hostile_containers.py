@@ -196,7 +196,7 @@ def test_tasks_and_cache_still_work(demo: "Demo", until: "Until") -> None:
 
 
 def test_no_container_may_take_the_whole_machine(demo: "Demo") -> None:
-    """What is asked of docker: without control groups, as in the machine of these tests, it leaves them out."""
+    """Without control groups, as in the machine of these tests, docker leaves them out: see tests/vm."""
     services = json.loads(demo.sh("cd /app/etc/ecs; docker compose config --format json"))["services"]
     memory = int(demo.sh("awk '/MemTotal/ {print $2}' /proc/meminfo")) * 1024
     for service in services.values():

@@ -27,6 +27,7 @@ INITRD_HOOK = (
 SYSTEM = Recipe(
     packages=(
         *PACKAGES,
+        "apparmor",
         "cloud-init",
         "e2fsprogs",
         "initramfs-tools",

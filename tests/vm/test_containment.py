@@ -124,5 +124,12 @@ def test_what_the_application_writes_it_still_can(guest: Shell, script: str) -> 
 
 
 def test_the_machine_ends_what_is_confined(guest: Shell) -> None:
-    guest.sh("systemd-run --quiet --unit=held --uid=1000 --property=AppArmorProfile=ecs-application sleep 600")
-    assert guest.sh("systemctl stop held; systemctl show --value --property=Result held").strip() == "success"
+    """As docker ends a container: by a signal from a process that is not confined."""
+    confining = "setpriv --reuid=1000 --regid=1000 --clear-groups aa-exec --profile=ecs-application --"
+    guest.sh(f"systemd-run --quiet --unit=held --remain-after-exit {confining} sleep 600", timeout=60)
+    pid = "$(systemctl show --value --property=MainPID held)"
+    named = f"timeout 60 sh -c 'until grep -q ecs-application /proc/{pid}/attr/current; do sleep 0.5; done'"
+    guest.sh(named, timeout=90)
+    guest.sh(f"kill -TERM {pid}; timeout 60 sh -c 'while [ {pid} != 0 ]; do sleep 0.5; done'", timeout=90)
+    assert guest.sh("systemctl show --value --property=ExecMainStatus held").strip() == "15"
+    guest.sh("systemctl stop held")

@@ -1,0 +1,37 @@
+"""What a release costs beside another one: the same commands in two demonstrations on this host, in turns.
+
+Make both first (`appliance demo --name NAME` in a checkout of each release), each with the same documents. As root:
+.venv/bin/python -m benchmarks.releases OLD NEW
+Goal: at most 1.1 times the old one.
+"""
+
+import sys
+from collections.abc import Callable
+
+from benchmarks.measure import LIMIT, Command, interleave, show
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.machine.guest import Guest
+from ecs_appliance.machine.nspawn import Machine
+
+ROUNDS = {"converge": 9, "backup run": 7, "backup rehearse": 3}
+DOCUMENTS = "docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 200 --kilobytes 40"
+
+
+def main() -> None:
+    old, new = sys.argv[1:]
+    guests = {name: Machine(name, SystemRunner()).guest for name in (old, new)}
+    for guest in guests.values():
+        guest.sh(f"{DOCUMENTS}; appliance converge; appliance backup run", timeout=LIMIT)
+    for command, rounds in ROUNDS.items():
+        print(f"\nappliance {command}, {rounds} rounds, interleaved; seconds")
+        show(interleave({name: plan(guest, command) for name, guest in guests.items()}, rounds), beside=old)
+
+
+def plan(guest: Guest, command: str) -> Callable[[int], Command]:
+    """The command of this host that runs `appliance COMMAND` in the machine."""
+    argv = guest.argv(["appliance", *command.split()])
+    return lambda _: argv
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """W, I and A look around in the network: a cloud's metadata service is root's, the clinic's network is not theirs."""
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,25 @@ def test_no_step_of_a_build_does(demo: "Demo", cloud: None) -> None:
     said = build(demo, f'FROM ecs/ecs\nRUN python3 -c "{fetching}" && false\n')
     assert "Connection refused" in said
     assert SECRET not in said
+
+
+def test_no_step_of_a_build_reaches_this_machine(demo: "Demo") -> None:
+    """The database above all: a build has no password, but nothing to ask for there either."""
+    addresses = ("172.17.0.1", "172.18.0.1", "172.18.1.1", demo.address)
+    knock = f"""
+import socket
+for address in {addresses!r}:
+    for port in (22, 25, 80, 443, 5000, 5432):
+        with socket.socket() as one:
+            one.settimeout(2)
+            print("knocked", one.connect_ex((address, port)) == 0)
+"""
+    encoded = base64.b64encode(knock.encode()).decode()
+    said = build(demo, f"FROM ecs/ecs\nRUN echo {encoded} | base64 -d | python3 - && false\n")
+    assert said.count("knocked False") == len(addresses) * 6
+    assert "knocked True" not in said
+    fetched = build(demo, "FROM ecs/ecs\nADD http://127.0.0.1:5000/accounts/login/ /page\nRUN cat /page && false\n")
+    assert "connection refused" in fetched
 
 
 def test_dockerd_does_not_fetch_it_for_a_build(demo: "Demo", cloud: None) -> None:

@@ -236,7 +236,8 @@ def test_a_target_that_is_nearly_full_or_read_only(demo: "Demo", target: str) ->
 @pytest.fixture
 def server(demo: "Demo") -> Iterator[dict[str, Any]]:
     """An account on an ssh server; what env.yml says of it."""
-    demo.sh("useradd --create-home keeper; rm -f /root/keeper*; ssh-keygen -q -t ed25519 -N '' -f /root/keeper")
+    demo.sh("useradd --create-home --groups ssh-login keeper")
+    demo.sh("rm -f /root/keeper*; ssh-keygen -q -t ed25519 -N '' -f /root/keeper")
     demo.sh("install -d -o keeper -m 700 ~keeper/.ssh; install -o keeper /root/keeper.pub ~keeper/.ssh/authorized_keys")
     host = demo.sh("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
     key = demo.machine.guest.pull("/root/keeper").decode()

@@ -120,7 +120,7 @@ for address in {addresses!r}:
 """
     encoded = base64.b64encode(knock.encode()).decode()
     said = build(demo, f"FROM ecs/ecs\nRUN echo {encoded} | base64 -d | python3 - && false\n")
-    assert said.count("knocked False") == len(addresses) * 6
+    assert said.count("knocked False") >= len(addresses) * 6
     assert "knocked True" not in said
     fetched = build(demo, "FROM ecs/ecs\nADD http://127.0.0.1:5000/accounts/login/ /page\nRUN cat /page && false\n")
     assert "connection refused" in fetched

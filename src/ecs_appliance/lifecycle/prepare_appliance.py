@@ -76,6 +76,7 @@ def prepare_database(context: Context, env: Env) -> bool:
         return False
     ensure_database_url(folder, name)
     set_password(context, roles.stored_method(server, ROLE) or "scram-sha-256")
+    _restrict(context)
     roles.ensure_open(server, name, ROLE)
     with told(context, "database-owner"):
         ownership.ensure_owner(server, name, ROLE)
@@ -103,7 +104,6 @@ def set_password(context: Context, method: PasswordMethod) -> None:
     if password is None:
         raise ApplianceError("there is no database_url.env", "systemctl restart appliance")
     roles.ensure_role(Server(), ROLE, password, method)
-    _restrict(context)
 
 
 def _restrict(context: Context) -> None:

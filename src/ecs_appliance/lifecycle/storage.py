@@ -112,7 +112,9 @@ def fence_volumes(paths: Paths, runner: Runner) -> None:
     places = [paths.at(f"/{name}") for name in VOLUMES]
     todo = [place for place in places if place.is_dir() and not mounts.is_fenced(place)]
     fresh = [place for place in todo if not mounts.is_mounted(place)]
-    with _stopped(runner, DOCKER if fresh else ()):
+    # At boot it does not run yet, and a stop would take its start out of what systemd is about to do.
+    in_use = bool(fresh) and systemd.is_active(runner, DOCKER[-1])
+    with _stopped(runner, DOCKER if in_use else ()):
         for place in todo:
             mounts.fence(runner, place)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import Runner
 
 SECONDS = 120.0
@@ -69,8 +70,10 @@ def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "m
 
 def ensure_signing_key(key: Path, runner: Runner) -> str:
     """Make the OpenSSH key `key` where it is not there yet; returns its public part, a line."""
-    if not key.exists():
-        runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", ADDRESS, "-f", key], timeout=SECONDS)
+    with locked(key.with_name(f".{key.name}.lock"), "making the signing key", wait=SECONDS):
+        if not key.with_name(f"{key.name}.pub").exists():
+            key.unlink(missing_ok=True)
+            runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", ADDRESS, "-f", key], timeout=SECONDS)
     return key.with_name(f"{key.name}.pub").read_text().strip()
 
 

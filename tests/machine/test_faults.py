@@ -1,10 +1,16 @@
 """Bad input on a running appliance: told clearly, and the site stays."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.machine.demo import Demo as Demonstration
+from ecs_appliance.machine.progress import Lines
+from ecs_appliance.machine.repositories import sign
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
@@ -32,10 +38,16 @@ def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
         identity = "-c user.name=test -c user.email=test@localhost"
         steps = ("git add --all", f"git {identity} commit --quiet --message=test", "git push --quiet")
         demo.sh("\n".join((f"cd {WORK}", script, *steps)))
-        return demo.sh(f"git -C {WORK} rev-parse HEAD")
+        made = demo.sh(f"git -C {WORK} rev-parse HEAD")
+        # As the demonstration signs what it publishes.
+        key = Demonstration(demo.name, Lines(sys.stderr)).signing_key
+        sign(demo.machine.folder.git / "ecs.git", made, key, SystemRunner())
+        return made
 
     yield commit
     demo.sh(f"cd {WORK}; git push --quiet --force origin {first}:$(git branch --show-current); rm -rf {WORK}")
+    # Back to what is older than what runs.
+    demo.sh("touch /app/etc/flags/force.update.ecs")
     demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
 
 

@@ -79,8 +79,8 @@ def test_the_site_answers_over_https(demo: "Demo") -> None:
 
 def test_every_unit_is_active_and_none_failed(demo: "Demo", until: "Until") -> None:
     """A certificate that comes just now has nginx reloading for a moment."""
-    for unit in UNITS:
-        until(lambda u=unit: demo.exec(["systemctl", "is-active", u]).stdout.strip() == "active", 10)
+    states = ["systemctl", "is-active", *UNITS]
+    until(lambda: set(demo.exec(states).stdout.split()) == {"active"}, 10)
     assert demo.sh("systemctl list-units --failed --no-legend") == ""
 
 

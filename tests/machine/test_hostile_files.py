@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 VICTIM = "/root/victim"
 # Of the application's account: what web can write, and what is its on the host.
-PLACES = ("/data/ecs-ca", "/data/ecs-gpg", "/data/ecs-storage-vault", "/data/ecs-pgdump", "/data/ecs-acme")
+PLACES = ("/data/ecs-ca", "/data/ecs-storage-vault", "/data/ecs-pgdump", "/data/ecs-acme")
 CACHES = ("/volatile/ecs-cache", "/volatile/redis")
 LISTING = f"find {VICTIM} -printf '%P %y %m %U %G %T@\\n' | sort"
 
@@ -26,7 +26,7 @@ def victim(demo: "Demo") -> Iterator[str]:
     demo.sh(f"rm -rf {VICTIM}; mkdir -m 755 {VICTIM}; echo secret > {VICTIM}/secret; chmod 600 {VICTIM}/secret")
     with quiet(demo):
         yield demo.sh(LISTING)
-        demo.sh(f"rm -rf {VICTIM}; find {' '.join((*PLACES, *CACHES))} -name 'planted*' -delete")
+        demo.sh(f"rm -rf {VICTIM}; find {' '.join((*PLACES, *CACHES))} -name '*planted*' -delete")
 
 
 def test_a_program_that_root_of_a_container_left_gives_nobody_rights(demo: "Demo") -> None:

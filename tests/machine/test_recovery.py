@@ -111,7 +111,7 @@ def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
     """It was installed and runs: its locale is still there, beside the database's, and so is the cluster."""
     assert {"de_AT.utf8", "de_DE.utf8", "en_US.utf8"} <= set(rebuilt.site.sh("locale -a").split())
     assert rebuilt.site.sh("cat /etc/default/locale") == "LANG=de_AT.UTF-8"
-    assert "17  main" in rebuilt.site.sh("LANG=de_AT.UTF-8 pg_lsclusters --no-header 2>&1")
+    assert "17 main 5432 online" in rebuilt.site.sh("LANG=de_AT.UTF-8 pg_lsclusters --no-header 2>&1")
     assert rebuilt.site.sh("LANG=de_AT.UTF-8 perl -e 1 2>&1") == ""
     shown = query(rebuilt.site, "select datcollate from pg_database where datname = 'postgres'")
     assert shown == "C.UTF-8"

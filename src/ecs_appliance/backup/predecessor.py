@@ -1,5 +1,6 @@
 """Recovery from an archive of the predecessor: documents and a dump of the database, made by duplicity."""
 
+import json
 import logging
 import os
 import shutil
@@ -29,6 +30,8 @@ APP = "app"
 TAKEN = ("ecs-ca", "ecs-pgdump", "ecs-storage-vault")
 DUMPED = f"ecs-pgdump/{DUMP}.gz"
 STAGE = ".old-archive."
+# In it, the names of what was set aside: that is not lost.
+SET_ASIDE = "set-aside.json"
 # So many moments are named to somebody who asks for one that is not there.
 SHOWN = 10
 LOCALE = "de_DE.utf8"
@@ -115,9 +118,11 @@ class Predecessor:
         # Of another moment, where a recovery from that came as far as its database.
         self.move_aside()
         listed = self._listed(snapshot)
-        stage = self._fetch(snapshot, note)
+        stage = self._fetch(snapshot, listed, note)
         places = {name: data if _is_taken(stage, name) else stage for name in TAKEN}
-        lost = [name for name in listed if not os.path.lexists(places[name.partition("/")[0]] / name)]
+        aside = set(json.loads(read_optional(stage / SET_ASIDE) or "[]"))
+        there = [name for name in listed if os.path.lexists(places[name.partition("/")[0]] / name)]
+        lost = sorted(set(listed) - set(there) - aside)
         others = [name for name in lost if not name.startswith(vault)]
         if others:
             raise ApplianceError(
@@ -173,8 +178,8 @@ class Predecessor:
         folders = {str(folder) for name in listed for folder in PurePosixPath(name).parents}
         return [name for name in listed if name not in folders and name.partition("/")[0] in TAKEN]
 
-    def _fetch(self, moment: str, note: Note) -> Path:
-        """The folder with all that the archive has of `moment`."""
+    def _fetch(self, moment: str, listed: Sequence[str], note: Note) -> Path:
+        """The folder with all that the archive has of `moment`; SET_ASIDE in it names those of `listed` that are odd."""
         stage = self.machine.paths.data / f"{STAGE}{moment}"
         if stage.exists():
             return stage
@@ -191,8 +196,11 @@ class Predecessor:
             log.warning("%s: what is whole is taken", error.message)
             shutil.rmtree(unfinished, ignore_errors=True)
             self.archive.restore(moment, unfinished, hear, damaged=True)
+        whole = [name for name in listed if os.path.lexists(unfinished / name)]
         for line in disarm(unfinished, TAKEN, self.machine.paths.data / f"{restore.ASIDE}-{restore.stamp()}"):
             log.warning("%s", line)
+        odd = [name for name in whole if not os.path.lexists(unfinished / name)]
+        write_atomic(unfinished / SET_ASIDE, json.dumps(odd))
         # Accounts have other numbers on each machine.
         self.machine.runner.run(["chown", "--recursive", f"{APP}:", unfinished], timeout=CHOWN_SECONDS)
         os.sync()

@@ -26,6 +26,8 @@ APP = "app"
 COPY_TIMEOUT = 24 * 3600
 VOLUMES = ("data", "volatile")
 DOCKER = ("docker.socket", "docker.service")
+# Their fences do not hold for what is mounted after they have started.
+FENCED = ("postgresql@17-main.service", "nginx.service", "apt-cacher-ng.service")
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,16 @@ def prepare_storage(paths: Paths, runner: Runner, env: "Env") -> None:
 def fence_volumes(paths: Paths, runner: Runner) -> None:
     """Have nothing below /data and /volatile give rights: no set-user-id, no devices. What is mounted already stays so.
 
-    The folders are mounted on themselves where they are no volumes. Docker's own mounts below would be hidden by that:
-    it is stopped meanwhile, which happens once, for at boot this comes before it.
+    The folders are mounted on themselves where they are no volumes. Docker's own mounts below would be hidden by that,
+    and the mount would be open in the fences of other services: they are stopped meanwhile, which happens once, for at
+    boot this comes before them.
     """
     places = [paths.at(f"/{name}") for name in VOLUMES]
     todo = [place for place in places if place.is_dir() and not mounts.is_fenced(place)]
     fresh = [place for place in todo if not mounts.is_mounted(place)]
-    # At boot it does not run yet, and a stop would take its start out of what systemd is about to do.
-    in_use = bool(fresh) and systemd.is_active(runner, DOCKER[-1])
-    with _stopped(runner, DOCKER if in_use else ()):
+    # At boot docker does not run yet; to stop its socket would take its start out of what systemd is about to do.
+    docker = DOCKER if systemd.is_active(runner, DOCKER[-1]) else ()
+    with _stopped(runner, (*docker, *FENCED) if fresh else ()):
         for place in todo:
             mounts.fence(runner, place)
 

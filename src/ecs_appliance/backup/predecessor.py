@@ -179,7 +179,7 @@ class Predecessor:
         return [name for name in listed if name not in folders and name.partition("/")[0] in TAKEN]
 
     def _fetch(self, moment: str, listed: Sequence[str], note: Note) -> Path:
-        """The folder with all that the archive has of `moment`; SET_ASIDE in it names those of `listed` that are odd."""
+        """The folder with all that the archive has of `moment`; SET_ASIDE in it names the odd of `listed`."""
         stage = self.machine.paths.data / f"{STAGE}{moment}"
         if stage.exists():
             return stage

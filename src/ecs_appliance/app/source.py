@@ -28,14 +28,14 @@ PINNED = "pinned"
 class Origin:
     """Where a checkout comes from; `commitid` pins it. An empty `source` means there is none.
 
-    Where there are `signers`, one of them has to have signed it, and `after`, a commit, has to be in its history.
+    Where there are `signers`, one of them has to have signed it, and it has to go on from one of `after`.
     """
 
     source: str
     branch: str = "master"
     commitid: str = ""
     signers: tuple[str, ...] = ()
-    after: str = ""
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,6 @@ def move_cluster_aside(machine: Machine, aside: Path | None = None) -> Path | No
 
     Returns what they are called now, None without any.
     """
-    # What it says of segments that are archived is of another server's.
-    shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
     return rename_aside(machine.paths.cluster, aside)
 
 
@@ -246,6 +244,8 @@ def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> No
     folders.make(cluster.parent)
     folders.make(cluster, USER, 0o700)
     _clear_unknown(cluster)
+    # What it says of segments that are archived, or fetched ahead, is of another server, or of an attempt before.
+    shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
     disarm.check_backup(machine.archive, label)
     machine.archive.restore(label, (*target, f"--recovery-option=restore_command={RESTORE_COMMAND}"))
     disarm.disarm_files(cluster)

@@ -51,19 +51,20 @@ def require_trust(
     commit: str,
     signers: Collection[str],
     *,
-    after: str = "",
+    after: Collection[str] = (),
     user: str | None = None,
 ) -> None:
-    """Raise DistrustedError unless `commit` is signed, as `require_signature` says, and has `after` in its history.
+    """Raise DistrustedError unless `commit` is signed, as `require_signature` says, and goes on from one of `after`.
 
-    Without `signers` anything is trusted, without `after` any history.
+    The first of those is what runs. Without `signers` anything is trusted, without `after` any history.
     """
     if not signers:
         return
     require_signature(runner, repository, commit, signers, user=user)
-    if after and not git.contains(runner, repository, commit, after, user=user):
+    known = [each for each in after if each]
+    if known and not any(git.contains(runner, repository, commit, each, user=user) for each in known):
         raise DistrustedError(
-            f"commit {commit} of {repository} does not go on from {after}, which runs: older, or of another history",
+            f"commit {commit} of {repository} does not go on from {known[0]}, which runs: older, or of another history",
             "if that is meant, once: touch /app/etc/flags/force.update.appliance, or force.update.ecs; then update",
         )
 

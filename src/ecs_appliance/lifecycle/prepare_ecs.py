@@ -117,7 +117,8 @@ def fetch_application(context: Context, env: Env) -> Sources:
     """
     # Whoever pins a commit means that one, wherever it comes from.
     forced = context.flags.get(REBUILD) is not None or is_full_id(env.ecs.git.commitid)
-    running = "" if forced else context.tags.get("last_running_ecs") or ""
+    # Also from what was built last: it was found good then, by a flag that is gone now perhaps.
+    running = () if forced else tuple(context.tags.get(name) or "" for name in ("last_running_ecs", "last_build_ecs"))
     origins = _origin(env.ecs.git, running), _origin(env.ecs.docs.git)
     return fetch_sources(context.runner, context.paths, *origins, user=APP_USER)
 
@@ -194,5 +195,5 @@ def wanted(env: Env) -> str:
     return target.commitid or f"branch {target.branch or 'default'}"
 
 
-def _origin(target: GitTarget, after: str = "") -> Origin:
+def _origin(target: GitTarget, after: tuple[str, ...] = ()) -> Origin:
     return Origin(target.source, target.branch, target.commitid, target.signers, after)

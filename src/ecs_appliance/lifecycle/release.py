@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +39,12 @@ def add_release(
     branch: str,
     commitid: str = "",
     signers: tuple[str, ...] = (),
-    after: str = "",
+    after: Collection[str] = (),
 ) -> Release:
     """Fetch the appliance at `commitid`, or at the end of `branch`, and build its environment; activates nothing.
 
     Raises ApplianceError where the source, the branch or the pinned commit is not to be had, or its code does not run;
-    DistrustedError, before any of its code runs, where none of `signers` signed it or it does not go on from `after`.
+    DistrustedError, before any of its code runs, where none of `signers` signed it or it goes on from none of `after`.
     """
     fetched = paths.releases / "source"
     target = git.fetch(runner, fetched, source=source, branch=branch, commitid=commitid)

@@ -112,7 +112,8 @@ def _add_release(context: Context, env: Env, active: Release | None) -> Release:
     target = env.appliance.git
     # Whoever pins a commit means that one, wherever it comes from.
     forced = context.flags.get(FORCE_RELEASE) is not None or is_full_id(target.commitid)
-    running = context.tags.get("last_running_appliance") or _commit(active) or ""
+    # Also from the one that is active: it was found good before it took over, whatever it does not go on from.
+    running = (context.tags.get("last_running_appliance") or "", _commit(active) or "")
     return add_release(
         context.paths,
         context.runner,
@@ -120,7 +121,7 @@ def _add_release(context: Context, env: Env, active: Release | None) -> Release:
         branch=target.branch,
         commitid=target.commitid,
         signers=target.signers,
-        after="" if forced else running,
+        after=() if forced else running,
     )
 
 

@@ -139,13 +139,14 @@ def test_history_goes_on_from_what_runs(publisher: Publisher) -> None:
     ours = publisher.ssh("ours")
     old, running = publisher.commit(ssh="ours"), publisher.commit(ssh="ours")
     newer = publisher.commit(ssh="ours")
-    assert trusted(publisher, newer, ours, after=running)
-    assert trusted(publisher, running, ours, after=running)
-    assert not trusted(publisher, old, ours, after=running), "a downgrade"
+    assert trusted(publisher, newer, ours, after=[running])
+    assert trusted(publisher, running, ours, after=[running])
+    assert not trusted(publisher, old, ours, after=[running]), "a downgrade"
     publisher.git("checkout", "--quiet", "--orphan", "rewritten")
-    assert not trusted(publisher, publisher.commit(ssh="ours"), ours, after=running), "another history"
-    assert not trusted(publisher, newer, ours, after="f" * 40), "what runs is unknown there"
-    assert trusted(publisher, old, ours, after=""), "asked for"
+    assert not trusted(publisher, publisher.commit(ssh="ours"), ours, after=[running]), "another history"
+    assert not trusted(publisher, newer, ours, after=["f" * 40]), "what runs is unknown there"
+    assert trusted(publisher, old, ours, after=[]), "asked for"
+    assert trusted(publisher, old, ours, after=[running, old]), "found good before"
 
 
 def test_a_repository_cannot_vouch_for_itself(publisher: Publisher) -> None:

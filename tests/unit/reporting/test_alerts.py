@@ -32,6 +32,14 @@ def test_an_alert_is_told_once_and_ends_with_a_word(alerts: Alerts, caplog: pyte
     assert "appliance_alert" not in metrics(alerts)
 
 
+def test_an_alert_stands_where_metrics_cannot_be_written(alerts: Alerts, caplog: pytest.LogCaptureFixture) -> None:
+    alerts.paths.metrics.parent.mkdir(parents=True)
+    alerts.paths.metrics.touch()
+    alerts.put("disk", "warning", "the disk is full")
+    assert [alert.topic for alert in alerts.standing()] == ["disk"]
+    assert "not counted for metrics" in caplog.text
+
+
 def test_what_gets_worse_is_told_again_and_keeps_its_beginning(alerts: Alerts) -> None:
     alerts.put("certificate:a", "warning", "not renewed")
     since = alerts.standing()[0].since

@@ -5,18 +5,10 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
+from tests.fences import MOST, ROOT_ALL_OVER
 
 FILES = Path(__file__).parents[2] / "salt/states/appliance/files"
 SERVICES = sorted(file.name for file in (FILES / "units").glob("*.service"))
-# They converge, install, build, or run what does.
-ROOT_ALL_OVER = {
-    "appliance.service",
-    "appliance-update.service",
-    "appliance-volumes.service",
-    "prepare-appliance.service",
-    "prepare-ecs.service",
-}
-MOST = "40"  # tenths, as systemd-analyze takes them
 
 
 @pytest.mark.parametrize("unit", sorted(set(SERVICES) - ROOT_ALL_OVER))

@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecs_appliance.core.runner import Result, SystemRunner, end
+from tests.fences import MOST, ROOT_ALL_OVER
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 UNITS = "/usr/local/lib/systemd/system"
-ROOT_ALL_OVER = {
-    "appliance.service",
-    "appliance-update.service",
-    "appliance-volumes.service",
-    "prepare-appliance.service",
-    "prepare-ecs.service",
-}
 SERVICES = ("nginx.service", "postgresql@17-main.service")
-MOST = "40"  # tenths, as systemd-analyze takes them
 ENTRY_POINT = {"CHOWN", "FOWNER", "SETUID", "SETGID"}
 # Capabilities, most processes, root filesystem read-only.
 CONTAINERS: dict[str, tuple[set[str], int, bool]] = {

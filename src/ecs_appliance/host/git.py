@@ -65,26 +65,6 @@ class Commit:
     branch: str = ""
 
 
-def sync(
-    runner: Runner,
-    folder: Path,
-    *,
-    source: str,
-    branch: str,
-    commitid: str = "",
-    user: str | None = None,
-    plain: bool = False,
-) -> Commit:
-    """Make `folder` a clean checkout of `source` at `commitid`, or else at the head of `branch`; returns the commit.
-
-    An empty `branch` is the source's default one. Runs git as `user`. What an earlier, interrupted run left is
-    repaired. Raises ApplianceError naming what is missing.
-    """
-    target = fetch(runner, folder, source=source, branch=branch, commitid=commitid, user=user, plain=plain)
-    checkout(runner, folder, target.id, user=user)
-    return target
-
-
 def fetch(
     runner: Runner,
     folder: Path,
@@ -95,9 +75,11 @@ def fetch(
     user: str | None = None,
     plain: bool = False,
 ) -> Commit:
-    """Fetch all of `source` into the repository of `folder`, made where missing; returns the target, leaves the files.
+    """Fetch all of `source` into the repository of `folder`, made where missing, and leave its files as they are.
 
-    `plain` allows git:// and http:// too, by which others may put in their commits. Raises as `sync` does.
+    Return the commit at `commitid`, or else at the head of `branch`; an empty `branch` is the source's default one.
+    Git runs as `user`. What an earlier, interrupted run left is repaired. `plain` allows git:// and http:// too, by
+    which others may put in their commits. Raises ApplianceError naming what is missing.
     """
     _check_arguments(source, branch, commitid)
     git = _Git(runner, folder, user, source, plain)

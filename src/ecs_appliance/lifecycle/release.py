@@ -52,7 +52,8 @@ def add_release(
     release = Release(target.id, paths.releases / target.id)
     if not release.folder.is_dir():
         incoming = paths.releases / f".{target.id}.incoming"
-        git.sync(runner, incoming, source=source, branch=branch, commitid=target.id)
+        git.fetch(runner, incoming, source=source, branch=branch, commitid=target.id)
+        git.checkout(runner, incoming, target.id)
         os.sync()
         incoming.rename(release.folder)
         sync_folder(paths.releases)

@@ -42,11 +42,18 @@ def upstream(tmp_path: Path) -> Upstream:
     return Upstream(tmp_path / "upstream")
 
 
+def follow(folder: Path, *, user: str | None = None, **asked: Any) -> git.Commit:
+    """Fetch what is asked for and check it out."""
+    target = git.fetch(RUNNER, folder, user=user, **asked)
+    git.checkout(RUNNER, folder, target.id, user=user)
+    return target
+
+
 @pytest.fixture
 def sync(upstream: Upstream, tmp_path: Path) -> Callable[..., git.Commit]:
     def run(**changes: Any) -> git.Commit:
         asked: dict[str, Any] = {"source": str(upstream.folder), "branch": "master", **changes}
-        return git.sync(RUNNER, tmp_path / "checkout", **asked)
+        return follow(tmp_path / "checkout", **asked)
 
     return run
 
@@ -233,7 +240,7 @@ def test_locks_behind_a_link_in_the_repository_stay(upstream: Upstream, sync: Sy
 def test_locks_are_removed_as_the_user(upstream: Upstream, open_path: Path) -> None:
     """Needs root, as the appliance does."""
     folder = open_path / "checkout"
-    git.sync(RUNNER, folder, source=str(upstream.folder), branch="master", user="daemon")
+    follow(folder, source=str(upstream.folder), branch="master", user="daemon")
     of_root = folder / ".git" / "of-root"
     of_root.mkdir()
     for lock in (of_root / "a.lock", folder / ".git" / "index.lock"):
@@ -304,7 +311,7 @@ def test_runs_as_another_user_on_a_source_of_root(upstream: Upstream, open_path:
     """Needs root, as the appliance does."""
     target = open_path / "owned" / "checkout"
     target.parent.mkdir()
-    commit = git.sync(RUNNER, target, source=str(upstream.folder), branch="master", user="daemon")
+    commit = follow(target, source=str(upstream.folder), branch="master", user="daemon")
     assert commit.id == upstream.first
     account = pwd.getpwnam("daemon").pw_uid
     assert {path.stat().st_uid for path in (target, target / ".git" / "HEAD", target / "README")} == {account}

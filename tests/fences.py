@@ -1,0 +1,11 @@
+"""What fences of units are judged by."""
+
+# They converge, install, build, or run what does: docs/decisions/0027.
+ROOT_ALL_OVER = {
+    "appliance.service",
+    "appliance-update.service",
+    "appliance-volumes.service",
+    "prepare-appliance.service",
+    "prepare-ecs.service",
+}
+MOST = "40"  # tenths of an exposure, as systemd-analyze takes them

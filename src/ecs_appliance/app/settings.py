@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_changed
 from ecs_appliance.core.log import register_secret
-from ecs_appliance.host.postgres import ROLE
+from ecs_appliance.host.cluster import ROLE
 
 BRIDGE = "172.17.0.1"
 SMTP_URL = f"smtp://{BRIDGE}:25"

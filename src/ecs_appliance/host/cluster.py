@@ -10,6 +10,8 @@ from ecs_appliance.core.runner import Runner
 
 VERSION, NAME = "17", "main"
 ACCOUNT = "postgres"
+# The role of the application; host.roles puts right at each start what it may.
+ROLE = "app"
 CONFIGURATION = f"/etc/postgresql/{VERSION}/{NAME}"
 # There while the cluster is made: what a killed run left holds nothing yet, and is made anew …
 UNFINISHED = "/var/lib/ecs-appliance/cluster.unfinished"

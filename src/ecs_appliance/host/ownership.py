@@ -15,7 +15,8 @@ from psycopg import sql
 
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.text import printable
-from ecs_appliance.host.postgres import ROLE, Connection, Server, application, has, superuser_inside
+from ecs_appliance.host.cluster import ROLE
+from ecs_appliance.host.postgres import Connection, Server, application, has, superuser_inside
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.text import printable
+from ecs_appliance.host.cluster import ROLE
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,6 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.2
 ATTEMPTS = 10
-# The role of the application; host.roles puts right at each start what it may.
-ROLE = "app"
 # A client's settings win over those that the role, or its database, was given; so names are looked up where the role
 # cannot define any, and a row is written as the same text whatever was set.
 SETTINGS = {

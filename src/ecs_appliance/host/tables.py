@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.host.postgres import ROLE, Connection, Server, application
+from ecs_appliance.host.cluster import ROLE
+from ecs_appliance.host.postgres import Connection, Server, application
 
 SCHEMA = "public"
 KIND = """

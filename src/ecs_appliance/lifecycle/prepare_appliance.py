@@ -14,7 +14,8 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import ownership, postgres, roles
-from ecs_appliance.host.postgres import ROLE, Server
+from ecs_appliance.host.cluster import ROLE
+from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.roles import PasswordMethod
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context

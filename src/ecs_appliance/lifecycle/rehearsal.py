@@ -23,8 +23,8 @@ from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.host import docker
+from ecs_appliance.host.cluster import ROLE
 from ecs_appliance.host.docker import Mount
-from ecs_appliance.host.postgres import ROLE
 from ecs_appliance.host.restic import Note
 from ecs_appliance.lifecycle.backup import open_machine, reason_to_rest
 from ecs_appliance.lifecycle.context import Context

@@ -24,7 +24,9 @@ CONNECTIONS = 32
 PAGE_BYTES = 12_000
 LIMIT = 120.0
 FRONTEND, BARE, BACKEND = 443, 8443, 5000
+# Nobody but the frontend's account may speak to the application's port.
 BARE_NGINX = """
+user www-data;
 pid {folder}/pid;
 error_log {folder}/error.log;
 worker_processes auto;

@@ -132,7 +132,8 @@ def _build(runner: Runner, build: Build, on_line: Callable[[str], None], archive
         docker.build(runner, build, on_line, archive=archive)
     except (CommandError, DeadlineError) as error:
         raise BuildError(
-            f"{build.tags[0]} could not be built: {error.message}", "what ran before is untouched; correct the source"
+            f"{build.tags[0]} could not be built: {error.message}",
+            "what ran before is untouched; correct the source, or what builds may reach (appliance network refused)",
         ) from None
 
 

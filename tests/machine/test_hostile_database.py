@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WEB = "ecs_ecs.web_1"
 # Of the live server, which has a /tmp of its own, and of one beside it.
 PROOFS = "/var/lib/postgresql/17/main/hostile-* /tmp/hostile-*"
+# What a recovery moves out of its way.
+ASIDE = "/data/*.before-* /data/etc/*.before-* /data/postgresql/17/*.before-*"
 HELD_UP_SECONDS = 240
 SPY = r"""
 create table public.proofs (way text, session_name text, current_name text);
@@ -160,7 +162,7 @@ def own_target(demo: "Demo") -> Iterator[None]:
             yield
         finally:
             attack(demo, CLEAN)
-            demo.sh(f"rm -rf {TARGET} {PROOFS}; appliance backup run --nightly || true")
+            demo.sh(f"rm -rf {TARGET} {PROOFS} {ASIDE}; appliance backup run --nightly || true")
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,9 @@ def aftermath(demo: "Demo") -> set[str]:
     told(demo, *BACKUP, "rehearse", "--json")
     told(demo, "appliance", "rewind", "--to", moment, "--json")
     demo.sh("appliance converge; systemctl restart appliance", timeout=600)
-    return sprung(demo)
+    found = sprung(demo)
+    demo.sh("appliance recover --yes-i-am-sure --move-aside", timeout=900)
+    return found | sprung(demo)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -28,8 +28,8 @@ class Tier(StrEnum):
 
 # What a whole run is made of: it has to end within an hour.
 WHOLE = (Tier.UNIT, Tier.INTEGRATION, Tier.MACHINE, Tier.VM)
-# Two at once, file by file: tests of machines wait most of their time. Virtual machines take all there is.
-SIDE_BY_SIDE = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2}
+# Two at once, file by file: tests of machines wait most of their time, a virtual machine takes one processor.
+SIDE_BY_SIDE = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2, Tier.VM: 2}
 CHECKOUT = Path(__file__).parents[3]
 # What tests may be told by the caller's environment.
 PASSED_ON = ("CI", "ECS_TEST_MACHINE")

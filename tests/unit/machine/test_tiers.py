@@ -23,4 +23,4 @@ def test_leading_words_are_tiers_and_the_rest_is_for_pytest(
 def test_a_machine_that_is_kept_is_shared_by_nobody() -> None:
     assert plan_workers(Tier.MACHINE, {}) == ["--numprocesses=2", "--dist=loadfile"]
     assert plan_workers(Tier.MACHINE, {"ECS_TEST_MACHINE": "mine"}) == []
-    assert plan_workers(Tier.VM, {}) == []
+    assert plan_workers(Tier.ENDURANCE, {}) == []

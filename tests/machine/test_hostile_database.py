@@ -67,6 +67,11 @@ WAYS = {
           $f$ begin perform public.spy('aggregate'); return $1 + 1; end $f$;
         create aggregate evil.count(*) (sfunc = evil.more, stype = bigint, initcond = '0')
     """,
+    "range": """
+        create function evil.apart(int, int) returns float8 immutable language plpgsql as
+          $f$ begin perform public.spy('range'); return $2 - $1; end $f$;
+        create type evil.span as range (subtype = int, subtype_diff = evil.apart, multirange_type_name = evil.spans)
+    """,
     "operator": """
         create function evil.same(name, text) returns bool language plpgsql as
           $f$ begin perform public.spy('operator'); return $1::pg_catalog.text operator(pg_catalog.=) $2; end $f$;

@@ -7,7 +7,7 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.host import systemd
 
-# Salt puts here: the minion's options, what its states share in a run, all of the run, and how those before this did.
+# Salt sets these: the minion's options, what states share in a run, all states of the run, and the results so far.
 __opts__: dict[str, Any]
 __context__: dict[str, Any]
 __lowstate__: Sequence[Mapping[str, Any]]
@@ -48,11 +48,12 @@ def _reach(name: str, *, active: bool | None, file_state: str) -> dict[str, Any]
 
 
 def _read(runner: SystemRunner, name: str) -> systemd.UnitState:
-    """The state of the unit `name`; what was asked for all of them counts until anything has been changed."""
+    """Return the state of the unit `name`, out of one question for all units until a state has changed something."""
     if any(result.get("changes") for result in __running__.values()):
         return systemd.read_units(runner, [name])[name]
-    if ASKED not in __context__:
-        units = {low["name"] for low in __lowstate__ if low["state"] == "unit"}
+    if name not in __context__.get(ASKED, ()):
+        # A state that is called by itself is no part of a run.
+        units = {name, *(low["name"] for low in __lowstate__ if low["state"] == "unit")}
         __context__[ASKED] = systemd.read_units(runner, sorted(units))
     state: systemd.UnitState = __context__[ASKED][name]
     return state

@@ -50,11 +50,11 @@ OBJECTS = """
       and not exists (select from pg_depend d where d.objid = p.oid and d.classid = 'pg_proc'::regclass
                       and d.deptype = 'e')
 """
-# What anybody has made with an aggregate or a range type is the server's own code too, and harmless.
+# Each aggregate and range type, which any role may create, has functions of language internal (12): they are inert.
 FOREIGN = """
     select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = p.prolang
     where p.oid >= 16384 and not l.lanpltrusted and l.lanname <> 'sql'
-      and not (l.lanname = 'internal' and p.prosrc in (
+      and not (p.prolang = 12 and p.prosrc in (
         'aggregate_dummy', 'range_constructor2', 'range_constructor3',
         'multirange_constructor0', 'multirange_constructor1', 'multirange_constructor2'))
       and not exists (select from pg_depend d where d.objid = p.oid and d.classid = 'pg_proc'::regclass

@@ -110,8 +110,4 @@ class Alerts:
 
     def _count(self) -> None:
         samples = [Sample(METRIC, 1, {"topic": alert.topic, "severity": alert.severity}) for alert in self.standing()]
-        # Before the first convergence there is no exporter, and what alerts stand for must not fail for want of it.
-        try:
-            write_metrics(self.paths, "alerts", samples, HELP)
-        except OSError as error:
-            log.warning("alerts are not counted for metrics: %s", error)
+        write_metrics(self.paths, "alerts", samples, HELP)

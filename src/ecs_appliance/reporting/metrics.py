@@ -1,10 +1,13 @@
 """Metrics as text files that the node exporter reads along (its textfile collector, Prometheus' text format)."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.paths import Paths
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,15 @@ class Sample:
 
 
 def write_metrics(paths: Paths, topic: str, samples: Iterable[Sample], helps: Mapping[str, str]) -> None:
-    """Replace the metrics of `topic` by `samples`; `helps` says of each name what it is."""
-    write_atomic(paths.metrics / f"appliance-{topic}.prom", render_metrics(samples, helps), mode=0o644)
+    """Replace the metrics of `topic` by `samples`; `helps` says of each name what it is.
+
+    Where they cannot be written, as before the first convergence or on a full disk, the log says so: what they count
+    has happened all the same.
+    """
+    try:
+        write_atomic(paths.metrics / f"appliance-{topic}.prom", render_metrics(samples, helps), mode=0o644)
+    except OSError as error:
+        log.warning("the metrics of %s could not be written: %s", topic, error)
 
 
 def render_metrics(samples: Iterable[Sample], helps: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from ecs_appliance.backup.disarm import disarm_roles
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.host import ownership, postgres, tables, wal
 from ecs_appliance.host.postgres import Server
@@ -63,6 +64,21 @@ def test_cast_of_rows_runs_as_the_role(server: Server, database: str) -> None:
     point = wal.make_restore_point(server, "ecs-1", database, [DOCUMENTS])
     assert point.sums[DOCUMENTS].rows == 1
     assert as_app(server, "select distinct session, as_user, what from proofs") == [("app", "app", "one")]
+
+
+def test_a_recovery_takes_what_the_role_may_make_and_no_code_of_the_server(server: Server, database: str) -> None:
+    as_app(
+        server,
+        "create aggregate public.total(int) (sfunc = int4pl, stype = int)",
+        "create type public.span as range (subtype = int)",
+    )
+    disarm_roles(server)
+    with psycopg.connect(host=server.host, port=server.port, user="postgres", dbname=database) as admin:
+        admin.execute("create function public.sum_up(int, int) returns int language internal as 'int4pl'")
+    with pytest.raises(
+        ApplianceError, match=r"functions with the server's rights: (public\.)?sum_up\(integer,integer\)$"
+    ):
+        disarm_roles(server)
 
 
 def test_own_names_are_not_looked_up(server: Server, database: str) -> None:

@@ -37,7 +37,7 @@ def test_an_alert_stands_where_metrics_cannot_be_written(alerts: Alerts, caplog:
     alerts.paths.metrics.touch()
     alerts.put("disk", "warning", "the disk is full")
     assert [alert.topic for alert in alerts.standing()] == ["disk"]
-    assert "not counted for metrics" in caplog.text
+    assert "the metrics of alerts could not be written" in caplog.text
 
 
 def test_what_gets_worse_is_told_again_and_keeps_its_beginning(alerts: Alerts) -> None:

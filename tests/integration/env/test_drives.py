@@ -52,20 +52,24 @@ def attach(tmp_path: Path) -> Iterator[Attach]:
         run(["losetup", "--detach", device], timeout=30)
 
 
-def mounted() -> str:
-    return Path("/proc/self/mounts").read_text()
+def mounted(tmp_path: Path) -> list[str]:
+    """The mounts of drives of this test's: others may run beside it, and mount what is theirs."""
+    own = run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"], timeout=30).lines()
+    devices = {line.split()[0] for line in own if str(tmp_path) in line}
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [f"{device} {folder}" for device, folder, *_ in mounts if device in devices or str(tmp_path) in folder]
 
 
 def source(paths: Paths, label: str = LABEL, files: tuple[str, ...] = USER_DATA) -> DriveSource:
     return DriveSource(label, files, SystemDrives(paths, SystemRunner(), filesystems=("ext4",)))
 
 
-def test_a_drive_is_read_and_unmounted(paths: Paths, attach: Attach) -> None:
+def test_a_drive_is_read_and_unmounted(paths: Paths, attach: Attach, tmp_path: Path) -> None:
     device = attach(files={"user-data": DATA})
-    before = mounted()
+    before = mounted(tmp_path)
     assert source(paths).detect()
     assert source(paths).get() == Found(DATA, f"drive {LABEL} ({device}, user-data)", Kind.DRIVE)
-    assert mounted() == before
+    assert mounted(tmp_path) == before
     assert not (paths.run / "drive").exists()
 
 
@@ -74,21 +78,21 @@ def test_a_drive_that_is_mounted_stays_so(paths: Paths, attach: Attach, tmp_path
     folder = tmp_path / "mounted here"
     folder.mkdir()
     run(["mount", "-o", "ro", device, folder], timeout=30)
-    before = mounted()
+    before = mounted(tmp_path)
     found = source(paths).get()
     assert found is not None and found.data == DATA
-    assert mounted() == before
+    assert mounted(tmp_path) == before
 
 
-def test_what_a_killed_run_left_mounted_is_used_and_unmounted(paths: Paths, attach: Attach) -> None:
+def test_what_a_killed_run_left_mounted_is_used_and_unmounted(paths: Paths, attach: Attach, tmp_path: Path) -> None:
     device = attach(files={"user-data": DATA})
-    before = mounted()
+    before = mounted(tmp_path)
     left = paths.run / "drive"
     left.mkdir(parents=True)
     run(["mount", "-o", "ro", device, left], timeout=30)
     found = source(paths).get()
     assert found is not None and found.data == DATA
-    assert mounted() == before
+    assert mounted(tmp_path) == before
 
 
 def test_the_file_of_openstack_lies_deeper(paths: Paths, attach: Attach) -> None:
@@ -103,12 +107,12 @@ def test_a_label_may_be_in_capitals(paths: Paths, attach: Attach) -> None:
     assert found is not None and found.data == DATA
 
 
-def test_a_drive_without_the_file_has_no_environment(paths: Paths, attach: Attach) -> None:
+def test_a_drive_without_the_file_has_no_environment(paths: Paths, attach: Attach, tmp_path: Path) -> None:
     attach(files={"meta-data": b"x"})
-    before = mounted()
+    before = mounted(tmp_path)
     assert source(paths).detect()
     assert source(paths).get() is None
-    assert mounted() == before
+    assert mounted(tmp_path) == before
 
 
 def test_a_drive_of_another_label_is_left_alone(paths: Paths, attach: Attach) -> None:
@@ -117,18 +121,18 @@ def test_a_drive_of_another_label_is_left_alone(paths: Paths, attach: Attach) ->
     assert source(paths).get() is None
 
 
-def test_a_drive_that_can_not_be_mounted_is_broken(paths: Paths, attach: Attach) -> None:
+def test_a_drive_that_can_not_be_mounted_is_broken(paths: Paths, attach: Attach, tmp_path: Path) -> None:
     attach(files={"user-data": DATA}, size=64 << 10)
-    before = mounted()
+    before = mounted(tmp_path)
     with pytest.raises(SourceError, match="cannot be mounted"):
         source(paths).get()
-    assert mounted() == before
+    assert mounted(tmp_path) == before
     assert not (paths.run / "drive").exists()
 
 
-def test_a_drive_of_another_filesystem_is_broken(paths: Paths, attach: Attach) -> None:
+def test_a_drive_of_another_filesystem_is_broken(paths: Paths, attach: Attach, tmp_path: Path) -> None:
     device = attach(files={"user-data": DATA})
-    before = mounted()
+    before = mounted(tmp_path)
     with pytest.raises(SourceError, match=f"{device} cannot be mounted as iso9660 or vfat"):
         DriveSource(LABEL, USER_DATA, SystemDrives(paths, SystemRunner())).get()
-    assert mounted() == before
+    assert mounted(tmp_path) == before

@@ -1,6 +1,7 @@
 """A private PostgreSQL server, as the machine's is set up: root comes as postgres and app, others with a password."""
 
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,11 +30,17 @@ log_statement = all
 log_min_duration_statement = 0
 fsync = off
 """
-PORT = 5943
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Path]:
+def port() -> int:
+    """One that nobody has: other processes run tests of this folder at the same time."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def cluster(port: int) -> Iterator[Path]:
     """The folder of a running server: its socket, its data, its log file `log`."""
     folder = Path(tempfile.mkdtemp(prefix="appliance-pg."))
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
@@ -44,7 +51,7 @@ def cluster() -> Iterator[Path]:
     (data / "pg_hba.conf").write_text(HBA)
     (data / "pg_ident.conf").write_text(IDENT)
     with (data / "postgresql.conf").open("a") as settings:
-        settings.write(f"{SETTINGS}\nport = {PORT}\nunix_socket_directories = '{folder}'\n")
+        settings.write(f"{SETTINGS}\nport = {port}\nunix_socket_directories = '{folder}'\n")
     control = [str(binaries / "pg_ctl"), "-w", "-D", str(data)]
     RUNNER.run([*control, "-l", str(folder / "log"), "start"], timeout=60, user="postgres")
     try:
@@ -55,5 +62,5 @@ def cluster() -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(cluster: Path) -> Server:
-    return Server(host=str(cluster), port=PORT)
+def server(cluster: Path, port: int) -> Server:
+    return Server(host=str(cluster), port=port)

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import docker
 
 log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ def ensure_base(
         return present.id
     try:
         _obtain(runner, paths, reference, suite, proxy)
-    except (CommandError, DeadlineError) as error:
+    except ProcessError as error:
         if present is None:
             raise
         log.warning("%s stays as of %s: %s", reference, present.created[:10], error.message)

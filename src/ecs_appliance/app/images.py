@@ -9,9 +9,9 @@ from typing import IO
 
 from ecs_appliance.app.base import ensure_base
 from ecs_appliance.app.source import PINNED, Sources, archived
-from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import docker
 from ecs_appliance.host.docker import Build
 
@@ -96,7 +96,7 @@ def ensure_images(
     app = plan_app_build(sources, labels=labels, proxy=proxy, force=force)
     try:
         base = ensure_base(runner, paths, proxy=proxy, refresh=app is not None)
-    except (CommandError, DeadlineError) as error:
+    except ProcessError as error:
         raise BuildError(f"there is no base image: {error.message}", "check the network, then try again") from None
     folders = [containers / name for name in OWN]
     known = {name for folder in folders for name in docker.list_tags(runner, f"ecs/{folder.name}")}
@@ -130,7 +130,7 @@ def _build(runner: Runner, build: Build, on_line: Callable[[str], None], archive
     log.info("building %s", build.tags[0])
     try:
         docker.build(runner, build, on_line, archive=archive)
-    except (CommandError, DeadlineError) as error:
+    except ProcessError as error:
         raise BuildError(
             f"{build.tags[0]} could not be built: {error.message}",
             "what ran before is untouched; correct the source, or what builds may reach (appliance network refused)",

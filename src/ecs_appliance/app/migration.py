@@ -9,9 +9,9 @@ from typing import Literal
 
 from ecs_appliance.app.settings import Site, once_environment
 from ecs_appliance.app.vaultkeys import SCRATCH, keyring_mounts
-from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
+from ecs_appliance.core.errors import ApplianceError, LatchedError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import dumps, networks, postgres
 from ecs_appliance.host.docker import Mount, Task, run_once
 
@@ -130,7 +130,7 @@ def _dump_before(runner: Runner, folder: Path, target: str, database: Database) 
 def _migrate(runner: Runner, task: Task, dump: Path, on_line: Callable[[str], None]) -> None:
     try:
         run_once(runner, task, timeout=MIGRATE_SECONDS, on_line=on_line)
-    except (CommandError, DeadlineError) as error:
+    except ProcessError as error:
         raise MigrationError(
             f"the migration of the database failed: {error.message}", f"the state before it is kept in {dump}"
         ) from None
@@ -139,7 +139,7 @@ def _migrate(runner: Runner, task: Task, dump: Path, on_line: Callable[[str], No
 def _bootstrap(runner: Runner, task: Task, on_line: Callable[[str], None]) -> None:
     try:
         run_once(runner, task, timeout=BOOTSTRAP_SECONDS, on_line=on_line)
-    except CommandError as error:
+    except ProcessError as error:
         raise ApplianceError(
             f"the application's bootstrap failed: {error.message}",
             "correct ecs.settings, or report it with these lines",

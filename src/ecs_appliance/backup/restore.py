@@ -17,10 +17,10 @@ from ecs_appliance.backup.restored import disarm as disarm_tree
 from ecs_appliance.backup.restored import take_root
 from ecs_appliance.backup.run import Machine, has_documents
 from ecs_appliance.core import folders
-from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
 from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, USER, Backup
 from ecs_appliance.host.restic import Note, Repository, Snapshot
@@ -258,7 +258,7 @@ def replay(machine: Machine) -> None:
     log_file = machine.paths.at(LOG)
     said_before = log_file.stat().st_size if log_file.exists() else 0
     # Whether it serves, is asked of it itself.
-    with suppress(CommandError, DeadlineError):
+    with suppress(ProcessError):
         systemd.start(machine.runner, UNIT)
     try:
         postgres.wait_ready(machine.server, deadline=REPLAY_SECONDS, alive=lambda: _lives(machine))

@@ -20,10 +20,10 @@ from ecs_appliance.backup.plan import (
 )
 from ecs_appliance.backup.record import Record
 from ecs_appliance.backup.target import adopt, local_folder, reached
-from ecs_appliance.core.errors import ApplianceError, BusyError, DeadlineError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import CommandError, ProcessError, Runner
 from ecs_appliance.core.tags import Marks
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import dumps, postgres, tables, wal
@@ -166,7 +166,7 @@ def try_to_dump(machine: Machine) -> str:
     """
     try:
         dump_database(machine)
-    except (CommandError, DeadlineError) as error:
+    except ProcessError as error:
         if not postgres.answers(machine.server):
             raise
         log.error("the database is not dumped: %s", error.message)

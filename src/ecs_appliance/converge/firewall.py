@@ -10,7 +10,7 @@ from ecs_appliance.core.applied import is_applied, mark_applied
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import nftables
 
 OURS = "/etc/nftables/appliance.nft"
@@ -52,9 +52,9 @@ def load_firewall(paths: Paths, runner: Runner) -> None:
 def _check(paths: Paths, runner: Runner, file: Path) -> None:
     try:
         nftables.check(runner, _ours(paths).replace(INCLUDE, f'include "{file}"'))
-    except CommandError as error:
+    except ProcessError as error:
         raise ApplianceError(
-            f"{file} cannot be loaded, the rules before stay in force:\n{error.output}",
+            f"{file} cannot be loaded, the rules before stay in force:\n{error.output or error.message}",
             "correct it, then: systemctl reload appliance-firewall",
         ) from None
 

@@ -3,10 +3,9 @@
 import ipaddress
 from collections.abc import Iterable
 
-from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import nftables
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -64,7 +63,7 @@ def _quoted(name: str) -> str:
 def _look_up(runner: Runner, name: str) -> list[IpAddress]:
     try:
         answer = runner.run(["getent", "ahosts", name], timeout=LOOKUP_SECONDS, ok=(0, NO_SUCH_NAME))
-    except (CommandError, DeadlineError):
+    except ProcessError:
         return []
     return _parsed(line.split()[0] for line in answer.lines())
 

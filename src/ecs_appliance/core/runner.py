@@ -1,6 +1,5 @@
 """The one place where processes are started."""
 
-import contextlib
 import logging
 import os
 import pwd
@@ -8,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.core.log import masked
+from ecs_appliance.core.pipes import CHUNK, Lines, TimeIsUpError, close, exchange, kill_tree
 
 log = logging.getLogger(__name__)
 
@@ -26,20 +26,26 @@ BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DE
 # What a network's own arrangements need; everything else of the caller's environment stays with the caller.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
 OUTPUT_TAIL_LINES = 20
-# In bytes.
-LONGEST_LINE = 1024 * 1024
 TIED = ("setpriv", "--pdeathsig=TERM", "--")
 
 Process = subprocess.Popen[bytes]
 
 
-class CommandError(ApplianceError):
-    """A process failed: ended by itself with a code that is not expected, by a signal, or could not be started."""
+class ProcessError(ApplianceError):
+    """A process failed or took too long. `output` is the end of what it said, `returncode` None where it has none."""
 
     def __init__(self, message: str, hint: str = "", *, returncode: int | None = None, output: str = "") -> None:
         super().__init__(message, hint)
         self.returncode = returncode
         self.output = output
+
+
+class CommandError(ProcessError):
+    """A process ended by itself with a code that is not expected, by a signal, or could not be started."""
+
+
+class ProcessDeadlineError(ProcessError, DeadlineError):
+    """A process took longer than it may, and was killed."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,9 @@ class Runner(Protocol):
         `env` is added to a minimal environment. `user` drops to that account. `secrets` are masked wherever the command
         or its output is told. `on_line` gets each line of output (both streams) as it comes. What is `tied` is asked to
         end when the thread that runs it does, also when that is killed. What is too large for the memory comes from an
-        open file as `input`, and goes to the open file `output` instead of into the result. Raises CommandError for an
-        exit code not in `ok`, DeadlineError past `timeout` (the whole process group is killed then).
+        open file as `input`, and goes to the open file `output` instead of into the result. What is left of its process
+        group is killed when it has ended. Raises CommandError for an exit code not in `ok`, ProcessDeadlineError past
+        `timeout` (it is killed then with all its descendants); both are a ProcessError.
         """
         ...
 
@@ -123,21 +130,27 @@ class SystemRunner:
             source=source,
             output=output,
         )
+        captured, errors = bytearray(), bytearray()
+        lines = Lines(_tee(captured, on_line)) if on_line else None
         try:
-            raw, stderr = _communicate(process, data if isinstance(data, bytes) else b"", timeout, on_line)
-        except subprocess.TimeoutExpired:
-            raise DeadlineError(
-                f"{masked(words[0], hidden)} did not end within {timeout:g} s",
-                "look at what it waits for, then try again",
-            ) from None
+            exchange(
+                process,
+                data if isinstance(data, bytes) else b"",
+                {process.stdout: lines.feed if lines else captured.extend, process.stderr: errors.extend},
+                timeout=timeout,
+            )
+            if lines:
+                lines.close()
+        except TimeIsUpError:
+            raise _too_long(words, timeout, _tail(bytes(errors or captured), hidden), hidden) from None
         finally:
-            _kill_group(process)
-            _close_pipes(process)
+            kill_tree(process)
+            close(process.stdin, process.stdout, process.stderr)
         seconds = time.monotonic() - began
-        stdout = raw.decode(errors="replace")
         if process.returncode not in ok:
-            raise _failure(words, process.returncode, stderr or stdout, hidden)
-        return Result(tuple(words), process.returncode, stdout, stderr, seconds, raw)
+            raise _failure(words, process.returncode, _tail(bytes(errors or captured), hidden), hidden)
+        said = captured.decode(errors="replace"), errors.decode(errors="replace")
+        return Result(tuple(words), process.returncode, *said, seconds, bytes(captured))
 
     def spawn(
         self,
@@ -190,19 +203,13 @@ def _follow(process: Process, on_line: Callable[[str], None]) -> None:
 
     def read() -> None:
         assert process.stdout is not None  # noqa: S101 # spawn asked for it
-        with process.stdout as lines:
-            for line in _lines(lines):
-                on_line(line)
+        lines = Lines(on_line)
+        with process.stdout as pipe:
+            while data := os.read(pipe.fileno(), CHUNK):
+                lines.feed(data)
+        lines.close()
 
     Thread(target=read, daemon=True).start()
-
-
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    """The lines of `stream`, without what exceeds the longest: a program that ends none shall not fill our memory."""
-    while piece := stream.readline(LONGEST_LINE):
-        yield piece.decode(errors="replace").rstrip("\n")
-        while not piece.endswith(b"\n") and (piece := stream.readline(LONGEST_LINE)):
-            pass
 
 
 def end(process: Process, *, grace: float) -> None:
@@ -212,7 +219,7 @@ def end(process: Process, *, grace: float) -> None:
     try:
         process.wait(grace)
     except subprocess.TimeoutExpired:
-        _kill_group(process)
+        kill_tree(process)
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
@@ -250,77 +257,26 @@ def _start(
         raise CommandError(f"{words[0]} could not be started: {masked(str(error), hidden)}") from None
 
 
-def _communicate(
-    process: subprocess.Popen[bytes],
-    content: bytes,
-    timeout: float,
-    on_line: Callable[[str], None] | None,
-) -> tuple[bytes, str]:
-    if on_line is None:
-        stdout, stderr = process.communicate(content, timeout=timeout)
-        return stdout or b"", stderr.decode(errors="replace")
-    return _read_lines(process, content, timeout, on_line).encode(), ""
+def _tee(kept: bytearray, on_line: Callable[[str], None]) -> Callable[[str], None]:
+    def take(line: str) -> None:
+        kept.extend(line.encode(errors="replace") + b"\n")
+        on_line(line)
+
+    return take
 
 
-def _read_lines(
-    process: subprocess.Popen[bytes], content: bytes, timeout: float, on_line: Callable[[str], None]
-) -> str:
-    """Only short inputs are meant to go with `on_line`: they fit into the pipe before anything is read."""
-    assert process.stdout is not None  # noqa: S101 # nobody asks for a file and for lines
-    watchdog = _Watchdog(process, timeout)
-    collected: list[str] = []
-    with watchdog:
-        if process.stdin is not None:
-            process.stdin.write(content)
-            process.stdin.close()
-        for line in _lines(process.stdout):
-            collected.append(line)
-            on_line(line)
-        process.wait()
-    if watchdog.fired:
-        raise subprocess.TimeoutExpired(process.args, timeout)
-    return "\n".join(collected)
+def _tail(output: bytes, hidden: tuple[str, ...]) -> str:
+    lines = output.decode(errors="replace").strip().split("\n")
+    return masked("\n".join(lines[-OUTPUT_TAIL_LINES:]), hidden)
 
 
-class _Watchdog:
-    """Kills a process group after `timeout` seconds, so that reading its output ends too."""
-
-    def __init__(self, process: subprocess.Popen[bytes], timeout: float) -> None:
-        from threading import Timer  # noqa: PLC0415 # only streaming runs pay for threads
-
-        self.fired = False
-        self._process = process
-        self._timer = Timer(timeout, self._fire)
-
-    def _fire(self) -> None:
-        self.fired = True
-        _kill_group(self._process)
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+def _too_long(words: list[str], timeout: float, tail: str, hidden: tuple[str, ...]) -> ProcessDeadlineError:
+    message = f"{masked(words[0], hidden)} did not end within {timeout:g} s"
+    return ProcessDeadlineError(message, "look at what it waits for, then try again", output=tail)
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _close_pipes(process: Process) -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
-
-
-def _failure(words: list[str], returncode: int, output: str, hidden: tuple[str, ...]) -> CommandError:
+def _failure(words: list[str], returncode: int, tail: str, hidden: tuple[str, ...]) -> CommandError:
     name = masked(" ".join(words[:3]), hidden)
     ended = returncode < 0
     how = f"was ended by {signal.Signals(-returncode).name}" if ended else f"failed with exit code {returncode}"
-    tail = masked("\n".join(output.strip().split("\n")[-OUTPUT_TAIL_LINES:]), hidden)
     return CommandError(f"{name} {how}" + (f":\n{tail}" if tail else ""), returncode=returncode, output=tail)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.env.source import Found, Kind, SourceError, read_present, user_data
 
 TOOL_SECONDS = 30
@@ -93,7 +92,7 @@ class SystemDrives:
         try:
             options = ["-t", ",".join(self.filesystems), "-o", "ro,nosuid,nodev,noexec"]
             self.runner.run(["mount", *options, device, folder], timeout=TOOL_SECONDS)
-        except (CommandError, DeadlineError) as error:
+        except ProcessError as error:
             folder.rmdir()
             expected = " or ".join(self.filesystems)
             raise SourceError(f"the drive {device} cannot be mounted as {expected}: {error.message}") from None

@@ -13,7 +13,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
-from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.core.runner import CommandError, ProcessError, Result, Runner
 
 FETCH_SECONDS = 1800
 LOCAL_SECONDS = 300
@@ -86,7 +86,7 @@ def fetch(
     _prepare(git)
     try:
         _fetch_all(git)
-    except CommandError as error:
+    except ProcessError as error:
         if _is_sound(git):
             raise _unreachable(source, error) from None
         _replace_repository(git)
@@ -292,13 +292,13 @@ def _replace_repository(git: _Git) -> None:
         _fetch_all(fresh)
         shutil.rmtree(git.folder / ".git")
         (beside / ".git").rename(git.folder / ".git")
-    except CommandError as error:
+    except ProcessError as error:
         raise _unreachable(git.source, error) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _unreachable(source: str, error: CommandError) -> ApplianceError:
+def _unreachable(source: str, error: ProcessError) -> ApplianceError:
     lines = [line for line in error.output.splitlines() if line.strip()]
     reason = lines[0] if lines else error.message
     return ApplianceError(

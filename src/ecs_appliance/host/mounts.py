@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import write_atomic
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _leave(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
     try:
         if is_mounted(mount.target):
             runner.run(["umount", mount.target], timeout=SECONDS)
-    except CommandError as error:
+    except ProcessError as error:
         # A shell of somebody's stands in it; the next backup tries again.
         log.warning("%s stays mounted: %s", mount.target, error.message)
         return

@@ -8,7 +8,7 @@ from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import nginx, systemd
 from ecs_appliance.host.dehydrated import Client
@@ -52,7 +52,7 @@ def start_in_background(context: Context) -> None:
     """Let systemd do it: whoever asks does not wait for an authority far away, and does not fail for it."""
     try:
         systemd.start_in_background(context.runner, UNIT)
-    except CommandError as error:
+    except ProcessError as error:
         log.warning("certificates are not looked after: %s", error.message)
 
 

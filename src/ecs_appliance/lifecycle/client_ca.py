@@ -4,7 +4,7 @@ import datetime
 import logging
 import time
 
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.host import nginx
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.reporting.alerts import Finding, Severity
@@ -103,7 +103,7 @@ def _reload_nginx(context: Context) -> list[Finding]:
     try:
         if nginx.take_into_use(context.paths, context.runner, nginx.CLIENT_CA):
             log.info("nginx has the new client CA and revocation list")
-    except CommandError as error:
+    except ProcessError as error:
         message = f"nginx does not take the client CA and revocation list: {error.message}"
         return [Finding(RELOAD, "critical", message, "nginx -t says why; what was revoked last is still let in")]
     return []

@@ -7,7 +7,7 @@ from typing import Literal
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.folders import require_ours
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def run_hooks(paths: Paths, runner: Runner, stage: str, when: Literal["early", "
         log.info("hook %s", script)
         try:
             runner.run([script], timeout=HOOK_TIMEOUT, cwd=folder, on_line=log.info)
-        except CommandError as error:
+        except ProcessError as error:
             raise ApplianceError(f"hook {script} failed: {error.message}", f"mend or remove {script}") from None
         ran.append(script.name)
     return ran

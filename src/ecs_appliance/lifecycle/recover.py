@@ -20,7 +20,7 @@ from ecs_appliance.backup.vaultcheck import Vault, read_vaultcheck
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.runner import CommandError, ProcessError
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
@@ -196,7 +196,7 @@ def start_site(context: Context) -> Vault:
         context.runner.run(["systemctl", "reset-failed"], timeout=systemd.QUICK)
         try:
             systemd.restart(context.runner, UNIT, timeout=START_SECONDS)
-        except CommandError:
+        except ProcessError:
             shown = context.page.shown()
             raise ApplianceError(
                 f"the data are back, but the site did not start: {shown.error if shown else 'see its journal'}",

@@ -7,7 +7,7 @@ from ecs_appliance.app.images import app_tag
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
@@ -50,7 +50,7 @@ def update(context: Context) -> None:
     log.info("restarting the site: %s", "; ".join(reasons))
     try:
         systemd.restart(context.runner, UNIT, timeout=RESTART_TIMEOUT)
-    except CommandError:
+    except ProcessError:
         shown = context.page.shown()
         error = shown.error if shown else "systemctl status appliance tells why"
         raise ApplianceError(f"the site did not come up again: {error}", shown.next if shown else "") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.files import write_changed
-from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.machine.guest import Guest
 from ecs_appliance.machine.nspawn import Machine
 
@@ -129,7 +129,7 @@ def _look_or_nothing(machine: Machine, ca_file: Path) -> Look | None:
     """A machine that reboots after its update is away for a moment."""
     try:
         return look(machine, ca_file)
-    except (NotRunningError, CommandError):
+    except (NotRunningError, ProcessError):
         return None
 
 

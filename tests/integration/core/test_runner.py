@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.errors import DeadlineError
-from ecs_appliance.core.runner import CommandError, SystemRunner, end
+from ecs_appliance.core.pipes import LONGEST_LINE
+from ecs_appliance.core.runner import CommandError, ProcessError, SystemRunner, end
 
 SOURCES = Path(__file__).parents[3] / "src"
 
@@ -57,7 +58,10 @@ def test_secrets_are_masked_in_failures() -> None:
     assert "geheim99" not in caught.value.message + caught.value.output
 
 
-@pytest.mark.parametrize("streaming", [False, True])
+STREAMING = pytest.mark.parametrize("streaming", [False, True])
+
+
+@STREAMING
 def test_a_timeout_kills_the_whole_group(tmp_path: Path, *, streaming: bool) -> None:
     mark = tmp_path / "mark"
     script = f"(sleep 2; touch {mark}) & sleep 30"
@@ -67,6 +71,76 @@ def test_a_timeout_kills_the_whole_group(tmp_path: Path, *, streaming: bool) -> 
     assert time.monotonic() - began < 5
     time.sleep(2.2)
     assert not mark.exists()
+
+
+@STREAMING
+def test_what_a_command_leaves_behind_does_not_hold_it(tmp_path: Path, *, streaming: bool) -> None:
+    """As a hook with `daemon &` does: the daemon has our pipe, and is killed with its process group."""
+    script = f"sleep 3600 & echo $! > {tmp_path}/pid; echo said"
+    result = SystemRunner().run(["sh", "-c", script], timeout=50, on_line=print if streaming else None)
+    assert result.stdout.strip() == "said"
+    assert _soon(lambda: not _runs(tmp_path / "pid"))
+
+
+@STREAMING
+def test_a_daemon_with_a_session_of_its_own_does_not_hold_it_either(tmp_path: Path, *, streaming: bool) -> None:
+    """It was meant to stay, and does; its output is not waited for."""
+    script = f"setsid sh -c 'echo $$ > {tmp_path}/pid; while sleep 0.01; do echo chatter; done' & sleep 0.5; echo said"
+    result = SystemRunner().run(["sh", "-c", script], timeout=50, on_line=(lambda _: None) if streaming else None)
+    assert "said" in result.stdout
+    os.kill(int((tmp_path / "pid").read_text()), 9)
+
+
+@STREAMING
+def test_a_timeout_reaches_descendants_in_sessions_of_their_own(tmp_path: Path, *, streaming: bool) -> None:
+    script = f"setsid sh -c 'echo $$ > {tmp_path}/pid; sleep 3600' & wait"
+    with pytest.raises(ProcessError):
+        SystemRunner().run(["sh", "-c", script], timeout=1, on_line=print if streaming else None)
+    assert _soon(lambda: not _runs(tmp_path / "pid"))
+
+
+def _runs(pid_file: Path) -> bool:
+    state = Path("/proc", pid_file.read_text().strip(), "stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@STREAMING
+def test_a_program_that_does_not_read_its_input_reports_its_own_error(*, streaming: bool) -> None:
+    for size in (1, 100_000, 3_000_000):
+        with pytest.raises(CommandError, match="exit code 3"):
+            SystemRunner().run(
+                ["sh", "-c", "exit 3"], input=b"x" * size, timeout=10, on_line=print if streaming else None
+            )
+
+
+def test_input_larger_than_a_pipe_goes_in_while_lines_come_out() -> None:
+    lines: list[str] = []
+    SystemRunner().run(["cat"], input="0123456789\n" * 100_000, timeout=30, on_line=lines.append)
+    assert len(lines) == 100_000 and set(lines) == {"0123456789"}
+
+
+def test_a_line_without_an_end_is_cut() -> None:
+    lines: list[str] = []
+    script = "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo last"
+    SystemRunner().run(["sh", "-c", script], timeout=30, on_line=lines.append)
+    assert [len(line) for line in lines] == [LONGEST_LINE, 4]
+
+
+def test_a_process_that_fails_and_one_that_takes_too_long_are_of_one_kind() -> None:
+    for script in ("exit 3", "echo so far; sleep 60"):
+        with pytest.raises(ProcessError) as caught:
+            SystemRunner().run(["sh", "-c", script], timeout=0.5)
+    assert isinstance(caught.value, DeadlineError)
+    assert caught.value.output == "so far"
+
+
+def test_a_reader_of_lines_that_fails_ends_the_process(tmp_path: Path) -> None:
+    def full(_: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        SystemRunner().run(["sh", "-c", f"echo $$ > {tmp_path}/pid; echo; sleep 3600"], timeout=50, on_line=full)
+    assert _soon(lambda: not _runs(tmp_path / "pid"))
 
 
 TYING = """

@@ -20,6 +20,7 @@ from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.files import private_folder, read_optional, sync_folder, write_atomic
 from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import apt, dumps, duplicity, gpg, postgres, rclone, systemd
+from ecs_appliance.host.cluster import UNIT
 from ecs_appliance.host.duplicity import Archive, DamagedArchiveError, Moment
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
@@ -225,7 +226,7 @@ class Predecessor:
         sync_folder(place.parent)
 
     def _start_server(self) -> None:
-        systemd.start(self.machine.runner, restore.UNIT)
+        systemd.start(self.machine.runner, UNIT)
         postgres.wait_ready(self.machine.server, deadline=UP_SECONDS)
 
 

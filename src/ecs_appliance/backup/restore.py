@@ -22,6 +22,7 @@ from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.host import postgres, systemd
+from ecs_appliance.host.cluster import LOG, UNIT
 from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, USER, Backup
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 Phase = Literal["aside", "files", "database", "start"]
 
-UNIT = "postgresql@17-main.service"
-LOG = "/var/log/postgresql/postgresql-17-main.log"
 REPLAY_SECONDS = 6 * 3600
 # By these pgBackRest knows that a folder holds a cluster which it may go on with.
 # Below /data: what came back from a backup, and is no data.

@@ -11,6 +11,7 @@ from ecs_appliance.backup.rewind import read_left
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.host import postgres, systemd
+from ecs_appliance.host.cluster import UNIT
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,12 @@ class Snapshots:
 
     def move_aside(self) -> list[str]:
         """Folders, and the files of the database server."""
-        systemd.stop(self.machine.runner, restore.UNIT)
+        systemd.stop(self.machine.runner, UNIT)
         return [str(moved) for moved in restore.move_aside(self.machine, REPLACED)]
 
     def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
         """The database's own backups are among them."""
-        systemd.stop(self.machine.runner, restore.UNIT)
+        systemd.stop(self.machine.runner, UNIT)
         restored = restore.restore_files(self.machine, self.repository, snapshot, note)
         for line in (*restored.odd, *restored.hooks):
             log.warning("%s", line)
@@ -54,7 +55,7 @@ class Snapshots:
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
         """From its backups in /data/pgbackrest, by way of its log."""
-        systemd.stop(self.machine.runner, restore.UNIT)
+        systemd.stop(self.machine.runner, UNIT)
         record = read_record(self.machine.paths)
         moment = restore.earlier(until, record)
         if moment:

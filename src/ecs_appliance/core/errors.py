@@ -63,6 +63,10 @@ class DeadlineError(ApplianceError):
     exit_code = ExitCode.TIMEOUT
 
 
+class DatabaseError(ApplianceError):
+    """The database server answers, and refuses or fails what is asked of it."""
+
+
 class GaveUpError(ApplianceError):
     """Tried often enough; systemd does not try again by itself."""
 

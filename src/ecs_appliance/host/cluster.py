@@ -9,6 +9,8 @@ from ecs_appliance.core.reclaim import reclaim
 from ecs_appliance.core.runner import Runner
 
 VERSION, NAME = "17", "main"
+UNIT = f"postgresql@{VERSION}-{NAME}.service"
+LOG = f"/var/log/postgresql/postgresql-{VERSION}-{NAME}.log"
 ACCOUNT = "postgres"
 # The role of the application; host.roles puts right at each start what it may.
 ROLE = "app"

@@ -7,15 +7,9 @@ the database defines: it lists catalogs, changes owners, makes an extension in a
 
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
 from psycopg import sql
 
-from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.text import printable
-from ecs_appliance.host.cluster import ROLE
 from ecs_appliance.host.postgres import Connection, Server, application, has, superuser_inside
 
 log = logging.getLogger(__name__)
@@ -72,7 +66,7 @@ def ensure_owner(server: Server, database: str, role: str) -> bool:
         if not foreign_objects(connection, role):
             return False
     owner = sql.Identifier(role)
-    with _inside(server, database) as connection, connection.transaction():
+    with superuser_inside(server, database) as connection, connection.transaction():
         for kind, identity in foreign_objects(connection, role):
             log.info("%s %s is given to %s", kind, identity, role)
             # Kind and name come quoted from the server's own catalogs.
@@ -100,21 +94,9 @@ def ensure_extension(server: Server, database: str, name: str) -> bool:
         if has(connection, "select 1 from pg_extension where extname = %s", name):
             return False
     extension, schema = sql.Identifier(name), sql.Identifier(f"appliance_{secrets.token_hex(8)}")
-    with _inside(server, database) as connection, connection.transaction():
+    with superuser_inside(server, database) as connection, connection.transaction():
         connection.execute(sql.SQL("create schema {}").format(schema))
         connection.execute(sql.SQL("create extension {} schema {}").format(extension, schema))
         connection.execute(sql.SQL("alter extension {} set schema public").format(extension))
         connection.execute(sql.SQL("drop schema {}").format(schema))
     return True
-
-
-@contextmanager
-def _inside(server: Server, database: str) -> Iterator[Connection]:
-    try:
-        with superuser_inside(server, database) as connection:
-            yield connection
-    except psycopg.Error as error:
-        reason = printable(str(error).splitlines()[0])
-        raise ApplianceError(
-            f"the database {database} says: {reason}", f"look at it: psql -U {ROLE} {database}"
-        ) from None

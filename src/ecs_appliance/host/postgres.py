@@ -17,9 +17,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
+from ecs_appliance.core.errors import ApplianceError, DatabaseError, DeadlineError, NotRunningError
 from ecs_appliance.core.text import printable
-from ecs_appliance.host.cluster import ROLE
+from ecs_appliance.host.cluster import LOG, ROLE, UNIT
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,10 @@ GRACE_SECONDS = 2
 REINDEX_SECONDS = 3600
 # Of what the application's database says of a failure.
 SAID = 300
+# The one where the application can define nothing.
+MAINTENANCE = "postgres"
+STATUS = f"systemctl status {UNIT}"
+TELLS = f"{LOG} tells more"
 
 
 @dataclass(frozen=True)
@@ -227,14 +231,28 @@ def drop_database(server: Server, name: str) -> None:
 
 @contextmanager
 def connected(server: Server) -> Iterator[Connection]:
-    """A session of the superuser, in database `postgres`. Raises NotRunningError where nobody answers."""
-    try:
-        settings = SETTINGS if server.user == ROLE else SUPERUSER_SETTINGS
-        connection = _connect(server, server.user, "postgres", settings)
-    except psycopg.OperationalError as error:
-        raise _no_connection("postgres", error) from None
-    with connection:
+    """A session of the superuser, in database `postgres`.
+
+    Raises NotRunningError where nobody answers or the server ends the session, DatabaseError where a statement fails.
+    """
+    with _session(server, MAINTENANCE, SETTINGS if server.user == ROLE else SUPERUSER_SETTINGS) as connection:
         yield connection
+
+
+@contextmanager
+def _session(server: Server, database: str, settings: Mapping[str, str]) -> Iterator[Connection]:
+    try:
+        connection = _connect(server, server.user, database, settings)
+    except psycopg.OperationalError as error:
+        raise _no_connection(database, error) from None
+    try:
+        with connection:
+            yield connection
+    except psycopg.Error as error:
+        if connection.broken:
+            raise NotRunningError(f"PostgreSQL ended the session: {_said(error)}", STATUS) from None
+        hint = TELLS if database == MAINTENANCE else _look_hint(database)
+        raise DatabaseError(f"the database {database} says: {_said(error)}", hint) from None
 
 
 @contextmanager
@@ -258,7 +276,7 @@ def application(server: Server, database: str, *, seconds: float = ASK_SECONDS) 
         with connection:
             yield connection
     except psycopg.Error as error:
-        raise ApplianceError(f"the database {database} says: {_said(error)}", _look_hint(database)) from None
+        raise DatabaseError(f"the database {database} says: {_said(error)}", _look_hint(database)) from None
     finally:
         end.cancel()
 
@@ -270,11 +288,7 @@ def superuser_inside(server: Server, database: str) -> Iterator[Connection]:
     Its statements name catalogs of PostgreSQL's and what they list, and read, call and sort nothing of the database's.
     """
     limits = {"statement_timeout": f"{ASK_SECONDS * 1000}", "lock_timeout": f"{LOCK_SECONDS * 1000}"}
-    try:
-        connection = _connect(server, server.user, database, {**SUPERUSER_SETTINGS, **limits})
-    except psycopg.OperationalError as error:
-        raise _no_connection(database, error) from None
-    with connection:
+    with _session(server, database, {**SUPERUSER_SETTINGS, **limits}) as connection:
         yield connection
 
 
@@ -292,7 +306,7 @@ def _connect(server: Server, user: str, database: str, settings: Mapping[str, st
 
 
 def _terminate(server: Server, process: int) -> None:
-    with suppress(ApplianceError, psycopg.Error), connected(server) as connection:
+    with suppress(ApplianceError), connected(server) as connection:
         connection.execute("select pg_terminate_backend(%s)", [process])
 
 
@@ -307,7 +321,7 @@ def _no_connection(database: str, error: psycopg.OperationalError) -> ApplianceE
     reason = str(error).strip()
     if "does not exist" in reason and database in reason:
         return ApplianceError(f"there is no database {database}", create_hint(database))
-    return NotRunningError(f"PostgreSQL does not answer: {reason}", "systemctl status postgresql")
+    return NotRunningError(f"PostgreSQL does not answer: {_said(error)}", STATUS)
 
 
 def _no_entry(database: str, error: psycopg.OperationalError) -> ApplianceError:

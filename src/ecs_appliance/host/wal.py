@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.host.cluster import UNIT
 from ecs_appliance.host.postgres import LOCK_SECONDS, POLL_SECONDS, Connection, Server, application, connected
 from ecs_appliance.host.tables import SUM_SECONDS, Sum, existing, lock_table, sum_table
 
@@ -83,7 +84,7 @@ def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
             if time.monotonic() >= end:
                 raise DeadlineError(
                     f"the database's log was not archived within {deadline:g} s",
-                    "journalctl -u postgresql@17-main, and the files in /var/log/pgbackrest, tell why",
+                    f"journalctl -u {UNIT}, and the files in /var/log/pgbackrest, tell why",
                 )
             time.sleep(POLL_SECONDS)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.backup import rewind as work
-from ecs_appliance.backup.restore import UNIT as DATABASE_UNIT
 from ecs_appliance.backup.restore import name_aside
 from ecs_appliance.backup.rewind import Preview, Rewind
 from ecs_appliance.backup.run import Machine
@@ -14,6 +13,7 @@ from ecs_appliance.backup.vaultcheck import Vault
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.host import postgres, systemd
+from ecs_appliance.host.cluster import UNIT as DATABASE_UNIT
 from ecs_appliance.lifecycle.backup import open_machine
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.recover import UNIT, start_site, step

@@ -16,6 +16,7 @@ from ecs_appliance.core.files import point_symlink, sync_folder
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import mounts, systemd
+from ecs_appliance.host.cluster import UNIT as DATABASE_UNIT
 
 if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
@@ -27,7 +28,7 @@ COPY_TIMEOUT = 24 * 3600
 VOLUMES = ("data", "volatile")
 DOCKER = ("docker.socket", "docker.service")
 # Their fences do not hold for what is mounted after they have started.
-FENCED = ("postgresql@17-main.service", "nginx.service", "apt-cacher-ng.service")
+FENCED = (DATABASE_UNIT, "nginx.service", "apt-cacher-ng.service")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ FOLDERS = (
     Folder("/app/etc/ecs", mode=0o700),
 )
 RELOCATIONS = (
-    Relocation("/var/lib/postgresql", "/data/postgresql", ("postgresql@17-main.service", "postgresql.service")),
+    Relocation("/var/lib/postgresql", "/data/postgresql", (DATABASE_UNIT, "postgresql.service")),
     Relocation("/var/lib/docker", "/volatile/docker", DOCKER),
     Relocation("/app/etc", "/data/etc"),
     Relocation("/app/ecs-ca", "/data/ecs-ca"),

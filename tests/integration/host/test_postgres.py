@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
+from ecs_appliance.core.errors import ApplianceError, DatabaseError, DeadlineError, NotRunningError
 from ecs_appliance.core.runner import CommandError, Result, SystemRunner
 from ecs_appliance.host import dumps, ownership, postgres, roles, tables
 from ecs_appliance.host.postgres import Server
@@ -303,3 +303,16 @@ def test_waits_for_a_server_that_comes_up(server: Server, tmp_path: Path) -> Non
     postgres.wait_ready(late, deadline=10)
     assert 0.4 < time.monotonic() - began < 5
     timer.join()
+
+
+def test_a_statement_that_fails_is_an_error_of_the_database(server: Server) -> None:
+    with (
+        pytest.raises(DatabaseError, match=r"the database postgres says: .*no_such_table"),
+        postgres.connected(server) as session,
+    ):
+        session.execute("select * from no_such_table")
+
+
+def test_a_session_that_the_server_ends_is_one_that_does_not_run(server: Server) -> None:
+    with pytest.raises(NotRunningError, match="PostgreSQL ended the session"), postgres.connected(server) as session:
+        session.execute("select pg_terminate_backend(pg_backend_pid())")

@@ -10,6 +10,7 @@ from ecs_appliance.core.errors import ApplianceError, NotRunningError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import postgres
+from ecs_appliance.host.cluster import UNIT
 from tests.fakes import Answer, AnsweringRunner
 
 LOG = "var/log/postgresql/postgresql-17-main.log"
@@ -49,4 +50,4 @@ def test_one_that_has_ended_is_told_of_in_its_own_words(
     with pytest.raises(ApplianceError, match=r"does not come up from its backup: the log has a gap"):
         restore.replay(Machine(Paths(tmp_path), runner, Env.model_construct()))
     assert next(seen, None) is None
-    assert runner.asked[-1] == ["systemctl", "stop", restore.UNIT]
+    assert runner.asked[-1] == ["systemctl", "stop", UNIT]

@@ -81,6 +81,11 @@ appliance-rehearsal.timer:
     - require:
       - applied: unit files
 
+appliance-check.timer:
+  unit.running:
+    - require:
+      - applied: unit files
+
 appliance-names.timer:
   unit.running:
     - require:

@@ -12,6 +12,7 @@ from ecs_appliance.app.source import PINNED, Sources, archived
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import ProcessError, Runner
+from ecs_appliance.core.transcript import transcript
 from ecs_appliance.host import docker
 from ecs_appliance.host.docker import Build
 
@@ -102,10 +103,10 @@ def ensure_images(
     known = {name for folder in folders for name in docker.list_tags(runner, f"ecs/{folder.name}")}
     builds = plan_own_builds(folders, base, known, proxy)
     for build in builds:
-        _build(runner, build, on_line)
+        _build(runner, paths, build, on_line)
     if app is not None:
         with archived(runner, paths, sources, user=user) as archive:
-            _build(runner, app, on_line, archive)
+            _build(runner, paths, app, on_line, archive)
     own = {folder.name: own_tag(folder, base) for folder in folders}
     for name, reference in own.items():
         docker.tag(runner, reference, f"ecs/{name}:latest")
@@ -126,14 +127,18 @@ def prune_images(runner: Runner, keep: Collection[str]) -> list[str]:
     return removed
 
 
-def _build(runner: Runner, build: Build, on_line: Callable[[str], None], archive: IO[bytes] | None = None) -> None:
+def _build(
+    runner: Runner, paths: Paths, build: Build, on_line: Callable[[str], None], archive: IO[bytes] | None = None
+) -> None:
     log.info("building %s", build.tags[0])
+    file = paths.logs / "build.log"
     try:
-        docker.build(runner, build, on_line, archive=archive)
+        with transcript(file, on_line) as keep:
+            docker.build(runner, build, keep, archive=archive)
     except ProcessError as error:
         raise BuildError(
             f"{build.tags[0]} could not be built: {error.message}",
-            "what ran before is untouched; correct the source, or what builds may reach (appliance network refused)",
+            f"{file} has the whole output; correct the source, or what builds may reach (appliance network refused)",
         ) from None
 
 

@@ -9,9 +9,10 @@ from typing import Literal
 
 from ecs_appliance.app.settings import Site, once_environment
 from ecs_appliance.app.vaultkeys import SCRATCH, keyring_mounts
-from ecs_appliance.core.errors import ApplianceError, LatchedError
+from ecs_appliance.core.errors import ApplianceError, LatchedError, as_failure
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import ProcessError, Runner
+from ecs_appliance.core.runner import CommandError, ProcessError, Runner
+from ecs_appliance.core.transcript import transcript
 from ecs_appliance.host import dumps, networks, postgres
 from ecs_appliance.host.docker import Mount, Task, run_once
 
@@ -25,6 +26,8 @@ CAPABILITIES = ("CHOWN", "FOWNER", "SETUID", "SETGID", "KILL")
 MIGRATE_SECONDS = 4 * 3600
 BOOTSTRAP_SECONDS = 900
 KEPT_DUMPS = 3
+# Exit codes of `docker run` where the container's command did not begin, as it says itself.
+NOT_BEGUN, DOCKER_SAYS = (125, 126, 127), "docker: "
 COMMANDS: dict[Decision, tuple[str, ...]] = {
     "migrate": ("migrate",),
     "bootstrap": ("run", "./manage.py", "bootstrap"),
@@ -97,7 +100,8 @@ def run_migration(
         _bootstrap(runner, task, on_line)
         return None
     dump = _dump_before(runner, paths.pgdump, target, database)
-    _migrate(runner, task, dump, on_line)
+    with transcript(paths.logs / "migration.log", on_line) as keep:
+        _migrate(runner, task, dump, keep)
     # Never the one just made, wherever a clock that was set back has sorted it.
     _remove([other for other in outdated(list_dumps(paths.pgdump, database.name)) if other != dump])
     return dump
@@ -128,12 +132,17 @@ def _dump_before(runner: Runner, folder: Path, target: str, database: Database) 
 
 
 def _migrate(runner: Runner, task: Task, dump: Path, on_line: Callable[[str], None]) -> None:
+    """Whatever ends a migration that has begun must not have it tried again."""
     try:
         run_once(runner, task, timeout=MIGRATE_SECONDS, on_line=on_line)
-    except ProcessError as error:
+    except Exception as error:
+        if isinstance(error, CommandError) and error.returncode in NOT_BEGUN and DOCKER_SAYS in error.output:
+            raise
+        reason = as_failure(error).message
         raise MigrationError(
-            f"the migration of the database failed: {error.message}", f"the state before it is kept in {dump}"
-        ) from None
+            f"the migration of the database failed: {reason}",
+            f"the state before it is kept in {dump}; see the manual, Go back before a migration",
+        ) from error
 
 
 def _bootstrap(runner: Runner, task: Task, on_line: Callable[[str], None]) -> None:

@@ -1,6 +1,7 @@
 """The command line: a tree of commands, one error report, one exit."""
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -8,8 +9,12 @@ import typer
 
 from ecs_appliance import __version__
 from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, network, paper, rewind, stage, test, user
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, UnexpectedError, as_failure
 from ecs_appliance.core.log import masked, set_up_logging
+
+log = logging.getLogger("ecs_appliance.cli")
+# As a shell has it for a process that SIGPIPE ended.
+EPIPE_CODE = 141
 
 app = typer.Typer(
     name="appliance",
@@ -22,6 +27,7 @@ app = typer.Typer(
 app.command("install")(machine.install)
 app.command("plan")(machine.plan)
 app.command("converge")(machine.converge)
+app.command("status")(alerts.status)
 app.command("alerts")(alerts.alerts)
 app.command("recover")(backup.recover)
 app.command("rewind")(rewind.rewind)
@@ -59,16 +65,22 @@ def main() -> None:
     """Run the command line; the only place that turns errors into exit codes."""
     try:
         app(prog_name="appliance")
-    except ApplianceError as error:
-        report(error)
-        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever reads along has seen enough; what Python flushes at its end must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EPIPE_CODE)
+    except Exception as error:  # the last boundary: nothing is printed past the mask
+        failure = as_failure(error)
+        if isinstance(failure, UnexpectedError):
+            log.error("unexpected", exc_info=error)
+        report(failure)
+        sys.exit(failure.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def report(error: ApplianceError) -> None:
     """Tell the operator what is wrong and what to do next."""
-    logger = logging.getLogger("ecs_appliance.cli")
-    logger.error("%s", masked(error.message))
+    log.error("%s", masked(error.message))
     if error.hint:
-        logger.error("  → %s", masked(error.hint))
+        log.error("  → %s", masked(error.hint))

@@ -204,6 +204,11 @@ class Paths:
         return self.at("/var/lib/ecs-appliance")
 
     @property
+    def logs(self) -> Path:
+        """The whole output of the last build and of the last migration."""
+        return self.at("/var/log/ecs-appliance")
+
+    @property
     def metrics(self) -> Path:
         """Metrics as text files, read by the node exporter."""
         return self.at("/var/lib/prometheus/node-exporter")

@@ -1,10 +1,13 @@
 """A long task as a sequence of named steps that listeners can show: a terminal, a status page, a report."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
+
+log = logging.getLogger(__name__)
 
 State = Literal["running", "done", "failed"]
 
@@ -44,5 +47,9 @@ class Steps:
         self._tell(StepEvent(name, title, "done", self.seconds[name]))
 
     def _tell(self, event: StepEvent) -> None:
+        """Whoever listens is told; what fails there must not fail the step, or hide how it failed."""
         for listener in self.listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 # whatever it was
+                log.warning("%s: a listener failed: %s", event.title, error)

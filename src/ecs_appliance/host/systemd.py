@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ecs_appliance.core.errors import DeadlineError
@@ -36,6 +36,39 @@ def _state(answer: str) -> UnitState:
         active=properties["ActiveState"] in ("active", "activating", "reloading"),
         file_state="masked" if masked else properties["UnitFileState"],
     )
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a unit fares: `active` and `result` as `systemctl show` has ActiveState and Result."""
+
+    active: str
+    result: str
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it runs, or did its work to the end."""
+        return self.active == "active" or (self.active == "inactive" and self.result == "success")
+
+
+def read_conditions(runner: Runner, units: Iterable[str]) -> dict[str, Condition]:
+    """Return how each of `units` fares, in one call."""
+    names = list(units)
+    if not names:
+        return {}
+    argv = ["systemctl", "show", *names, "--property=ActiveState,Result"]
+    answers = runner.run(argv, timeout=QUICK).stdout.strip().split("\n\n")
+    found = [dict(line.split("=", 1) for line in answer.splitlines()) for answer in answers]
+    return {
+        name: Condition(each["ActiveState"], each.get("Result", "success"))
+        for name, each in zip(names, found, strict=True)
+    }
+
+
+def failed_units(runner: Runner) -> set[str]:
+    """Return the units that have failed."""
+    argv = ["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full"]
+    return {line.split()[0] for line in runner.run(argv, timeout=QUICK).lines()}
 
 
 def plan_unit(state: UnitState, *, active: bool | None, file_state: str) -> tuple[str, ...]:

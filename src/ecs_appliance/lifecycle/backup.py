@@ -13,7 +13,7 @@ from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
 from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.backup.run import DamagedError, Machine, Report, check_repository, run_backup
 from ecs_appliance.backup.target import find_repository, reached
-from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError, as_failure
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.formats import to_seconds
 from ecs_appliance.host import postgres
@@ -48,7 +48,7 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
         update_backups(context.paths, start=began, interval=to_seconds(settings.interval))
         with told(context, NIGHTLY if nightly else TOPIC, began):
             report = run_backup(machine, nightly=nightly, note=note or _deaf)
-        _count(context, began, report)
+        _count(context, began, report, nightly=nightly)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
         context.alerts.clear(topic)
     _tell_of_rows(context, report.uncompared)
@@ -227,18 +227,19 @@ def told(context: Context, topic: str, began: float) -> Iterator[None]:
     except BusyError:
         raise
     except DamagedError as error:
-        context.alerts.put(DAMAGED, "critical", error.message, error.hint)
+        context.alerts.put_failure(DAMAGED, "critical", "", error)
         update_backups(context.paths, failed=True, errors=error.files)
         raise
-    except ApplianceError as error:
+    except Exception as error:
+        failure = as_failure(error)
+        context.alerts.put_failure(topic, "warning", "backup failed", failure)
         if began:
             update_backups(context.paths, failed=True)
-        context.alerts.put(topic, "warning", f"backup failed: {error.message}", error.hint)
         last = last_success(context)
         if began and last is not None and began - last > MISSED_SECONDS:
             age = f"{(began - last) / 3600:.0f} hours"
-            context.alerts.put(MISSED, "critical", f"the last backup is {age} old", error.hint)
-        raise
+            context.alerts.put(MISSED, "critical", f"the last backup is {age} old", failure.hint)
+        raise failure from error
 
 
 def last_success(context: Context) -> float | None:
@@ -246,8 +247,10 @@ def last_success(context: Context) -> float | None:
     return read_backups(context.paths).success
 
 
-def _count(context: Context, began: float, report: Report) -> None:
+def _count(context: Context, began: float, report: Report, *, nightly: bool) -> None:
     made = report.made
     known = {"success": began, "duration": report.seconds, "size": made.added, "data_size": made.size}
+    if nightly:
+        known["nightly"] = began
     errors = read_backups(context.paths).errors or 0
     update_backups(context.paths, failed=False, errors=errors, **known)

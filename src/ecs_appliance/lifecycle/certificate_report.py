@@ -4,8 +4,9 @@ import datetime
 from collections.abc import Iterable, Mapping
 
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.reporting.alerts import Finding, Severity
+from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.metrics import Sample, write_metrics
+from ecs_appliance.reporting.topics import Severity
 from ecs_appliance.tls.acme import Record
 from ecs_appliance.tls.credentials import now
 from ecs_appliance.tls.selection import Selection, Wanted, can_be_validated
@@ -41,15 +42,13 @@ def report_certificates(
     """Raise and clear alerts, and write the metrics."""
     chosen, looked = list(selections), list(seen)
     judged = [judge(want, each, records.get(each.name)) for each in chosen] + [judge_served(each) for each in looked]
-    findings = {finding.topic: finding for finding in judged if finding}
-    context.alerts.forget((TOPIC, SERVED), but=findings)
-    context.alerts.tell(findings, findings.values())
+    context.alerts.tell((TOPIC, SERVED), [finding for finding in judged if finding])
     write_metrics(context.paths, "certificate", samples(chosen, records, looked), HELP)
 
 
 def forget_certificates(context: Context) -> None:
     """Nothing is served: nothing of it is wrong."""
-    context.alerts.forget((TOPIC, SERVED), but=())
+    context.alerts.tell((TOPIC, SERVED), [])
 
 
 def judge(want: Wanted, selection: Selection, record: Record | None) -> Finding | None:

@@ -7,8 +7,9 @@ import time
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.host import nginx
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.reporting.alerts import Finding, Severity
+from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.metrics import Sample, write_metrics
+from ecs_appliance.reporting.topics import Severity
 from ecs_appliance.tls.client_ca import (
     ClientCA,
     ClientCAError,

@@ -2,32 +2,54 @@
 
 import logging
 
+from ecs_appliance.core.text import telling_line
 from ecs_appliance.host import systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, note_crash
 from ecs_appliance.lifecycle.latch import latched
 from ecs_appliance.lifecycle.standby import standing_by
+from ecs_appliance.reporting.topics import UNIT
 
 log = logging.getLogger(__name__)
 
-UNLATCH = "mend the cause, then: rm /run/appliance-failed; systemctl restart appliance"
-RESTART = "mend the cause, then: systemctl restart appliance"
+UNLATCH = "fix the cause, then: rm /run/appliance-failed; systemctl restart appliance"
+RESTART = "fix the cause, then: systemctl restart appliance"
 
 
 def tell_appliance_failed(context: Context, unit: str) -> None:
-    """Show on the status page and in the journal that `unit` failed, and what to do next."""
-    result = systemd.unit_properties(context.runner, unit, "Result").get("Result", "unknown")
+    """Report on the status page, by an alert and in the journal that `unit` failed, and what to do next."""
     next_step = UNLATCH if latched(context.paths) else RESTART
+    reason = _reason(context, unit)
+    _alert(context, unit, reason, next_step)
     shown = context.page.shown()
     error = shown.error if shown and shown.kind == "failed" else ""
-    context.page.fail(error or f"{unit} failed ({result})", next_step)
-    log.error("%s failed (%s). journalctl -u %s tells why; %s", unit, result, unit, next_step)
+    context.page.fail(error or f"{unit} failed: {reason}", next_step)
+    log.error("%s failed: %s. journalctl -u %s tells more; %s", unit, reason, unit, next_step)
 
 
 def tell_service_failed(context: Context, unit: str) -> None:
-    """Record in the journal, with the unit's last lines, that `unit` failed; the site is not touched."""
-    result = systemd.unit_properties(context.runner, unit, "Result").get("Result", "unknown")
-    log.error("%s failed (%s); its last lines:\n%s", unit, result, systemd.journal_tail(context.runner, unit))
+    """Report by an alert and in the journal that `unit` failed; the site is not touched."""
+    reason = _reason(context, unit)
+    _alert(context, unit, reason, f"journalctl -u {unit}; then: systemctl restart {unit}")
+    log.error("%s failed: %s; its last lines:\n%s", unit, reason, systemd.journal_tail(context.runner, unit))
+
+
+def _alert(context: Context, unit: str, reason: str, next_step: str) -> None:
+    """A process that could report its failure has said more than systemd knows."""
+    if not context.alerts.stands(f"{UNIT}{unit}"):
+        context.alerts.put(f"{UNIT}{unit}", "critical", f"{unit} failed: {reason}", next_step)
+
+
+def _reason(context: Context, unit: str) -> str:
+    """Return how `unit` ended and the line of its journal that says why."""
+    known = systemd.unit_properties(context.runner, unit, "Result", "AssertResult")
+    if known.get("AssertResult") == "no":
+        return "the latch /run/appliance-failed is set"
+    result = known.get("Result", "unknown")
+    if result == "success":
+        result = "something that it needs failed"
+    line = telling_line(systemd.journal_tail(context.runner, unit).splitlines())
+    return f"{result}: {line}" if line else result
 
 
 def tell_stopped(context: Context, result: str) -> None:

@@ -94,7 +94,7 @@ def told(context: Context, topic: str) -> Iterator[None]:
         yield
     except ApplianceError as error:
         log.error("%s", error.message)
-        context.alerts.put(topic, "critical", error.message, error.hint)
+        context.alerts.put_failure(topic, "critical", "", error)
         return
     context.alerts.clear(topic)
 

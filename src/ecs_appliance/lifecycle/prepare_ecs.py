@@ -24,6 +24,7 @@ from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
 from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password
 from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.reporting.topics import BUILD
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,17 @@ def choose_version(context: Context, env: Env, steps: Steps) -> Version:
 
 def build_version(context: Context, env: Env, steps: Steps) -> Version:
     """Fetch and build the version that `env` asks for; what runs is not touched. Raises ApplianceError."""
+    try:
+        version = _build_version(context, env, steps)
+    except ApplianceError as error:
+        if not error.alerted:
+            context.alerts.put_failure(BUILD, "warning", f"{wanted(env)} cannot be started", error)
+        raise
+    context.alerts.clear(BUILD)
+    return version
+
+
+def _build_version(context: Context, env: Env, steps: Steps) -> Version:
     paths, runner = context.paths, context.runner
     with steps.step("source", "fetching the application"):
         sources = _trusted(context, env)
@@ -128,7 +140,7 @@ def _trusted(context: Context, env: Env) -> Sources:
     try:
         sources = fetch_application(context, env)
     except DistrustedError as error:
-        context.alerts.put(DISTRUSTED, "critical", error.message, error.hint)
+        context.alerts.put_failure(DISTRUSTED, "critical", "", error)
         raise
     context.alerts.clear(DISTRUSTED)
     return sources

@@ -12,6 +12,7 @@ from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.ineffective import list_ineffective
 from ecs_appliance.lifecycle.standby import leave_standby, stand_by
 from ecs_appliance.lifecycle.unsigned import tell_unsigned
+from ecs_appliance.reporting.topics import ENVIRONMENT
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,15 @@ def find_env(context: Context) -> Env:
     active one stays in force. Without an active one it is an error.
     """
     try:
-        return activate(context.paths, context.runner).env
+        env = activate(context.paths, context.runner).env
     except ApplianceError as error:
         if not context.paths.active_env.exists():
             raise
         log.error("%s\n  → %s", error.message, error.hint)
+        context.alerts.put_failure(ENVIRONMENT, "warning", "the environment of before stays in force", error)
         return active_env(context)
+    context.alerts.clear(ENVIRONMENT)
+    return env
 
 
 def active_env(context: Context) -> Env:

@@ -19,7 +19,7 @@ from ecs_appliance.backup.rehearsal import CONTAINER, SLICE, Stage, Times, open_
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core import folders
-from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError, as_failure
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.host import docker
@@ -58,10 +58,12 @@ def report(evidence: Evidence) -> None:
     if evidence.ok:
         return
     lines = "".join(f"\n  {line}" for line in evidence.findings.wrong)
-    raise ApplianceError(f"the backup {evidence.snapshot.short} can not be relied on:{lines}", HINT)
+    failure = ApplianceError(f"the backup {evidence.snapshot.short} cannot be trusted:{lines}", HINT)
+    failure.alerted = True
+    raise failure
 
 
-HINT = "mend the cause, then: appliance backup run, appliance backup rehearse; older ones may do: --snapshot ID"
+HINT = "fix the cause, then: appliance backup run, appliance backup rehearse; older ones may do: --snapshot ID"
 
 
 def gives_way() -> bool:
@@ -79,14 +81,15 @@ def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) ->
     with locked(context.paths.rehearsal_lock, "rehearsal"):
         try:
             evidence = _rehearse(context, machine, snapshot, note)
-        except ApplianceError as error:
+        except Exception as error:
+            failure = as_failure(error)
+            context.alerts.put_failure(TOPIC, "critical", "the rehearsal of a recovery failed", failure)
             update_backups(context.paths, rehearsal_ok=False)
-            context.alerts.put(TOPIC, "critical", f"the rehearsal of a recovery failed: {error.message}", error.hint)
-            raise
+            raise failure from error
     if evidence.ok:
         context.alerts.clear(TOPIC)
     else:
-        context.alerts.put(TOPIC, "critical", f"the backup can not be relied on: {evidence.findings.wrong[0]}", HINT)
+        context.alerts.put(TOPIC, "critical", f"the backup cannot be trusted: {evidence.findings.wrong[0]}", HINT)
     return evidence
 
 

@@ -19,13 +19,13 @@ from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
 from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance
 from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs
 from ecs_appliance.lifecycle.prepare_env import active_env, prepare_env
+from ecs_appliance.lifecycle.probe import ask_application
 from ecs_appliance.lifecycle.release import active_release
 from ecs_appliance.lifecycle.standby import has_rested, note_rest, standing_by
+from ecs_appliance.reporting.topics import UNIT
 
 log = logging.getLogger(__name__)
 
-PROBE = ("127.0.0.1", 5001)
-LOGIN = "/accounts/login/"
 UP_DEADLINE = 600
 STOP_SECONDS = 90
 POLL_SECONDS = 1.0
@@ -93,6 +93,7 @@ def _come_up(context: Context, env: Env, process: Process) -> None:
     report_confinement(context, docker.project_containers(context.runner, docker.PROJECT))
     _record(context)
     context.page.hide()
+    context.alerts.tell((f"{UNIT}appliance.service", f"{UNIT}appliance.service:"), [])
     systemd.notify("READY=1\nSTATUS=the site is up")
     log.info("the site is up: https://%s/", env.appliance.domain)
 
@@ -104,26 +105,20 @@ def _wait_until_up(context: Context, domain: str, process: Process) -> None:
         waiting = {
             c.name: c.health or c.status for c in docker.project_containers(context.runner, docker.PROJECT) if not c.up
         }
-        if not waiting and site_answers(domain):
+        status = ask_application(domain)
+        if status == http.client.OK and not waiting:
             return
+        if status == http.client.BAD_REQUEST:
+            raise GaveUpError(
+                f"the application refuses requests for {domain} (HTTP status 400): it is not in its ALLOWED_HOSTS",
+                "correct appliance.domain, or ALLOWED_HOSTS in ecs.settings; then: systemctl start appliance-update",
+            )
         if time.monotonic() > deadline:
             states = (
                 ", ".join(f"{name} is {state}" for name, state in waiting.items()) or "the login page does not answer"
             )
             raise DeadlineError(f"the site did not come up within {UP_DEADLINE} s: {states}", "journalctl -u appliance")
         time.sleep(POLL_SECONDS)
-
-
-def site_answers(domain: str) -> bool:
-    """Whether the login page answers with 200 through nginx."""
-    connection = http.client.HTTPConnection(*PROBE, timeout=10)
-    try:
-        connection.request("GET", LOGIN, headers={"Host": domain})
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _watch(context: Context, process: Process) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from datetime import datetime
 
 from ecs_appliance.app.images import app_tag
 from ecs_appliance.converge.engine import converge
@@ -22,6 +23,7 @@ from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
 from ecs_appliance.lifecycle.standby import STAGES
 from ecs_appliance.lifecycle.unsigned import tell_unsigned
+from ecs_appliance.reporting.topics import ENVIRONMENT
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ LOCK_WAIT = 900
 START_DEADLINE = 3 * 3600
 DISTRUSTED_RELEASE = "source:appliance"
 FORCE_RELEASE = "force.update.appliance"
+LAST_UPDATE = "last_update"
 UPGRADED_DAY = "last_update_system"
 
 
@@ -44,6 +47,7 @@ def update(context: Context) -> None:
     systemd.wait_settled(context.runner, STAGES, deadline=START_DEADLINE)
     with locked(context.paths.lock, "update", wait=LOCK_WAIT):
         reasons = _update_locked(context)
+    context.tags.set(LAST_UPDATE, datetime.now().astimezone().isoformat(timespec="seconds"))
     if not reasons:
         log.info("everything is up to date, the site stays as it is")
         return
@@ -52,12 +56,16 @@ def update(context: Context) -> None:
         systemd.restart(context.runner, UNIT, timeout=RESTART_TIMEOUT)
     except ProcessError:
         shown = context.page.shown()
-        error = shown.error if shown else "systemctl status appliance tells why"
-        raise ApplianceError(f"the site did not come up again: {error}", shown.next if shown else "") from None
+        error = (shown.error if shown else "") or "systemctl status appliance tells why"
+        failure = ApplianceError(f"the site did not come up again: {error}", shown.next if shown else "")
+        # By the unit that failed.
+        failure.alerted = True
+        raise failure from None
 
 
 def _update_locked(context: Context) -> list[str]:
     env = activate(context.paths, context.runner).env
+    context.alerts.clear(ENVIRONMENT)
     tell_unsigned(context.alerts, env)
     update_appliance(context, env)
     update_packages(context)

@@ -4,19 +4,18 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
+from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.reporting.metrics import Sample, write_metrics
+from ecs_appliance.reporting.topics import Severity, topic_of
 
 log = logging.getLogger(__name__)
-
-Severity = Literal["warning", "critical"]
 
 # A standing alert is told again so often, in seconds: journals are read by the day.
 REPEAT_SECONDS = 86400
@@ -52,60 +51,87 @@ class Alerts:
 
     paths: Paths
 
-    def tell(self, topics: Iterable[str], findings: Iterable[Finding]) -> None:
-        """Each of `topics` is as the first of `findings` about it says, or well where there is none."""
+    def tell(self, topics: Collection[str], findings: Iterable[Finding]) -> None:
+        """Each of `topics` is as the first of `findings` about it says, or well where there is none.
+
+        A topic that ends with a colon stands for all that begin so.
+        """
         found = {finding.topic: finding for finding in reversed(list(findings))}
-        for topic in topics:
-            finding = found.get(topic)
-            if finding is None:
-                self.clear(topic)
-            else:
-                self.put(topic, finding.severity, finding.message, finding.hint)
+        for finding in found.values():
+            self.put(finding.topic, finding.severity, finding.message, finding.hint)
+        families = tuple(topic for topic in topics if topic.endswith(":"))
+        for alert in self.standing():
+            if alert.topic not in found and (alert.topic in topics or alert.topic.startswith(families)):
+                self.clear(alert.topic)
 
     def put(self, topic: str, severity: Severity, message: str, hint: str = "") -> None:
-        """`topic` is wrong. The journal has it at once where that is news, and again each day that it stays so."""
-        now, held = time.time(), self._read(self._file(topic))
-        said = (severity, masked(message), masked(hint))
+        """`topic` is wrong. The journal has it at once where that is news, and again each day that it stays so.
+
+        Without a `hint` the remedy of the topic is named. An alert that no disk takes is kept until the next boot.
+        """
+        now, held = time.time(), self._held(topic)
+        said = (severity, masked(message), masked(hint or topic_of(topic).remedy.replace("`", "")))
         news = held is None or (held.severity, held.message, held.hint) != said
         # A clock that was ahead must not silence it for years.
         if held is not None and not news and 0 <= now - held.told < REPEAT_SECONDS:
             return
         alert = Alert(topic, *said, since=now if held is None else held.since, told=now)
-        write_atomic(self._file(topic), json.dumps(asdict(alert)), mode=0o644)
-        log.error("%s: %s%s", alert.severity, alert.message, f"\n  → {alert.hint}" if alert.hint else "")
+        log.error("%s: %s\n  → %s", alert.severity, alert.message, alert.hint)
+        self._write(alert)
         self._count()
+
+    def put_failure(self, topic: str, severity: Severity, what: str, failure: ApplianceError) -> None:
+        """`topic` is wrong for `failure`, of `what`; nobody else needs to report that failure."""
+        self.put(topic, severity, f"{what}: {failure.summary}" if what else failure.summary, failure.hint)
+        failure.alerted = True
 
     def clear(self, topic: str) -> None:
         """`topic` is well."""
-        held = self._read(self._file(topic))
+        held = self._held(topic)
         if held is None:
             return
-        self._file(topic).unlink(missing_ok=True)
+        for file in self._files(topic):
+            file.unlink(missing_ok=True)
         log.info("no longer: %s", held.message)
         self._count()
 
-    def forget(self, prefixes: tuple[str, ...], *, but: Container[str]) -> None:
-        """Clear what is about things that are no more: topics with one of `prefixes` that are not in `but`."""
-        for alert in self.standing():
-            if alert.topic.startswith(prefixes) and alert.topic not in but:
-                self.clear(alert.topic)
+    def standing(self, prefix: str = "") -> list[Alert]:
+        """The alerts that hold now about topics with `prefix`, the worst and oldest first."""
+        found = [alert for folder in self._folders for file in folder.glob("*.json") if (alert := self._read(file))]
+        alerts = {alert.topic: alert for alert in sorted(found, key=lambda alert: alert.told)}
+        chosen = (alert for alert in alerts.values() if alert.topic.startswith(prefix))
+        return sorted(chosen, key=lambda alert: (alert.severity, alert.since))
 
-    def standing(self) -> list[Alert]:
-        """The alerts that hold now, the worst and oldest first."""
-        found = (self._read(file) for file in self._folder.glob("*.json"))
-        return sorted((alert for alert in found if alert), key=lambda alert: (alert.severity, alert.since))
+    def stands(self, topic: str) -> bool:
+        """Return whether there is an alert about `topic`."""
+        return self._held(topic) is not None
 
     @property
-    def _folder(self) -> Path:
-        return self.paths.state / "alerts"
+    def _folders(self) -> tuple[Path, Path]:
+        """Where alerts are kept, and where those are that a full disk did not take."""
+        return self.paths.state / "alerts", self.paths.run / "alerts"
 
-    def _file(self, topic: str) -> Path:
-        return self._folder / f"{hashlib.sha256(topic.encode()).hexdigest()[:32]}.json"
+    def _files(self, topic: str) -> list[Path]:
+        name = f"{hashlib.sha256(topic.encode()).hexdigest()[:32]}.json"
+        return [folder / name for folder in self._folders]
+
+    def _held(self, topic: str) -> Alert | None:
+        found = [alert for file in self._files(topic) if (alert := self._read(file))]
+        return max(found, key=lambda alert: alert.told, default=None)
+
+    def _write(self, alert: Alert) -> None:
+        for file in self._files(alert.topic):
+            try:
+                write_atomic(file, json.dumps(asdict(alert)), mode=0o644)
+            except OSError as error:
+                log.warning("the alert could not be kept in %s: %s", file.parent, error.strerror)
+            else:
+                return
 
     def _read(self, file: Path) -> Alert | None:
         try:
             return Alert(**json.loads(read_optional(file) or "null"))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OSError):
             return None
 
     def _count(self) -> None:

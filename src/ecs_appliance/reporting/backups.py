@@ -1,16 +1,20 @@
 """What is known of backups and rehearsals, kept over a boot, and as metrics: the predecessor's names, and more."""
 
 import json
+import logging
 from dataclasses import asdict, dataclass, fields, replace
 
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 
+log = logging.getLogger(__name__)
+
 HELPS = {
     "backup_last_start_time": "When the last backup began.",
     "backup_last_failed": "1 where the last backup did not come to an end.",
     "backup_last_success_time": "When the last backup that came to an end began.",
+    "backup_last_nightly_success_time": "When the last nightly backup that came to an end began.",
     "backup_last_duration": "Seconds that the last backup took.",
     "backup_last_size": "Bytes that the last backup added to the repository.",
     "backup_last_data_size": "Bytes that the last backup holds.",
@@ -42,6 +46,7 @@ class Backups:
     start: float | None = None
     failed: bool | None = None
     success: float | None = None
+    nightly: float | None = None
     duration: float | None = None
     size: int | None = None
     data_size: int | None = None
@@ -64,6 +69,7 @@ class Backups:
             "backup_last_start_time": self.start,
             "backup_last_failed": self.failed,
             "backup_last_success_time": self.success,
+            "backup_last_nightly_success_time": self.nightly,
             "backup_last_duration": self.duration,
             "backup_last_size": self.size,
             "backup_last_data_size": self.data_size,
@@ -89,8 +95,11 @@ def read_backups(paths: Paths) -> Backups:
 
 
 def update_backups(paths: Paths, **known: float | None) -> Backups:
-    """Remember `known`, fields of Backups, and write the metrics."""
+    """Remember `known`, fields of Backups, and write the metrics; a full disk changes nothing of what happened."""
     updated = replace(read_backups(paths), **known)  # type: ignore[arg-type] # the fields' own types
-    write_atomic(paths.state / "backup.json", json.dumps(asdict(updated)), mode=0o644)
+    try:
+        write_atomic(paths.state / "backup.json", json.dumps(asdict(updated)), mode=0o644)
+    except OSError as error:
+        log.warning("what is known of backups could not be kept: %s", error)
     write_metrics(paths, "backup", updated.samples(), HELPS)
     return updated

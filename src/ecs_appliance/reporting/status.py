@@ -1,6 +1,7 @@
 """What the machine is doing before the site is up: for operators in status.json, for visitors as the 503 page."""
 
 import json
+import logging
 import math
 import time
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +13,10 @@ from ecs_appliance.core.files import read_optional, write_atomic, write_together
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
+from ecs_appliance.core.text import summarize
 from ecs_appliance.reporting.visitors import Site, public, render
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["installed", "starting", "standby", "no-database", "recovering", "failed", "stopped"]
 
@@ -74,8 +78,8 @@ class StatusPage:
     paths: Paths
 
     def show(self, kind: Kind, *, error: str = "", next_step: str = "") -> None:
-        """Show `kind` with the first line of `error` and what to do next."""
-        self._write(_status(kind, error=error, next_step=next_step))
+        """Show `kind` with `error` in one line and what to do next."""
+        self._try_to_write(_status(kind, error=error, next_step=next_step))
 
     def fail(self, error: str, next_step: str) -> None:
         """Show what failed, with the step it failed in where one is shown, and what to do next."""
@@ -83,7 +87,7 @@ class StatusPage:
         fresh = _status("failed", error=error, next_step=next_step)
         if shown is not None and shown.kind in ("starting", "failed"):
             fresh = replace(fresh, step=shown.step, step_de=shown.step_de, number=shown.number)
-        self._write(fresh)
+        self._try_to_write(fresh)
 
     def hide(self) -> None:
         """The site is up: let nginx pass requests to it."""
@@ -123,8 +127,10 @@ class StatusPage:
             self._remember(event)
             return
         english, german = STEPS[event.name]
-        usual = self._durations()
-        self._write(
+        usual, shown = self._durations(), self.shown()
+        # What failed last is what is interesting, until it has come through.
+        last = shown if shown and shown.kind in ("starting", "failed") and not event.error else None
+        self._try_to_write(
             _status(
                 "starting" if event.state == "running" else "failed",
                 step=english,
@@ -132,9 +138,17 @@ class StatusPage:
                 number=list(STEPS).index(event.name) + 1,
                 usual=usual.get(event.name, 0.0),
                 left=sum(usual.get(step, 0.0) for step in dropwhile(event.name.__ne__, STEPS)),
-                error=event.error,
+                error=event.error or (last.error if last else ""),
+                next_step=last.next if last else "",
             )
         )
+
+    def _try_to_write(self, status: Status) -> None:
+        """Whatever a stage does is more important than what the page says of it."""
+        try:
+            self._write(status)
+        except OSError as error:
+            log.warning("the status page could not be written: %s", error)
 
     def _write(self, status: Status) -> None:
         shown = self.shown()
@@ -189,7 +203,6 @@ def _status(
 ) -> Status:
     now = int(time.time())
     english, german = HEADLINES[kind]
-    lines = masked(error).strip().splitlines()
     return Status(
         kind=kind,
         headline=english,
@@ -199,7 +212,7 @@ def _status(
         number=number,
         since=now,
         usual=usual,
-        error=lines[0] if lines else "",
+        error=summarize(masked(error)),
         next=masked(next_step),
         updated=now,
         until=now + math.ceil(left) if kind == "starting" and usual else 0,

@@ -68,10 +68,10 @@ def test_a_mismatch_names_port_and_remedy() -> None:
 def test_alerts_of_names_that_are_no_more_go_and_metrics_name_everything(tmp_path: Path) -> None:
     context = Context(Paths(tmp_path))
     context.alerts.put("certificate:gone.example.org", "critical", "x")
-    context.alerts.put("disk", "warning", "not ours")
+    context.alerts.put("clock", "warning", "not ours")
     served = [Served(NAME, 443), Served(NAME, 25, "another")]
     report_certificates(context, ACME, [selection("acme", 20)], {NAME: FAILED}, served)
-    assert {alert.topic for alert in context.alerts.standing()} == {"disk", f"certificate:{NAME}", f"served:{NAME}:25"}
+    assert {alert.topic for alert in context.alerts.standing()} == {"clock", f"certificate:{NAME}", f"served:{NAME}:25"}
     text = (context.paths.metrics / "appliance-certificate.prom").read_text()
     for line in (
         f'appliance_certificate_self_signed{{name="{NAME}"}} 0',
@@ -81,4 +81,4 @@ def test_alerts_of_names_that_are_no_more_go_and_metrics_name_everything(tmp_pat
     ):
         assert line in text.splitlines()
     report_certificates(context, ACME, [selection("acme", 60)], {NAME: Record(renewed=1.0)}, [Served(NAME, 443)])
-    assert [alert.topic for alert in context.alerts.standing()] == ["disk"]
+    assert [alert.topic for alert in context.alerts.standing()] == ["clock"]

@@ -23,11 +23,11 @@ def metrics(alerts: Alerts) -> str:
 
 def test_an_alert_is_told_once_and_ends_with_a_word(alerts: Alerts, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
-        alerts.put("disk", "warning", "the disk is full", "df -h")
+        alerts.put("space:/", "warning", "the disk is full", "df -h")
     assert [record.message for record in caplog.records] == ["warning: the disk is full\n  → df -h"]
-    assert 'appliance_alert{topic="disk",severity="warning"} 1' in metrics(alerts)
-    alerts.clear("disk")
-    alerts.clear("disk")
+    assert 'appliance_alert{topic="space:/",severity="warning"} 1' in metrics(alerts)
+    alerts.clear("space:/")
+    alerts.clear("space:/")
     assert [record.message for record in caplog.records[1:]] == ["no longer: the disk is full"]
     assert "appliance_alert" not in metrics(alerts)
 
@@ -35,8 +35,8 @@ def test_an_alert_is_told_once_and_ends_with_a_word(alerts: Alerts, caplog: pyte
 def test_an_alert_stands_where_metrics_cannot_be_written(alerts: Alerts, caplog: pytest.LogCaptureFixture) -> None:
     alerts.paths.metrics.parent.mkdir(parents=True)
     alerts.paths.metrics.touch()
-    alerts.put("disk", "warning", "the disk is full")
-    assert [alert.topic for alert in alerts.standing()] == ["disk"]
+    alerts.put("space:/", "warning", "the disk is full")
+    assert [alert.topic for alert in alerts.standing()] == ["space:/"]
     assert "the metrics of alerts could not be written" in caplog.text
 
 
@@ -50,23 +50,23 @@ def test_what_gets_worse_is_told_again_and_keeps_its_beginning(alerts: Alerts) -
 def test_what_stays_is_told_each_day(
     alerts: Alerts, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alerts.put("x", "warning", "still")
+    alerts.put("clock", "warning", "still")
     monkeypatch.setattr(module, "REPEAT_SECONDS", 0)
-    alerts.put("x", "warning", "still")
+    alerts.put("clock", "warning", "still")
     assert len(caplog.records) == 2
 
 
 def test_the_worst_comes_first_and_secrets_never(alerts: Alerts) -> None:
     register_secret("hunter22")
-    alerts.put("a", "warning", "password hunter22 was refused")
-    alerts.put("b", "critical", "worse")
+    alerts.put("site", "warning", "password hunter22 was refused")
+    alerts.put("latch", "critical", "worse")
     assert [alert.message for alert in alerts.standing()] == ["worse", "password ***** was refused"]
 
 
 def test_a_damaged_file_is_no_alert(alerts: Alerts) -> None:
-    alerts.put("a", "warning", "x")
+    alerts.put("site", "warning", "x")
     for file in (alerts.paths.state / "alerts").iterdir():
         file.write_text("{")
     assert alerts.standing() == []
-    alerts.put("a", "warning", "x")
+    alerts.put("site", "warning", "x")
     assert len(alerts.standing()) == 1

@@ -16,7 +16,7 @@ def test_what_is_known_stays_known_and_is_counted(tmp_path: Path) -> None:
     assert "backup_last_failed 1\n" in text
     assert "backup_verified_snapshot_time" not in text
     read_backups(paths).rehearsed(paths, Rehearsed(ok=True, at=7.0, verified=6.0, rpo=900.0, rto=60.0))
-    update_backups(paths, failed=False, success=5.0, duration=2.5, size=1, data_size=2, errors=0)
+    update_backups(paths, failed=False, success=5.0, nightly=5.0, duration=2.5, size=1, data_size=2, errors=0)
     samples = {sample.name: sample.value for sample in read_backups(paths).samples()}
     assert set(samples) == set(HELPS)
     assert (samples["backup_rto_seconds"], samples["backup_last_failed"]) == (60.0, 0.0)

@@ -122,7 +122,7 @@ def test_a_failure_keeps_the_step_and_names_what_to_do(page: StatusPage) -> None
     assert (shown.kind, shown.number, shown.error, shown.next) == (
         "failed",
         7,
-        "the build failed:",
+        "the build failed: long log",
         "correct the source",
     )
 

@@ -1,0 +1,17 @@
+"""Whether anybody gets in by a key: without one ssh goes on to take passwords, or nobody gets in at all."""
+
+from collections.abc import Iterable
+
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.converge.ssh import keys_let_in
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import NO_KEY
+
+TOPICS = (NO_KEY,)
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Look for a key by which somebody becomes root."""
+    if machine.env is not None and not keys_let_in(machine.paths, machine.env):
+        hint = "put a public key into ssh_authorized_keys of env.yml, then: systemctl reload appliance"
+        yield Finding(NO_KEY, "warning", "no ssh key lets anybody become root", hint)

@@ -1,0 +1,64 @@
+"""Whether there is a recent backup, a proven one, and whether they would outlive this machine."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ecs_appliance.backup.restore import is_unfinished
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.env.formats import to_seconds
+from ecs_appliance.env.model import Env
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.backups import Backups, read_backups
+from ecs_appliance.reporting.topics import BACKUP_AGE, BACKUP_NIGHTLY_AGE, BACKUP_PLACE, UNVERIFIED, Severity
+
+TOPICS = (BACKUP_AGE, BACKUP_NIGHTLY_AGE, BACKUP_PLACE, UNVERIFIED)
+HOUR, DAY = 3600.0, 86400.0
+# Backups that were left out before anybody hears of it.
+MISSED_INTERVALS = 4
+CRITICAL_AGE, NIGHTLY_AGE, UNVERIFIED_AGE = 32 * HOUR, 3 * DAY, 15 * DAY
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Compare what is known of backups with now, whatever kept them from being made."""
+    env = machine.env
+    # Without a site there is nothing to back up.
+    if env is None or env.appliance.standby or machine.page is not None or is_unfinished(machine.paths):
+        return
+    known = read_backups(machine.paths)
+    yield from _find_late(known, to_seconds(env.appliance.backup.interval), machine.now)
+    if _is_here(env, machine):
+        hint = "name a server in appliance.backup.url, or a mount: see the manual, Backup"
+        yield Finding(BACKUP_PLACE, "warning", "backups lie on this machine, and are lost with it", hint)
+
+
+def _find_late(known: Backups, interval: float, now: float) -> Iterable[Finding]:
+    if known.success is not None and now - known.success > max(MISSED_INTERVALS * interval, 2 * HOUR):
+        age = now - known.success
+        severity: Severity = "critical" if age > CRITICAL_AGE else "warning"
+        yield Finding(BACKUP_AGE, severity, f"the last backup is {age / HOUR:.0f} hours old")
+    if known.nightly is not None and now - known.nightly > NIGHTLY_AGE:
+        message = f"for {(now - known.nightly) / DAY:.0f} days no backup was checked, and no old one removed"
+        yield Finding(BACKUP_NIGHTLY_AGE, "warning", message)
+    if known.verified is not None and now - known.verified > UNVERIFIED_AGE:
+        message = f"the newest backup that was proven to be recoverable is {(now - known.verified) / DAY:.0f} days old"
+        yield Finding(UNVERIFIED, "warning", message)
+
+
+def _is_here(env: Env, machine: Machine) -> bool:
+    """Return whether the target is a folder on a file system of the site's own."""
+    backup = env.appliance.backup
+    url = urlsplit(backup.url.get_secret_value())
+    if url.scheme.lower() != "file" or backup.mount.source:
+        return False
+    target = machine.paths.at(unquote(url.path))
+    devices = {place.stat().st_dev for place in _own(machine) if place.exists()}
+    return _existing(target).stat().st_dev in devices
+
+
+def _own(machine: Machine) -> tuple[Path, ...]:
+    return machine.paths.root, machine.paths.data, machine.paths.volatile
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() or path == path.parent else _existing(path.parent)

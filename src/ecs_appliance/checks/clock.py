@@ -1,0 +1,29 @@
+"""Whether the clock is set: certificates, backups and what documents say of their time stand on it."""
+
+from collections.abc import Iterable
+
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.core.facts import read_facts
+from ecs_appliance.core.files import read_optional
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import CLOCK
+
+TOPICS = (CLOCK,)
+# There once systemd-timesyncd has an answer of a time server in this boot.
+SYNCHRONIZED = "/run/systemd/timesync/synchronized"
+TIMESYNCD = "/usr/lib/systemd/systemd-timesyncd"
+BOOT_SECONDS = 900.0
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Look whether a time server has answered since the boot; a machine in a container has its host's clock."""
+    if not machine.paths.at(TIMESYNCD).exists() or read_facts(machine.paths).in_container:
+        return
+    up = float((read_optional(machine.paths.at("/proc/uptime")) or "0").split()[0])
+    if up > BOOT_SECONDS and not machine.paths.at(SYNCHRONIZED).exists():
+        yield Finding(
+            CLOCK,
+            "warning",
+            "no time server has answered since the last boot",
+            "timedatectl timesync-status; name one that is reached: NTP= in /etc/systemd/timesyncd.conf",
+        )

@@ -1,0 +1,32 @@
+"""Whether the site is up, as a visitor meets it."""
+
+from collections.abc import Iterable
+
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.lifecycle.probe import ask_as_visitor
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import SITE
+
+TOPICS = (SITE,)
+# Pages that say why there is no site; somebody wanted that, or is at work on it.
+ON_PURPOSE = ("installed", "standby", "no-database", "recovering", "stopped")
+# A start may take so long, in seconds, before it counts as an outage.
+START_SECONDS = 180.0
+WAIT = "wait: it starts; journalctl -u appliance -f"
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Ask for the login page; while the site starts, or is away on purpose, nothing is wrong with that."""
+    if machine.env is None:
+        return
+    page = machine.page
+    if page is not None and page.kind in ON_PURPOSE:
+        return
+    if page is not None and page.kind == "starting" and not page.error and machine.now - page.began < START_SECONDS:
+        return
+    problem = ask_as_visitor(machine.env)
+    if not problem:
+        return
+    reason = page.error if page is not None and page.error else problem
+    hint = "" if page is None else page.next or (WAIT if page.kind == "starting" else "")
+    yield Finding(SITE, "critical", f"the site is down: {reason}", hint)

@@ -1,0 +1,71 @@
+"""Whether file systems have room, for bytes and for files."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import INODES, SPACE, Severity
+
+TOPICS = (SPACE, INODES)
+PLACES = ("/", "/data", "/volatile")
+# Per cent used.
+WARNING, CRITICAL = 85, 95
+GB = 10**9
+# So much is room enough, whatever part it is.
+PLENTY = 50 * GB
+
+
+@dataclass(frozen=True)
+class Room:
+    """A file system: per cent of its bytes and of its files used, and bytes free."""
+
+    used: float
+    files: float
+    free: int
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Compare each file system with what is left for a night's work."""
+    for place, room in read_rooms(machine.paths).items():
+        space = None if room.free > PLENTY else _severity(room.used)
+        if space:
+            yield Finding(
+                f"{SPACE}{place}",
+                space,
+                f"{place} is {room.used:.0f} % full, {room.free / GB:.1f} GB are free",
+                f"make room or enlarge it; what takes it: du -xh --max-depth=2 {place} | sort -h | tail",
+            )
+        if files := _severity(room.files):
+            yield Finding(
+                f"{INODES}{place}",
+                files,
+                f"{place} has {100 - room.files:.0f} % of its inodes left",
+                f"remove small files; where they are: du -x --inodes --max-depth=2 {place} | sort -n | tail",
+            )
+
+
+def read_rooms(paths: Paths) -> Mapping[str, Room]:
+    """Return the room of each place; places on one file system are one, named by the first."""
+    rooms: dict[int, tuple[str, Room]] = {}
+    for place in PLACES:
+        folder = paths.at(place)
+        if folder.is_dir():
+            rooms.setdefault(folder.stat().st_dev, (place, _read(os.statvfs(folder))))
+    return dict(rooms.values())
+
+
+def _read(found: os.statvfs_result) -> Room:
+    available = found.f_bavail + (found.f_blocks - found.f_bfree)
+    used = 100 * (1 - found.f_bavail / available) if available else 0.0
+    # btrfs makes inodes as it needs them, and says 0.
+    files = 100 * (1 - found.f_favail / found.f_files) if found.f_files else 0.0
+    return Room(used, files, found.f_bavail * found.f_frsize)
+
+
+def _severity(used: float) -> Severity | None:
+    if used >= CRITICAL:
+        return "critical"
+    return "warning" if used >= WARNING else None

@@ -1,0 +1,17 @@
+"""Whether the site is away because somebody wants it, or has not finished what they began."""
+
+from collections.abc import Iterable
+
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import STANDBY
+
+TOPICS = (STANDBY,)
+AWAY = ("standby", "no-database", "recovering", "stopped")
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Read the status page."""
+    page = machine.page
+    if page is not None and page.kind in AWAY:
+        yield Finding(STANDBY, "warning", f"the site is away: {page.headline}", page.next)

@@ -1,0 +1,52 @@
+"""Whether updates happen, and whether a new kernel waits for a reboot."""
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.core.facts import read_facts
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.lifecycle.update import LAST_UPDATE
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import REBOOT, UPDATES
+
+TOPICS = (UPDATES, REBOOT)
+LATE_SECONDS = 3 * 86400
+KERNEL = "vmlinuz-"
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Compare the last update with today, and the kernel that runs with those that are installed."""
+    last = last_update(machine)
+    automatic = machine.env is not None and machine.env.appliance.update.automatic
+    if automatic and last is not None and machine.now - last > LATE_SECONDS:
+        days = (machine.now - last) / 86400
+        hint = "systemctl start appliance-update; journalctl -u appliance-update says why it did not"
+        yield Finding(UPDATES, "warning", f"the last update is {days:.0f} days old", hint)
+    newer = waiting_kernel(machine.paths, os.uname().release)
+    if newer:
+        yield Finding(REBOOT, "warning", f"the kernel {newer} is installed and does not run yet", "reboot")
+
+
+def last_update(machine: Machine) -> float | None:
+    """Return when everything was up to date last, in Unix seconds; None where that is not known."""
+    said = machine.context.tags.get(LAST_UPDATE)
+    try:
+        return datetime.fromisoformat(said).timestamp() if said else None
+    except ValueError:
+        return None
+
+
+def waiting_kernel(paths: Paths, running: str) -> str | None:
+    """Return the newest kernel in /boot where that is not `running`; a machine in a container has none of its own."""
+    if read_facts(paths).in_container:
+        return None
+    found = [file.name.removeprefix(KERNEL) for file in paths.at("/boot").glob(f"{KERNEL}*")]
+    newest = max(found, key=_version, default=running)
+    return newest if running in found and _version(newest) > _version(running) else None
+
+
+def _version(release: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", release)]

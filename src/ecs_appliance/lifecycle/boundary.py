@@ -1,0 +1,100 @@
+"""The boundary around what units start: whatever goes wrong ends as latch, alert, page, log and exit code."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ecs_appliance.core.errors import ApplianceError, ExitCode, as_failure
+from ecs_appliance.host import systemd
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.latch import latch
+from ecs_appliance.reporting.topics import UNIT
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Work of the unit `unit`. While it fails the site is `away`; systemd retries it at most `retries` times.
+
+    Without `retries` the unit itself says whether it is started again; crashes of the site: lifecycle.crashes.
+    """
+
+    unit: str
+    away: bool = False
+    retries: int | None = None
+
+
+STAGES = {
+    "prepare-env": Stage("prepare-env.service", away=True),
+    "prepare-appliance": Stage("prepare-appliance.service", away=True, retries=2),
+    "prepare-ecs": Stage("prepare-ecs.service", away=True, retries=2),
+    "run": Stage("appliance.service", away=True),
+    "reload": Stage("appliance.service:reload"),
+    "stopped": Stage("appliance.service:stopped"),
+    "cleanup": Stage("appliance-cleanup.service"),
+    "failed": Stage("appliance-failed@.service"),
+    "service-failed": Stage("service-failed@.service"),
+    "update": Stage("appliance-update.service"),
+    "client-ca": Stage("watch-ecs-ca.service"),
+    "certificate": Stage("appliance-certificate.service"),
+    "check": Stage("appliance-check.service"),
+    "firewall": Stage("appliance-firewall.service"),
+    "names": Stage("appliance-names.service"),
+    "volumes": Stage("appliance-volumes.service"),
+    "backup": Stage("appliance-backup.service"),
+    "backup-frequent": Stage("appliance-backup-frequent.service"),
+    "rehearsal": Stage("appliance-rehearsal.service"),
+    "rehearsal-clear": Stage("appliance-rehearsal.service:clear"),
+    "install": Stage("install"),
+}
+
+
+def run_stage(context: Context, name: str, work: Callable[[Context], object]) -> None:
+    """Do the `work` of the stage `name`; raises ApplianceError for whatever failed, once everybody knows of it."""
+    stage = STAGES[name]
+    try:
+        work(context)
+    except Exception as error:  # noqa: BLE001 # this is the boundary
+        raise settle(context, stage, error) from None
+    context.alerts.clear(f"{UNIT}{stage.unit}")
+
+
+def settle(context: Context, stage: Stage, error: Exception) -> ApplianceError:
+    """Return `error` as a failure with its exit code, after all that has to follow from it.
+
+    The latch comes first and the exit code last, for these keep systemd from trying again what must not be tried; in
+    between, nothing that fails keeps the rest from being done.
+    """
+    failure = as_failure(error)
+    if failure is not error:
+        log.error("unexpected", exc_info=error)
+    if failure.latches:
+        _attempt(lambda: latch(context.paths, failure.summary), "the latch")
+    if not failure.alerted:
+        what = stage.unit.partition(".service")[0]
+        _attempt(lambda: context.alerts.put_failure(f"{UNIT}{stage.unit}", "critical", what, failure), "the alert")
+    if stage.away:
+        _attempt(lambda: context.page.fail(failure.message, failure.hint), "the status page")
+    if failure.latches or _is_exhausted(context, stage):
+        failure.exit_code = ExitCode.GAVE_UP
+    return failure
+
+
+def _is_exhausted(context: Context, stage: Stage) -> bool:
+    """Return whether systemd has retried `stage` often enough; where it does not say, it has."""
+    if stage.retries is None:
+        return False
+    try:
+        said = systemd.unit_properties(context.runner, stage.unit, "NRestarts").get("NRestarts")
+        return int(said or 0) >= stage.retries
+    except (ApplianceError, ValueError) as error:
+        log.error("how often %s was retried is unknown: %s", stage.unit, error)
+        return True
+
+
+def _attempt(step: Callable[[], None], what: str) -> None:
+    try:
+        step()
+    except Exception:
+        log.exception("%s could not be written", what)

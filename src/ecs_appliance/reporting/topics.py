@@ -1,0 +1,65 @@
+"""Everything that can be wrong with a machine; topics.yml lists it: severity, words, remedy, and who finds it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+Severity = Literal["warning", "critical"]
+
+TABLE = Path(__file__).with_name("topics.yml")
+SITE, LATCH, STANDBY, UNIT, SERVICE = "site", "latch", "standby", "unit:", "service:"
+SPACE, INODES, CLOCK, REBOOT, ENVIRONMENT = "space:", "inodes:", "clock", "reboot", "environment"
+BUILD, UPDATES, NO_KEY = "build", "updates", "no-ssh-key"
+CHECK, BACKUP_NIGHTLY_AGE = "check:", "backup-nightly-missed"
+BACKUP_PLACE, BACKUP_AGE, UNVERIFIED = "backup-place", "backup-missed", "backup-unverified"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A subject of alerts. A `name` that ends with a colon is a family: what follows says which one.
+
+    `severity` is the worst it takes, `remedy` the next step where an alert names none, `source` the check (a module of
+    ecs_appliance.checks) or the unit that reports it.
+    """
+
+    name: str
+    severity: Severity
+    title: str
+    title_de: str
+    remedy: str
+    source: str
+
+
+@lru_cache(maxsize=1)
+def read_topics() -> dict[str, Topic]:
+    """Return all topics by name, in the order of the table."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 # costs 0.1 s, which few pay
+
+    return {name: Topic(name, **known) for name, known in YAML(typ="safe").load(TABLE).items()}
+
+
+def topic_of(name: str) -> Topic:
+    """Return the topic that an alert about `name` belongs to; raises KeyError for one that is not listed."""
+    topics = read_topics()
+    return topics[name] if name in topics else topics[name.partition(":")[0] + ":"]
+
+
+def render_reference() -> str:
+    """Return docs/alerts.md: all that can be wrong."""
+    rows = (
+        f"| `{each.name}` | {each.severity} | {each.title} | {each.title_de} | {each.remedy} | {each.source} |\n"
+        for each in read_topics().values()
+    )
+    return f"{REFERENCE}{''.join(rows)}"
+
+
+REFERENCE = """\
+# What can be wrong
+
+Written by `appliance alerts --reference`. A topic that ends with a colon has one alert for each thing of its kind.
+The checks run each minute, and at `appliance status` and `appliance alerts`; units report as they run.
+
+| topic | worst | | auf Deutsch | next step | reported by |
+| --- | --- | --- | --- | --- | --- |
+"""

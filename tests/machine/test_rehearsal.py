@@ -113,7 +113,7 @@ def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: in
             f"document {names[0]} is altered, or cannot be decrypted",
         ]
         assert metrics(demo)["backup_rehearsal_success"] == 0
-        assert "can not be relied on" in alerts(demo)
+        assert "cannot be trusted" in alerts(demo)
         assert demo.exec(["systemctl", "start", "appliance-rehearsal"]).returncode != 0
     finally:
         demo.sh(f"mv /root/altered {altered}; mv /root/missing {missing}; systemctl reset-failed")

@@ -3,8 +3,8 @@
 import shlex
 from typing import Any
 
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
-from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 
@@ -13,6 +13,7 @@ __opts__: dict[str, Any]  # Salt puts the minion's options here
 TIMEOUT = 600
 
 
+@guarded
 def since_change(name: str, files: list[str], commands: list[str]) -> dict[str, Any]:
     """`commands` have succeeded since the contents of `files` (absolute globs) changed last."""
     paths, digest = Paths(), contents_digest(files)
@@ -21,10 +22,7 @@ def since_change(name: str, files: list[str], commands: list[str]) -> dict[str, 
     changes = {"applied": ", ".join(commands)}
     if __opts__["test"]:
         return {"name": name, "result": None, "changes": changes, "comment": "would be applied"}
-    try:
-        for command in commands:
-            SystemRunner().run(shlex.split(command), timeout=TIMEOUT)
-    except ApplianceError as error:
-        return {"name": name, "result": False, "changes": {}, "comment": error.message}
+    for command in commands:
+        SystemRunner().run(shlex.split(command), timeout=TIMEOUT)
     mark_applied(paths, name, digest)
     return {"name": name, "result": True, "changes": changes, "comment": "applied"}

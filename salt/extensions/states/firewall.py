@@ -4,13 +4,14 @@ from typing import Any
 
 from ecs_appliance.converge.firewall import OURS, firewall_is_current, load_firewall
 from ecs_appliance.converge.names import refresh_names
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 
 __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
+@guarded
 def loaded(name: str) -> dict[str, Any]:
     """The rules of the appliance and of the operator are in force, and will be at the next boot.
 
@@ -18,22 +19,19 @@ def loaded(name: str) -> dict[str, Any]:
     """
     paths, runner = Paths(), SystemRunner()
     changes = {"firewall": OURS}
-    try:
-        # A dry run on a new machine has not written ours.
-        is_current = paths.at(OURS).exists() and firewall_is_current(paths, runner)
-        if __opts__["test"]:
-            comment = "in force" if is_current else "would be loaded"
-            return {
-                "name": name,
-                "result": is_current or None,
-                "changes": {} if is_current else changes,
-                "comment": comment,
-            }
-        if not is_current:
-            load_firewall(paths, runner)
-        refresh_names(paths, runner)
-    except ApplianceError as error:
-        return {"name": name, "result": False, "changes": {}, "comment": error.message}
+    # A dry run on a new machine has not written ours.
+    is_current = paths.at(OURS).exists() and firewall_is_current(paths, runner)
+    if __opts__["test"]:
+        comment = "in force" if is_current else "would be loaded"
+        return {
+            "name": name,
+            "result": is_current or None,
+            "changes": {} if is_current else changes,
+            "comment": comment,
+        }
+    if not is_current:
+        load_firewall(paths, runner)
+    refresh_names(paths, runner)
     if is_current:
         return {"name": name, "result": True, "changes": {}, "comment": "in force"}
     return {"name": name, "result": True, "changes": changes, "comment": "loaded"}

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.locales import add_lines, plan_locales
 
 __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
+@guarded
 def listed(name: str, locales: list[str]) -> dict[str, Any]:
     """/etc/locale.gen has `locales` and those the machine is set to, beside all that it has already."""
     paths = Paths()

@@ -4,23 +4,21 @@ from pathlib import Path
 from typing import Any
 
 from ecs_appliance.app.settings import ensure_service_files, plan_service_files
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.files import read_optional
 
 __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
+@guarded
 def present(name: str) -> dict[str, Any]:
     """The folder `name` has them."""
     folder = Path(name)
-    try:
-        if __opts__["test"]:
-            files = plan_service_files(folder)
-            written = [file for file, text in files.items() if read_optional(folder / file) != text]
-        else:
-            written = ensure_service_files(folder)
-    except ApplianceError as error:
-        return {"name": name, "result": False, "changes": {}, "comment": error.message}
+    if __opts__["test"]:
+        files = plan_service_files(folder)
+        written = [file for file, text in files.items() if read_optional(folder / file) != text]
+    else:
+        written = ensure_service_files(folder)
     return {
         "name": name,
         "result": None if written and __opts__["test"] else True,

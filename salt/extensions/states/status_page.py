@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.reporting.status import StatusPage
 from ecs_appliance.reporting.visitors import Site
@@ -9,6 +10,7 @@ from ecs_appliance.reporting.visitors import Site
 __opts__: dict[str, Any]  # Salt puts the minion's options here
 
 
+@guarded
 def present(name: str, site: str, contact: str) -> dict[str, Any]:
     """nginx has a page, for the time in which the application does not answer, that names `site` and `contact`."""
     page, wanted = StatusPage(Paths()), Site(site, contact)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.tls.client_ca import client_ca_is_current, deploy_client_ca
 from ecs_appliance.tls.deployment import apply_deployment, plan_deployment, stale_certificates
@@ -12,6 +13,7 @@ __opts__: dict[str, Any]  # Salt puts the minion's options here
 __pillar__: dict[str, Any]  # and the pillar
 
 
+@guarded
 def served(name: str, hosts: list[str]) -> dict[str, Any]:
     """Each of `hosts` has the certificate that env.yml wants for it, as far as it is to be had."""
     paths, ssl = Paths(), __pillar__["appliance"].get("ssl", {})
@@ -29,6 +31,7 @@ def served(name: str, hosts: list[str]) -> dict[str, Any]:
     return _result(name, changes=changes, comment=said)
 
 
+@guarded
 def only(name: str, hosts: list[str]) -> dict[str, Any]:
     """No certificates of other names than `hosts` lie about: after nginx has forgotten those."""
     stale = stale_certificates(Paths(), hosts)
@@ -40,6 +43,7 @@ def only(name: str, hosts: list[str]) -> dict[str, Any]:
     return _result(name, changes=changes, comment="none of others")
 
 
+@guarded
 def client_ca(name: str) -> dict[str, Any]:
     """nginx has the application's client CA and revocation list, or a stand-in."""
     paths = Paths()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.host import systemd
 
@@ -15,16 +15,19 @@ __running__: Mapping[str, Mapping[str, Any]]
 ASKED = "units of the appliance"
 
 
+@guarded
 def running(name: str) -> dict[str, Any]:
     """The unit `name` is active now and enabled for the next boot."""
     return _reach(name, active=True, file_state="enabled")
 
 
+@guarded
 def enabled(name: str) -> dict[str, Any]:
     """The unit `name` is enabled for the next boot; whether it runs now is not looked at."""
     return _reach(name, active=None, file_state="enabled")
 
 
+@guarded
 def masked(name: str) -> dict[str, Any]:
     """The unit `name` does not run, and nothing can start it."""
     return _reach(name, active=False, file_state="masked")
@@ -32,12 +35,9 @@ def masked(name: str) -> dict[str, Any]:
 
 def _reach(name: str, *, active: bool | None, file_state: str) -> dict[str, Any]:
     runner = SystemRunner()
-    try:
-        steps = systemd.plan_unit(_read(runner, name), active=active, file_state=file_state)
-        if steps and not __opts__["test"]:
-            systemd.apply_unit(runner, name, steps)
-    except ApplianceError as error:
-        return {"name": name, "result": False, "changes": {}, "comment": error.message}
+    steps = systemd.plan_unit(_read(runner, name), active=active, file_state=file_state)
+    if steps and not __opts__["test"]:
+        systemd.apply_unit(runner, name, steps)
     outcome = None if steps and __opts__["test"] else True
     return {
         "name": name,

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from ecs_appliance.core.errors import as_failure
 from ecs_appliance.core.files import write_atomic
+from ecs_appliance.core.log import masked
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.cgroups import fresh_group
 from ecs_appliance.machine.identity import Identity, find_init, identify
@@ -103,5 +105,17 @@ def _wait_for_init(poll: Callable[[], int | None], nspawn: int) -> Identity | No
     return None
 
 
+def main(folder: Folder) -> int:
+    """Keep the machine of `folder`; what fails goes to its log, for nobody watches this process."""
+    try:
+        keep(folder, SystemRunner())
+    except Exception as error:  # noqa: BLE001 # the boundary of this program
+        failure = as_failure(error)
+        with folder.log.open("a") as log:
+            log.write(f"the keeper of this machine failed: {masked(failure.message)}\n")
+        return failure.exit_code
+    return 0
+
+
 if __name__ == "__main__":
-    keep(Folder(Path(sys.argv[1])), SystemRunner())
+    sys.exit(main(Folder(Path(sys.argv[1]))))

@@ -1,7 +1,7 @@
 base:
   '*':
     - common
-{% if pillar['appliance'].get('enabled') %}
+{% if pillar.get('appliance', {}).get('enabled') %}
     - hardening
     - docker
     - postgresql

@@ -1,4 +1,4 @@
-"""External pillar: the active environment and what is computed from it. All logic is in ecs_appliance.converge."""
+"""External pillar, for `salt-call` by hand; a converge of the appliance passes its own. See ecs_appliance.converge."""
 
 from typing import Any
 

@@ -16,9 +16,8 @@ __pillar__: dict[str, Any]  # and the pillar
 @guarded
 def served(name: str, hosts: list[str]) -> dict[str, Any]:
     """Each of `hosts` has the certificate that env.yml wants for it, as far as it is to be had."""
-    paths, ssl = Paths(), __pillar__["appliance"].get("ssl", {})
-    acme = ssl.get("letsencrypt", {}).get("enabled", False)
-    want = wanted(tuple(hosts), ssl.get("key", ""), ssl.get("cert", ""), acme=acme)
+    paths = Paths()
+    want = wanted(tuple(hosts), **__pillar__["machine"]["certificates"])
     snakeoil = held_snakeoil(paths, want.names)
     if snakeoil is None and __opts__["test"]:
         return _result(name, changes={"snakeoil": ", ".join(hosts)}, comment="would be made", outcome=None)

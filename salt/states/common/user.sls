@@ -16,7 +16,7 @@ app:
     - group: {{ user }}
     - mode: '0750'
 
-{% for key in pillar['ssh_authorized_keys'] %}
+{% for key in pillar['machine']['ssh']['authorized_keys'] %}
 authorized key {{ loop.index }} of {{ user }}:
   ssh_auth.present:
     - name: {{ key | tojson }}
@@ -24,7 +24,7 @@ authorized key {{ loop.index }} of {{ user }}:
     - config: {{ home }}/.ssh/authorized_keys
 {% endfor %}
 
-{% for key in pillar['ssh_deprecated_keys'] %}
+{% for key in pillar['machine']['ssh']['deprecated_keys'] %}
 deprecated key {{ loop.index }} of {{ user }}:
   ssh_auth.absent:
     - name: {{ key | tojson }}

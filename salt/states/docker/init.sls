@@ -1,6 +1,7 @@
 /etc/docker/daemon.json:
   file.managed:
     - source: salt://docker/files/daemon.json
+    - template: jinja
     - makedirs: true
 
 docker packages:
@@ -50,6 +51,7 @@ apt-cacher-ng account:
 /etc/apt-cacher-ng/appliance.conf:
   file.managed:
     - source: salt://docker/files/apt-cacher-ng.conf
+    - template: jinja
     - makedirs: true
 
 # Its pages of maintenance are its own job's, by a name and a password that are made once and nobody has to know.

@@ -1,13 +1,14 @@
-{% for unit in ('nginx', 'postgresql@17-main') %}
-/etc/systemd/system/{{ unit }}.service.d/hardening.conf:
+{% for unit in ('nginx.service', pillar['machine']['postgresql']['unit']) %}
+/etc/systemd/system/{{ unit }}.d/hardening.conf:
   file.managed:
-    - source: salt://hardening/files/{{ unit.partition('@')[0] }}.conf
+    - source: salt://hardening/files/{{ unit.partition('.')[0].partition('@')[0] }}.conf
+    - template: jinja
     - makedirs: true
 
 # It takes effect when the service starts. Last, when its package is there.
 {{ unit }} hardening:
   applied.since_change:
-    - files: [/etc/systemd/system/{{ unit }}.service.d/hardening.conf]
+    - files: [/etc/systemd/system/{{ unit }}.d/hardening.conf]
     - commands: [systemctl daemon-reload, systemctl try-restart {{ unit }}]
     - order: last
 {% endfor %}

@@ -1,5 +1,7 @@
-{% set cluster = '/etc/postgresql/17/main' %}
 {% set database = pillar['machine']['postgresql'] %}
+{% set cluster = database['version'] ~ '/' ~ database['cluster'] %}
+{% set folder = '/etc/postgresql/' ~ cluster %}
+{% set unit = database['unit'] %}
 # Before the packages: theirs would be of the machine's locale, and none at all where that is not there yet.
 /etc/postgresql-common/createcluster.d/appliance.conf:
   file.managed:
@@ -13,7 +15,7 @@ postgresql packages:
     - require:
       - file: /etc/postgresql-common/createcluster.d/appliance.conf
 
-17/main:
+{{ cluster }}:
   cluster.present:
     - require:
       - pkg: postgresql packages
@@ -22,9 +24,9 @@ postgresql packages:
 /var/lib/postgresql/.ssh:
   file.absent:
     - require:
-      - cluster: 17/main
+      - cluster: {{ cluster }}
 
-{{ cluster }}/conf.d/appliance.conf:
+{{ folder }}/conf.d/appliance.conf:
   file.managed:
     - source: salt://postgresql/files/appliance.conf
     - template: jinja
@@ -33,10 +35,10 @@ postgresql packages:
     - group: postgres
     - mode: '0644'
     - require:
-      - cluster: 17/main
+      - cluster: {{ cluster }}
 
 {% for name in ('pg_hba.conf', 'pg_ident.conf') %}
-{{ cluster }}/{{ name }}:
+{{ folder }}/{{ name }}:
   file.managed:
     - source: salt://postgresql/files/{{ name }}
     - template: jinja
@@ -44,34 +46,34 @@ postgresql packages:
     - group: postgres
     - mode: '0640'
     - require:
-      - cluster: 17/main
+      - cluster: {{ cluster }}
 {% endfor %}
 
-/etc/systemd/system/postgresql@17-main.service.d/appliance.conf:
+/etc/systemd/system/{{ unit }}.d/appliance.conf:
   file.managed:
     - source: salt://postgresql/files/service.conf
     - makedirs: true
 
 postgresql units:
   applied.since_change:
-    - files: [/etc/systemd/system/postgresql@17-main.service.d/appliance.conf]
+    - files: [/etc/systemd/system/{{ unit }}.d/appliance.conf]
     - commands: [systemctl daemon-reload]
 
-postgresql@17-main:
+{{ unit }}:
   unit.running:
     - require:
       - applied: postgresql units
 
 postgresql settings:
   applied.since_change:
-    - files: [{{ cluster }}/conf.d/appliance.conf]
-    - commands: [systemctl restart postgresql@17-main]
+    - files: [{{ folder }}/conf.d/appliance.conf]
+    - commands: [systemctl restart {{ unit }}]
     - require:
-      - unit: postgresql@17-main
+      - unit: {{ unit }}
 
 postgresql access rules:
   applied.since_change:
-    - files: [{{ cluster }}/pg_hba.conf, {{ cluster }}/pg_ident.conf]
-    - commands: [systemctl reload postgresql@17-main]
+    - files: [{{ folder }}/pg_hba.conf, {{ folder }}/pg_ident.conf]
+    - commands: [systemctl reload {{ unit }}]
     - require:
       - applied: postgresql settings

@@ -10,8 +10,8 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_changed
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.host.cluster import ROLE
+from ecs_appliance.host.networks import BRIDGE
 
-BRIDGE = "172.17.0.1"
 SMTP_URL = f"smtp://{BRIDGE}:25"
 MEMCACHED_URL = "memcached://ecs_memcached_1:11211"
 # What celery does with the queue: nothing that reaches past its data, as CONFIG, DEBUG, MODULE, REPLICAOF or SAVE do.

@@ -11,6 +11,7 @@ app = typer.Typer(no_args_is_help=True, help="The configuration of the appliance
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 STDIN = "-"
+LOCK_WAIT = 60
 
 
 @app.command("check")
@@ -94,12 +95,15 @@ def rotate_secret(
 @app.command("update")
 def update_active() -> None:
     """Find the environment, test it, and write it to /run/active-env.yml."""
+    from ecs_appliance.core.locks import locked
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.runner import SystemRunner
-    from ecs_appliance.env.update import told, update
+    from ecs_appliance.env.activate import activate, told
 
     paths = Paths()
-    for line in told(update(paths, SystemRunner()), paths):
+    with locked(paths.lock, "env update", wait=LOCK_WAIT):
+        activated = activate(paths, SystemRunner())
+    for line in told(activated, paths):
         typer.echo(line)
 
 

@@ -9,6 +9,7 @@ from ecs_appliance.core.errors import NotRunningError, RefusedError
 
 if TYPE_CHECKING:
     from ecs_appliance.converge.report import ConvergeReport
+    from ecs_appliance.lifecycle.context import Context
 
 LOCK_WAIT = 30.0
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -34,43 +35,47 @@ def install(
 
 
 def plan(as_json: AsJson = False) -> None:
-    """Show what converge would change; changes nothing."""
-    _converge(dry_run=True, as_json=as_json)
+    """Show what converge would change once env.yml is activated as it is now; changes nothing."""
+    from ecs_appliance.lifecycle.converging import plan_converge
 
-
-def converge(as_json: AsJson = False) -> None:
-    """Bring this machine into the state its environment asks for."""
-    _converge(dry_run=False, as_json=as_json)
-
-
-def _converge(*, dry_run: bool, as_json: bool) -> None:
-    from ecs_appliance.converge.engine import MINION_CONFIG
-    from ecs_appliance.converge.engine import converge as run
-    from ecs_appliance.core.locks import locked
-    from ecs_appliance.core.paths import Paths
-    from ecs_appliance.lifecycle.context import Context
-    from ecs_appliance.lifecycle.machine_report import report_machine
-
-    paths = Paths()
-    if not MINION_CONFIG.exists():
-        raise NotRunningError("this machine is no appliance", "./appliance install --yes makes it one")
-    if dry_run:
-        report = run(dry_run=True)
-    else:
-        with locked(paths.lock, "converge", wait=LOCK_WAIT):
-            report = run()
-        report_machine(Context())
-    _print(report, as_json=as_json)
+    origin, report = plan_converge(_appliance())
+    _print(report, as_json=as_json, origin=origin)
     report.check()
 
 
-def _print(report: "ConvergeReport", *, as_json: bool) -> None:
+def converge(as_json: AsJson = False) -> None:
+    """Bring this machine into the state its active environment asks for."""
+    from ecs_appliance.core.locks import locked
+    from ecs_appliance.lifecycle.converging import try_to_converge
+    from ecs_appliance.lifecycle.machine_report import report_machine
+    from ecs_appliance.lifecycle.prepare_env import active_env
+
+    context = _appliance()
+    with locked(context.paths.lock, "converge", wait=LOCK_WAIT):
+        env = active_env(context) if context.paths.active_env.exists() else None
+        report = try_to_converge(context, env)
+    report_machine(context)
+    _print(report, as_json=as_json, origin=str(context.paths.active_env) if env else "no environment")
+    report.check()
+
+
+def _appliance() -> "Context":
+    """This machine. Raises NotRunningError where nothing was installed on it."""
+    from ecs_appliance.converge.engine import MINION_CONFIG
+    from ecs_appliance.lifecycle.context import Context
+
+    if not MINION_CONFIG.exists():
+        raise NotRunningError("this machine is no appliance", "./appliance install --yes makes it one")
+    return Context()
+
+
+def _print(report: "ConvergeReport", *, as_json: bool, origin: str) -> None:
     from ecs_appliance.core.log import masked
 
     shown = report.having("changed", "would change", "failed")
     if as_json:
-        typer.echo(masked(json.dumps(report.as_data())))
+        typer.echo(masked(json.dumps({**report.as_data(), "environment": origin})))
         return
     for state in shown:
         typer.echo(masked(f"{state.outcome:<13} {state.name}\n{state.describe()}".rstrip()))
-    typer.echo(report.summary())
+    typer.echo(f"{origin}: {report.summary()}")

@@ -3,22 +3,24 @@
 import logging
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ecs_appliance.converge.pillar import ENABLED
 from ecs_appliance.converge.report import ConvergeReport, parse_result
 
 MINION_CONFIG = Path("/etc/salt/minion")
-CONVERGE_HINT = {"appliance": {"enabled": True}}
 
 
-def converge(config: Path = MINION_CONFIG, *, dry_run: bool = False) -> ConvergeReport:
-    """Bring the machine into the state its pillar asks for, or with `dry_run` only say what would change.
+def converge(pillar: Mapping[str, Any], config: Path = MINION_CONFIG, *, dry_run: bool = False) -> ConvergeReport:
+    """Bring the machine into the state that `pillar` asks for, or with `dry_run` only say what would change.
 
     Returns the report, failed states included; raises ConvergeError where the states cannot even be read.
     """
     began = time.monotonic()
     caller = _caller(config)
-    result = caller.cmd("state.highstate", pillar=CONVERGE_HINT, test=dry_run)
+    result = caller.cmd("state.highstate", pillar={**ENABLED, **pillar}, test=dry_run)
     return parse_result(result, time.monotonic() - began)
 
 
@@ -32,4 +34,6 @@ def _caller(config: Path):  # type: ignore[no-untyped-def] # salt has no types
         logging.getLogger(name).setLevel(logging.CRITICAL)
     options = salt.config.minion_config(str(config))
     options["file_client"] = "local"
+    # The pillar is passed: nobody reads the environment again.
+    options["ext_pillar"] = []
     return salt.client.Caller(mopts=options)

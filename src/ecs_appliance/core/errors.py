@@ -82,7 +82,7 @@ class NetworkError(ApplianceError):
 
 
 class StorageError(ApplianceError):
-    """A file system is full, read-only or broken."""
+    """A file system is full, read-only, broken, or closed to this account."""
 
 
 class UnexpectedError(ApplianceError):
@@ -106,6 +106,8 @@ STORAGE_HINTS = {
     errno.ENOSPC: "make room: df -h and df -i show which file system is full",
     errno.EDQUOT: "make room, or raise the quota",
     errno.EROFS: "dmesg tells why the file system is read-only",
+    errno.EACCES: "run this as root",
+    errno.EPERM: "run this as root",
     errno.EIO: "dmesg tells of the disk's errors; check that the backups are recent: appliance status",
 }
 

@@ -39,18 +39,31 @@ def activate(paths: Paths, runner: Runner) -> Activated:
 
 def activate_found(paths: Paths, found: Found) -> Activated:
     """`activate` for an environment that is at hand."""
-    checked = check(found.data)
-    if checked.env is None:
-        hint = "correct it there; the environment that was active stays in force"
-        raise InvalidEnvError(report(checked.problems, found.origin), hint)
-    protect(checked.env)
+    env, problems = _checked(found)
     try:
         changed = write_changed(paths.active_env, found.data, mode=0o600)
         write_changed(paths.active_env_origin, f"{found.origin}\n", mode=0o644)
         _remember(paths, found)
     except OSError as error:
         raise ApplianceError(f"cannot write {paths.active_env}: {error.strerror}", "run this as root") from None
-    return Activated(checked.env, found.origin, changed, checked.problems)
+    return Activated(env, found.origin, changed, problems)
+
+
+def usable(found: Found) -> Env:
+    """Return what was found as an environment, which stays inactive; its secrets are masked in the log from now on.
+
+    Raises InvalidEnvError with the whole report where it cannot be used.
+    """
+    return _checked(found)[0]
+
+
+def _checked(found: Found) -> tuple[Env, tuple[Problem, ...]]:
+    checked = check(found.data)
+    if checked.env is None:
+        hint = "correct it there; the environment that was active stays in force"
+        raise InvalidEnvError(report(checked.problems, found.origin), hint)
+    protect(checked.env)
+    return checked.env, checked.problems
 
 
 def _remember(paths: Paths, found: Found) -> None:
@@ -64,6 +77,18 @@ def _remember(paths: Paths, found: Found) -> None:
         )
     kind = Kind.DRIVE if found.kind is Kind.DRIVE else Kind.FILE
     write_changed(paths.env_kind, f"{kind}\n", mode=0o644)
+
+
+def told(activated: Activated, paths: Paths) -> list[str]:
+    """Return what an activation did, for the operator."""
+    warnings = report(activated.warnings, activated.origin).splitlines()
+    if not activated.changed:
+        return [*warnings, f"unchanged: {paths.active_env} is what {activated.origin} has"]
+    return [
+        *warnings,
+        f"active: {paths.active_env}, from {activated.origin}",
+        "  → apply it: systemctl start appliance-update",
+    ]
 
 
 def load_active(paths: Paths) -> Env:

@@ -3,17 +3,15 @@
 import logging
 import time
 
-from ecs_appliance.converge.pillar import acme_settings
 from ecs_appliance.core.errors import ApplianceError, BusyError
-from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.locks import locked
-from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import nginx, systemd
 from ecs_appliance.host.dehydrated import Client
 from ecs_appliance.lifecycle.certificate_report import forget_certificates, report_certificates
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import is_converged
 from ecs_appliance.lifecycle.prepare_env import active_env
 from ecs_appliance.tls import acme, served
 from ecs_appliance.tls.acme import Record
@@ -81,8 +79,8 @@ def _request(context: Context, env: Env) -> dict[str, Record]:
     names = _names(want)
     if not names:
         return {}
-    if not _client_follows(context.paths, env):
-        log.info("the ACME client is not configured for the active environment yet: nothing is asked for")
+    if not is_converged(context):
+        log.info("the machine is not in the state of the active environment yet: nothing is asked for")
         return {name: record for name, record in acme.read_records(context.paths).items() if name in names}
     forced = context.flags.get(FORCE) is not None
     client = Client(context.runner, context.paths.acme, authority.directory)
@@ -94,16 +92,6 @@ def _request(context: Context, env: Env) -> dict[str, Record]:
 
 def _names(want: Wanted) -> tuple[str, ...]:
     return tuple(name for name in want.names if can_be_validated(name)) if want.acme else ()
-
-
-def _client_follows(paths: Paths, env: Env) -> bool:
-    """Whether Salt has configured the client for `env`: an environment may be active before that."""
-    settings = acme_settings(env)
-    configured = read_optional(paths.at("/etc/dehydrated/conf.d/appliance.sh")) or ""
-    trusted = read_optional(paths.at("/etc/dehydrated/authority.pem")) or ""
-    lines = {f"CA={settings['directory']}", f"KEY_ALGO={settings['key_algorithm']}"}
-    authority = str(settings["authority"]).strip()
-    return lines <= set(configured.splitlines()) and (not authority or trusted.strip() == authority)
 
 
 def _reload_nginx(context: Context) -> ApplianceError | None:

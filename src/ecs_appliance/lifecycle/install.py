@@ -4,12 +4,13 @@ import logging
 from pathlib import Path
 from typing import NoReturn
 
-from ecs_appliance.converge.engine import converge
 from ecs_appliance.converge.report import ConvergeReport
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.host import apt, git
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import converge_machine
+from ecs_appliance.lifecycle.prepare_env import active_env
 from ecs_appliance.lifecycle.release import Release, activate_release, add_release
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,8 @@ def finish_install(context: Context) -> ConvergeReport:
         log.info("updating the package lists …")
         apt.update_lists(paths, runner)
         log.info("configuring the machine …")
-        report = converge(paths.appliance / "salt" / "minion")
-        report.check()
-    return report
+        env = active_env(context) if paths.active_env.exists() else None
+        return converge_machine(context, env)
 
 
 def _add(context: Context, source: str | None, branch: str | None) -> Release:

@@ -9,7 +9,6 @@ from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
 from ecs_appliance.backup.rehearsal import clear_stages
 from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.backup.rewind import clear_look
-from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
@@ -19,6 +18,7 @@ from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.roles import PasswordMethod
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import converge_machine
 from ecs_appliance.lifecycle.hooks import run_hooks
 from ecs_appliance.lifecycle.machine_report import report_machine
 from ecs_appliance.lifecycle.prepare_env import active_env, env_digest
@@ -36,9 +36,10 @@ POWERS = "database-role"
 
 def prepare_appliance(context: Context) -> None:
     """Bring the machine to where the application can be built and its database migrated."""
-    env = active_env(context)
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
+        # Only now: who held the lock may have activated another one.
+        env = active_env(context)
         if is_unfinished(paths):
             command = "recover" if paths.recovery.exists() else "rewind"
             stand_by(context, "recovering", next_step=f"appliance {command} --yes-i-am-sure goes on with it")
@@ -50,9 +51,7 @@ def prepare_appliance(context: Context) -> None:
             clear_stages(paths, runner)
             clear_look(paths, runner)
         with steps.step("converge", "configuring the machine"):
-            report = converge(paths.appliance / "salt" / "minion")
-            log.info("%s", report.summary())
-            report.check()
+            converge_machine(context, env)
         context.tags.set("selected_env", digest)
         start_in_background(context)
         with steps.step("database", "preparing the database"):

@@ -16,7 +16,7 @@ from ecs_appliance.core.files import write_changed
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.model import Env, GitTarget
-from ecs_appliance.host import docker, postgres
+from ecs_appliance.host import docker, networks, postgres
 from ecs_appliance.host.git import is_full_id
 from ecs_appliance.host.postgres import Server
 from ecs_appliance.host.signatures import DistrustedError
@@ -33,7 +33,6 @@ APP_USER = "app"
 APP_OWNER = (1000, 1000)
 DISTRUSTED = "source:ecs"
 REBUILD = "force.update.ecs"
-PROXY = "http://172.17.0.1:3142"
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Version:
 
 def prepare_ecs(context: Context) -> None:
     """Build what the environment asks for and bring the database to it; the containers can start then."""
-    env = active_env(context)
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
+        env = active_env(context)
         run_hooks(paths, runner, STAGE, "early")
         version = choose_version(context, env, steps)
         with steps.step("migration", "migrating the database"):
@@ -108,7 +107,7 @@ def _build_version(context: Context, env: Env, steps: Steps) -> Version:
             sources,
             containers=paths.appliance / "containers",
             user=APP_USER,
-            proxy=PROXY if env.appliance.storage.proxy_cache else None,
+            proxy=networks.PROXY if env.appliance.storage.proxy_cache else None,
             force=context.flags.get(REBUILD) is not None,
             on_line=log.debug,
         )

@@ -5,6 +5,7 @@ import logging
 
 from ecs_appliance.converge.ssh import keys_let_in
 from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import activate, load_active
 from ecs_appliance.env.model import Env
@@ -16,11 +17,15 @@ from ecs_appliance.reporting.topics import ENVIRONMENT
 
 log = logging.getLogger(__name__)
 
+STAGE = "prepare-env"
+LOCK_WAIT = 900
+
 
 def prepare_env(context: Context) -> None:
     """Activate the environment; raises ApplianceError where none is usable."""
     leave_standby(context)
-    with context.steps().step("environment", "reading the environment"):
+    steps = context.steps()
+    with steps.step("environment", "reading the environment"), locked(context.paths.lock, STAGE, wait=LOCK_WAIT):
         env = find_env(context)
     for what in list_ineffective(env):
         log.warning("not in this version: %s", what)

@@ -17,13 +17,13 @@ from ecs_appliance.backup.snapshots import Snapshots
 from ecs_appliance.backup.source import Source
 from ecs_appliance.backup.target import find_repository, local_folder, reached
 from ecs_appliance.backup.vaultcheck import Vault, read_vaultcheck
-from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import CommandError, ProcessError
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import converge_machine
 from ecs_appliance.lifecycle.prepare_env import find_env
 from ecs_appliance.lifecycle.storage import prepare_storage
 
@@ -160,7 +160,7 @@ def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Re
     log.info("recovering from %s of %s", snapshot.short, snapshot.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
     with step("preparing the machine"):
         prepare_storage(context.paths, context.runner, machine.env)
-        converge(context.paths.appliance / "salt" / "minion").check()
+        converge_machine(context, machine.env)
     return restore.begin(context.paths, snapshot, wish.until)
 
 

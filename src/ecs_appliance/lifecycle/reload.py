@@ -1,23 +1,16 @@
 """systemctl reload appliance: apply the environment as far as that needs no restart of the containers."""
 
-import logging
-
-from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.locks import locked
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import converge_machine
 from ecs_appliance.lifecycle.machine_report import report_machine
 from ecs_appliance.lifecycle.prepare_env import find_env
-
-log = logging.getLogger(__name__)
 
 
 def reload_appliance(context: Context) -> None:
     """Read the environment anew and converge: certificates, names, files, packages, timers, database settings."""
     with locked(context.paths.lock, "reload", wait=60):
-        find_env(context)
-        report = converge(context.paths.appliance / "salt" / "minion")
-    log.info("%s", report.summary())
-    report.check()
+        converge_machine(context, find_env(context))
     report_machine(context)
     start_in_background(context)

@@ -5,7 +5,6 @@ import time
 from datetime import datetime
 
 from ecs_appliance.app.images import app_tag
-from ecs_appliance.converge.engine import converge
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import ProcessError
@@ -17,6 +16,7 @@ from ecs_appliance.host.git import is_full_id
 from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import converge_machine
 from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
 from ecs_appliance.lifecycle.prepare_env import env_digest
@@ -71,9 +71,7 @@ def _update_locked(context: Context) -> list[str]:
     update_packages(context)
     if not systemd.is_active(context.runner, UNIT):
         return ["it does not run"]
-    report = converge(context.paths.appliance / "salt" / "minion")
-    log.info("machine: %s", report.summary())
-    report.check()
+    report = converge_machine(context, env)
     start_in_background(context)
     reasons = plan_restart(
         env_changed=context.tags.get("last_running_env") != env_digest(context.paths),

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from ecs_appliance.converge.pillar import build_pillar, plan_security
+from ecs_appliance.converge.pillar import build_pillar
+from ecs_appliance.converge.pillar.frontend import plan_security
 from ecs_appliance.converge.ssh import Ssh
 from ecs_appliance.core.facts import Facts
 from ecs_appliance.env.model import Env
@@ -35,9 +36,17 @@ def test_dollars_are_doubled_for_compose() -> None:
     assert build_pillar(given, FACTS)["machine"]["compose"]["ecs_settings"].endswith("'$$HOME'")
 
 
-def test_the_environment_itself_is_there_for_the_operators_own_states() -> None:
-    pillar = build_pillar(env(domain="ecs.example.org"), FACTS)
-    assert pillar["appliance"]["domain"] == "ecs.example.org"
+def test_only_what_states_need_is_there_and_no_secret_that_none_of_them_writes() -> None:
+    secrets = {
+        "backup": {"password": "of-the-backup", "url": "sftp://me:of-the-url@host/x"},
+        "sentry": {"dsn": "of-sentry"},
+    }
+    pillar = build_pillar(env(domain="ecs.example.org", **secrets), FACTS)
+    assert list(pillar) == ["machine"]
+    text = str(pillar)
+    assert "X = " in text, "the application's settings are written into the compose file"
+    for secret in ("of-the-backup", "of-the-url", "of-sentry"):
+        assert secret not in text
 
 
 def test_names_of_the_site_are_as_clients_write_them_each_once() -> None:

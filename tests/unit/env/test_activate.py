@@ -7,10 +7,9 @@ import pytest
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.activate import activate_found, load_active
+from ecs_appliance.env.activate import activate_found, load_active, told
 from ecs_appliance.env.source import CloudInitSource, FileSource, Found, Kind, NoEnvironmentError, SourceError, unpacked
 from ecs_appliance.env.sources import all_sources, find
-from ecs_appliance.env.update import told
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/env"
 SMALLEST = (FIXTURES / "accepted/smallest.yml").read_bytes()

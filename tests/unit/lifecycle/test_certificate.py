@@ -11,12 +11,13 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.lifecycle import certificate
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.converging import CONVERGED
+from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.tls import acme, served
 from ecs_appliance.tls.acme import Record
 from tests.fakes import Answer, AnsweringRunner
 
 SMALLEST = (Path(__file__).parents[2] / "fixtures/env/accepted/smallest.yml").read_text()
-CONFIGURED = "CA=https://acme-v02.api.letsencrypt.org/directory\nKEY_ALGO=prime256v1\n"
 ACTIVE = "ActiveState=active\n"
 
 
@@ -25,14 +26,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     """A machine with an active environment, whose nginx does as it is told."""
     monkeypatch.setattr(served, "look", lambda selections: [])
     paths = Paths(tmp_path)
-    for file, text in (
-        (paths.active_env, SMALLEST),
-        (paths.at("/etc/dehydrated/conf.d/appliance.sh"), CONFIGURED),
-    ):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    (paths.flags).mkdir(parents=True)
-    return Context(paths, cast(SystemRunner, AnsweringRunner(lambda argv: (0, "", ""))))
+    paths.active_env.parent.mkdir(parents=True)
+    paths.active_env.write_text(SMALLEST)
+    context = Context(paths, cast(SystemRunner, AnsweringRunner(lambda argv: (0, "", ""))))
+    context.tags.set(CONVERGED, env_digest(paths))
+    return context
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def test_a_first_run_deploys_reloads_and_tells(machine: Context, asked: list[obj
 
 
 def test_nothing_is_asked_for_before_the_client_is_configured(machine: Context, asked: list[object]) -> None:
-    machine.paths.at("/etc/dehydrated/conf.d/appliance.sh").write_text(CONFIGURED.replace("v02", "staging-v02"))
+    machine.tags.set(CONVERGED, "of another environment")
     certificate.keep_certificates(machine)
     assert asked == []
     assert (machine.paths.certificates / "ecs.example.org.pem").is_file()

@@ -1,0 +1,85 @@
+"""The pillar: under `machine` all that the states need of an environment, and no more; one module a component."""
+
+from typing import TYPE_CHECKING, Any
+
+from ecs_appliance.converge import packages
+from ecs_appliance.converge.pillar import frontend, network, site
+from ecs_appliance.converge.ssh import Ssh, plan_ssh
+from ecs_appliance.core.facts import Facts, read_facts
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.env.activate import load_active
+from ecs_appliance.host import networks
+
+if TYPE_CHECKING:
+    from ecs_appliance.env.model import Env
+
+TIMEZONE = "Europe/Vienna"
+# Of the database (docs/manual.md: createdb), and of logs that everybody reads.
+LOCALES = ("de_DE.UTF-8", "en_US.UTF-8")
+# What top.sls asks for: a bare `salt-call state.highstate` does nothing.
+ENABLED = {"appliance": {"enabled": True}}
+
+
+def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
+    """Return the pillar of this machine as it is now, for `salt-call` by hand.
+
+    Raises InvalidEnvError where the active environment is broken.
+    """
+    paths = paths or Paths()
+    return machine_pillar(paths, load_active(paths) if paths.active_env.exists() else None)
+
+
+def machine_pillar(paths: Paths, env: "Env | None") -> dict[str, Any]:
+    """Return the pillar of this machine for `env` (None: not configured yet)."""
+    return build_pillar(env, read_facts(paths), paths, commands=_commands(paths), ssh=plan_ssh(paths, env))
+
+
+def build_pillar(
+    env: "Env | None",
+    facts: Facts,
+    paths: Paths | None = None,
+    *,
+    commands: tuple[str, ...] = (),
+    ssh: Ssh | None = None,
+) -> dict[str, Any]:
+    """Return the pillar for `env` (None: not configured yet) on a machine with `facts`."""
+    ssh, paths = ssh or Ssh(), paths or Paths()
+    proxy_cache = bool(env and env.appliance.storage.proxy_cache)
+    return {
+        "machine": {
+            "configured": env is not None,
+            "hostname": env.appliance.domain if env and env.appliance.domain != "localhost" else "",
+            "timezone": TIMEZONE,
+            "locales": list(LOCALES),
+            "packages": list(packages.COMMON),
+            "commands": list(commands),
+            "ssh": _ssh(env, ssh),
+            "firewall": network.firewall(env, ssh),
+            "apparmor": site.APPARMOR_PROFILE if facts.apparmor else "",
+            "docker": {"packages": list(packages.DOCKER), "bridge": networks.BRIDGE, "bip": networks.BIP},
+            "proxy_cache": proxy_cache,
+            "postgresql": site.postgresql(env, facts),
+            "nginx": frontend.nginx(env, paths),
+            "certificates": frontend.certificates(env),
+            "acme": frontend.acme(env) if env else {},
+            "compose": site.compose(env, facts),
+            "update": site.updates(env),
+            "backup": site.backups(env),
+            "extra": site.additions(env),
+        },
+    }
+
+
+def _ssh(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
+    return {
+        "keys_only": ssh.keys_only,
+        "by_group": ssh.by_group,
+        "people": list(ssh.people),
+        "authorized_keys": list(env.ssh_authorized_keys) if env else [],
+        "deprecated_keys": list(env.ssh_deprecated_keys) if env else [],
+    }
+
+
+def _commands(paths: Paths) -> tuple[str, ...]:
+    folder = paths.appliance / "commands"
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".sh", ".py")))

@@ -1,0 +1,79 @@
+"""What nginx, the ACME client and the certificates are made of."""
+
+import ipaddress
+import shlex
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ecs_appliance.converge import packages
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host import networks
+from ecs_appliance.tls.deployment import certificate_path
+
+if TYPE_CHECKING:
+    from ecs_appliance.env.model import Env
+
+IPV6 = 6
+JUNE = 6
+
+
+def nginx(env: "Env | None", paths: Paths) -> dict[str, Any]:
+    names = list(env.appliance.server_names) if env else ["localhost"]
+    return {
+        "packages": list(packages.NGINX),
+        "sites": list(
+            {site["server_name"]: site for site in (_site(name, paths) for name in reversed(names))}.values()
+        )[::-1],
+        "client_certs_mandatory": bool(env and env.appliance.ssl.client_certs_mandatory),
+        "container_subnets": list(networks.APPLICATION_SUBNETS),
+        "acme_challenges": str(paths.acme_challenges),
+        "security": plan_security(env, date.today()) if env and env.appliance.security_contact else {},
+        "visitors": {
+            "site": env.appliance.domain if env else "",
+            "contact": env.appliance.contact if env else "",
+        },
+    }
+
+
+def plan_security(env: "Env", today: date) -> dict[str, str]:
+    """What security.txt says. It runs out six to twelve months from `today`, so that it changes twice a year."""
+    first_half = today.month <= JUNE
+    expires = date(today.year, 12, 31) if first_half else date(today.year + 1, JUNE, 30)
+    return {
+        "contact": f"mailto:{env.appliance.security_contact}",
+        "expires": f"{expires.isoformat()}T00:00:00Z",
+        "canonical": f"https://{env.appliance.domain}/.well-known/security.txt",
+    }
+
+
+def certificates(env: "Env | None") -> dict[str, Any]:
+    """What is served: the pair that env.yml gives, or whether one is asked for by ACME."""
+    ssl = env.appliance.ssl if env else None
+    return {
+        "key": ssl.key.get_secret_value() if ssl else "",
+        "cert": ssl.cert if ssl else "",
+        "acme": bool(ssl and ssl.letsencrypt.enabled),
+    }
+
+
+def acme(env: "Env") -> dict[str, Any]:
+    """What the ACME client is configured with; values go into a file that a shell reads."""
+    settings = env.appliance.ssl.letsencrypt
+    return {
+        "packages": list(packages.ACME),
+        "directory": shlex.quote(settings.directory),
+        "authority": settings.authority,
+        "key_algorithm": {"ecdsa": "prime256v1", "rsa": "rsa"}[settings.key_type],
+        "email": shlex.quote(settings.email),
+    }
+
+
+def _site(name: str, paths: Paths) -> dict[str, str]:
+    """`server_name` is `name` as it comes in a Host header: an IPv6 address in brackets, as short as can be."""
+    certificate = str(certificate_path(paths, name))
+    try:
+        address = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return {"name": name, "server_name": name, "certificate": certificate}
+    shown = f"[{address}]" if address.version == IPV6 else str(address)
+    return {"name": name, "server_name": shown, "certificate": certificate}

@@ -1,0 +1,153 @@
+"""Whatever fails is named by `status` and `alerts` with a next step, and no longer once it is well: a fault a row."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.machine.backups import USUAL
+
+if TYPE_CHECKING:
+    from tests.machine.conftest import Demo, Until
+
+# A check each minute, and what a check takes.
+MINUTE = 60.0
+UP = 300.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A shell script that breaks the machine, the topic that names it, the exit code of status, and what fixes it."""
+
+    breaks: str
+    topic: str
+    code: int
+    fixes: str
+
+
+def instead(unit: str, command: str, more: str = "") -> str:
+    """A script that has `unit` run `command`, with `more` settings, until `restored`."""
+    folder = f"/run/systemd/system/{unit}.service.d"
+    lines = f"[Service]\\nExecStart=\\nExecStart={command}\\n{more}\\n"
+    return f"mkdir -p {folder}; printf '{lines}' > {folder}/x.conf; systemctl daemon-reload"
+
+
+def restored(unit: str) -> str:
+    return f"rm -r /run/systemd/system/{unit}.service.d; systemctl daemon-reload; systemctl start {unit}"
+
+
+TARGET = "/volatile/ecs-backup-test"
+STATES = "/app/appliance/salt/states"
+FAULTS = {
+    "PostgreSQL stopped": Fault(
+        "systemctl stop postgresql@17-main",
+        "service:postgresql@17-main.service",
+        2,
+        "systemctl start postgresql@17-main",
+    ),
+    "nginx stopped": Fault("systemctl stop nginx", "service:nginx.service", 2, "systemctl start nginx"),
+    "the site stopped by hand": Fault("systemctl stop appliance", "standby", 2, "systemctl start appliance"),
+    "a latch": Fault(
+        "echo somebody has to look > /run/appliance_failed; ln -sf appliance_failed /run/appliance-failed",
+        "latch",
+        1,
+        "rm -f /run/appliance_failed /run/appliance-failed",
+    ),
+    "a unit that fails": Fault(
+        f"{instead('appliance-names', '/bin/false')}; systemctl start appliance-names; true",
+        "unit:appliance-names.service",
+        1,
+        restored("appliance-names"),
+    ),
+    "a unit that was killed": Fault(
+        f"{instead('appliance-certificate', '/bin/sleep 600')}; systemctl start --no-block appliance-certificate;"
+        " sleep 2; systemctl kill -s KILL appliance-certificate",
+        "unit:appliance-certificate.service",
+        1,
+        restored("appliance-certificate"),
+    ),
+    "a unit that took too long": Fault(
+        f"{instead('appliance-cleanup', '/bin/sleep 600', 'TimeoutStartSec=1')};"
+        " systemctl start appliance-cleanup; true",
+        "unit:appliance-cleanup.service",
+        1,
+        restored("appliance-cleanup"),
+    ),
+    "a reload that fails": Fault(
+        f"mv {STATES}/top.sls /root; systemctl reload appliance; true",
+        "unit:appliance.service:reload",
+        1,
+        f"mv /root/top.sls {STATES}; systemctl reload appliance",
+    ),
+    "a broken env.yml": Fault(
+        "cp -a /app/env.yml /root/env.kept; echo '  broken: [' >> /app/env.yml; systemctl reload appliance",
+        "environment",
+        1,
+        "cp -a /root/env.kept /app/env.yml; systemctl reload appliance",
+    ),
+    "a backup whose target is away": Fault(
+        f"mv {TARGET} /volatile/away; touch {TARGET}; systemctl start appliance-backup-frequent; true",
+        "backup",
+        1,
+        f"rm -rf {TARGET}; mv /volatile/away {TARGET}; systemctl start appliance-backup-frequent",
+    ),
+}
+
+
+def found(demo: "Demo") -> dict[str, Any]:
+    """What `appliance status` says, with its exit code."""
+    done = demo.exec(["appliance", "status", "--json"], timeout=60)
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return {**seen, "code": done.returncode}
+
+
+def named(seen: dict[str, Any]) -> dict[str, dict[str, str]]:
+    return {alert["topic"]: alert for alert in seen["alerts"] if alert["topic"] not in USUAL}
+
+
+@pytest.fixture(autouse=True)
+def well(demo: "Demo", until: "Until") -> Iterator[None]:
+    """Before and after each fault nothing is wrong."""
+    yield
+    demo.sh("systemctl reset-failed; systemctl start appliance", timeout=600)
+    until(lambda: not named(found(demo)) and found(demo)["up"], UP)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_named_until_it_is_fixed(demo: "Demo", until: "Until", name: str) -> None:
+    fault = FAULTS[name]
+    demo.sh(fault.breaks, timeout=300)
+    # What a timer finds without being asked, for metrics, and for who logs in.
+    until(lambda: fault.topic in demo.sh("cat /var/lib/ecs-appliance/alerts/*.json"), MINUTE)
+    seen = found(demo)
+    assert seen["code"] == fault.code, seen
+    alert = named(seen)[fault.topic]
+    assert alert["message"] and alert["hint"]
+    until(lambda: alert["message"] in demo.sh("cat /run/motd.d/appliance"), MINUTE)
+    demo.sh(fault.fixes, timeout=300)
+    until(lambda: found(demo)["code"] < 2 and fault.topic not in named(found(demo)), UP)
+
+
+def test_a_visitor_sees_no_site_and_status_says_why(demo: "Demo", until: "Until") -> None:
+    """Whatever the reason: here the application refuses its own domain, and is not waited for."""
+    demo.sh("cp -a /app/env.yml /root/env.kept")
+    try:
+        demo.sh("sed -i 's/^  domain: .*/  domain: wrong.demo.internal/' /app/env.yml")
+        done = demo.exec(["systemctl", "start", "appliance-update"], timeout=400)
+        assert done.returncode != 0
+        seen = found(demo)
+        assert (seen["code"], seen["up"]) == (2, False)
+        assert "HTTP status 400" in seen["reason"], seen
+        assert "unit:appliance.service" in named(seen)
+    finally:
+        demo.sh("cp -a /root/env.kept /app/env.yml; systemctl start appliance-update", timeout=600)
+
+
+def test_programs_and_people_get_the_same_answer(demo: "Demo") -> None:
+    text = demo.exec(["appliance", "status"]).stdout
+    seen = found(demo)
+    for part in (seen["domain"], seen["version"], seen["release"], *(alert["message"] for alert in seen["alerts"])):
+        assert part in text
+    assert demo.exec(["su", "nobody", "-s", "/bin/sh", "-c", "appliance status"]).returncode == 4

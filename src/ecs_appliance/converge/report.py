@@ -49,7 +49,7 @@ class ConvergeReport:
             lines = [f"{state.name}: {state.comment}" for state in failed]
             raise ConvergeError(
                 f"{len(failed)} of {len(self.states)} states failed:\n" + masked("\n".join(lines)),
-                "mend the cause, then run `appliance converge` again",
+                "fix the cause, then: appliance converge",
             )
 
     def as_data(self) -> dict[str, Any]:

@@ -33,3 +33,15 @@ def test_salt_sees_the_arguments_of_a_state() -> None:
 
     assert inspect.getfullargspec(present).args == ["name", "hosts"]
     assert present("x", hosts=["a"]) == {"name": "x", "hosts": ["a"]}
+
+
+def test_what_salt_gives_to_the_function_that_it_calls_reaches_the_state() -> None:
+    @guarded
+    def present(name: str) -> dict[str, object]:
+        return {"name": name, "shared": __shared__}  # type: ignore[name-defined] # noqa: F821 # from outside
+
+    present.__globals__["__shared__"] = 5
+    try:
+        assert present("x")["shared"] == 5
+    finally:
+        del present.__globals__["__shared__"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.sockets import cut_after
 from ecs_appliance.env.source import MOST_BYTES, Found, Kind, SourceError, user_data
 
 LINK_LOCAL = "http://169.254.169.254"
@@ -151,13 +152,21 @@ def _answers(base_url: str) -> bool:
 
 
 def _ask(method: str, base_url: str, path: str, headers: Mapping[str, str], timeout: float) -> Answer:
-    """One request, no proxy, no redirect. Raises OSError where there is no whole answer within `timeout` seconds."""
+    """One request, no proxy, no redirect.
+
+    Raises OSError where nobody accepts within `timeout` seconds, or there is no whole answer within as many more.
+    """
     connection = _connection(base_url, timeout)
     try:
-        connection.request(method, path, headers=dict(headers))
-        response = connection.getresponse()
-        is_google = response.getheader("Metadata-Flavor") == "Google"
-        return Answer(response.status, response.read(MOST_BYTES), is_google)
+        connection.connect()
+        with cut_after(connection.sock, timeout) as is_cut:
+            connection.request(method, path, headers=dict(headers))
+            response = connection.getresponse()
+            body = response.read(MOST_BYTES)
+        # The library says nothing of a body that breaks off, and half an environment may look like a whole one.
+        if is_cut.is_set() or (response.length and len(body) < MOST_BYTES):
+            raise ConnectionError("the answer is cut off")
+        return Answer(response.status, body, response.getheader("Metadata-Flavor") == "Google")
     except http.client.HTTPException as error:
         raise ConnectionError(type(error).__name__) from None
     finally:

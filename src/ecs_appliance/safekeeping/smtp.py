@@ -1,6 +1,5 @@
 """Sending a mail: with what trust, and who of its recipients was accepted."""
 
-import os
 import smtplib
 import socket
 import ssl
@@ -11,10 +10,10 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from threading import Timer
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, RefusedError
 from ecs_appliance.core.log import masked
+from ecs_appliance.core.sockets import cut_after
 from ecs_appliance.safekeeping.mailserver import Server
 
 GREETING_SECONDS = 30
@@ -99,7 +98,7 @@ class _Client(smtplib.SMTP):
 def _connect(server: Server, context: ssl.SSLContext, seconds: float) -> Iterator[_Client]:
     line = socket.create_connection((server.host, server.port), timeout=min(GREETING_SECONDS, seconds))
     try:
-        with _limit(line, seconds):
+        with cut_after(line, seconds):
             if server.tls:
                 line = context.wrap_socket(line, server_hostname=server.host)
             client = _Client(line, server)
@@ -116,23 +115,6 @@ def _connect(server: Server, context: ssl.SSLContext, seconds: float) -> Iterato
 def _literal(address: str) -> str:
     """An address as a machine without a public name is to call itself (RFC 5321)."""
     return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"
-
-
-@contextmanager
-def _limit(line: socket.socket, seconds: float) -> Iterator[None]:
-    """Cut `line` after `seconds`: its own time limit begins anew with each byte."""
-    with socket.socket(fileno=os.dup(line.fileno())) as same:
-
-        def cut() -> None:
-            with suppress(OSError):
-                same.shutdown(socket.SHUT_RDWR)
-
-        timer = Timer(seconds, cut)
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 def _log_in(client: smtplib.SMTP, server: Server, password: str, context: ssl.SSLContext) -> None:

@@ -4,16 +4,16 @@ import gzip
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.metadata import Ec2Source, GceSource, Hints
+from ecs_appliance.env.metadata import Ec2Source, GceSource, Hints, _ask
 from ecs_appliance.env.source import Found, Kind, NoEnvironmentError, SourceError
 from ecs_appliance.env.sources import find
 
@@ -184,3 +184,49 @@ def test_a_machine_that_may_have_a_service_does_not_wait_for_it(closed: str, mut
         with pytest.raises(NoEnvironmentError):
             find(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(OTHER, url), GceSource(OTHER, url)])
         assert time.monotonic() - began < 2
+
+
+@contextmanager
+def sending(*parts: bytes, pause: float = 0) -> Iterator[str]:
+    """The base URL of a server that sends `parts` to whoever asks, waits before each, and closes the connection."""
+    gone = Event()
+
+    def serve(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line, suppress(OSError):
+            line.recv(65536)
+            for part in parts:
+                if gone.wait(pause):
+                    return
+                line.sendall(part)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve, args=(server,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            gone.set()
+            thread.join()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nMetadata-Flavor: Google\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD + b"Content-Length: 1000\r\n\r\n" + DATA,
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(DATA) + DATA + b"\r\n",
+    ],
+    ids=["by its length", "in chunks"],
+)
+def test_user_data_that_is_cut_off_is_no_environment(answer: bytes) -> None:
+    with sending(answer) as url, pytest.raises(OSError):
+        _ask("GET", url, "/latest/user-data", {}, 10)
+
+
+def test_the_time_limit_is_one_for_the_whole_answer() -> None:
+    """Each byte comes in time, the last of them does not; an answer without a length would end with the connection."""
+    with sending(HEAD + b"\r\n", *[b"#"] * 100, pause=0.05) as url, pytest.raises(OSError):
+        _ask("GET", url, "/latest/user-data", {}, 0.4)

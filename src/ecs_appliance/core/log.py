@@ -82,7 +82,7 @@ def _peer(descriptor: int) -> str:
 def set_up_logging(*, verbose: bool = False) -> None:
     """Send the project's log to stderr; call once, from the command line."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter(journal="JOURNAL_STREAM" in os.environ))
+    handler.setFormatter(MaskingFormatter(journal=is_journal(2)))
     logger = logging.getLogger("ecs_appliance")
     logger.handlers[:] = [handler]
     logger.propagate = False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.core.log import MASK, MaskingFormatter, is_journal, masked, register_secret
+from ecs_appliance.core.log import MASK, MaskingFormatter, is_journal, masked, register_secret, set_up_logging
 
 
 def test_secrets_are_masked_in_messages_and_tracebacks() -> None:
@@ -78,3 +78,18 @@ def test_the_journal_is_known_by_its_stream(tmp_path: Path, monkeypatch: pytest.
         assert not is_journal(stream.fileno())
         monkeypatch.delenv("JOURNAL_STREAM")
         assert not is_journal(stream.fileno())
+
+
+def test_only_what_the_journal_keeps_is_led_by_a_priority(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a desktop session starts inherits the variable, its terminals too."""
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    set_up_logging()
+    logging.getLogger("ecs_appliance.x").warning("calm")
+    assert capfd.readouterr().err == "calm\n"
+    state = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{state.st_dev}:{state.st_ino}")
+    set_up_logging()
+    logging.getLogger("ecs_appliance.x").warning("calm")
+    assert capfd.readouterr().err == "<4>calm\n"

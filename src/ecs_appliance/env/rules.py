@@ -44,10 +44,14 @@ class _Seen:
         return node
 
     def text(self, path: str) -> str:
-        """The text at `path`; empty where there is none, or a wrong one."""
+        """The text at `path` without the spaces around it; empty where there is none, or a wrong one."""
+        return self.verbatim(path).strip()
+
+    def verbatim(self, path: str) -> str:
+        """The text at `path`, spaces and all: Python may end in a line that goes on in a blank one."""
         node = self.node(path)
         value = scalar(node) if isinstance(node, Scalar) and path not in self.invalid else None
-        return value.strip() if isinstance(value, str) else ""
+        return value if isinstance(value, str) else ""
 
     def texts(self, path: str) -> list[str]:
         """The texts of the list at `path`."""
@@ -116,8 +120,8 @@ def _extra_files(seen: _Seen) -> Iterator[Problem]:
 
 
 def _settings(seen: _Seen) -> Iterator[Problem]:
-    text = seen.text("ecs.settings")
-    missing = pysettings.missing(text) if text else []
+    text = seen.verbatim("ecs.settings")
+    missing = pysettings.missing(text) if text.strip() else []
     if missing:
         yield seen.problem("ecs.settings", f"does not set {', '.join(missing)}: the application has no safe default")
 
@@ -189,7 +193,7 @@ def _setup(seen: _Seen) -> Iterator[Problem]:
 def _sentry(seen: _Seen) -> Iterator[Problem]:
     """A file of before containers were kept in: the application's reports of errors would silently go nowhere."""
     path, settings = "appliance.network.egress.containers", "ecs.settings"
-    host = pysettings.url_host(seen.text(settings), "SENTRY_DSN")
+    host = pysettings.url_host(seen.verbatim(settings), "SENTRY_DSN")
     if not host or any(item.startswith(path) for item in seen.invalid):
         return
     named = [egress.parse_destination(text) for text in seen.texts(path)]

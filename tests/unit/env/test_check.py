@@ -140,6 +140,14 @@ def test_no_python_makes_the_check_fail(settings: str) -> None:
     assert {problem.path for problem in checked.problems} == {"ecs.settings"}
 
 
+def test_no_end_of_the_settings_makes_the_check_fail() -> None:
+    """A last line that goes on in a blank one compiles, and would not without the blank one."""
+    checked = check(f'{STANDBY}ecs: {{settings: "X = 1\\\\\\n \\n"}}\n'.encode())
+    assert [problem.message for problem in checked.problems] == [
+        "does not set SECRET_KEY, REGISTRATION_SECRET, PASSWORD_RESET_SECRET: the application has no safe default"
+    ]
+
+
 @given(st.binary(max_size=300))
 def test_no_content_makes_the_check_fail(data: bytes) -> None:
     assert not check(b"#cloud-config\n" + data).ok

@@ -177,3 +177,26 @@ def cut_off_after(writes: int, patch: pytest.MonkeyPatch) -> None:
         return replace(self, other)
 
     patch.setattr(Path, "replace", count)
+
+
+def test_an_application_that_never_stops_writing_keeps_nobody_busy(
+    source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers each file that nginx gets with another list, each of them good."""
+    deploy_client_ca(source, target)
+    (source / "crl.pem").write_text(OURS.revocation_list(4999))
+    serials = iter(range(5000, 5100))
+    replace = Path.replace
+
+    def replace_and_revoke(self: Path, other: Path) -> Path:
+        done = replace(self, other)
+        if target in Path(other).parents:
+            (source / "crl.pem").write_text(OURS.revocation_list(next(serials)))
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace_and_revoke)
+        assert deploy_client_ca(source, target)
+    assert next(serials) > 5001
+    assert deploy_client_ca(source, target)
+    assert client_ca_is_current(source, target)

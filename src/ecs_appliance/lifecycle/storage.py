@@ -5,16 +5,16 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_appliance.core import folders
-from ecs_appliance.core.errors import LatchedError
+from ecs_appliance.core.errors import DeadlineError, LatchedError
 from ecs_appliance.core.files import point_symlink, sync_folder
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.host import mounts, systemd
 from ecs_appliance.host.cluster import UNIT as DATABASE_UNIT
 
@@ -193,6 +193,13 @@ def _stopped(runner: Runner, units: tuple[str, ...]) -> Iterator[None]:
     running = [unit for unit in units if systemd.is_active(runner, unit)]
     if running:
         systemd.stop(runner, *running)
-    yield
+    try:
+        yield
+    except BaseException:
+        # Whoever tries again finds them stopped, and would leave them so. Why it failed is more than what these say.
+        for unit in running:
+            with suppress(CommandError, DeadlineError):
+                systemd.start(runner, unit)
+        raise
     for unit in running:
         systemd.start(runner, unit)

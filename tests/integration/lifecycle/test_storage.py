@@ -9,8 +9,9 @@ import pytest
 
 from ecs_appliance.core.errors import ApplianceError, LatchedError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import Result, SystemRunner
+from ecs_appliance.core.runner import CommandError, Result, SystemRunner
 from ecs_appliance.lifecycle.storage import Relocation, check_volume, relocate
+from tests.fakes import Answer, AnsweringRunner
 
 MOVE = Relocation("/var/lib/thing", "/data/thing")
 
@@ -81,6 +82,26 @@ def test_a_failed_copy_leaves_the_place_as_it_was(paths: Paths) -> None:
         relocate(paths, NoRsync(), MOVE)
     assert (paths.at("/var/lib/thing") / "deep" / "row").read_text() == "kept"
     assert not paths.at("/var/lib/thing").is_symlink()
+
+
+def test_what_a_failed_move_stopped_runs_again(paths: Paths) -> None:
+    active = {"thing.service"}
+
+    def answer(argv: list[str]) -> Answer:
+        match argv:
+            case ["systemctl", "is-active", _, unit]:
+                return (0 if unit in active else 3, "", "")
+            case ["systemctl", verb, unit]:
+                (active.add if verb == "start" else active.discard)(unit)
+                return (0, "", "")
+        assert not active, "copied from under a service that runs"
+        return (23, "", "rsync: No space left on device (28)")
+
+    move = Relocation(MOVE.link, MOVE.target, ("thing.service", "idle.service"))
+    for _ in range(2):
+        with pytest.raises(CommandError, match="No space left"):
+            relocate(paths, AnsweringRunner(answer), move)
+        assert active == {"thing.service"}
 
 
 def test_a_volume_that_is_not_mounted_stops_everything(tmp_path: Path) -> None:

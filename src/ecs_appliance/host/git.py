@@ -241,8 +241,11 @@ def _check_arguments(source: str, branch: str, commitid: str) -> None:
 
 
 def _prepare(git: _Git) -> None:
-    folder = git.folder
+    folder, fresh = git.folder, _fresh(git)
     _remove_locks(git)
+    if folder.is_dir() and not (folder / ".git").exists() and (fresh / ".git").is_dir():
+        # A repair was killed between its last two steps: only then one of them has it.
+        (fresh / ".git").rename(folder / ".git")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ".git").is_dir():
         raise RefusedError(f"{folder} is in the way: it has files, but is no git checkout", f"move {folder} away")
     if not folder.is_dir():
@@ -280,9 +283,14 @@ def _is_sound(git: _Git) -> bool:
     return git("fsck", "--connectivity-only", "--no-dangling", ok=range(256)).returncode == 0
 
 
+def _fresh(git: _Git) -> Path:
+    """Where a damaged repository is made anew."""
+    return git.folder.with_name(f".{git.folder.name}.fresh")
+
+
 def _replace_repository(git: _Git) -> None:
     """Fetch anew beside a damaged repository, and take its place only once that has worked."""
-    beside = git.folder.with_name(f".{git.folder.name}.fresh")
+    beside = _fresh(git)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     _give(beside, git.user)

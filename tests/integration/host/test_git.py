@@ -261,6 +261,16 @@ def test_a_damaged_repository_is_fetched_anew(upstream: Upstream, sync: Sync, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkout", "upstream"]
 
 
+def test_a_repair_that_was_killed_before_its_last_step_is_finished(
+    upstream: Upstream, sync: Sync, tmp_path: Path
+) -> None:
+    sync()
+    (tmp_path / ".checkout.fresh").mkdir()
+    (tmp_path / "checkout" / ".git").rename(tmp_path / ".checkout.fresh" / ".git")
+    second = upstream.commit("README", "two")
+    assert sync().id == second
+
+
 def test_shallow_states_are_deepened(upstream: Upstream, sync: Sync, tmp_path: Path) -> None:
     second = upstream.commit("README", "two")
     source = f"file://{upstream.folder}"

@@ -18,19 +18,20 @@ from ecs_appliance.machine.inside import Inside
 
 PORT = "ecs.shell"
 READY = "ready"
-# One line each way: seconds, script, input; exit code, output, errors. The shell goes on where a command does not end.
+# One line each way: number, seconds, script, input; the number, exit code, output, errors. The shell goes on where a
+# command does not end.
 LOOP = f"""\
 port=/dev/virtio-ports/{PORT}
 until [ -e $port ]; do sleep 0.2; done
 exec 3<>$port
 cd "$RUNTIME_DIRECTORY"
 echo {READY} >&3
-while read -r seconds script data <&3; do
+while read -r number seconds script data <&3; do
     echo "$script" | base64 -d >script
     echo "$data" | base64 -d >data
     code=0
     timeout --kill-after=2 "$seconds" sh script <data >output 2>errors 3>&- || code=$?
-    echo "$code $(base64 -w0 output) $(base64 -w0 errors)" >&3
+    echo "$number $code $(base64 -w0 output) $(base64 -w0 errors)" >&3
 done
 """
 UNIT = f"""\
@@ -61,6 +62,7 @@ class Shell(Inside):
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._received = b""
+        self._asked = 0
 
     def wait_open(self, seconds: float) -> None:
         """Wait until the shell answers, early in the machine's boot. Raises as `run` does."""
@@ -80,13 +82,23 @@ class Shell(Inside):
         given = data.encode() if isinstance(data, str) else data or b""
         script = f"cd /root; exec {shlex.join(argv)}\n"
         began = time.monotonic()
+        self._asked += 1
+        request = f"{self._asked} {timeout:g} {_encoded(script.encode())} {_encoded(given)}\n"
         with _in_time(GRACE_SECONDS):
             self._connection.settimeout(GRACE_SECONDS)
-            self._connection.sendall(f"{timeout:g} {_encoded(script.encode())} {_encoded(given)}\n".encode())
-        code, output, errors = self._read_line(timeout + GRACE_SECONDS).split(" ")
+            self._connection.sendall(request.encode())
+        code, output, errors = self._read_answer(timeout + GRACE_SECONDS)
         result = Result(argv, int(code), _decoded(output), _decoded(errors), time.monotonic() - began)
         _check(result, timeout, ok)
         return result
+
+    def _read_answer(self, seconds: float) -> list[str]:
+        """The answer to what was asked last; one to an earlier command, which came too late, is nobody's."""
+        deadline = time.monotonic() + seconds
+        while True:
+            number, *answer = self._read_line(deadline - time.monotonic()).split(" ")
+            if number == str(self._asked):
+                return answer
 
     def _read_line(self, seconds: float) -> str:
         deadline = time.monotonic() + seconds
@@ -106,7 +118,7 @@ def _in_time(seconds: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise DeadlineError(f"the virtual machine did not answer within {seconds:g} s") from None
+        raise DeadlineError(f"the virtual machine did not answer within {seconds:.0f} s") from None
     except ConnectionError:
         raise NotRunningError("the virtual machine has ended") from None
 

@@ -19,7 +19,7 @@ WITH_TRUST = 'mount --bind "$1" /etc/ssl/certs; shift; exec "$@"'
 class Watch(BaseHTTPRequestHandler):
     """Takes each ping."""
 
-    def do_POST(self) -> None:  # noqa: N802 # a name of the base class
+    def do_POST(self) -> None:  # a name of the base class
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.end_headers()

@@ -28,7 +28,8 @@ from ecs_appliance.reporting.topics import ENVIRONMENT
 log = logging.getLogger(__name__)
 
 UNIT = "appliance.service"
-RESTART_TIMEOUT = 4 * 3600
+# A migration may take four hours of it.
+RESTART_TIMEOUT = 5 * 3600
 LOCK_WAIT = 900
 START_DEADLINE = 3 * 3600
 DISTRUSTED_RELEASE = "source:appliance"

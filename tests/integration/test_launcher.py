@@ -1,0 +1,80 @@
+"""The launcher's environment: made once, and anew where it would not run."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.core.runner import SystemRunner
+
+CHECKOUT = Path(__file__).parents[2]
+SECONDS = 120
+PROJECT = """\
+[project]
+name = "small"
+version = "1"
+requires-python = ">=3.11"
+[tool.uv]
+package = false
+"""
+VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+MADE = "preparing the locked Python environment"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A small one with the launcher, beside the folder `bin` with a python3 for it; uv is there already."""
+    folder = tmp_path / "checkout"
+    (folder / "src/ecs_appliance").mkdir(parents=True)
+    (folder / "src/ecs_appliance/__main__.py").write_text("import sys\nprint(*sys.argv[1:])\n")
+    (folder / "pyproject.toml").write_text(PROJECT)
+    shutil.copy(CHECKOUT / "appliance", folder)
+    shutil.copytree(CHECKOUT / "bootstrap", folder / "bootstrap")
+    (folder / ".venv-uv").symlink_to(CHECKOUT / ".venv-uv")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python3").symlink_to(Path(sys.base_prefix) / "bin" / VERSION)
+    run(folder, folder / ".venv-uv/bin/uv", "lock", "--offline", "--project", folder)
+    return folder
+
+
+def run(checkout: Path, *words: str | Path) -> tuple[str, str]:
+    """What `words` say on standard output and standard error, where python3 is the one of the checkout."""
+    path = f"{checkout.parent / 'bin'}:{os.environ['PATH']}"
+    done = SystemRunner().run(words, timeout=SECONDS, env={"PATH": path})
+    return done.stdout.strip(), done.stderr
+
+
+def upgrade(checkout: Path) -> None:
+    """As an upgrade of the distribution: python3 leads to another file, and modules are looked for elsewhere."""
+    other = checkout.parent / "other"
+    (other / "bin").mkdir(parents=True)
+    shutil.copy(Path(sys.base_prefix) / "bin" / VERSION, other / "bin")
+    (other / "lib").symlink_to(Path(sys.base_prefix) / "lib")
+    (checkout.parent / "bin/python3").unlink()
+    (checkout.parent / "bin/python3").symlink_to(other / "bin" / VERSION)
+    (checkout / ".venv/lib" / VERSION).rename(checkout / ".venv/lib/python3.0")
+
+
+def test_the_environment_is_made_once(checkout: Path) -> None:
+    said, made = run(checkout, checkout / "appliance", "a b")
+    assert said == "a b"
+    assert MADE in made
+    assert run(checkout, checkout / "appliance", "c") == ("c", "")
+
+
+def test_another_python_gets_another_environment(checkout: Path) -> None:
+    run(checkout, checkout / "appliance")
+    upgrade(checkout)
+    said, made = run(checkout, checkout / "appliance", "a")
+    assert said == "a"
+    assert MADE in made
+    assert run(checkout, checkout / "appliance", "b") == ("b", "")
+
+
+def test_a_python_that_is_gone_is_replaced(checkout: Path) -> None:
+    run(checkout, checkout / "appliance")
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").symlink_to(checkout / "gone")
+    assert run(checkout, checkout / "appliance", "a")[0] == "a"

@@ -121,6 +121,37 @@ def test_units_that_somebody_changed_are_as_they_shall_be_again(demo: "Demo") ->
     assert json.loads(demo.sh("appliance converge --json"))["shown"] == []
 
 
+ANOTHER_RELEASE = """
+    cd /usr/local/lib/systemd/system
+    for name in gone foreign; do
+        printf '[Timer]\nOnActiveSec=1h\n[Install]\nWantedBy=timers.target\n' >appliance-$name.timer
+        printf '[Service]\nExecStart=sleep infinity\n' >appliance-$name.service
+        touch /usr/local/bin/$name.sh
+        systemctl daemon-reload
+        systemctl enable --now appliance-$name.timer
+        systemctl start appliance-$name.service
+    done
+    printf '%s\n' $PWD/appliance-gone.timer $PWD/appliance-gone.service /usr/local/bin/gone.sh \
+        >>/var/lib/ecs-appliance/installed
+"""
+
+
+def test_units_and_commands_of_another_release_are_taken_away(demo: "Demo") -> None:
+    """What the operator added beside them stays."""
+    demo.sh(ANOTHER_RELEASE)
+    outcomes = {state["name"]: state["outcome"] for state in json.loads(demo.sh("appliance converge --json"))["shown"]}
+    assert set(outcomes.values()) == {"changed"}
+    assert len(outcomes) == 2, "also systemd has to read its units anew"
+    for name, state in (("gone", "inactive"), ("foreign", "active")):
+        units = f"appliance-{name}.timer appliance-{name}.service"
+        assert demo.exec(["sh", "-c", f"systemctl is-active {units}"]).stdout.split() == [state] * 2
+        links = "/usr/local/bin /usr/local/lib/systemd/system /etc/systemd/system/timers.target.wants"
+        assert len(demo.sh(f"find {links} -name '*{name}.*'").split()) == (4 if name == "foreign" else 0)
+    assert json.loads(demo.sh("appliance converge --json"))["shown"] == []
+    demo.sh("systemctl disable --now appliance-foreign.timer; systemctl stop appliance-foreign.service")
+    demo.sh("rm /usr/local/bin/foreign.sh /usr/local/lib/systemd/system/appliance-foreign.*; systemctl daemon-reload")
+
+
 def test_shell_users_get_the_environment(demo: "Demo") -> None:
     script = """
         . /usr/local/share/appliance/env.include

@@ -1,4 +1,5 @@
 include:
+  - appliance.installed
   - appliance.commands
   - appliance.units
 {% if pillar['machine']['configured'] %}

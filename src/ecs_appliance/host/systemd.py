@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecs_appliance.core.errors import DeadlineError
 from ecs_appliance.core.runner import Runner
@@ -12,6 +13,7 @@ from ecs_appliance.core.runner import Runner
 QUICK = 30
 SERVICE_TIMEOUT = 300
 SETTLE_POLL_SECONDS = 2.0
+OWN_CGROUP = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,19 @@ def stop(runner: Runner, *units: str) -> None:
 def restart(runner: Runner, unit: str, *, timeout: float = SERVICE_TIMEOUT) -> None:
     """Restart `unit` and wait for it, at most `timeout` seconds."""
     runner.run(["systemctl", "restart", unit], timeout=timeout)
+
+
+def retire(runner: Runner, unit: str) -> None:
+    """Have `unit`, or all instances of a template, run no more, and nothing start it; its file is still there.
+
+    A slice is left as it is, with all that runs in it, and so is the unit that this process is part of.
+    """
+    instances = unit.replace("@.", "@*.")
+    if not unit.endswith(".slice") and f"/{unit}" not in OWN_CGROUP.read_text():
+        stop(runner, instances)
+    runner.run(["systemctl", "disable", unit], timeout=SERVICE_TIMEOUT)
+    # One that failed would be shown as such until the next boot.
+    runner.run(["systemctl", "reset-failed", instances], timeout=QUICK, ok=range(256))
 
 
 def reload(runner: Runner, unit: str) -> None:

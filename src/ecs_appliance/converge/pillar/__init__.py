@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ecs_appliance.converge import packages
+from ecs_appliance.converge.installed import commands_of
 from ecs_appliance.converge.pillar import frontend, network, site
 from ecs_appliance.converge.ssh import Ssh, plan_ssh
 from ecs_appliance.core.facts import Facts, read_facts
@@ -31,7 +32,7 @@ def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
 
 def machine_pillar(paths: Paths, env: "Env | None") -> dict[str, Any]:
     """Return the pillar of this machine for `env` (None: not configured yet)."""
-    return build_pillar(env, read_facts(paths), paths, commands=_commands(paths), ssh=plan_ssh(paths, env))
+    return build_pillar(env, read_facts(paths), paths, commands=commands_of(paths.appliance), ssh=plan_ssh(paths, env))
 
 
 def build_pillar(
@@ -78,8 +79,3 @@ def _ssh(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
         "authorized_keys": list(env.ssh_authorized_keys) if env else [],
         "deprecated_keys": list(env.ssh_deprecated_keys) if env else [],
     }
-
-
-def _commands(paths: Paths) -> tuple[str, ...]:
-    folder = paths.appliance / "commands"
-    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".sh", ".py")))

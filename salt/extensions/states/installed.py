@@ -1,0 +1,24 @@
+"""State of units and commands of other releases; see ecs_appliance.converge.installed."""
+
+from typing import Any
+
+from ecs_appliance.converge.installed import is_recorded, plan_removal, remove_others
+from ecs_appliance.converge.states import guarded
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
+
+__opts__: dict[str, Any]  # Salt puts the minion's options here
+
+
+@guarded
+def current(name: str) -> dict[str, Any]:
+    """Units and commands of other releases are gone; whatever else lies beside them stays."""
+    paths = Paths()
+    if is_recorded(paths):
+        return {"name": name, "result": True, "changes": {}, "comment": "current"}
+    unwanted = plan_removal(paths)
+    changes = {"removed": ", ".join(unwanted)} if unwanted else {"recorded": name}
+    if __opts__["test"]:
+        return {"name": name, "result": None, "changes": changes, "comment": "would be put right"}
+    remove_others(paths, SystemRunner(), unwanted)
+    return {"name": name, "result": True, "changes": changes, "comment": "put right"}

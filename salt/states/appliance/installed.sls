@@ -1,0 +1,2 @@
+units and commands:
+  installed.current: []

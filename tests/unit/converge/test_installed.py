@@ -1,0 +1,106 @@
+"""What another release brought is taken away, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+from ecs_appliance.converge.installed import COMMANDS, UNITS, files_of, is_recorded, plan_removal, remove_others
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import CommandError
+from tests.fakes import Answer, AnsweringRunner
+
+CHECKOUT = Path(__file__).parents[3]
+OLD = ("old.service", "old.service.d/10-sandbox.conf", "old.timer", "old@.service", "old.slice", "kept.service")
+NEW = ("kept.service", "kept.service.d/10-sandbox.conf")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A machine after the states of the release `old`, with files of the operator's beside; `new` is active now."""
+    paths = Paths(tmp_path)
+    release(paths, "old", OLD, ("old.sh", "kept.sh"))
+    release(paths, "new", NEW, ("kept.sh", "new.sh"))
+    activate(paths, "old")
+    remove_others(paths, AnsweringRunner(done), plan_removal(paths))
+    for name in (*files_of(paths.appliance), f"{UNITS}/foreign.timer", f"{COMMANDS}/foreign.sh"):
+        paths.at(name).parent.mkdir(parents=True, exist_ok=True)
+        paths.at(name).touch()
+    activate(paths, "new")
+    return paths
+
+
+def release(paths: Paths, name: str, units: tuple[str, ...], commands: tuple[str, ...]) -> None:
+    folder = paths.releases / name
+    for file in (
+        *(f"salt/states/appliance/files/units/{unit}" for unit in units),
+        *(f"commands/{c}" for c in commands),
+    ):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+
+
+def activate(paths: Paths, name: str) -> None:
+    paths.appliance.unlink(missing_ok=True)
+    paths.appliance.symlink_to(paths.releases / name)
+
+
+def done(_: list[str]) -> Answer:
+    return 0, "", ""
+
+
+def there(paths: Paths) -> set[str]:
+    return {f"/{path.relative_to(paths.root)}" for path in paths.at("/usr/local").rglob("*") if path.is_file()}
+
+
+FOREIGN = {f"{UNITS}/foreign.timer", f"{COMMANDS}/foreign.sh"}
+LEFT = {f"{UNITS}/kept.service", f"{COMMANDS}/kept.sh", *FOREIGN}
+
+
+def test_what_the_active_release_lacks_is_stopped_disabled_and_removed(paths: Paths) -> None:
+    runner = AnsweringRunner(done)
+    assert not is_recorded(paths)
+    remove_others(paths, runner, plan_removal(paths))
+    assert there(paths) == LEFT
+    assert not paths.at(f"{UNITS}/old.service.d").exists()
+    assert [argv[1:] for argv in runner.asked if argv[1] != "reset-failed"] == [
+        ["stop", "old.service"],
+        ["disable", "old.service"],
+        ["disable", "old.slice"],
+        ["stop", "old.timer"],
+        ["disable", "old.timer"],
+        ["stop", "old@*.service"],
+        ["disable", "old@.service"],
+    ]
+    assert is_recorded(paths)
+    assert plan_removal(paths) == []
+
+
+def test_on_the_way_back_the_same_holds(paths: Paths) -> None:
+    runner = AnsweringRunner(done)
+    remove_others(paths, runner, plan_removal(paths))
+    activate(paths, "old")
+    remove_others(paths, runner, plan_removal(paths))
+    assert there(paths) == LEFT
+    assert set(plan_removal(paths)) == set()
+
+
+@pytest.mark.parametrize("calls", range(7))
+def test_cut_off_anywhere_it_is_finished_by_the_next_converge(paths: Paths, calls: int) -> None:
+    left = [calls]
+
+    def answer(_: list[str]) -> Answer:
+        left[0] -= 1
+        return (1, "", "no") if left[0] < 0 else (0, "", "")
+
+    with pytest.raises(CommandError):
+        remove_others(paths, AnsweringRunner(answer), plan_removal(paths))
+    assert not is_recorded(paths)
+    remove_others(paths, AnsweringRunner(done), plan_removal(paths))
+    assert there(paths) == LEFT
+
+
+def test_the_files_of_this_release_are_known() -> None:
+    files = files_of(CHECKOUT)
+    assert {f"{UNITS}/appliance.service", f"{UNITS}/prepare-env.service.d/10-sandbox.conf"} < files
+    assert f"{COMMANDS}/create-internal-user.sh" in files
+    assert f"{COMMANDS}/env.include" not in files

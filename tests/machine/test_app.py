@@ -47,7 +47,7 @@ def in_python(demo: Demo, expression: str) -> str:
 
 
 def test_internal_user_can_log_in_with_the_password_printed(demo: Demo) -> None:
-    made = output(demo, "appliance", "user", "create", ADDRESS, 'Seán "Jö"', "O'Brien", "m", "--json")
+    made = output(demo, "appliance", "user", "create", ADDRESS, 'Seán "Jö"', "O'Brien", "m", "--reset", "--json")
     password = json.loads(made)["password"]
     check = f"__import__('ecs.users.utils', fromlist=['x']).get_user({ADDRESS!r}).check_password({password!r})"
     assert in_python(demo, check) == "True"
@@ -60,7 +60,7 @@ def test_internal_user_can_log_in_with_the_password_printed(demo: Demo) -> None:
 
 
 def test_second_call_gives_another_password_to_the_same_user(demo: Demo) -> None:
-    words = ("create-internal-user.sh", ADDRESS, "Seán", "O'Brien", "m")
+    words = ("create-internal-user.sh", ADDRESS, "Seán", "O'Brien", "m", "--reset")
     assert output(demo, *words) != output(demo, *words)
     assert query(demo, "select count(*) from auth_user where email like 'sean.o%'") == "1"
 
@@ -74,7 +74,7 @@ def test_nonsense_is_refused(demo: Demo, words: tuple[str, ...]) -> None:
 
 
 def test_certificate_opens_with_its_passphrase_and_its_name_is_used_once(demo: Demo) -> None:
-    output(demo, "appliance", "user", "create", ADDRESS, "Seán", "O'Brien", "m")
+    output(demo, "appliance", "user", "create", ADDRESS, "Seán", "O'Brien", "m", "--reset")
     target = "/root/office-desk.p12"
     output(demo, "rm", "-f", target)
     name = "office " + output(demo, "date", "+%s%N")

@@ -38,7 +38,7 @@ def on_a_terminal(demo: "Demo", *words: str) -> str:
 
 def test_secrets_are_shown_on_the_terminal_and_kept_nowhere(demo: "Demo", person: Person, stamp: str) -> None:
     demo.sh("rm -f /run/seen /root/secret.p12")
-    shown = on_a_terminal(demo, "create-internal-user.sh", person.address, "Ä", "O'Brien", "f").split()
+    shown = on_a_terminal(demo, "create-internal-user.sh", person.address, "Ä", "O'Brien", "f", "--reset").split()
     password = shown[shown.index("password") + 1]
     words = ("create-client-certificate.sh", person.address, f"secret {stamp}", "--output", "/root/secret.p12")
     shown = on_a_terminal(demo, *words).split()
@@ -78,7 +78,7 @@ def test_nothing_is_made_where_the_secret_would_be_kept_or_lost(
     address = shlex.quote(person.address)
     before = query(demo, PASSWORD, address=person.address)
     for command in (
-        f"create-internal-user.sh {address} A B f",
+        f"create-internal-user.sh {address} A B f --reset",
         f"create-client-cert.sh {address} 'kept {stamp}' --output /root/kept.p12",
     ):
         assert demo.exec(["sh", "-c", f"{within} {command}"]).returncode == 4
@@ -87,14 +87,14 @@ def test_nothing_is_made_where_the_secret_would_be_kept_or_lost(
 
 
 def test_a_unit_may_pipe_the_secret_elsewhere(demo: "Demo", person: Person) -> None:
-    words = f"create-internal-user.sh {shlex.quote(person.address)} A B f --json"
+    words = f"create-internal-user.sh {shlex.quote(person.address)} A B f --reset --json"
     assert "password" in json.loads(demo.sh(f"systemd-run --quiet --wait --collect --pipe {words}"))
 
 
 def test_a_secret_that_nobody_saw_is_told_with_the_next_step(demo: "Demo", person: Person, stamp: str) -> None:
     address = shlex.quote(person.address)
-    unseen = demo.exec(["sh", "-c", f"create-internal-user.sh {address} A B f >/dev/full"])
-    assert (unseen.returncode, "run the command again" in unseen.stderr) == (1, True)
+    unseen = demo.exec(["sh", "-c", f"create-internal-user.sh {address} A B f --reset >/dev/full"])
+    assert (unseen.returncode, "run the command again, with --reset" in unseen.stderr) == (1, True)
     script = f"create-client-cert.sh {address} 'unseen {stamp}' --output /run/unseen.p12 >/dev/full; rm /run/unseen.p12"
     unseen = demo.exec(["sh", "-c", script])
     assert f"appliance cert revoke 'unseen {stamp}'" in unseen.stderr

@@ -13,7 +13,7 @@ import pytest
 
 from ecs_appliance.app import users
 from ecs_appliance.core.runner import Result
-from tests.machine.people import REFUSALS, Person, is_logged_in, log_in, make_person, query, told
+from tests.machine.people import REFUSALS, Person, client, is_logged_in, log_in, make_person, query, told
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
@@ -48,8 +48,21 @@ def test_names_arrive_as_they_were_typed(demo: "Demo", person: Person) -> None:
     assert listed == {"email": person.address, **wanted, "last_login": None, "certificates": 0}
 
 
-def test_an_address_is_one_however_it_is_written(demo: "Demo", person: Person) -> None:
-    told(demo, "create-internal-user.sh", person.address.upper(), "A", "B", "f", "--json")
+def test_nobody_is_taken_over_by_another_way_to_write_the_address(demo: "Demo", person: Person) -> None:
+    words = ("create-internal-user.sh", person.address.upper(), "A", "B", "f")
+    state = "select password, first_name, last_name, is_active from auth_user where email = :'address'"
+    before = query(demo, state, address=person.address)
+    for address in (person.address.upper(), person.address):
+        done = demo.exec([words[0], address, *words[2:]])
+        assert (done.returncode, done.stdout) == (4, "")
+        assert f"there is a user {person.address} already: " in done.stderr
+        assert ", internal, active\n" in done.stderr
+        assert "--reset" in done.stderr
+    assert query(demo, state, address=person.address) == before
+    known = told(demo, *words, "--reset", "--json")
+    assert (known["user"], known["created"]) == (person.address, False)
+    with closing(client(demo)) as browser:
+        assert log_in(browser, person.address, known["password"])
     assert query(demo, SAME, address=person.address) == "1"
 
 
@@ -210,7 +223,7 @@ def test_disabling_again_is_no_error_and_revokes_where_asked(
     assert told(demo, *words, "--revoke-certs") == {**first, "was_active": False, "certificates_revoked": True}
     assert certificates[0].answers() | certificates[1].answers() <= REFUSALS
     assert "already before" in demo.sh(f"appliance user disable --revoke-certs {shlex.quote(person.address)}")
-    told(demo, "create-internal-user.sh", person.address, "A", "B", "f", "--json")
+    told(demo, "create-internal-user.sh", person.address, "A", "B", "f", "--reset", "--json")
     (listed,) = [
         one for one in told(demo, "appliance", "user", "list", "--json")["users"] if one["email"] == person.address
     ]

@@ -25,9 +25,16 @@ def main(data):
             raise Refused('%s is longer than %d characters' % (field.replace('_', ' '), longest))
     with transaction.atomic():
         user = User.objects.filter(email__iexact=data['email']).first()
-        created = user is None
-        if created:
+        before = None
+        if user is None:
             user = create_user(data['email'])
+        else:
+            before = user.get_full_name()
+            if not data['reset']:
+                kind = 'internal' if user.profile.is_internal else 'external'
+                raise Refused('there is a user %s already: %s, %s, %s' % (
+                    user.email, before or 'without a name', kind, 'active' if user.is_active else 'disabled'),
+                    'with --reset this user gets a new password and these names, and is let in as an internal one')
         user.groups.add(Group.objects.get(name='EC-Office'))
         user = User.objects.get(pk=user.pk)
         user.first_name, user.last_name, user.is_active = data['first_name'], data['last_name'], True
@@ -36,7 +43,7 @@ def main(data):
         profile = user.profile
         profile.gender, profile.is_internal = data['gender'], True
         profile.save()
-    return {'created': created}
+    return {'email': user.email, 'before': before}
 """
 LIST_USERS = """
 from collections import Counter
@@ -116,6 +123,15 @@ class User:
 
 
 @dataclass(frozen=True)
+class Created:
+    """An internal user with a new password; `before` is the name of the one there was already, None for a new one."""
+
+    email: str
+    password: str
+    before: str | None
+
+
+@dataclass(frozen=True)
 class Disabled:
     """A user who can no longer log in.
 
@@ -129,9 +145,10 @@ class Disabled:
     certificates: tuple[str, ...]
 
 
-def create_internal_user(send: Send, email: str, first: str, last: str, gender: str) -> str:
-    """Make `email` an internal user of the group EC-Office, or update the one there is; returns its new password.
+def create_internal_user(send: Send, email: str, first: str, last: str, gender: str, *, reset: bool = False) -> Created:
+    """Make `email` an internal user of the group EC-Office, with a new password.
 
+    A user whom the application knows by that address, however it is written, is only changed where `reset` says so.
     `send` is `shell.in_web(runner)`. Raises ArgumentError, NotRunningError, RefusedError, ApplianceError.
     """
     data = {
@@ -140,10 +157,11 @@ def create_internal_user(send: Send, email: str, first: str, last: str, gender: 
         "last_name": checked_name("last name", last),
         "gender": checked_gender(gender),
         "password": "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(PASSWORD_LENGTH)),
+        "reset": reset,
     }
-    register_secret(data["password"])
-    run_script(send, CREATE_USER, data)
-    return data["password"]
+    register_secret(str(data["password"]))
+    answer = run_script(send, CREATE_USER, data)
+    return Created(answer["email"], str(data["password"]), answer["before"])
 
 
 def list_users(send: Send) -> list[User]:

@@ -18,22 +18,32 @@ HEADINGS = ("address", "name", "kind", "state", "last login", "certificates")
 
 
 @app.command("create")
-def create_user(
+def create_user(  # noqa: PLR0917 # typer makes options of the last two
     email: Email,
     first: Annotated[str, typer.Argument(help="First name.")],
     last: Annotated[str, typer.Argument(help="Last name.")],
     gender: Annotated[str, typer.Argument(help="f or m.")],
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Also one who is there: new password, these names, let in again.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make an internal office user, or give the one there is a new password, and print it."""
+    """Make an internal office user with a new password, and print it. Who is there already is left alone."""
     from ecs_appliance.app.shell import in_web
     from ecs_appliance.app.users import create_internal_user
     from ecs_appliance.core.runner import SystemRunner
 
     display.check_can_show_secret()
-    password = create_internal_user(in_web(SystemRunner()), email, first, last, gender)
-    unseen = ApplianceError(f"{email} has a new password that could not be shown", "run the command again")
-    display.show_secret({"user": email, "password": password}, as_json=as_json, otherwise=unseen)
+    made = create_internal_user(in_web(SystemRunner()), email, first, last, gender, reset=reset)
+    unseen = ApplianceError(
+        f"{made.email} has a new password that could not be shown", "run the command again, with --reset"
+    )
+    if as_json:
+        answer = {"user": made.email, "password": made.password, "created": made.before is None}
+    else:
+        known = {} if made.before is None else {"reset": f"was there already, as {made.before or 'nobody by name'}"}
+        answer = {"user": made.email, **known, "password": made.password}
+    display.show_secret(answer, as_json=as_json, otherwise=unseen)
 
 
 @app.command("list")
@@ -64,7 +74,7 @@ def disable_user(
     revoke_certs: Annotated[bool, typer.Option("--revoke-certs", help="Revoke the user's certificates too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a user in no more: no login, and running sessions end at once. `user create` lets internal users in again."""
+    """Let a user in no more: no login, and running sessions end at once. `user create --reset` undoes it."""
     from ecs_appliance.app import users
     from ecs_appliance.app.shell import in_web
     from ecs_appliance.core.runner import SystemRunner

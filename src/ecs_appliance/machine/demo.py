@@ -210,7 +210,8 @@ class Demo:
     def _create_user(self) -> None:
         if self._memory().user:
             return
-        words = ["create-internal-user.sh", f"office@{DOMAIN}", "Demo", "Office", "f", "--json"]
+        # Cut off in between, the user is there, and nobody knows its password.
+        words = ["create-internal-user.sh", f"office@{DOMAIN}", "Demo", "Office", "f", "--reset", "--json"]
         created = json.loads(self.machine.guest.run(words, timeout=SHORT_SECONDS).lines()[-1])
         self._remember(user=created["user"], password=created["password"])
 

@@ -47,7 +47,7 @@ def mandatory(site: Site, scan: None) -> Site:
 def member(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Member:
     site.put_behind("application")
     email, name = "browser@ecs.demo.internal", f"browser {time.time_ns()}"
-    made = json.loads(site.demo.sh(f"appliance user create {email} Bro Wser f --json"))
+    made = json.loads(site.demo.sh(f"appliance user create {email} Bro Wser f --reset --json"))
     file = "/root/browser.p12"
     words = f"rm -f {file}; appliance cert create {email} '{name}' 30 --output {file} --json"
     certificate = json.loads(site.demo.sh(words))

@@ -21,10 +21,9 @@ PERSON = {
 
 
 def test_user_gets_a_strong_password() -> None:
-    application = Application({"created": True})
-    passwords = {
-        users.create_internal_user(application, "o'brien@example.org", "Seán", "O'Brien", "M") for _ in range(20)
-    }
+    application = Application({"email": "o'brien@example.org", "before": None})
+    words = ("o'brien@example.org", "Seán", "O'Brien", "M")
+    passwords = {users.create_internal_user(application, *words).password for _ in range(20)}
     assert len(passwords) == 20
     assert all(len(password) == 17 and not set(password) & set("l1o0") for password in passwords)
     assert application.asked

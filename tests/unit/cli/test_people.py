@@ -146,6 +146,16 @@ def test_certificates_for_programs(answering: Answering) -> None:
     assert read["not_shown"] == {"revoked": 1}
 
 
+def test_a_new_user_and_one_who_was_there_are_told_apart(answering: Answering) -> None:
+    words = ("user", "create", "A@x.org", "A", "B", "f", "--reset")
+    answering({"email": "A@x.org", "before": None})
+    assert [line.split()[0] for line in told(*words)] == ["user", "password"]
+    answering({"email": "a@x.org", "before": "First Last"})
+    assert told(*words)[:2] == ["user         a@x.org", "reset        was there already, as First Last"]
+    (line,) = told(*words, "--json")
+    assert (json.loads(line)["user"], json.loads(line)["created"]) == ("a@x.org", False)
+
+
 def test_who_is_disabled_has_certificates_to_revoke(answering: Answering) -> None:
     disabled = {"email": "A@x.org", "was_active": True, "sessions": 2, "certificates": ["Büro 1", "O'B"]}
     answering(disabled)

@@ -82,6 +82,20 @@ def url(text: str) -> str:
     return text
 
 
+def is_sftp(text: str) -> bool:
+    """Whether the URL `text` is one of an sftp server, by either name."""
+    return text.partition(":")[0].lower() in ("sftp", "scp")
+
+
+def has_host_and_folder(text: str) -> bool:
+    """Whether the URL `text` names both."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.hostname and parts.path.strip("/"))
+
+
 def web_url(text: str) -> str:
     """An http or https URL with a host."""
     if text and not (_is_url(text) and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
@@ -219,6 +233,12 @@ def ssh_key(text: str) -> str:
     if not _is_ssh_blob(kind, blob):
         raise ValueError("this OpenSSH public key is incomplete or damaged")
     return text
+
+
+def host_key(text: str) -> str:
+    """A server's key without what ssh-keyscan prints before it, the server's name."""
+    _, kind, blob = ssh_parts(ssh_key(text))
+    return f"{kind} {blob}"
 
 
 def ssh_parts(text: str) -> tuple[str, str, str]:

@@ -48,6 +48,7 @@ Owner = Annotated[str, _line(formats.owner)]
 Permissions = Annotated[str, _line(formats.permissions)]
 Package = Annotated[str, _line(formats.package)]
 SshKey = Annotated[str, AfterValidator(lambda text: formats.ssh_key(text.strip()))]
+HostKey = Annotated[str, AfterValidator(lambda text: formats.host_key(text.strip()))]
 Signer = Annotated[str, AfterValidator(signers.signer)]
 Calendar = Annotated[str, _line(oncalendar)]
 Certificates = Annotated[str, AfterValidator(pem.certificates)]
@@ -226,7 +227,7 @@ class Backup(Section):
         description="where backups go: file, sftp, s3, rest, webdav, webdavs, rclone, or a folder of `mount`",
     )
     options: SecretLine = Field(NONE, description="extra options for the backup engine")
-    host_keys: Many[SshKey] = Field((), description="public keys of the sftp server, as `ssh-keyscan` prints them")
+    host_keys: Many[HostKey] = Field((), description="public keys of the sftp server, as `ssh-keyscan` prints them")
     ssh_key: SshSecretKey = Field(NONE, description="private key that opens the sftp server; empty: those of root")
     user: Line = Field("", description="who we are to the server: user of rest and webdav, id of the access key of s3")
     secret: SecretLine = Field(NONE, description="password of that user, secret of that access key")

@@ -3,6 +3,7 @@
 import ast
 import re
 import warnings
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 # The application has publicly known values for these, so a file that leaves one out would run on those.
@@ -31,6 +32,48 @@ def missing(text: str) -> list[str]:
     nodes = list(ast.walk(_parse(text)))
     stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return [name for name in NEEDED if name not in stored]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a text certainly assigns to a name, and in which of its lines."""
+
+    value: str | bool | tuple[str, ...]
+    line: int
+
+
+def known(text: str, name: str) -> Known | None:
+    """What `text`, which compiles, assigns to `name` whatever else it does; None where that cannot be said."""
+    tree = _parse(text)
+    if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
+        return None
+    return _known(tree, name, before=len(text))
+
+
+def _known(tree: ast.Module, name: str, *, before: int) -> Known | None:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+    stored = [node for node in nodes if not isinstance(node.ctx, ast.Load)]
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets == stored and node.lineno < before:
+            value = _value(tree, node.value, node.lineno)
+            # Whoever reads a list may change it.
+            changed = isinstance(value, tuple) and len(nodes) > 1
+            return None if value is None or changed else Known(value, node.lineno)
+    return None
+
+
+def _value(tree: ast.Module, node: ast.expr, line: int) -> str | bool | tuple[str, ...] | None:
+    """The value of `node`; of a name, what was assigned to it above `line`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, (str, bool)):
+        return node.value
+    if isinstance(node, ast.Name):
+        found = _known(tree, node.id, before=line)
+        return found.value if found else None
+    if isinstance(node, (ast.List, ast.Tuple)):
+        items = [_value(tree, item, line) for item in node.elts if isinstance(item, (ast.Constant, ast.Name))]
+        texts = tuple(item for item in items if isinstance(item, str))
+        return texts if len(texts) == len(node.elts) else None
+    return None
 
 
 def url_host(text: str, name: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ecs_appliance.env import egress, formats, pem, pgp, pysettings
 from ecs_appliance.env.layout import keys
+from ecs_appliance.env.model import Backup
 from ecs_appliance.env.problem import Problem, Severity, quoted
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
 
@@ -19,6 +20,10 @@ PLAIN_HTTP = re.compile(r"(s3|rest|webdav):http://|webdav://", re.IGNORECASE)
 PLAIN_GIT = ("http", "git")
 FULL_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# Of env/template.yml.
+TEMPLATE_COMMISSION = "ec" * 16
+OWN_FOLDERS = ("/volatile/", "/data/")
+BACKUP_DEFAULT = Backup().url.get_secret_value()
 VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 
 
@@ -27,7 +32,9 @@ def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
     seen = _Seen(tree, invalid)
     shapes = (_needed, _certificate, _extra_files, _settings, _vault, _dkim)
     reach = (_mount, _sftp, _plain, _source, _setup, _sentry)
-    return [problem for rule in (*shapes, *reach) for problem in rule(seen)]
+    # What would keep the site, or its operators, out, or is still as the template has it.
+    site = (_names, _commission, _backup_place, _ssh)
+    return [problem for rule in (*shapes, *reach, *site) for problem in rule(seen)]
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,13 @@ class _Seen:
                 break
             above = parent
         return Problem(mark.line, mark.column, path, severity, message)
+
+    def inside(self, path: str, line: int, message: str, severity: Severity = "warning") -> Problem:
+        """A problem in `line` of the text at `path`, where its lines are lines of the file."""
+        node = self.node(path)
+        if not (isinstance(node, Scalar) and node.literal):
+            return self.problem(path, message, severity)
+        return Problem(node.mark.line + line, 1, path, severity, message)
 
 
 def _needed(seen: _Seen) -> Iterator[Problem]:
@@ -155,8 +169,12 @@ def _mount(seen: _Seen) -> Iterator[Problem]:
 
 
 def _sftp(seen: _Seen) -> Iterator[Problem]:
-    known = seen.has("appliance.backup.host_keys")
-    if formats.url_scheme(seen.text("appliance.backup.url")) in ("sftp", "scp") and not known:
+    path = "appliance.backup.url"
+    if not formats.is_sftp(seen.text(path)):
+        return
+    if not formats.has_host_and_folder(seen.text(path)):
+        yield seen.problem(path, "no backup gets there: expected sftp://user@host/folder/", "warning")
+    if not seen.has("appliance.backup.host_keys"):
         message = "is missing: an sftp server that nobody knows is not trusted, ssh-keyscan HOST prints its keys"
         yield seen.problem("appliance.backup.host_keys", message, "warning")
 
@@ -200,3 +218,56 @@ def _sentry(seen: _Seen) -> Iterator[Problem]:
     # Whether a network has it cannot be said here.
     if not any(one.name == host or not one.name for one in named):
         yield seen.problem(path, f"does not name {quoted(host)}: what SENTRY_DSN sends there is refused", "warning")
+
+
+def _names(seen: _Seen) -> Iterator[Problem]:
+    """The application refuses each name that it does not know: the site would never come up."""
+    domain, hosts, path = seen.text("appliance.domain").lower(), "appliance.allowed_hosts", "ecs.settings"
+    if not domain:
+        return
+    names = seen.text(hosts).lower().split()
+    if names and not any(_lets_in(name.replace("*.", ".", 1), domain) for name in names):
+        yield seen.problem(hosts, f"does not name {quoted(domain)}, the domain: is one of them mistyped?", "warning")
+    settings = seen.verbatim(path)
+    own, allowed, debug = (pysettings.known(settings, name) for name in ("DOMAIN", "ALLOWED_HOSTS", "DEBUG"))
+    if own and isinstance(own.value, str) and own.value.lower() != domain:
+        message = (
+            f"DOMAIN is {quoted(own.value)}, and appliance.domain {quoted(domain)}: links in mails lead to the first"
+        )
+        yield seen.inside(path, own.line, message)
+    if allowed and isinstance(allowed.value, tuple) and not any(_lets_in(one.lower(), domain) for one in allowed.value):
+        # An old Django asks nobody while it debugs.
+        certain = debug is not None and debug.value is False
+        message = f"ALLOWED_HOSTS does not let in {quoted(domain)}, appliance.domain: every page would be an error 400"
+        yield seen.inside(path, allowed.line, message, "error" if certain else "warning")
+
+
+def _lets_in(pattern: str, host: str) -> bool:
+    """As Django has it."""
+    return pattern in ("*", host) or (pattern.startswith(".") and (host.endswith(pattern) or host == pattern[1:]))
+
+
+def _commission(seen: _Seen) -> Iterator[Problem]:
+    found = pysettings.known(seen.verbatim("ecs.settings"), "ETHICS_COMMISSION_UUID")
+    if found and str(found.value).replace("-", "").lower() == TEMPLATE_COMMISSION:
+        yield seen.inside("ecs.settings", found.line, "ETHICS_COMMISSION_UUID is the template's: put your own here")
+
+
+def _backup_place(seen: _Seen) -> Iterator[Problem]:
+    path = "appliance.backup.url"
+    parts = urlsplit(seen.text(path) or BACKUP_DEFAULT) if path not in seen.invalid else None
+    if parts is None or parts.scheme.lower() != "file" or seen.flag("appliance.standby"):
+        return
+    target = seen.text("appliance.backup.mount.target").rstrip("/")
+    folder = posixpath.normpath(parts.path)
+    mounted = target and f"{folder}/".startswith(f"{target}/")
+    if not mounted and f"{folder}/".startswith(OWN_FOLDERS):
+        yield seen.problem(
+            path, "backups stay on this machine, and are lost with it: name a server or a mount", "warning"
+        )
+
+
+def _ssh(seen: _Seen) -> Iterator[Problem]:
+    path = "ssh_authorized_keys"
+    if not (seen.has(path) or path in seen.invalid or seen.flag("appliance.standby")):
+        yield seen.problem(path, "has no key: nobody can log in with one", "warning")

@@ -96,7 +96,8 @@ def test_create_is_known_by_its_old_name(environ: Mapping[str, str], tmp_path: P
     assert result.lines()[0] == f"created: {tmp_path}/new/env.yml"
     again = run(environ, COMMANDS / "env-create.sh", "ecs.example.org", f"{tmp_path}/new/")
     assert again.returncode == 4
-    assert run(environ, "appliance", "env", "check", "--strict", tmp_path / "new/env.yml").returncode == 0
+    assert run(environ, "appliance", "env", "check", tmp_path / "new/env.yml").returncode == 0
+    assert run(environ, "appliance", "env", "check", "--strict", tmp_path / "new/env.yml").returncode == 3
 
 
 def test_flatyaml_reads_a_file_or_standard_input(environ: Mapping[str, str]) -> None:

@@ -1,6 +1,9 @@
 """All that is wrong with an env.yml, at once, with the place of each; no message holds a secret's value."""
 
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from pydantic import ValidationError
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.env import rules
 from ecs_appliance.env.document import LARGEST, decode, first_line, read_start
-from ecs_appliance.env.layout import item_of, nearest, section_of
+from ecs_appliance.env.layout import item_of, keys, nearest, section_of
 from ecs_appliance.env.model import Env, Section
 from ecs_appliance.env.problem import Problem, Severity, in_order, report
 from ecs_appliance.env.pysettings import SettingsError
@@ -17,6 +20,7 @@ from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, TreeEr
 
 # The old name of a key, and the one that holds now.
 RENAMED = {"appliance.extra.files[].content": "contents"}
+LINE_KEY = re.compile(r"( *(?:- +)?)([A-Za-z0-9_]+): *([^# ]?)")
 TEXT_HINT = ": put it into quotes to have it as text"
 
 
@@ -43,12 +47,29 @@ def check(data: bytes, *, strict: bool = False) -> Checked:
         found = (
             [*error.problems, *first_line(data.decode(errors="replace"))] if len(data) <= LARGEST else error.problems
         )
-        return Checked(None, in_order(found, strict=strict))
+        return Checked(None, in_order(_named(found, data.decode(errors="replace")), strict=strict))
     checker = _Checker(tree, text)
     env = checker.run()
     ordered = in_order([*problems, *checker.problems], strict=strict)
     usable = env is not None and all(problem.severity == "warning" for problem in ordered)
     return Checked(env if usable else None, ordered)
+
+
+def _named(problems: Iterable[Problem], text: str) -> Iterator[Problem]:
+    """`problems` with the keys that their lines begin with, where they are known: of the rest a part may be secret."""
+    lines = text.split("\n")
+    known = {word for key in keys() for word in key.path.replace("[]", "").split(".")}
+    for problem in problems:
+        words: list[str] = []
+        deepest = sys.maxsize
+        for line in reversed(lines[: problem.line] if not problem.path else []):
+            found = LINE_KEY.match(line)
+            # Nothing is below a key with a value in its line.
+            if found and len(found[1]) < deepest and found[2] in known and not (words and found[3]):
+                words, deepest = [found[2], *words], len(found[1])
+            if not words or not deepest:
+                break
+        yield replace(problem, path=".".join(words) or problem.path)
 
 
 def load(source: bytes | Path, *, name: str = "env.yml") -> Env:

@@ -1,7 +1,6 @@
 """What a text must look like to be a domain, a URL, a path, …: each function returns it, or raises ValueError."""
 
 import base64
-import binascii
 import ipaddress
 import re
 import struct
@@ -256,7 +255,7 @@ def _is_ssh_blob(kind: str, encoded: str) -> bool:
     """Whether `encoded` is a sequence of length-prefixed fields that fills it, led by its type."""
     try:
         blob = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         return False
     fields = []
     while blob:

@@ -87,7 +87,7 @@ def parse(text: str, name: str = "yaml") -> Mapping:
     try:
         root = builder.build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
-        raise TreeError(in_order([*builder.problems, _explained(error)]), name) from None
+        raise TreeError(in_order([*builder.problems, _explained(error, text)]), name) from None
     except (YAMLError, ValueError, OverflowError):
         # The parser trusts the numbers of escape sequences.
         raise TreeError(
@@ -310,27 +310,57 @@ def _number(text: str) -> int | float | str:
 
 
 # The parser's own words may quote the file, and so a secret: only what it means is told.
+NEVER_CLOSED = "this quote is never closed"
 EXPLANATIONS = (
     (r"\\t", "a tab: YAML is indented with spaces"),
     (r"character '([@`%,\]}])'", "a text that begins with {0} needs quotes"),
     (r"mapping values are not allowed", "a second ':' or a wrong indentation: a text with ': ' in it needs quotes"),
-    (r"unexpected end of stream", "this quote is never closed"),
+    (r"unexpected end of stream", NEVER_CLOSED),
     (r"expected ',' or '([\]}])'", "the closing {0} of this is missing, or a comma in it"),
     (r"expected ':'|could not find", "expected 'key: value': is the indentation less than the text's above?"),
     (r"unknown escape|escape sequence", "an unknown \\ sequence: single quotes or a | block take text as it is"),
-    (r"expected <block end>", "the indentation does not fit to the lines above"),
+    (r"expected <block end>", "the indentation does not match the lines above"),
 )
 
 
 # What these are about began earlier than where the parser noticed.
-BEGUN_BEFORE = re.compile("unexpected end of stream|expected ',' or")
+BEGUN_BEFORE = re.compile("unexpected end of stream|expected ',' or|could not find")
+KEY = r"^[ ]*(?:- +)?[A-Za-z0-9_.-]+:"
+QUOTE_OPENED = re.compile(KEY + """ +(?=["'])""")
+QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'""", re.DOTALL)
+GLUED = re.compile(KEY + r"(?!//)[^ \n]")
 
 
-def _explained(error: Any) -> Problem:
+def _explained(error: Any, text: str) -> Problem:
     problem = error.problem or ""
     begun = error.context_mark if BEGUN_BEFORE.search(problem) else None
     place = begun or error.problem_mark or error.context_mark
-    return _problem(Mark(place.line + 1, place.column + 1) if place else Mark(), "", _explain(problem))
+    mark = Mark(place.line + 1, place.column + 1) if place else Mark()
+    opened = _quote_ended_in(text, mark.line)
+    if opened:
+        return _problem(opened, "", NEVER_CLOSED)
+    lines = text.split("\n")
+    # What follows a first key without its blank is taken for more of the same text.
+    for number in (mark.line, mark.line - 1):
+        if "could not find" in problem or "mapping values" in problem:
+            line = lines[number - 1] if 0 < number <= len(lines) else ""
+            if GLUED.match(line):
+                return _problem(
+                    Mark(number, len(line) - len(line.lstrip()) + 1), "", "a blank is missing after the ':'"
+                )
+    return _problem(mark, "", _explain(problem))
+
+
+def _quote_ended_in(text: str, last: int) -> Mark | None:
+    """The place of a quote that was opened above line `last` and ends in it: it was to end in its own."""
+    start = 0
+    for number, line in enumerate(text.split("\n")[: last - 1], start=1):
+        opened = QUOTE_OPENED.match(line)
+        quoted_text = QUOTED.match(text, start + opened.end()) if opened else None
+        if opened and quoted_text and number + quoted_text[0].count("\n") == last:
+            return Mark(number, opened.end() + 1)
+        start += len(line) + 1
+    return None
 
 
 def _explain(problem: str) -> str:

@@ -21,6 +21,12 @@ def test_a_unit_is_fenced_in(unit: str) -> None:
     assert judged.returncode == 0, judged.stdout.splitlines()[-1:]
 
 
+@pytest.mark.parametrize("unit", [name for name in SERVICES if name.partition("@")[0].endswith("-failed")])
+def test_what_tells_of_failures_is_not_limited(unit: str) -> None:
+    """A unit that fails over and over begins it over and over; at a limit it would stand there as failed itself."""
+    assert "\nStartLimitIntervalSec=0\n" in (FILES / "units" / unit).read_text()
+
+
 def test_those_that_are_root_all_over_are_still_needed_and_justified() -> None:
     assert set(SERVICES) >= ROOT_ALL_OVER
     reasons = (Path(__file__).parents[2] / "docs/decisions/0027-units-in-a-fence.md").read_text()

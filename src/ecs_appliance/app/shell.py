@@ -48,10 +48,18 @@ def in_web(runner: Runner, container: str = WEB) -> Send:
     def send(text: str) -> Result:
         state = docker.inspect_container(runner, container)
         if state is None or state.status != "running":
-            raise NotRunningError(f"{container} does not run", "systemctl start appliance")
+            raise NotRunningError(f"{container} does not run", _start_hint(Paths()))
         return docker.exec_in(runner, container, ("/start", *ARGV), input=text, timeout=SECONDS)
 
     return send
+
+
+def _start_hint(paths: Paths) -> str:
+    """How the site is started: not by a start alone where a failure keeps it down."""
+    if not paths.latch.exists():
+        return "systemctl start appliance"
+    cause = f"what {paths.latch} says keeps it down: fix that"
+    return f"{cause}, then: rm {paths.latch}; systemctl restart appliance"
 
 
 def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:

@@ -103,7 +103,7 @@ def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
 def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:
     """The backup to go to `moment` from. Raises RefusedError where that cannot be reached."""
     if moment >= now:
-        raise RefusedError("that time has not come yet", "name one that is past, such as --to '2030-05-17 12:00'")
+        raise RefusedError("that time has not come yet", "name one that is past: --to 'YYYY-MM-DD HH:MM'")
     before = [backup for backup in backups if backup.stopped < moment]
     if not before:
         earliest = f"{_local(backups[0].stopped)} is the earliest" if backups else "there is none yet"

@@ -10,12 +10,11 @@ from ecs_appliance.core.errors import ApplianceError, NotRunningError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres
-from ecs_appliance.host.cluster import ROLE
+from ecs_appliance.host.cluster import BINARIES, ROLE
 from ecs_appliance.host.fence import Fence
 from ecs_appliance.host.pgbackrest import STANZA, Archive
 from ecs_appliance.host.postgres import Server
 
-BINARIES = Path("/usr/lib/postgresql/17/bin")
 # It owns nothing else, and nobody logs in as it (salt/states/backup).
 ACCOUNT = "appliance-scratch"
 # Also in its container, the application is root before it becomes what it is.

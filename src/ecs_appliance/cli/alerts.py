@@ -36,7 +36,7 @@ def alerts(
     from ecs_appliance.checks.checks import CHECKS
     from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.core.paths import Paths
-    from ecs_appliance.core.text import printable
+    from ecs_appliance.core.text import shown_line
     from ecs_appliance.reporting.alerts import Alerts
 
     if reference:
@@ -53,8 +53,11 @@ def alerts(
     else:
         for alert in standing:
             since = time.strftime("%Y-%m-%d %H:%M", time.localtime(alert.since))
-            typer.echo(f"{alert.severity:<9} {since}  {printable(alert.message)}")
-            typer.echo(f"  → {printable(alert.hint)}")
+            first, *others = map(shown_line, alert.message.splitlines() or [""])
+            typer.echo(f"{alert.severity:<9} {since}  {first}")
+            for line in others:
+                typer.echo(f"  {line.strip()}")
+            typer.echo(f"  → {shown_line(alert.hint)}")
     raise typer.Exit(ExitCode.FAILED if standing else ExitCode.OK)
 
 

@@ -69,7 +69,7 @@ def list_certs(
         display.show(answer, as_json=True)
         return
     if shown:
-        display.show_table(HEADINGS, [_row(certificate) for certificate in shown])
+        display.show_table(HEADINGS, [_row(certificate) for certificate in shown], whole=2)
     hidden = ", ".join(f"{others[state]} {state}" for state in ("expired", "revoked") if others[state])
     typer.echo(display.counted(len(shown), "certificate") + (f"; {hidden} not shown: --all" if hidden else ""))
 

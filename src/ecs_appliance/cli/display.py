@@ -18,6 +18,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 # A table that goes into a pipe or a file is as wide as it has to be.
 WIDEST = 10_000
 FIELD_WIDTH = 12
+# What a column takes at least, with the gap before it.
+GAP, NARROWEST = 2, 6
 
 
 def check_can_show_secret() -> None:
@@ -53,20 +55,25 @@ def show_secret(answer: Mapping[str, object], *, as_json: bool, otherwise: Appli
         raise otherwise from None
 
 
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print `rows` below `headings`, aligned; in a terminal folded to its width."""
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1) -> None:
+    """Print `rows` below `headings`, aligned; in a terminal folded to its width.
+
+    The first `whole` columns, which are typed or copied, are the last to be broken.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="")
-    for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=False)
+    width = None if sys.stdout.isatty() else WIDEST
+    console = Console(width=width, color_system=None, highlight=False)
+    left = console.width - NARROWEST * (len(headings) - whole)
+    for number, heading in enumerate(headings):
+        left -= max(len(heading), *(len(printable(row[number])) for row in rows)) + GAP
+        table.add_column(heading, overflow="fold", no_wrap=number < whole and left >= 0)
     for row in rows:
         # Text, not str: no cell is markup. People's names come from the internet.
         table.add_row(*(Text(printable(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else WIDEST
-    console = Console(width=width, color_system=None, highlight=False)
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():

@@ -34,7 +34,7 @@ def rewind(
         _show_report(work.rewind(Context(), moment), as_json=as_json)
         return
     if moment is None:
-        raise RefusedError("how far back?", "say so: --to '2030-05-17 12:00'")
+        raise RefusedError("how far back?", "say so: --to 'YYYY-MM-DD HH:MM'")
     _show_preview(work.look(Context(), moment), as_json=as_json)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from ecs_appliance.cli import cert, display
 from ecs_appliance.cli.display import AsJson, Email
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import ApplianceError, RefusedError
 
 if TYPE_CHECKING:
     from ecs_appliance.app.users import User
@@ -90,6 +90,14 @@ def disable_user(
         cert.show_revoked(revoked)
     else:
         cert.show_valid(done.certificates)
+
+
+@app.command("enable", hidden=True)
+def enable_user(email: Email) -> None:
+    """Say how a user is let in again: who looks for this would else be offered `disable`."""
+    raise RefusedError(
+        f"{email} is let in again with a new password", f"appliance user create {email} FIRST LAST f|m --reset"
+    )
 
 
 def _sessions(ended: int | None) -> str:

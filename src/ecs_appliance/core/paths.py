@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+# Version and name of the database server's cluster.
+CLUSTER = ("17", "main")
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -117,7 +120,7 @@ class Paths:
     @property
     def cluster(self) -> Path:
         """The files of the database server."""
-        return self.at("/var/lib/postgresql/17/main")
+        return self.at("/var/lib/postgresql") / "/".join(CLUSTER)
 
     @property
     def backup_record(self) -> Path:

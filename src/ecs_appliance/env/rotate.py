@@ -18,6 +18,7 @@ from ecs_appliance.env.check import check
 from ecs_appliance.env.create import make_random
 from ecs_appliance.env.document import decode, read
 from ecs_appliance.env.edit import replace_within, scalar_at, set_values
+from ecs_appliance.env.layout import keys
 from ecs_appliance.env.pgp import USERS
 from ecs_appliance.env.problem import quoted, report
 from ecs_appliance.env.pysettings import NEEDED, SettingsError, string_place
@@ -81,7 +82,9 @@ def _check_key(key: str) -> None:
     if key in ROTATABLE:
         return
     inside = [known for known in ROTATABLE if key.lower() in known.lower()]
-    close = (*inside, *difflib.get_close_matches(key, ROTATABLE, n=1))
+    # What is a key of env.yml is not misspelt: to name another would have the wrong secret rotated.
+    known = any(key == one.path for one in keys())
+    close = () if known else (*inside, *difflib.get_close_matches(key, ROTATABLE, n=1))
     meant = f", did you mean {close[0]}?" if close else ""
     raise RefusedError(f"{quoted(key)} cannot be rotated{meant}", f"these can: {', '.join(ROTATABLE)}")
 

@@ -2,15 +2,17 @@
 
 import grp
 import shutil
+from pathlib import Path
 
 from ecs_appliance.core.files import write_atomic
-from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.paths import CLUSTER, Paths
 from ecs_appliance.core.reclaim import reclaim
 from ecs_appliance.core.runner import Runner
 
-VERSION, NAME = "17", "main"
+VERSION, NAME = CLUSTER
 UNIT = f"postgresql@{VERSION}-{NAME}.service"
 LOG = f"/var/log/postgresql/postgresql-{VERSION}-{NAME}.log"
+BINARIES = Path(f"/usr/lib/postgresql/{VERSION}/bin")
 ACCOUNT = "postgres"
 # The role of the application; host.roles puts right at each start what it may.
 ROLE = "app"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.host.cluster import NAME, VERSION
 from ecs_appliance.host.fence import Fence
 
 USER = "postgres"
@@ -25,7 +26,7 @@ LONG_SECONDS = 24 * 3600
 RESTORING = Fence(
     "appliance-restore.service",
     USER,
-    writable=(Path("/data/postgresql/17/main"),),
+    writable=(Path("/data/postgresql", VERSION, NAME),),
     readable=(Path("/data/pgbackrest"),),
 )
 # For what else it would write outside of them.

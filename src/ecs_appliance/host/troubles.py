@@ -105,7 +105,7 @@ TROUBLES = (
         r"unable to start the sftp session",
         "no sftp session with {shown}: it is not reached, has another key than those in "
         "appliance.backup.host_keys, or does not accept ours",
-        "sftp -v USER@HOST tells which",
+        "with appliance.backup.ssh_key in a file: sftp -v -i FILE -o IdentitiesOnly=yes USER@HOST tells which",
     ),
 )
 

@@ -78,7 +78,7 @@ def _check_nothing_else(context: Context) -> None:
 
 def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
     if moment is None:
-        raise RefusedError("no rewind has begun", "say how far back: --to '2030-05-17 12:00'")
+        raise RefusedError("no rewind has begun", "say how far back: --to 'YYYY-MM-DD HH:MM'")
     backup, _, _ = work.check(machine, moment, time.time())
     timeline = postgres.timeline(machine.server)
     # Its name is known before anything is renamed: a cut right after that is gone on with.

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecs_appliance.core import folders
-from ecs_appliance.core.errors import DeadlineError, LatchedError
+from ecs_appliance.core.errors import LatchedError
 from ecs_appliance.core.files import point_symlink, sync_folder
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.runner import CommandError, Runner
+from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import mounts, systemd
 from ecs_appliance.host.cluster import UNIT as DATABASE_UNIT
 
@@ -198,7 +198,7 @@ def _stopped(runner: Runner, units: tuple[str, ...]) -> Iterator[None]:
     except BaseException:
         # Whoever tries again finds them stopped, and would leave them so. Why it failed is more than what these say.
         for unit in running:
-            with suppress(CommandError, DeadlineError):
+            with suppress(ProcessError):
                 systemd.start(runner, unit)
         raise
     for unit in running:

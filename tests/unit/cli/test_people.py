@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from ecs_appliance.app.arguments import ArgumentError
-from ecs_appliance.cli import cert, user
+from ecs_appliance.cli import cert, display, user
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from tests.unit.app.application import Application
 
@@ -107,6 +107,39 @@ def test_users_are_a_table_that_steers_no_terminal(answering: Answering) -> None
         r"evil@example.org     \x1b[2J[red] \u202e  external  disabled  never             none",
         "2 users; 1 test user not shown: --all",
     ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_addresses_and_names_can_be_copied_from_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    person = ("some.body@example.org", "Some Body With Names", "internal", "disabled", "2026-01-02 04:04", "none")
+    display.show_table(user.HEADINGS, [person])
+    certificate = ("Office 2025", "some.body@example.org", "0A1B2C", "2026-01-01 01:00", "2999-01-08 01:00", "valid")
+    display.show_table(cert.HEADINGS, [certificate], whole=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    assert any(line.startswith(person[0]) for line in lines)
+    assert any(line.startswith(f"{certificate[0]}  {certificate[1]}") for line in lines)
+
+
+def test_where_an_address_does_not_fit_nothing_of_it_is_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    display.show_table(user.HEADINGS, [("@" * 36, "n", "internal", "active", "never", "none")])
+    said = capsys.readouterr().out
+    assert said.count("@") == 36
+    assert max(map(len, said.splitlines())) <= 40
+
+
+def test_nobody_is_told_to_disable_whom_they_want_to_enable() -> None:
+    error = CLI.invoke(APP, ["user", "enable", "a@example.org"]).exception
+    assert isinstance(error, RefusedError)
+    assert error.hint == "appliance user create a@example.org FIRST LAST f|m --reset"
 
 
 def test_test_users_are_shown_when_asked_for(answering: Answering) -> None:

@@ -251,8 +251,10 @@ def test_a_misspelt_key_is_answered_with_the_nearest(key: str, meant: str, file:
 
 
 def test_what_cannot_be_rotated_is_refused_with_what_can(file: Path) -> None:
-    with pytest.raises(RefusedError, match=r'"disable_root" cannot be rotated$'):
-        rotate(file, "disable_root", NOBODY)
+    # Another secret is not what was meant.
+    for key in ("disable_root", "appliance.backup.password"):
+        with pytest.raises(RefusedError, match=f'"{key}" cannot be rotated$'):
+            rotate(file, key, NOBODY)
 
 
 @pytest.mark.parametrize(

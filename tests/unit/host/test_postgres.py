@@ -1,6 +1,8 @@
 """What a server that has ended says of why."""
 
-from ecs_appliance.host.postgres import last_words
+import psycopg
+
+from ecs_appliance.host.postgres import _no_connection, last_words
 
 LOG = """
 2026-11-26 22:01:00.000 CET [71] LOG:  starting PostgreSQL 17.6
@@ -17,3 +19,10 @@ def test_what_it_tells_those_who_ask_meanwhile_is_no_reason() -> None:
 
 def test_it_may_be_silent() -> None:
     assert last_words("") == last_words(LOG.splitlines()[2]) == "it does not say why"
+
+
+def test_a_server_that_does_not_answer_is_told_in_one_line_with_its_unit() -> None:
+    """systemctl calls postgresql itself active whatever its cluster does."""
+    error = _no_connection("ecs", psycopg.OperationalError("failed: No such file\n\tIs the server running?\n"))
+    assert error.message == "PostgreSQL does not answer: failed: No such file"
+    assert error.hint == "systemctl status postgresql@17-main.service"

@@ -48,13 +48,13 @@ def in_web(runner: Runner, container: str = WEB) -> Send:
     def send(text: str) -> Result:
         state = docker.inspect_container(runner, container)
         if state is None or state.status != "running":
-            raise NotRunningError(f"{container} does not run", _start_hint(Paths()))
+            raise NotRunningError(f"{container} does not run", start_hint(Paths()))
         return docker.exec_in(runner, container, ("/start", *ARGV), input=text, timeout=SECONDS)
 
     return send
 
 
-def _start_hint(paths: Paths) -> str:
+def start_hint(paths: Paths) -> str:
     """How the site is started: not by a start alone where a failure keeps it down."""
     if not paths.latch.exists():
         return "systemctl start appliance"

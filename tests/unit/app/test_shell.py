@@ -1,12 +1,14 @@
 """How the application is asked: data as data."""
 
 import ast
+from pathlib import Path
 
 import pytest
 
 from ecs_appliance.app import certificates, users
-from ecs_appliance.app.shell import embed, run_script
+from ecs_appliance.app.shell import embed, run_script, start_hint
 from ecs_appliance.core.errors import ApplianceError, ExitCode, RefusedError
+from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Result
 from tests.unit.app.application import interpreter
 
@@ -82,3 +84,11 @@ def test_scripts_are_for_python_3_5(script: str) -> None:
     # What feature_version does not see.
     assert not [node for node in ast.walk(parsed) if isinstance(node, ast.JoinedStr)]
     assert ast.parse(embed(script, {}), feature_version=(3, 5))
+
+
+def test_a_site_that_a_failure_keeps_down_is_not_to_be_started_only(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert start_hint(paths) == "systemctl start appliance"
+    paths.latch.parent.mkdir()
+    paths.latch.touch()
+    assert start_hint(paths).endswith(f"then: rm {paths.latch}; systemctl restart appliance")

@@ -39,7 +39,7 @@ def test_dollars_are_doubled_for_compose() -> None:
 def test_only_what_states_need_is_there_and_no_secret_that_none_of_them_writes() -> None:
     secrets = {
         "backup": {"password": "of-the-backup", "url": "sftp://me:of-the-url@host/x"},
-        "sentry": {"dsn": "of-sentry"},
+        "sentry": {"dsn": "https://of-sentry@sentry.example.org/1"},
     }
     pillar = build_pillar(env(domain="ecs.example.org", **secrets), FACTS)
     assert list(pillar) == ["machine"]

@@ -1,9 +1,9 @@
-"""A long task as a sequence of named steps that listeners can show: a terminal, a status page, a report."""
+"""A long task as a sequence of named steps that listeners can show: a terminal, a status page, the journal."""
 
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,8 +34,9 @@ class Steps:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def step(self, name: str, title: str) -> Iterator[None]:
-        """One step: `name` for programs, `title` for people."""
+    def step(self, name: str, title: str = "") -> Iterator[None]:
+        """One step: `name` for programs, `title` for people; by default the name is for both."""
+        title = title or name
         began = time.monotonic()
         self._tell(StepEvent(name, title, "running"))
         try:
@@ -53,3 +54,16 @@ class Steps:
                 listener(event)
             except Exception as error:  # noqa: BLE001 # whatever it was
                 log.warning("%s: a listener failed: %s", event.title, error)
+
+
+def log_step(event: StepEvent) -> None:
+    """Write a step to the journal; a listener of steps."""
+    if event.state == "running":
+        log.info("%s …", event.title)
+    elif event.state == "done":
+        log.info("%s: done in %.1f s", event.title, event.seconds)
+
+
+def logged(title: str) -> AbstractContextManager[None]:
+    """Return a step that only the journal tells of."""
+    return Steps([log_step]).step(title)

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.core.steps import Steps
+from ecs_appliance.core.steps import Steps, log_step
 from ecs_appliance.core.tags import Marks
-from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.reporting.alerts import Alerts
 from ecs_appliance.reporting.status import StatusPage
 

@@ -15,13 +15,14 @@ from ecs_appliance.app.vaultkeys import copy_keyring
 from ecs_appliance.backup.evidence import Evidence
 from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import Record
-from ecs_appliance.backup.rehearsal import CONTAINER, SLICE, Stage, Times, open_stage, reached_rpo, rehearse
+from ecs_appliance.backup.rehearsal import CONTAINER, SLICE, Stage, open_stage, reached_rpo, rehearse
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError, as_failure
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.steps import Steps, log_step
 from ecs_appliance.host import docker
 from ecs_appliance.host.cluster import ROLE
 from ecs_appliance.host.docker import Mount
@@ -94,7 +95,7 @@ def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) ->
 
 
 def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Evidence:
-    began, times = time.time(), Times()
+    began, steps = time.time(), Steps([log_step])
     backups, ask = read_backups(context.paths), partial(_ask, context, machine)
     with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
         repository_id = find_repository(repository)
@@ -104,12 +105,12 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
         snapshot = choose_snapshot(snapshots, wanted=wanted)
         size = repository.size_of(snapshot.id)
         with open_stage(context.paths, context.runner, size) as stage:
-            findings = rehearse(machine, repository, snapshot, stage=stage, ask=ask, times=times, note=note)
+            findings = rehearse(machine, repository, snapshot, stage=stage, ask=ask, steps=steps, note=note)
         evidence = Evidence(
             snapshot=snapshot,
             size=size,
             began=began,
-            steps=times.steps,
+            steps=steps.seconds,
             findings=findings,
             rpo=reached_rpo([each.time.timestamp() for each in snapshots], began),
             repository=repository_id,

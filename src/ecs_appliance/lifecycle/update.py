@@ -8,7 +8,7 @@ from ecs_appliance.app.images import app_tag
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import ProcessError
-from ecs_appliance.core.steps import Steps
+from ecs_appliance.core.steps import Steps, log_step
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import apt, docker, systemd
@@ -17,7 +17,6 @@ from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.converging import converge_machine
-from ecs_appliance.lifecycle.journal import log_step
 from ecs_appliance.lifecycle.prepare_ecs import build_version
 from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release

@@ -195,9 +195,9 @@ def point_symlink(link: Path, target: Path | str) -> bool:
 
 
 def read_optional(path: Path) -> str | None:
-    """The text of `path`, or None where there is no such file."""
+    """The text of `path`, or None where there is no such file. What is not UTF-8 in it becomes U+FFFD."""
     try:
-        return path.read_text()
+        return path.read_text(errors="replace")
     except FileNotFoundError:
         return None
 

@@ -25,3 +25,11 @@ def test_a_new_file_and_a_lost_file_are_changes(tmp_path: Path) -> None:
     assert contents_digest(["/*"], tmp_path) != alone
     (tmp_path / "b").unlink()
     assert contents_digest(["/*"], tmp_path) == alone
+
+
+def test_a_damaged_stamp_is_none(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    mark_applied(paths, "x", "one")
+    (stamp,) = (paths.state / "applied").iterdir()
+    stamp.write_bytes(b"\xff\xfe")
+    assert not is_applied(paths, "x", "one")

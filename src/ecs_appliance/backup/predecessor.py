@@ -1,6 +1,5 @@
 """Recovery from an archive of the predecessor: documents and a dump of the database, made by duplicity."""
 
-import json
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from ecs_appliance.backup.target import OLD_ARCHIVE, local_folder
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.files import private_folder, read_optional, sync_folder, write_atomic
 from ecs_appliance.core.runner import CommandError
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.host import apt, dumps, duplicity, gpg, postgres, rclone, systemd
 from ecs_appliance.host.cluster import UNIT
 from ecs_appliance.host.duplicity import Archive, DamagedArchiveError, Moment
@@ -121,7 +121,7 @@ class Predecessor:
         listed = self._listed(snapshot)
         stage = self._fetch(snapshot, listed, note)
         places = {name: data if _is_taken(stage, name) else stage for name in TAKEN}
-        aside = set(json.loads(read_optional(stage / SET_ASIDE) or "[]"))
+        aside = set(_set_aside(stage).read() or [])
         there = [name for name in listed if os.path.lexists(places[name.partition("/")[0]] / name)]
         lost = sorted(set(listed) - set(there) - aside)
         others = [name for name in lost if not name.startswith(vault)]
@@ -201,7 +201,7 @@ class Predecessor:
         for line in disarm(unfinished, TAKEN, self.machine.paths.data / f"{restore.ASIDE}-{restore.stamp()}"):
             log.warning("%s", line)
         odd = [name for name in whole if not os.path.lexists(unfinished / name)]
-        write_atomic(unfinished / SET_ASIDE, json.dumps(odd))
+        _set_aside(unfinished).write(odd)
         # Accounts have other numbers on each machine.
         self.machine.runner.run(["chown", "--recursive", f"{APP}:", unfinished], timeout=CHOWN_SECONDS)
         os.sync()
@@ -228,6 +228,10 @@ class Predecessor:
     def _start_server(self) -> None:
         systemd.start(self.machine.runner, UNIT)
         postgres.wait_ready(self.machine.server, deadline=UP_SECONDS)
+
+
+def _set_aside(stage: Path) -> StateFile[list[str]]:
+    return StateFile(stage / SET_ASIDE, list[str])
 
 
 def _unfinished(stage: Path) -> Path:

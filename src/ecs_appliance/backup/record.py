@@ -1,17 +1,17 @@
 """What a snapshot says of itself, in a file within it: how the database gets to the moment it was taken at."""
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.host.tables import Sum
 
 # They become words of other programs' configurations.
 PLAIN = re.compile(r"[\w.:+-]*", re.ASCII)
+OTHERS = "choose another one: appliance backup list"
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,18 @@ class Record:
 
     def save(self, paths: Paths) -> None:
         """Put it where the next snapshot takes it along."""
-        write_atomic(paths.backup_record, json.dumps(asdict(self)), mode=0o600)
+        _file(paths).write(self)
 
 
 def read_record(paths: Paths) -> Record:
     """The record that lies below `paths`. Raises ApplianceError where there is none of use."""
-    text = read_optional(paths.backup_record)
-    try:
-        fields = json.loads(text or "null")
-        if not all(
-            isinstance(fields[name], str) and PLAIN.fullmatch(fields[name])
-            for name in ("point", "label", "database", "application")
-        ):
-            raise ValueError
-        sums = {table: Sum(**each) for table, each in fields.get("sums", {}).items()}
-        return Record(**{**fields, "sums": sums})
-    except (ValueError, TypeError, AttributeError, KeyError):
-        raise ApplianceError(
-            f"{paths.backup_record} is no record of a backup", "choose another one: appliance backup list"
-        ) from None
+    record = _file(paths).read()
+    if record and all(
+        PLAIN.fullmatch(word) for word in (record.point, record.label, record.database, record.application)
+    ):
+        return record
+    raise ApplianceError(f"{paths.backup_record} is no record of a backup", OTHERS)
+
+
+def _file(paths: Paths) -> StateFile[Record]:
+    return StateFile(paths.backup_record, Record, remedy=OTHERS)

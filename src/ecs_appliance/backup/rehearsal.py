@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.steps import Steps
 from ecs_appliance.host import docker, postgres, tables
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.host.tables import Sum
@@ -112,21 +112,6 @@ def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
 Ask = Callable[[Stage, Record], str]
 
 
-@dataclass
-class Times:
-    """Seconds that each step took."""
-
-    steps: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        began = time.monotonic()
-        log.info("%s …", title)
-        yield
-        self.steps[title] = time.monotonic() - began
-        log.info("%s: done in %.1f s", title, self.steps[title])
-
-
 def rehearse(
     machine: Machine,
     repository: Repository,
@@ -134,7 +119,7 @@ def rehearse(
     *,
     stage: Stage,
     ask: Ask,
-    times: Times,
+    steps: Steps,
     note: Note,
 ) -> Findings:
     """Recover `snapshot` on `stage` and compare it with what was recorded when it was made.
@@ -142,10 +127,10 @@ def rehearse(
     `ask` returns what the application's vaultcheck says there. What stops a recovery is a finding too.
     """
     try:
-        restored, record = _restore_files(machine, repository, snapshot, stage=stage, times=times, note=note)
-        with times.step("restoring the database"):
+        restored, record = _restore_files(machine, repository, snapshot, stage=stage, steps=steps, note=note)
+        with steps.step("restoring the database"):
             server = _restore_database(stage, record)
-        with times.step("comparing documents and database"):
+        with steps.step("comparing documents and database"):
             found = compare(record, tables.sum_tables(server, record.database, SUMMED), stage.data.vault, restored.lost)
             found = replace(found, wrong=(*found.wrong, *restored.odd))
             return _with_vaultcheck(found, ask(stage, record))
@@ -155,10 +140,10 @@ def rehearse(
 
 
 def _restore_files(
-    machine: Machine, repository: Repository, snapshot: Snapshot, *, stage: Stage, times: Times, note: Note
+    machine: Machine, repository: Repository, snapshot: Snapshot, *, stage: Stage, steps: Steps, note: Note
 ) -> tuple[Restored, Record]:
     away = replace(machine, paths=stage.data)
-    with times.step("restoring files"):
+    with steps.step("restoring files"):
         restored = restore_files(away, repository, snapshot.id, note, source=machine.paths.data, reader=ACCOUNT)
     return restored, read_record(stage.data)
 

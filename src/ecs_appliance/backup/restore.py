@@ -1,14 +1,11 @@
 """The way back: files out of a snapshot, then the database to the moment that the snapshot's record names."""
 
-import json
 import logging
 import shutil
-import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from ecs_appliance.backup import disarm
 from ecs_appliance.backup.plan import SAVED, check_room
@@ -18,8 +15,7 @@ from ecs_appliance.backup.restored import take_root
 from ecs_appliance.backup.run import Machine, has_documents
 from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
-from ecs_appliance.core.files import read_optional, sync_folder, write_atomic
-from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.files import sync_folder
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.cluster import LOG, UNIT
@@ -27,8 +23,6 @@ from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, USER, Backup
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 
 log = logging.getLogger(__name__)
-
-Phase = Literal["aside", "files", "database", "start"]
 
 REPLAY_SECONDS = 6 * 3600
 # By these pgBackRest knows that a folder holds a cluster which it may go on with.
@@ -49,48 +43,6 @@ class Restored:
     lost: tuple[str, ...]
     odd: tuple[str, ...]
     hooks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """How far a recovery from `snapshot` has come; `until` is the moment to go back to, ISO 8601, or empty.
-
-    `lost` are the documents, paths below the vault, that the backup no longer has whole.
-    """
-
-    snapshot: str
-    until: str
-    phase: Phase
-    began: float
-    lost: tuple[str, ...] = ()
-
-    def save(self, paths: Paths) -> None:
-        """Remember it, over a reboot too."""
-        write_atomic(paths.recovery, json.dumps(asdict(self)), mode=0o644)
-
-    def reached(self, paths: Paths, phase: Phase, *, lost: tuple[str, ...] = ()) -> "Recovery":
-        """The recovery in its next phase, remembered."""
-        further = replace(self, phase=phase, lost=(*self.lost, *lost))
-        further.save(paths)
-        return further
-
-
-def read_recovery(paths: Paths) -> Recovery | None:
-    """The recovery that has begun and not ended, or None."""
-    text = read_optional(paths.recovery)
-    if text is None:
-        return None
-    fields = json.loads(text)
-    return Recovery(**{**fields, "lost": tuple(fields["lost"])})
-
-
-def is_unfinished(paths: Paths) -> bool:
-    """Whether a recovery or a rewind was cut off before all data were there: nothing may be started on them."""
-    recovery = read_recovery(paths)
-    if recovery is not None:
-        return recovery.phase != "start"
-    rewind = read_optional(paths.rewind)
-    return rewind is not None and bool(json.loads(rewind)["phase"] != "start")
 
 
 def find_data(machine: Machine) -> list[str]:
@@ -311,11 +263,3 @@ def _clear_unknown(cluster: Path) -> None:
     """A restore that was cut off at its very beginning leaves what pgBackRest does not dare to go on with."""
     if not any((cluster / sign).exists() for sign in SIGNS):
         folders.empty(cluster)
-
-
-def begin(paths: Paths, snapshot: Snapshot, until: datetime | None) -> Recovery:
-    """Remember that a recovery from `snapshot` has begun: its phases are gone through in their order."""
-    moment = until.isoformat() if until else ""
-    recovery = Recovery(snapshot.id, moment, "aside", time.time())
-    recovery.save(paths)
-    return recovery

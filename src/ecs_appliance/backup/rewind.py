@@ -1,34 +1,32 @@
 """The database alone back in time, out of the machine's own backups of it: looked at first, beside the present one."""
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from ecs_appliance.backup.plan import check_room
+from ecs_appliance.backup.progress import PUBLIC, Rewind
 from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster, timeline_option
 from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
 from ecs_appliance.backup.scratch import Scratch
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.host import postgres, tables, wal
 from ecs_appliance.host.pgbackrest import USER, Backup
 from ecs_appliance.host.postgres import Server
 
 log = logging.getLogger(__name__)
 
-Phase = Literal["aside", "database", "start"]
-
 LONG_SECONDS = 6 * 3600
 # Below /data: the database of then, while it is looked at.
 LOOK = ".rewind"
+LOST_LEFT = "move it away; times that an earlier rewind has left are then no longer refused: appliance rewind compares"
 
 
 @dataclass(frozen=True)
@@ -38,31 +36,6 @@ class Left:
     since: float
     until: float
     kept: str
-
-
-@dataclass(frozen=True)
-class Rewind:
-    """How far a rewind to `moment` (Unix seconds) from backup `label` has come; `kept` is where the present went.
-
-    `timeline` is the database's history that has the moment.
-    """
-
-    moment: float
-    label: str
-    phase: Phase
-    began: float
-    kept: str = ""
-    timeline: int = 0
-
-    def save(self, paths: Paths) -> None:
-        """Remember it, over a reboot too."""
-        write_atomic(paths.rewind, json.dumps(asdict(self)), mode=0o644)
-
-    def reached(self, paths: Paths, phase: Phase) -> "Rewind":
-        """The rewind in its next phase, remembered."""
-        further = replace(self, phase=phase)
-        further.save(paths)
-        return further
 
 
 @dataclass(frozen=True)
@@ -82,22 +55,19 @@ class Preview:
     free: int
 
 
-def read_rewind(paths: Paths) -> Rewind | None:
-    """The rewind that has begun and not ended, or None."""
-    text = read_optional(paths.rewind)
-    return Rewind(**json.loads(text)) if text else None
-
-
 def read_left(paths: Paths) -> list[Left]:
-    """The histories that rewinds have left."""
-    return [Left(**each) for each in json.loads(read_optional(paths.rewinds) or "[]")]
+    """Return the histories that rewinds have left. Raises ApplianceError where the file is damaged."""
+    return _left_file(paths).read() or []
 
 
 def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
     """Remember that what came after the moment of `rewind` is of another history."""
     known = [left for left in read_left(paths) if left.kept != rewind.kept]
-    left = [*known, Left(rewind.moment, now, rewind.kept)]
-    write_atomic(paths.rewinds, json.dumps([asdict(each) for each in left]), mode=0o644)
+    _left_file(paths).write([*known, Left(rewind.moment, now, rewind.kept)])
+
+
+def _left_file(paths: Paths) -> StateFile[list[Left]]:
+    return StateFile(paths.rewinds, list[Left], PUBLIC, LOST_LEFT)
 
 
 def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ecs_appliance.backup.restore import is_unfinished
+from ecs_appliance.backup.progress import is_unfinished
 from ecs_appliance.checks.check import Machine
 from ecs_appliance.env.formats import to_seconds
 from ecs_appliance.env.model import Env

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ecs_appliance.backup.restore import is_unfinished
+from ecs_appliance.backup.progress import is_unfinished
 from ecs_appliance.checks.check import Machine
 from ecs_appliance.host import systemd
 from ecs_appliance.host.cluster import UNIT as DATABASE

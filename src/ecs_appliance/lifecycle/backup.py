@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
-from ecs_appliance.backup.restore import is_unfinished
+from ecs_appliance.backup.progress import is_unfinished
 from ecs_appliance.backup.run import DamagedError, Machine, Report, check_repository, run_backup
 from ecs_appliance.backup.target import find_repository, reached
 from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError, as_failure

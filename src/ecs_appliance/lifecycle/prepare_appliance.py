@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from ecs_appliance.app.settings import ensure_database_url, read_password
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
+from ecs_appliance.backup.progress import is_unfinished
 from ecs_appliance.backup.rehearsal import clear_stages
-from ecs_appliance.backup.restore import is_unfinished
 from ecs_appliance.backup.rewind import clear_look
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked

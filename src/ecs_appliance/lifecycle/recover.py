@@ -5,13 +5,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from ecs_appliance.app.shell import WEB
 from ecs_appliance.backup import restore
 from ecs_appliance.backup.predecessor import predecessor_at
-from ecs_appliance.backup.restore import Recovery
+from ecs_appliance.backup.progress import Recovery, recovery_file
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.snapshots import Snapshots
 from ecs_appliance.backup.source import Source
@@ -20,6 +21,7 @@ from ecs_appliance.backup.vaultcheck import Vault, read_vaultcheck
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import CommandError, ProcessError
+from ecs_appliance.core.steps import logged
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
@@ -79,7 +81,7 @@ class Report:
 
 def plan(context: Context, wish: Wish) -> Plan:
     """What `recover` would do; changes nothing."""
-    recovery = restore.read_recovery(context.paths)
+    recovery = recovery_file(context.paths).read()
     wanted = recovery.snapshot if recovery else wish.snapshot
     with _opened(context) as (machine, source):
         snapshot = source.choose(wanted, wish.until)
@@ -103,7 +105,7 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
             taken = source.taken(recovery.snapshot, _moment(recovery))
         restored = time.monotonic() - began
         vault = start_site(context) if wish.start else None
-    context.paths.recovery.unlink(missing_ok=True)
+    recovery_file(context.paths).clear()
     seconds = time.monotonic() - began
     report = Report(taken, recovery.snapshot, vault, recovery.lost, restored, seconds, source.advice)
     _check(report, "; ".join(filter(None, (source.older, source.advice))))
@@ -132,7 +134,7 @@ def _source(machine: Machine, repository: Repository, stack: ExitStack) -> Sourc
 
 def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
     """The recovery that was cut off; from another snapshot where one is wished for and the data are not complete."""
-    recovery = restore.read_recovery(context.paths)
+    recovery = recovery_file(context.paths).read()
     if recovery is None:
         return None
     if recovery.snapshot.startswith(wish.snapshot) and wish.until in (None, _moment(recovery)):
@@ -142,8 +144,7 @@ def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
             f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes-i-am-sure ends that first"
         )
     snapshot = source.choose(wish.snapshot, wish.until)
-    phase: restore.Phase = "aside" if recovery.phase == "aside" else "files"
-    return restore.begin(context.paths, snapshot, wish.until).reached(context.paths, phase)
+    return _remember(context, snapshot, wish, "aside" if recovery.phase == "aside" else "files")
 
 
 def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Recovery:
@@ -158,32 +159,42 @@ def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Re
     source.check_space(snapshot)
     source.prepare(snapshot)
     log.info("recovering from %s of %s", snapshot.short, snapshot.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
-    with step("preparing the machine"):
+    with logged("preparing the machine"):
         prepare_storage(context.paths, context.runner, machine.env)
         converge_machine(context, machine.env)
-    return restore.begin(context.paths, snapshot, wish.until)
+    return _remember(context, snapshot, wish, "aside")
+
+
+def _remember(context: Context, snapshot: Snapshot, wish: Wish, phase: Literal["aside", "files"]) -> Recovery:
+    recovery = Recovery(snapshot.id, wish.until.isoformat() if wish.until else "", phase, time.time())
+    recovery_file(context.paths).write(recovery)
+    return recovery
 
 
 def _restore(context: Context, machine: Machine, source: Source, recovery: Recovery, note: Note) -> Recovery:
     context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
     systemd.stop(context.runner, UNIT)
-    if recovery.phase == "aside":
+
+    def aside(state: Recovery) -> Recovery:
         for moved in source.move_aside():
             log.info("kept aside: %s", moved)
-        recovery = recovery.reached(context.paths, "files")
-    if recovery.phase == "files":
-        with step("restoring files"):
-            lost = source.restore_files(recovery.snapshot, note)
+        return state
+
+    def files(state: Recovery) -> Recovery:
+        with logged("restoring files"):
+            lost = source.restore_files(state.snapshot, note)
             # The site's folders have owners of this machine.
             prepare_storage(context.paths, context.runner, machine.env)
             # A power cut after this must not find files empty that are taken for restored.
             os.sync()
-        recovery = recovery.reached(context.paths, "database", lost=lost)
-    if recovery.phase == "database":
-        with step("restoring the database"):
-            source.restore_database(recovery.snapshot, _moment(recovery))
-        recovery = recovery.reached(context.paths, "start")
-    return recovery
+        return replace(state, lost=(*state.lost, *lost))
+
+    def database(state: Recovery) -> Recovery:
+        with logged("restoring the database"):
+            source.restore_database(state.snapshot, _moment(state))
+        return state
+
+    return recovery_file(context.paths).go_on(recovery, aside, files, database)
 
 
 def _moment(recovery: Recovery) -> datetime | None:
@@ -192,7 +203,7 @@ def _moment(recovery: Recovery) -> datetime | None:
 
 def start_site(context: Context) -> Vault:
     """Have the site up, and say what the application finds. Raises ApplianceError where it does not start."""
-    with step("starting the site"):
+    with logged("starting the site"):
         context.runner.run(["systemctl", "reset-failed"], timeout=systemd.QUICK)
         try:
             systemd.restart(context.runner, UNIT, timeout=START_SECONDS)
@@ -202,7 +213,7 @@ def start_site(context: Context) -> Vault:
                 f"the data are back, but the site did not start: {shown.error if shown else 'see its journal'}",
                 "mend the cause, then: appliance recover --yes-i-am-sure goes on here",
             ) from None
-    with step("comparing documents and database"):
+    with logged("comparing documents and database"):
         return check_vault(context)
 
 
@@ -225,12 +236,3 @@ def _check(report: Report, hint: str) -> None:
             f"the data are back, but not all documents are as they were: {len(lines)} are not\n" + "\n".join(lines),
             hint,
         )
-
-
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """Say that `title` begins, and how long it took."""
-    began = time.monotonic()
-    log.info("%s …", title)
-    yield
-    log.info("%s: done in %.1f s", title, time.monotonic() - began)

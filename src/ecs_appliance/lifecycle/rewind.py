@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.backup import rewind as work
+from ecs_appliance.backup.progress import Rewind, rewind_file
 from ecs_appliance.backup.restore import name_aside
-from ecs_appliance.backup.rewind import Preview, Rewind
+from ecs_appliance.backup.rewind import Preview
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.vaultcheck import Vault
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.steps import logged
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.cluster import UNIT as DATABASE_UNIT
 from ecs_appliance.lifecycle.backup import open_machine
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.lifecycle.recover import UNIT, start_site, step
+from ecs_appliance.lifecycle.recover import UNIT, start_site
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,9 @@ def look(context: Context, moment: float) -> Preview:
     """What a rewind to `moment` (Unix seconds) would do; the site runs on. Raises RefusedError where it cannot be."""
     with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
         _check_nothing_else(context)
-        if work.read_rewind(context.paths):
+        if rewind_file(context.paths).read():
             raise RefusedError("a rewind has begun", "appliance rewind --yes-i-am-sure ends it")
-        with step("looking at the database of then"):
+        with logged("looking at the database of then"):
             return work.look(open_machine(context), moment, time.time())
 
 
@@ -53,7 +55,7 @@ def rewind(context: Context, moment: float | None) -> Report:
     with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
         with locked(context.paths.lock, "rewind", wait=LOCK_WAIT):
             _check_nothing_else(context)
-            state = work.read_rewind(context.paths)
+            state = rewind_file(context.paths).read()
             if state and moment not in (None, state.moment):
                 raise RefusedError(
                     "a rewind to another time has not ended", "appliance rewind --yes-i-am-sure ends it; then this one"
@@ -61,7 +63,7 @@ def rewind(context: Context, moment: float | None) -> Report:
             state = state or _begin(context, machine, moment)
             state = _go(context, machine, state)
         vault = start_site(context)
-    context.paths.rewind.unlink(missing_ok=True)
+    rewind_file(context.paths).clear()
     lost = [f"\n  missing  {name}" for name in vault.missing] + [f"\n  altered  {name}" for name in vault.altered]
     if lost:
         raise ApplianceError(
@@ -84,22 +86,25 @@ def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
     # Its name is known before anything is renamed: a cut right after that is gone on with.
     kept = str(name_aside(context.paths.cluster))
     state = Rewind(moment, backup.label, "aside", time.time(), kept=kept, timeline=timeline)
-    state.save(context.paths)
+    rewind_file(context.paths).write(state)
     return state
 
 
 def _go(context: Context, machine: Machine, state: Rewind) -> Rewind:
     context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
     systemd.stop(context.runner, UNIT)
-    if state.phase == "aside":
+
+    def aside(state: Rewind) -> Rewind:
         systemd.stop(context.runner, DATABASE_UNIT)
         work.keep_present(machine, Path(state.kept))
         log.info("kept aside: %s", state.kept)
-        state = state.reached(context.paths, "database")
-    if state.phase == "database":
+        return state
+
+    def database(state: Rewind) -> Rewind:
         systemd.stop(context.runner, DATABASE_UNIT)
-        with step("restoring the database"):
+        with logged("restoring the database"):
             work.go_back(machine, state)
         work.note_left(context.paths, state, time.time())
-        state = state.reached(context.paths, "start")
-    return state
+        return state
+
+    return rewind_file(context.paths).go_on(state, aside, database)

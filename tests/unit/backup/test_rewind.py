@@ -4,17 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.backup.restore import is_unfinished
-from ecs_appliance.backup.rewind import (
-    Left,
-    Rewind,
-    clear_look,
-    note_left,
-    plan_rewind,
-    read_left,
-    read_rewind,
-    time_target,
-)
+from ecs_appliance.backup.progress import Rewind, is_unfinished, rewind_file
+from ecs_appliance.backup.rewind import Left, clear_look, note_left, plan_rewind, read_left, time_target
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
@@ -50,17 +41,23 @@ def test_what_cannot_be_reached_is_refused(hours: float, reason: str) -> None:
 
 def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    assert (read_rewind(paths), read_left(paths), is_unfinished(paths)) == (None, [], False)
+    file = rewind_file(paths)
+    assert (file.read(), read_left(paths), is_unfinished(paths)) == (None, [], False)
     state = Rewind(NOW - HOUR, "new", "aside", NOW, kept="/kept", timeline=1)
-    state.save(paths)
+    file.write(state)
     assert is_unfinished(paths)
-    state = state.reached(paths, "database")
+    state = file.go_on(state, lambda each: each, lambda each: each)
+    assert (file.read(), state.phase, is_unfinished(paths)) == (state, "start", False)
+    file.clear()
+    assert file.read() is None
+
+
+def test_a_history_that_was_left_is_noted_once(tmp_path: Path) -> None:
+    paths, state = Paths(tmp_path), Rewind(NOW - HOUR, "new", "database", NOW, kept="/kept", timeline=1)
     note_left(paths, state, NOW)
     # Cut off and done again it is the same one.
     note_left(paths, state, NOW + 9)
     assert read_left(paths) == [Left(NOW - HOUR, NOW + 9, "/kept")]
-    state = state.reached(paths, "start")
-    assert (read_rewind(paths), is_unfinished(paths)) == (state, False)
 
 
 def test_what_a_look_left_is_removed_and_one_that_goes_on_is_not(tmp_path: Path) -> None:

@@ -1,17 +1,16 @@
 """Alerts: what a person has to know of, as long as it holds: told in the journal, kept in a file each, counted."""
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 from ecs_appliance.reporting.topics import Severity, topic_of
 
@@ -122,7 +121,7 @@ class Alerts:
     def _write(self, alert: Alert) -> None:
         for file in self._files(alert.topic):
             try:
-                write_atomic(file, json.dumps(asdict(alert)), mode=0o644)
+                _file(file).write(alert)
             except OSError as error:
                 log.warning("the alert could not be kept in %s: %s", file.parent, error.strerror)
             else:
@@ -130,10 +129,14 @@ class Alerts:
 
     def _read(self, file: Path) -> Alert | None:
         try:
-            return Alert(**json.loads(read_optional(file) or "null"))
-        except (ValueError, TypeError, OSError):
+            return _file(file).read()
+        except OSError:
             return None
 
     def _count(self) -> None:
         samples = [Sample(METRIC, 1, {"topic": alert.topic, "severity": alert.severity}) for alert in self.standing()]
         write_metrics(self.paths, "alerts", samples, HELP)
+
+
+def _file(path: Path) -> StateFile[Alert]:
+    return StateFile(path, Alert, mode=0o644)

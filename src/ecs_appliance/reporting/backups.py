@@ -1,11 +1,10 @@
 """What is known of backups and rehearsals, kept over a boot, and as metrics: the predecessor's names, and more."""
 
-import json
 import logging
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 
 log = logging.getLogger(__name__)
@@ -86,20 +85,19 @@ class Backups:
 
 def read_backups(paths: Paths) -> Backups:
     """What is known; nothing where that was lost."""
-    try:
-        found = json.loads(read_optional(paths.state / "backup.json") or "{}")
-    except ValueError:
-        return Backups()
-    names = {each.name for each in fields(Backups)}
-    return Backups(**{name: value for name, value in found.items() if name in names})
+    return _file(paths).read() or Backups()
 
 
 def update_backups(paths: Paths, **known: float | None) -> Backups:
     """Remember `known`, fields of Backups, and write the metrics; a full disk changes nothing of what happened."""
     updated = replace(read_backups(paths), **known)  # type: ignore[arg-type] # the fields' own types
     try:
-        write_atomic(paths.state / "backup.json", json.dumps(asdict(updated)), mode=0o644)
+        _file(paths).write(updated)
     except OSError as error:
         log.warning("what is known of backups could not be kept: %s", error)
     write_metrics(paths, "backup", updated.samples(), HELPS)
     return updated
+
+
+def _file(paths: Paths) -> StateFile[Backups]:
+    return StateFile(paths.state / "backup.json", Backups, mode=0o644)

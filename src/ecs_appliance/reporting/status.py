@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import dropwhile
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from typing import Literal
 from ecs_appliance.core.files import read_optional, write_atomic, write_together
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.core.steps import StepEvent
 from ecs_appliance.core.text import summarize
 from ecs_appliance.reporting.visitors import Site, public, render
@@ -104,7 +105,7 @@ class StatusPage:
 
     def hold(self, site: Site) -> None:
         """Keep what pages call the site, and the page for whenever the application does not answer."""
-        write_atomic(self._site_file, json.dumps(asdict(site)), mode=PUBLIC)
+        self._site_file.write(site)
         write_atomic(self._held, render("failed", site), mode=PUBLIC)
         shown = self.shown()
         if shown is not None and (self.paths.www / "503.html").exists():
@@ -116,8 +117,7 @@ class StatusPage:
 
     def shown(self) -> Status | None:
         """What is shown now, None when the site is up."""
-        text = read_optional(self.paths.www / "status.json")
-        return Status(**json.loads(text)) if text else None
+        return self._status_file.read()
 
     def __call__(self, event: StepEvent) -> None:
         """Show a step of a start; an ended one leaves its duration for the next time."""
@@ -157,7 +157,7 @@ class StatusPage:
         page = render(status.kind, self.site(), since=status.began, until=status.until)
         write_together(
             {
-                self.paths.www / "status.json": json.dumps(asdict(status), ensure_ascii=False),
+                self._status_file.path: self._status_file.dump(status),
                 self.paths.www / "visitors.json": json.dumps(told, ensure_ascii=False),
                 self.paths.www / "503.html": page,
             },
@@ -166,28 +166,25 @@ class StatusPage:
 
     def site(self) -> Site:
         """Return what the last converge has called the site."""
-        try:
-            return Site(**json.loads(read_optional(self._site_file) or "{}"))
-        except (ValueError, TypeError):
-            return Site()
+        return self._site_file.read() or Site()
 
     @property
-    def _site_file(self) -> Path:
-        return self.paths.state / "site.json"
+    def _status_file(self) -> StateFile[Status]:
+        return StateFile(self.paths.www / "status.json", Status, PUBLIC)
 
     @property
-    def _durations_file(self) -> Path:
-        return self.paths.at("/var/lib/ecs-appliance/durations.json")
+    def _site_file(self) -> StateFile[Site]:
+        return StateFile(self.paths.state / "site.json", Site, PUBLIC)
+
+    @property
+    def _durations_file(self) -> StateFile[dict[str, float]]:
+        return StateFile(self.paths.state / "durations.json", dict[str, float], PUBLIC)
 
     def _durations(self) -> dict[str, float]:
-        try:
-            return dict(json.loads(read_optional(self._durations_file) or "{}"))
-        except ValueError:
-            return {}
+        return self._durations_file.read() or {}
 
     def _remember(self, event: StepEvent) -> None:
-        durations = {**self._durations(), event.name: event.seconds}
-        write_atomic(self._durations_file, json.dumps(durations), mode=PUBLIC)
+        self._durations_file.write({**self._durations(), event.name: event.seconds})
 
 
 def _status(

@@ -5,7 +5,6 @@ encrypt for whoever has those: so everything is verified, and only root writes t
 """
 
 import hashlib
-import json
 import os
 import re
 import stat
@@ -25,6 +24,7 @@ from ecs_appliance.core.files import (
 )
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.host import gpg
 from ecs_appliance.host.docker import Mount, Task, run_once
 from ecs_appliance.host.gpg import Key, Ring
@@ -74,6 +74,15 @@ class Found:
     extra: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Record:
+    """What was built last: digests of keyring with keys, and of it alone; the fingerprints that come first."""
+
+    state: str = ""
+    ring: str = ""
+    fingerprints: tuple[str, ...] = ()
+
+
 def ensure_vault_keys(runner: Runner, paths: Paths, keys: VaultKeys) -> bool:
     """Have both keys in the keyring of the machine, and a copy of it for containers; returns whether it was built anew.
 
@@ -84,7 +93,7 @@ def ensure_vault_keys(runner: Runner, paths: Paths, keys: VaultKeys) -> bool:
     """
     _close(paths.vault_keys)
     found = _find(paths.vault_keys)
-    changed = _record(paths).get("state") != _state(found.ring, keys) or bool(found.odd)
+    changed = _record(paths).state != _state(found.ring, keys) or bool(found.odd)
     if changed:
         _rebuild(runner, paths, keys, found)
     for name in found.extra:
@@ -132,7 +141,7 @@ def check_in_image(runner: Runner, image: str, paths: Paths) -> None:
         user=f"{APP_OWNER[0]}:{APP_OWNER[1]}",
     )
     seen = gpg.parse(run_once(runner, task, timeout=LIST_SECONDS, ok=range(256)).stdout)
-    wanted = _record(paths).get("fingerprints")
+    wanted = _record(paths).fingerprints
     if not wanted or _misplaced(seen, wanted):
         raise ApplianceError(
             f"the application's own gpg does not take the keys of env.yml from {paths.vault_keys}",
@@ -157,8 +166,7 @@ def _rebuild(runner: Runner, paths: Paths, keys: VaultKeys, found: Found) -> Non
     if odd:
         _keep_aside(paths, found, odd)
     write_together({paths.vault_keys / SECRET: ring.secret, paths.vault_keys / PUBLIC: ring.public})
-    record = {"state": _state(ring, keys), "ring": _digest(ring.public, ring.secret), "fingerprints": wanted}
-    write_atomic(_record_file(paths), json.dumps(record))
+    _record_file(paths).write(Record(_state(ring, keys), _digest(ring.public, ring.secret), wanted))
 
 
 def _fingerprint(keys: Sequence[Key], name: str, uid: str) -> str:
@@ -184,7 +192,7 @@ def _misplaced(keys: Sequence[Key], wanted: Sequence[str]) -> list[str]:
 
 def _disorder(paths: Paths, ring: Ring, seen: Sequence[Key], wanted: Sequence[str]) -> Iterator[str]:
     """What shows that the keyring is not as we left it; after a rotation ours has the keys of before."""
-    if ring == Ring() or _record(paths).get("ring") == _digest(ring.public, ring.secret):
+    if ring == Ring() or _record(paths).ring == _digest(ring.public, ring.secret):
         return
     for name in _misplaced(seen, wanted):
         yield f"{name} did not have the keys of env.yml first, as they are there"
@@ -245,12 +253,9 @@ def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def _record_file(paths: Paths) -> Path:
-    return paths.state / "vault-keys.json"
+def _record_file(paths: Paths) -> StateFile[Record]:
+    return StateFile(paths.state / "vault-keys.json", Record)
 
 
-def _record(paths: Paths) -> dict:  # type: ignore[type-arg] # our own JSON
-    try:
-        return dict(json.loads(read_optional(_record_file(paths)) or "{}"))
-    except (ValueError, TypeError):
-        return {}
+def _record(paths: Paths) -> Record:
+    return _record_file(paths).read() or Record()

@@ -1,10 +1,9 @@
 """How often the running appliance has crashed of late: past a limit it gives up, until a person starts it."""
 
-import json
 import time
 
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 
 LIMIT = 10
 # Long enough for ten starts that each wait for their full time.
@@ -13,12 +12,12 @@ WINDOW_SECONDS = 3 * 3600.0
 
 def note_crash(paths: Paths) -> None:
     """The appliance ended otherwise than by a stop."""
-    write_atomic(paths.run / "crashes", json.dumps([*_recent(paths), time.time()]))
+    _file(paths).write([*_recent(paths), time.time()])
 
 
 def forget_crashes(paths: Paths) -> None:
     """Start counting anew."""
-    (paths.run / "crashes").unlink(missing_ok=True)
+    _file(paths).clear()
 
 
 def too_many_crashes(paths: Paths) -> bool:
@@ -27,5 +26,8 @@ def too_many_crashes(paths: Paths) -> bool:
 
 
 def _recent(paths: Paths) -> list[float]:
-    times = json.loads(read_optional(paths.run / "crashes") or "[]")
-    return [when for when in times if time.time() - when < WINDOW_SECONDS]
+    return [when for when in _file(paths).read() or [] if time.time() - when < WINDOW_SECONDS]
+
+
+def _file(paths: Paths) -> StateFile[list[float]]:
+    return StateFile(paths.run / "crashes", list[float])

@@ -6,16 +6,16 @@ Every step checks its own effect: run again, the demonstration goes on where it 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ecs_appliance.core.errors import ApplianceError, NotRunningError
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.create import render
 from ecs_appliance.machine.base import provide_base
@@ -56,7 +56,7 @@ SHORT_SECONDS = 120.0
 LOCK_SECONDS = 5.0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Memory:
     """What a demonstration remembers between runs; holds the first login, so its file is the owner's alone."""
 
@@ -92,7 +92,7 @@ class Demo:
         self.machine = Machine(name, self.runner, self.paths)
         self.progress = progress
         self.steps = Steps([progress])
-        self._memory_file = self.machine.folder.path / "demo.json"
+        self._memory_file = StateFile(self.machine.folder.path / "demo.json", Memory)
 
     @property
     def ca_file(self) -> Path:
@@ -229,13 +229,12 @@ class Demo:
         )
 
     def _memory(self) -> Memory:
-        text = read_optional(self._memory_file)
-        memory = Memory(**json.loads(text)) if text else Memory()
+        memory = self._memory_file.read() or Memory()
         register_secret(memory.password)
         return memory
 
     def _remember(self, **news: Any) -> None:
-        write_atomic(self._memory_file, json.dumps({**asdict(self._memory()), **news}), mode=0o600)
+        self._memory_file.write(replace(self._memory(), **news))
 
 
 def answer_for(address: str, text: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -28,10 +28,6 @@ class Identity:
         if self.alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-
-    def to_json(self) -> dict[str, int | str]:
-        """Plain data for a state file."""
-        return asdict(self)
 
 
 def identify(pid: int, proc: Path = PROC) -> Identity | None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 from ecs_appliance.core.errors import as_failure
-from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.machine.cgroups import fresh_group
@@ -87,9 +86,9 @@ def _boot_once(folder: Folder, spec: Spec, runner: SystemRunner) -> int:
 
     signal.signal(signal.SIGTERM, hand_on)
     noted = Processes(keeper=identify(os.getpid()), nspawn=identify(nspawn.pid))
-    write_atomic(folder.process, noted.dump(), mode=0o644)
+    noted.save(folder.process)
     init = _wait_for_init(nspawn.poll, nspawn.pid)
-    write_atomic(folder.process, replace(noted, init=init).dump(), mode=0o644)
+    replace(noted, init=init).save(folder.process)
     ended = nspawn.wait()
     if init is not None:
         init.send(signal.SIGKILL)  # it outlives an nspawn that somebody killed

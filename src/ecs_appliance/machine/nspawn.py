@@ -78,7 +78,7 @@ class Machine:
         with locked(self.folder.path.parent / "lock", "creating a machine", wait=UNPACK_SECONDS):
             used = [*used_networks(self.runner), *(Spec.load(file).subnet for file in self.folder.all_specs())]
             spec = Spec(self.name, choose_subnet(used), tuple(mounts))
-            write_atomic(self.folder.spec, spec.dump(), mode=0o644)
+            spec.save(self.folder.spec)
         fresh = self.folder.path / "root.new"
         shutil.rmtree(fresh, ignore_errors=True)
         unpack_base(base, fresh, self.runner)

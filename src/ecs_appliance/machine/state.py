@@ -1,6 +1,5 @@
 """What is known of a machine between commands: its folder, what it was created as, which processes are it."""
 
-import json
 import re
 import signal
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from ecs_appliance.core.errors import RefusedError
-from ecs_appliance.core.files import read_optional
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.machine.identity import Identity
 from ecs_appliance.machine.network import Network
 
@@ -29,6 +28,15 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """A Spec as its file has it."""
+
+    name: str
+    subnet: str
+    mounts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Spec:
     """What a machine was created as."""
 
@@ -45,17 +53,23 @@ class Spec:
         """Its control group, where no systemd of this host makes one."""
         return f"ecs-machine-{self.name}"
 
-    def dump(self) -> str:
-        """The JSON text that `load` reads."""
-        mounts = [[str(mount.source), mount.target] for mount in self.mounts]
-        return json.dumps({"name": self.name, "subnet": str(self.subnet), "mounts": mounts}, indent=2) + "\n"
+    def save(self, file: Path) -> None:
+        """Keep it in `file`."""
+        mounts = tuple((str(mount.source), mount.target) for mount in self.mounts)
+        _kept(file).write(_Kept(self.name, str(self.subnet), mounts))
 
     @staticmethod
     def load(file: Path) -> "Spec":
-        """Read what `dump` wrote."""
-        data = json.loads(file.read_text())
-        mounts = tuple(Mount(Path(source), target) for source, target in data["mounts"])
-        return Spec(data["name"], IPv4Network(data["subnet"]), mounts)
+        """Return what `save` kept in `file`, which is there. Raises ApplianceError."""
+        kept = _kept(file).read()
+        if kept is None:
+            raise FileNotFoundError(file)
+        return Spec(kept.name, IPv4Network(kept.subnet), tuple(Mount(Path(source), at) for source, at in kept.mounts))
+
+
+def _kept(file: Path) -> StateFile[_Kept]:
+    remedy = f"where nothing of the machine runs (ps -ef | grep {file.parent.name}), remove {file.parent}"
+    return StateFile(file, _Kept, 0o644, remedy)
 
 
 @dataclass(frozen=True)
@@ -69,16 +83,16 @@ class Processes:
     nspawn: Identity | None = None
     init: Identity | None = None
 
-    def dump(self) -> str:
-        """The JSON text that `load` reads."""
+    def save(self, file: Path) -> None:
+        """Note them in `file`."""
         noted = {"keeper": self.keeper, "nspawn": self.nspawn, "init": self.init}
-        return json.dumps({name: identity.to_json() for name, identity in noted.items() if identity}) + "\n"
+        _noted(file).write({name: identity for name, identity in noted.items() if identity})
 
     @staticmethod
-    def load(text: str | None) -> "Processes":
-        """Read what `dump` wrote; no text, no processes."""
-        data = json.loads(text) if text else {}
-        return Processes(**{name: Identity(**fields) for name, fields in data.items()})
+    def load(file: Path) -> "Processes":
+        """Return what `save` noted in `file`; no file, no processes. Raises ApplianceError."""
+        found = _noted(file).read() or {}
+        return Processes(*(found.get(name) for name in ("keeper", "nspawn", "init")))
 
     def alive(self) -> list[Identity]:
         """Those that still run."""
@@ -88,6 +102,11 @@ class Processes:
         """Ask for an orderly shutdown, through whoever of them is left to hand it on."""
         for process in self.alive()[:1]:
             process.send(POWEROFF if process == self.init else signal.SIGTERM)
+
+
+def _noted(file: Path) -> StateFile[dict[str, Identity]]:
+    remedy = f"end what runs of the machine (ps -ef | grep {file.parent.name}), then remove {file}"
+    return StateFile(file, dict[str, Identity], 0o644, remedy)
 
 
 @dataclass(frozen=True)
@@ -134,7 +153,7 @@ class Folder:
 
     def processes(self) -> Processes:
         """The processes noted last; they may have ended since."""
-        return Processes.load(read_optional(self.process))
+        return Processes.load(self.process)
 
     def all_specs(self) -> list[Path]:
         """The specifications of every machine of this host."""

@@ -1,7 +1,6 @@
 """From scans and photos of the sheets back to the file."""
 
 import gzip
-import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
-from ecs_appliance.core.files import write_atomic, write_new
+from ecs_appliance.core.files import write_new
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.paper.codes import read_part
 from ecs_appliance.paper.collection import MixedError, Recovered, Seen, is_ours, recover, sort_out
 from ecs_appliance.paper.pictures import Document, Page, UnreadableError, pages
@@ -119,26 +119,13 @@ def _load(output: Path, partial: Path) -> list[Seen]:
     try:
         if os.path.lexists(output):
             raise RefusedError(f"{output} is there already: it is never overwritten", "choose another --output")
-        return [_seen(entry) for entry in _list(json.loads(partial.read_bytes()))]
-    except FileNotFoundError:
-        return []
-    except (ValueError, TypeError, RecursionError):
-        raise ApplianceError(f"{partial} is damaged", "remove it and scan all pages again") from None
+        return [Seen(*pair) for pair in _file(partial).read() or []]
     except OSError as error:
         raise ApplianceError(f"cannot read {partial}: {error.strerror}", "choose another --output") from None
 
 
-def _list(value: object) -> list[object]:
-    if isinstance(value, list):
-        return value
-    raise TypeError
-
-
-def _seen(entry: object) -> Seen:
-    match entry:
-        case [str(text), str(where)]:
-            return Seen(text, where)
-    raise TypeError
+def _file(partial: Path) -> StateFile[list[tuple[str, str]]]:
+    return StateFile(partial, list[tuple[str, str]], remedy="remove it and scan all pages again")
 
 
 def _save(partial: Path, seen: Sequence[Seen], output: Path) -> str:
@@ -146,7 +133,7 @@ def _save(partial: Path, seen: Sequence[Seen], output: Path) -> str:
     if not seen:
         return ""
     try:
-        write_atomic(partial, json.dumps([(sight.text, sight.where) for sight in seen]), mode=0o600)
+        _file(partial).write([(sight.text, sight.where) for sight in seen])
     except OSError as error:
         return f"what was read could not be kept in {partial}: {error.strerror}; scan all pages at once"
     return f"add what is missing: appliance env scan MORE… --output {output} (read so far: {partial})"

@@ -1,12 +1,11 @@
 """Certificates by ACME: for which names one is due, when to try again, and what became of it."""
 
 import datetime
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 from ecs_appliance.env.model import Env
 from ecs_appliance.host.dehydrated import UNREACHED, AcmeError, Client
 from ecs_appliance.tls.credentials import Credentials
@@ -102,27 +101,22 @@ def request(
         if not plan(name, read_issued(paths, name), record, authority, now=now(), forced=forced).due:
             continue
         records[name], reached = _attempt(paths, client, name, record, authority=authority, now=now)
-        _write_records(paths, records)
+        _file(paths).write(records)
         if not reached or now() > end:
             break
     kept = {name: records.get(name, Record()) for name in names}
     if kept != records:
-        _write_records(paths, kept)
+        _file(paths).write(kept)
     return kept
 
 
 def read_records(paths: Paths) -> dict[str, Record]:
     """What is remembered, by name; nothing where the file is lost or damaged."""
-    try:
-        held: Mapping[str, dict[str, object]] = json.loads(read_optional(paths.state / "acme.json") or "{}")
-        return {name: Record(**fields) for name, fields in held.items()}  # type: ignore[arg-type] # TypeError tells
-    except (ValueError, TypeError, AttributeError):
-        return {}
+    return _file(paths).read() or {}
 
 
-def _write_records(paths: Paths, records: Mapping[str, Record]) -> None:
-    text = json.dumps({name: asdict(record) for name, record in records.items()}, indent=1)
-    write_atomic(paths.state / "acme.json", text, mode=0o600)
+def _file(paths: Paths) -> StateFile[dict[str, Record]]:
+    return StateFile(paths.state / "acme.json", dict[str, Record])
 
 
 def _attempt(

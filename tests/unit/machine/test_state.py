@@ -13,14 +13,15 @@ SPEC = Spec("demo", IPv4Network("10.214.0.0/24"), (Mount(Path("/srv/cache"), "/v
 
 
 def test_a_specification_survives_being_written(tmp_path: Path) -> None:
-    (tmp_path / "machine.json").write_text(SPEC.dump())
+    SPEC.save(tmp_path / "machine.json")
     assert Spec.load(tmp_path / "machine.json") == SPEC
 
 
-def test_noted_processes_survive_being_written() -> None:
+def test_noted_processes_survive_being_written(tmp_path: Path) -> None:
     noted = Processes(keeper=None, nspawn=Identity(42, 1000, "boot"))
-    assert Processes.load(noted.dump()) == noted
-    assert Processes.load(None) == Processes()
+    assert Processes.load(tmp_path / "process.json") == Processes()
+    noted.save(tmp_path / "process.json")
+    assert Processes.load(tmp_path / "process.json") == noted
 
 
 @pytest.mark.parametrize("name", ["", "Demo", "1st", "a b", "../etc", "a" * 13, "demo\n"])

@@ -183,7 +183,7 @@ def test_the_last_good_certificate_outlives_the_clients(paths: Paths) -> None:
     assert (paths.state / "acme/a.pem").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": {"nonsense": 1}}', '{"a": 3}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": {"renewed": "never"}}', '{"a": 3}'])
 def test_damaged_records_are_none(paths: Paths, damage: str) -> None:
     paths.state.mkdir(parents=True)
     (paths.state / "acme.json").write_text(damage)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from ecs_appliance.checks import access, backups, clock, latch, services, site, space, standby, units, updates
+from ecs_appliance.checks import access, backups, clock, latch, services, site, space, standby, state, units, updates
 from ecs_appliance.checks.check import Check, Machine
 from ecs_appliance.core.errors import as_failure
 from ecs_appliance.reporting.alerts import Finding
@@ -20,6 +20,7 @@ CHECKS: Mapping[str, Check] = {
     "units": units,
     "space": space,
     "clock": clock,
+    "state": state,
     "updates": updates,
     "access": access,
     "backups": backups,

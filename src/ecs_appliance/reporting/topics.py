@@ -11,7 +11,7 @@ TABLE = Path(__file__).with_name("topics.yml")
 SITE, LATCH, STANDBY, UNIT, SERVICE = "site", "latch", "standby", "unit:", "service:"
 SPACE, INODES, CLOCK, REBOOT, ENVIRONMENT = "space:", "inodes:", "clock", "reboot", "environment"
 BUILD, UPDATES, NO_KEY = "build", "updates", "no-ssh-key"
-CHECK, BACKUP_NIGHTLY_AGE = "check:", "backup-nightly-missed"
+CHECK, STATE, BACKUP_NIGHTLY_AGE = "check:", "state:", "backup-nightly-missed"
 BACKUP_PLACE, BACKUP_AGE, UNVERIFIED = "backup-place", "backup-missed", "backup-unverified"
 
 

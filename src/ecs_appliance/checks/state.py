@@ -1,0 +1,29 @@
+"""Whether all that the appliance remembers could be read."""
+
+from collections.abc import Iterable
+
+from ecs_appliance.backup.progress import is_unfinished
+from ecs_appliance.backup.rewind import read_left
+from ecs_appliance.checks.check import Machine
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.state import DAMAGED, find_damaged
+from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.topics import STATE
+
+TOPICS = (STATE,)
+# Nothing starts, or goes back in time, while these cannot be read.
+STAYING = {"progress": is_unfinished, "rewinds": read_left}
+
+
+def find(machine: Machine) -> Iterable[Finding]:
+    """Look for state files that were set aside, and read those that never are."""
+    paths = machine.paths
+    for file in find_damaged((paths.state, paths.state / "alerts", paths.www, paths.run, paths.run / "alerts")):
+        name = file.name.removesuffix(DAMAGED)
+        message = f"{file.with_name(name)} was damaged: what it knew is lost, and it was begun anew"
+        yield Finding(f"{STATE}{name}", "warning", message, f"is a drive failing? journalctl -k; then: rm {file}")
+    for name, read in STAYING.items():
+        try:
+            read(paths)
+        except ApplianceError as error:
+            yield Finding(f"{STATE}{name}", "critical", error.message, error.hint)

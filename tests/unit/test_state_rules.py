@@ -1,0 +1,225 @@
+"""State files of the release before are read and written back as they were; whatever speaks JSON otherwise is known.
+
+Samples lie in tests/fixtures/state, as below a machine's root, written by the release before this class of files. Where
+a state gets another shape, they stay, and one of the new shape is added.
+"""
+
+import ast
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from ecs_appliance.app import vaultkeys
+from ecs_appliance.backup import predecessor, progress, record, rewind
+from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile, find_damaged
+from ecs_appliance.lifecycle import crashes
+from ecs_appliance.machine import state as machines
+from ecs_appliance.machine.demo import Demo
+from ecs_appliance.machine.progress import Lines
+from ecs_appliance.paper import scan
+from ecs_appliance.reporting import alerts, backups
+from ecs_appliance.reporting.status import StatusPage
+from ecs_appliance.tls import acme
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src/ecs_appliance"
+SAMPLES = ROOT / "tests/fixtures/state"
+ALERT = "var/lib/ecs-appliance/alerts/60a71ec3169095ea8269ea20b5ae3e5d.json"
+MACHINE = "var/lib/ecs-appliance/machines/demo"
+OLD = "data/.old-archive.1"
+
+File = StateFile[Any]
+FILES: dict[str, Callable[[Paths], File]] = {
+    ALERT: lambda paths: alerts._file(paths.at(ALERT)),
+    "var/lib/ecs-appliance/backup.json": backups._file,
+    "var/lib/ecs-appliance/site.json": lambda paths: StatusPage(paths)._site_file,
+    "var/lib/ecs-appliance/durations.json": lambda paths: StatusPage(paths)._durations_file,
+    "var/www/html/status.json": lambda paths: StatusPage(paths)._status_file,
+    "var/lib/ecs-appliance/recovery.json": progress.recovery_file,
+    "var/lib/ecs-appliance/rewind.json": progress.rewind_file,
+    "data/etc/backup/rewinds.json": rewind._left_file,
+    "data/etc/backup/record.json": record._file,
+    f"{OLD}/set-aside.json": lambda paths: predecessor._set_aside(paths.at(OLD)),
+    "run/appliance/crashes": crashes._file,
+    "var/lib/ecs-appliance/acme.json": acme._file,
+    "var/lib/ecs-appliance/vault-keys.json": vaultkeys._record_file,
+    f"{MACHINE}/machine.json": lambda paths: machines._kept(paths.at(f"{MACHINE}/machine.json")),
+    f"{MACHINE}/process.json": lambda paths: machines._noted(paths.at(f"{MACHINE}/process.json")),
+    f"{MACHINE}/demo.json": lambda paths: Demo("demo", Lines(io.StringIO()), paths)._memory_file,
+    "home/env.yml.partial": lambda paths: scan._file(paths.at("home/env.yml.partial")),
+}
+# The release before left out what it did not know there, and there alone: elsewhere a field more would have stopped it.
+TOLERANT = {"var/lib/ecs-appliance/backup.json"}
+# A site on half of its data, a backup that is none, a machine that runs unseen, pages scanned in vain.
+NEVER_NONE = {
+    "var/lib/ecs-appliance/recovery.json",
+    "var/lib/ecs-appliance/rewind.json",
+    "data/etc/backup/rewinds.json",
+    "data/etc/backup/record.json",
+    f"{MACHINE}/machine.json",
+    f"{MACHINE}/process.json",
+    "home/env.yml.partial",
+}
+# What speaks JSON with other programs, or has it for other reasons than to remember something.
+OTHERS = {
+    "app/shell.py": "with Python in the application's container",
+    "backup/vaultcheck.py": "what the application says",
+    "cli/alerts.py": "--json",
+    "cli/demo.py": "--json",
+    "cli/display.py": "--json",
+    "cli/env.py": "--json",
+    "cli/machine.py": "--json",
+    "cli/network.py": "--json",
+    "cli/paper.py": "--json",
+    "core/locks.py": "who holds a lock, written into the lock file itself",
+    "core/state.py": "state files",
+    "env/diff.py": "--json, and texts in quotes",
+    "env/edit.py": "texts in quotes",
+    "env/problem.py": "--json, and texts in quotes",
+    "env/reference.py": "the schema",
+    "host/dehydrated.py": "what the authority says",
+    "host/docker.py": "docker",
+    "host/nftables.py": "nft",
+    "host/pgbackrest.py": "pgBackRest",
+    "host/rclone.py": "rclone",
+    "host/restic.py": "restic",
+    "machine/base.py": "a digest",
+    "machine/demo.py": "--json, and what a command in the machine says",
+    "machine/network.py": "ip",
+    "machine/site.py": "what the machine's page says",
+    "reporting/status.py": "the page for visitors",
+}
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    shutil.copytree(SAMPLES, tmp_path, dirs_exist_ok=True)
+    return Paths(tmp_path)
+
+
+def records(kind: Any, data: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """The objects in `data` that become dataclasses, and of which class."""
+    if is_dataclass(kind):
+        yield kind, data
+    elif is_dataclass(get_args(kind)[-1]):
+        yield from ((get_args(kind)[-1], each) for each in (data.values() if isinstance(data, dict) else data))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_the_release_before_is_read_and_written_back_as_it_was(paths: Paths, name: str) -> None:
+    file = FILES[name](paths)
+    before = json.loads((paths.root / name).read_text())
+    found = file.read()
+    file.clear()
+    file.write(found)
+    after = json.loads((paths.root / name).read_text())
+    if name in TOLERANT:
+        after = {key: value for key, value in after.items() if key in before or value is not None}
+    assert after == before
+    assert file.read() == found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_fields_of_a_later_release_are_left_out(paths: Paths, name: str) -> None:
+    file = FILES[name](paths)
+    found, data = file.read(), json.loads(file.path.read_text())
+    for _, each in records(file.kind, data):
+        each["of_tomorrow"] = {"a": [1]}
+    file.path.write_text(json.dumps(data))
+    assert file.read() == found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_field_that_is_missing_has_its_default_or_always_was_there(paths: Paths, name: str) -> None:
+    file = FILES[name](paths)
+    data = json.loads(file.path.read_text())
+    for kind, each in records(file.kind, data):
+        for field in (known for known in fields(kind) if known.name in each):
+            held = each.pop(field.name)
+            file.path.write_text(json.dumps(data))
+            if field.default is MISSING and field.default_factory is MISSING:
+                _is_damaged(file)
+            else:
+                assert file.read() is not None
+            each[field.name] = held
+
+
+@pytest.mark.parametrize("content", ["", "{", "\0", "null", "3", '["a", {}, []]'])
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_damaged_is_none_only_where_that_is_no_danger(paths: Paths, name: str, content: str) -> None:
+    file = FILES[name](paths)
+    assert bool(file.remedy) is (name in NEVER_NONE)
+    file.path.write_text(content)
+    _is_damaged(file)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_has_a_wrong_type_is_damaged(paths: Paths, name: str) -> None:
+    file = FILES[name](paths)
+    data = json.loads(file.path.read_text())
+    for key in range(len(data)) if isinstance(data, list) else data:
+        held, data[key] = data[key], [{"wrong": []}]
+        file.path.write_text(json.dumps(data))
+        _is_damaged(file)
+        data[key] = held
+
+
+def _is_damaged(file: File) -> None:
+    if file.remedy:
+        with pytest.raises(ApplianceError, match="is damaged") as caught:
+            file.read()
+        assert caught.value.hint == file.remedy
+        assert file.path.exists()
+    else:
+        assert file.read() is None
+        (aside,) = find_damaged([file.path.parent])
+        aside.unlink()
+
+
+def modules(speaks: Callable[[ast.AST], bool]) -> set[str]:
+    """Those with a piece of code that `speaks` is true for."""
+    files = {file: ast.walk(ast.parse(file.read_text())) for file in SOURCE.rglob("*.py")}
+    return {str(file.relative_to(SOURCE)) for file, nodes in files.items() if any(map(speaks, nodes))}
+
+
+def imports_json(node: ast.AST) -> bool:
+    named = isinstance(node, ast.Import) and any(each.name.startswith("json") for each in node.names)
+    return named or (isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("json"))
+
+
+def makes_state_file(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("StateFile", "PhaseFile")
+
+
+def test_json_is_read_and_written_by_the_class_of_state_files_or_by_who_is_known() -> None:
+    assert modules(imports_json) == set(OTHERS)
+    assert not [path for path in (ROOT / "salt").rglob("*.py") if "json" in path.read_text()]
+
+
+def test_every_state_file_has_a_sample_of_the_release_before() -> None:
+    made = {
+        "backup/progress.py",
+        "backup/predecessor.py",
+        "backup/record.py",
+        "backup/rewind.py",
+        "app/vaultkeys.py",
+        "lifecycle/crashes.py",
+        "machine/demo.py",
+        "machine/state.py",
+        "paper/scan.py",
+        "reporting/alerts.py",
+        "reporting/backups.py",
+        "reporting/status.py",
+        "tls/acme.py",
+    }
+    assert modules(makes_state_file) == made
+    samples = {str(path.relative_to(SAMPLES)) for path in SAMPLES.rglob("*") if path.is_file()}
+    assert samples == set(FILES)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REWIND = ("appliance", "rewind")
 SURE = "--yes-i-am-sure"
+STATE = "/var/lib/ecs-appliance/rewind.json"
 KEPT = "ls -d /data/postgresql/17/main.before-* 2>/dev/null || true"
 
 
@@ -98,21 +99,56 @@ def test_what_cannot_be_is_refused(demo: "Demo", times: Times) -> None:
     assert demo.answers()
 
 
-@pytest.mark.parametrize("phase", ["database"])
-def test_one_that_is_cut_off_goes_on(demo: "Demo", times: Times, phase: str) -> None:
-    present = names(demo)
-    people = query(demo, "select id, email, password from auth_user order by id")
-    demo.sh(f"systemd-run --quiet --unit cut-rewind appliance rewind --to '{times.moment}' {SURE}")
+def cut_off(demo: "Demo", moment: str) -> None:
+    """Begin to go back, and have it killed while the database is restored."""
+    demo.sh(f"systemd-run --quiet --unit cut-rewind appliance rewind --to '{moment}' {SURE}")
     deadline = time.monotonic() + 120
-    while f'"phase": "{phase}"' not in demo.sh("cat /var/lib/ecs-appliance/rewind.json 2>/dev/null || true"):
+    while '"phase": "database"' not in demo.sh(f"cat {STATE} 2>/dev/null || true"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     demo.exec(["systemctl", "kill", "--signal=KILL", "cut-rewind.service"])
     time.sleep(1)
     demo.exec(["systemctl", "reset-failed"])
+
+
+def test_one_that_is_cut_off_goes_on(demo: "Demo", times: Times) -> None:
+    present = names(demo)
+    people = query(demo, "select id, email, password from auth_user order by id")
+    cut_off(demo, times.moment)
     assert "has begun" in refused(demo, "--to", times.moment)
     told(demo, *REWIND, SURE, "--json")
     assert names(demo) == present - {times.after}
     assert query(demo, "select id, email, password from auth_user order by id") == people
     assert demo.answers()
-    assert demo.sh("ls /var/lib/ecs-appliance/rewind.json 2>/dev/null || true") == ""
+    assert demo.sh(f"ls {STATE} 2>/dev/null || true") == ""
+
+
+def test_one_of_which_nobody_knows_how_far_it_came_starts_nothing_until_the_present_is_back(
+    demo: "Demo", times: Times
+) -> None:
+    """By the manual's words."""
+    present = names(demo)
+    cut_off(demo, times.moment)
+    demo.sh(f"truncate --size 0 {STATE}")
+    for words in ((*REWIND, SURE), ("appliance", "stage", "prepare-appliance")):
+        done = demo.exec(words)
+        assert done.returncode == 1
+        assert f"{STATE} is damaged" in done.stderr
+        assert "name that main; rm" in done.stderr
+    assert demo.sh("docker ps --quiet") == ""
+    assert "is damaged" in demo.sh("cat /var/www/html/status.json")
+    demo.sh(
+        f"""
+        systemctl stop appliance postgresql@17-main
+        mv /data/postgresql/17/main /data/postgresql/17/main.half
+        mv "$({KEPT})" /data/postgresql/17/main
+        rm {STATE}
+        systemctl reset-failed; systemctl restart appliance
+        rm -r /data/postgresql/17/main.half
+        """,
+        timeout=600,
+    )
+    assert names(demo) == present
+    assert demo.answers()
+    told(demo, *REWIND, "--to", times.moment, SURE, "--json")
+    assert names(demo) == present - {times.after}

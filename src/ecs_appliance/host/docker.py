@@ -11,7 +11,7 @@ from typing import IO
 
 from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError
-from ecs_appliance.core.runner import CommandError, Result, Runner
+from ecs_appliance.core.runner import CommandError, Process, Result, Runner, SystemRunner
 from ecs_appliance.host.networks import Network
 
 ASK_SECONDS = 60
@@ -37,15 +37,13 @@ class Image:
 
 @dataclass(frozen=True)
 class Container:
-    """The state of a container; `health` is "" where it has no health check."""
+    """The state of a container; `health` is "" where it has no health check, `service` where compose made none."""
 
     name: str
-    image_id: str
+    service: str
     status: str
     health: str
     exit_code: int
-    restarts: int
-    started: str
     pid: int
 
     @property
@@ -98,11 +96,10 @@ class Task:
 
 def inspect_image(runner: Runner, reference: str) -> Image | None:
     """The image that `reference` (a tag or an id) names, or None."""
-    found = _inspect(runner, "image", reference)
-    if found is None:
-        return None
-    labels = found["Config"].get("Labels") or {}
-    return Image(found["Id"], tuple(found.get("RepoTags") or ()), found["Created"], labels)
+    for found in _inspect(runner, "image", reference):
+        labels = found["Config"].get("Labels") or {}
+        return Image(found["Id"], tuple(found.get("RepoTags") or ()), found["Created"], labels)
+    return None
 
 
 def image_exists(runner: Runner, reference: str) -> bool:
@@ -187,7 +184,7 @@ def remove_container(runner: Runner, name: str) -> None:
 
 def ensure_network(runner: Runner, network: Network) -> None:
     """Have `network`, whose containers do not reach each other."""
-    if _inspect(runner, "network", network.name) is not None:
+    if _inspect(runner, "network", network.name):
         return
     bridge = "com.docker.network.bridge"
     options = [f"--opt={bridge}.name={network.bridge}", f"--opt={bridge}.enable_icc=false"]
@@ -197,17 +194,21 @@ def ensure_network(runner: Runner, network: Network) -> None:
 
 def inspect_container(runner: Runner, name: str) -> Container | None:
     """The state of the container `name`, or None."""
-    found = _inspect(runner, "container", name)
-    return _container(found) if found else None
+    return next(map(_container, _inspect(runner, "container", name)), None)
 
 
 def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
     """The containers of the compose project `project`, by name, ended ones too; not those of `compose run`."""
-    labels = (f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False")
-    filters = [f"--filter=label={label}" for label in labels]
-    names = runner.run(["docker", "ps", "--all", "--format={{.Names}}", *filters], timeout=ASK_SECONDS).lines()
-    found = (inspect_container(runner, name) for name in sorted(names))
-    return tuple(container for container in found if container)
+    command = ["docker", "ps", "--all", "--quiet", *_of_project(project)]
+    ids = runner.run(command, timeout=ASK_SECONDS).lines()
+    found = _inspect(runner, "container", *ids) if ids else []
+    return tuple(sorted(map(_container, found), key=lambda container: container.name))
+
+
+def follow_ends(runner: SystemRunner, project: str, on_end: Callable[[str], None]) -> Process:
+    """Start what calls `on_end` with the name of each container of `project` that ends or is removed, from now on."""
+    filters = [*_of_project(project), "--filter=event=die", "--filter=event=destroy"]
+    return runner.spawn(["docker", "events", *filters, "--format={{.Actor.Attributes.name}}"], on_line=on_end)
 
 
 def container_addresses(runner: Runner) -> dict[str, str]:
@@ -280,22 +281,24 @@ def _container(found: dict) -> Container:  # type: ignore[type-arg] # docker's o
     state = found["State"]
     return Container(
         name=found["Name"].lstrip("/"),
-        image_id=found["Image"],
+        service=(found["Config"].get("Labels") or {}).get("com.docker.compose.service", ""),
         status=state["Status"],
         health=(state.get("Health") or {}).get("Status", ""),
         exit_code=state["ExitCode"],
-        restarts=found["RestartCount"],
-        started=state["StartedAt"],
         pid=state["Pid"],
     )
 
 
-def _inspect(runner: Runner, kind: str, name: str) -> dict | None:  # type: ignore[type-arg] # docker's own JSON
-    result = runner.run(["docker", kind, "inspect", name], timeout=ASK_SECONDS, ok=(0, 1))
-    if result.returncode == 0:
-        return json.loads(result.stdout)[0]  # type: ignore[no-any-return]
-    if re.search("no such|not found", result.stderr.lower()):
-        return None
+def _of_project(project: str) -> list[str]:
+    labels = (f"com.docker.compose.project={project}", "com.docker.compose.oneoff=False")
+    return [f"--filter=label={label}" for label in labels]
+
+
+def _inspect(runner: Runner, kind: str, *names: str) -> list[dict]:  # type: ignore[type-arg] # docker's own JSON
+    """Those of `names` that are there."""
+    result = runner.run(["docker", kind, "inspect", *names], timeout=ASK_SECONDS, ok=(0, 1))
+    if result.returncode == 0 or re.search("no such|not found", result.stderr.lower()):
+        return json.loads(result.stdout or "[]")  # type: ignore[no-any-return]
     raise CommandError(
         f"docker does not answer: {result.stderr.strip()}", "systemctl status docker", returncode=result.returncode
     )

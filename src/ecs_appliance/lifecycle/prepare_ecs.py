@@ -60,7 +60,7 @@ def prepare_ecs(context: Context) -> None:
 
 
 def remove_leftovers(context: Context) -> None:
-    """Containers that dockerd started again after a power cut must not run beside a migration."""
+    """Containers that a killed run left must not run beside a migration."""
     for container in docker.project_containers(context.runner, docker.PROJECT):
         docker.remove_container(context.runner, container.name)
 

@@ -74,3 +74,8 @@ def test_a_profile_is_asked_for_where_the_kernel_has_it(file: dict[str, Any]) ->
     for name in SITE:
         assert file["services"][name]["security_opt"] == ["no-new-privileges:true"]
         assert confined["services"][name]["security_opt"] == ["no-new-privileges:true", "apparmor=ecs-application"]
+
+
+def test_docker_starts_nothing_again_by_itself(file: dict[str, Any]) -> None:
+    """It would start the same container with what was left in it, and at boot before the stages have run."""
+    assert {service["restart"] for service in file["services"].values()} == {"no"}

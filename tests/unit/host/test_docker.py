@@ -21,6 +21,8 @@ TASK = Task(
     env={"DATABASE_URL": "postgres://app:geheim@172.17.0.1:5432/ecs", "ECS_SETTINGS": "A = 'x'\nB = 2"},
 )
 
+GONE = "Error response from daemon: No such container: web"
+
 
 class Docker(AnsweringRunner):
     """Answers as docker does, whatever it is asked."""
@@ -91,9 +93,13 @@ def test_what_has_no_folder_is_built_of_an_archive() -> None:
     assert runner.asked == [["docker", "buildx", "build", "--progress=plain", "--load", "--tag=ecs/ecs:1", "-"]]
 
 
+def described(name: str, **state: object) -> dict[str, object]:
+    full = {"Status": "running", "ExitCode": 0, "Pid": 7, **state}
+    return {"Name": f"/{name}", "Config": {"Labels": {"com.docker.compose.service": f"ecs.{name}"}}, "State": full}
+
+
 def container(**state: object) -> str:
-    full = {"Status": "running", "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00Z", "Pid": 7, **state}
-    return json.dumps([{"Name": "/web", "Image": "sha256:1", "RestartCount": 3, "State": full}])
+    return json.dumps([described("web", **state)])
 
 
 @pytest.mark.parametrize(
@@ -110,11 +116,24 @@ def container(**state: object) -> str:
 def test_health_of_a_container(state: dict[str, object], up: bool) -> None:
     found = docker.inspect_container(Docker(stdout=container(**state)), "web")
     assert found is not None
-    assert (found.name, found.up, found.restarts) == ("web", up, 3)
+    assert (found.name, found.service, found.up) == ("web", "ecs.web", up)
+
+
+def test_containers_of_a_project_are_asked_for_at_once_and_one_that_vanishes_is_left_out() -> None:
+    answers = {"ps": (0, "2\n1\n3\n", ""), "container": (1, json.dumps([described("web"), described("beat")]), GONE)}
+    runner = AnsweringRunner(lambda words: answers[words[1]])
+    assert [found.name for found in docker.project_containers(runner, "ecs")] == ["beat", "web"]
+    assert [words[1:] for words in runner.asked[1:]] == [["container", "inspect", "2", "1", "3"]]
+
+
+def test_a_project_without_containers() -> None:
+    runner = Docker()
+    assert docker.project_containers(runner, "ecs") == ()
+    assert len(runner.asked) == 1
 
 
 def test_what_is_not_there() -> None:
-    runner = Docker(returncode=1, stderr="Error response from daemon: No such container: web")
+    runner = Docker(returncode=1, stdout="[]\n", stderr=GONE)
     assert docker.inspect_container(runner, "web") is None
     assert not docker.image_exists(Docker(returncode=1, stderr="Error: No such image: x"), "x")
 

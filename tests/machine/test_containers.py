@@ -134,3 +134,49 @@ def test_a_loop_of_web_ends_the_site_and_says_where_to_look(demo: "Demo", until:
         demo.sh(f"cp -p /root/compose.kept {COMPOSE}; rm /root/compose.kept")
         demo.sh("systemctl restart appliance", timeout=300)
     assert demo.answers()
+
+
+@pytest.mark.usefixtures("well")
+def test_volumes_without_a_name_go_with_their_containers(demo: "Demo", until: "Until") -> None:
+    def volumes() -> list[str]:
+        return demo.sh("docker volume ls --quiet").split()
+
+    def anonymous() -> set[str]:
+        # The application's image names a volume that beat and smtpd mount nothing at.
+        mounts = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
+        return set(demo.sh(f"docker inspect --format='{mounts}' {BEAT} {SMTPD}").split())
+
+    demo.sh("docker volume create kept; systemctl restart appliance", timeout=300)
+    try:
+        before = ids(demo)[BEAT]
+        assert len(anonymous()) == 2
+        demo.sh(f"docker kill {BEAT}")
+        until(lambda: ids(demo).get(BEAT, before) != before, BACK_SECONDS)
+        # As an earlier release left them.
+        demo.sh("docker create --name=left --volume=/anywhere ecs/ecs; docker rm left")
+        assert set(volumes()) > anonymous() | {"kept"}
+        # Anew where the one after the start has not ended.
+        demo.sh("systemctl restart appliance-cleanup", timeout=120)
+        assert set(volumes()) == anonymous() | {"kept"}
+        demo.sh("systemctl stop appliance", timeout=120)
+        assert volumes() == ["kept"]
+    finally:
+        demo.sh("docker volume rm kept; systemctl start appliance", timeout=300)
+
+
+@pytest.mark.usefixtures("well")
+def test_layers_of_builds_are_bounded_and_images_stay(demo: "Demo") -> None:
+    demo.sh(
+        "mkdir -p /root/layers; cd /root/layers; echo 'FROM debian:trixie-slim' >Dockerfile; "
+        'for n in 1 2 3; do echo "RUN head -c 20000000 /dev/urandom >/$n"; done >>Dockerfile; '
+        "docker buildx build --quiet --tag=ecs/layers . ; docker image rm ecs/layers; rm -r /root/layers",
+        timeout=300,
+    )
+    images = demo.sh("docker image ls --no-trunc --quiet | sort -u")
+    call = "from ecs_appliance.host.docker import bound_layers; from ecs_appliance.core.runner import SystemRunner"
+    demo.sh(f"cd /app/appliance; .venv/bin/python -c '{call}; bound_layers(SystemRunner(), 30_000_000)'")
+    kept = demo.sh("docker buildx du | sed -n 's/^Private:[[:space:]]*//p'")
+    # One of the three, 20 MB each, fits.
+    assert kept.endswith("MB")
+    assert float(kept.removesuffix("MB")) <= 30
+    assert demo.sh("docker image ls --no-trunc --quiet | sort -u") == images

@@ -22,9 +22,8 @@ APP = "ecs/ecs"
 OWN = ("redis", "memcached")
 REPOSITORIES = (APP, *(f"ecs/{name}" for name in OWN))
 DOCS_LABEL = "org.ecs-appliance.docs"
-# Layers that no build has used for two weeks.
-CACHE_AGE = "336h"
-CACHE_SECONDS = 600
+# Of layers that no image has, for builds to come.
+LAYERS_BYTES = 4_000_000_000
 
 
 class BuildError(ApplianceError):
@@ -119,11 +118,11 @@ def activate_images(runner: Runner, images: Images) -> None:
 
 
 def prune_images(runner: Runner, keep: Collection[str]) -> list[str]:
-    """Remove our images but those tagged `latest` or in `keep`, and old build layers; returns the tags removed."""
+    """Remove our images but those tagged `latest` or in `keep`, and layers past a bound; returns the tags removed."""
     latest = {f"{repository}:latest" for repository in REPOSITORIES}
     same = {tag for name in latest if (image := docker.inspect_image(runner, name)) for tag in image.tags}
     removed = docker.prune(runner, REPOSITORIES, {*keep, *latest, *same})
-    runner.run(["docker", "builder", "prune", "--force", f"--filter=until={CACHE_AGE}"], timeout=CACHE_SECONDS)
+    docker.bound_layers(runner, LAYERS_BYTES)
     return removed
 
 
@@ -136,6 +135,8 @@ def _build(
         with transcript(file, on_line) as keep:
             docker.build(runner, build, keep, archive=archive)
     except ProcessError as error:
+        # No start, and so no cleanup, follows; it is tried again day by day.
+        docker.bound_layers(runner, LAYERS_BYTES)
         raise BuildError(
             f"{build.tags[0]} could not be built: {error.message}",
             f"{file} has the whole output; correct the source, or what builds may reach (appliance network refused)",

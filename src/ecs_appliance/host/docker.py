@@ -229,17 +229,24 @@ def list_tags(runner: Runner, repository: str) -> list[str]:
 
 
 def prune(runner: Runner, repositories: Collection[str], keep: Collection[str]) -> list[str]:
-    """Remove tags of `repositories` but those in `keep`, then what has no tag left; returns the tags removed.
+    """Remove tags of `repositories` but those in `keep`, then images without tag; returns the tags removed.
 
-    An image that a container uses stays.
+    Volumes without a name that no container has go too. An image that a container uses stays, and a named volume.
     """
     removed = []
     for repository in repositories:
         for name in list_tags(runner, repository):
             gone = name not in keep and _remove_tag(runner, name)
             removed += [name] if gone else []
-    runner.run(["docker", "image", "prune", "--force"], timeout=IMPORT_SECONDS)
+    for what in ("image", "volume"):
+        runner.run(["docker", what, "prune", "--force"], timeout=IMPORT_SECONDS)
     return removed
+
+
+def bound_layers(runner: Runner, size: int) -> None:
+    """Keep at most `size` bytes of layers for later builds, beside those of images: the ones not used longest go."""
+    command = ["docker", "builder", "prune", "--force", f"--keep-storage={size}"]
+    runner.run(command, timeout=IMPORT_SECONDS)
 
 
 def _remove_tag(runner: Runner, name: str) -> bool:

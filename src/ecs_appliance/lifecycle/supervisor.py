@@ -197,11 +197,11 @@ def supervised(context: Context) -> Iterator[Supervisor]:
     """docker compose up in the foreground, supervised; at the end the containers are stopped, and after a stop removed.
 
     What a killed run left goes first: memcached must not remember what a former web put there, and a network that is
-    there stays as an earlier release made it.
+    there stays as an earlier release made it. Volumes without a name go with their containers; the others are folders.
     """
     compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
     compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
-    down = [*compose, "down", "--remove-orphans"]
+    down = [*compose, "down", "--remove-orphans", "--volumes"]
     context.runner.run(down, timeout=STOP_SECONDS)
     ended = Event()
     ends = docker.follow_ends(context.runner, docker.PROJECT, lambda _: ended.set())

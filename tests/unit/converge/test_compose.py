@@ -76,6 +76,14 @@ def test_a_profile_is_asked_for_where_the_kernel_has_it(file: dict[str, Any]) ->
         assert confined["services"][name]["security_opt"] == ["no-new-privileges:true", "apparmor=ecs-application"]
 
 
+def test_no_volume_has_a_name(file: dict[str, Any]) -> None:
+    """Volumes go with their containers (docker compose down --volumes): what is to stay is a folder of the machine."""
+    assert "volumes" not in file
+    for name, service in file["services"].items():
+        sources = [each if isinstance(each, dict) else {"source": each} for each in service.get("volumes", ())]
+        assert [each for each in sources if each.get("type") != "tmpfs" and each["source"][0] not in "/."] == [], name
+
+
 def test_docker_starts_nothing_again_by_itself(file: dict[str, Any]) -> None:
     """It would start the same container with what was left in it, and at boot before the stages have run."""
     assert {service["restart"] for service in file["services"].values()} == {"no"}

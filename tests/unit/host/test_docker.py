@@ -154,3 +154,14 @@ def test_image_without_labels() -> None:
 def test_tags_of_a_repository() -> None:
     runner = Docker(stdout="ecs/ecs:b\necs/ecs:a\necs/ecs:<none>\n")
     assert docker.list_tags(runner, "ecs/ecs") == ["ecs/ecs:b", "ecs/ecs:a"]
+
+
+def test_what_is_pruned_is_in_nobodys_use_and_volumes_with_a_name_stay() -> None:
+    """Only with --all docker removes named volumes, and images that have a tag."""
+    runner = AnsweringRunner(lambda words: (0, "ecs/ecs:b\necs/ecs:a\n" if words[2] == "ls" else "", ""))
+    assert docker.prune(runner, ["ecs/ecs"], ["ecs/ecs:b"]) == ["ecs/ecs:a"]
+    assert [words[1:] for words in runner.asked[1:]] == [
+        ["image", "rm", "ecs/ecs:a"],
+        ["image", "prune", "--force"],
+        ["volume", "prune", "--force"],
+    ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.machine.backups import USUAL
+from tests.machine.backups import USUAL, quiet
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
@@ -105,6 +105,13 @@ def found(demo: "Demo") -> dict[str, Any]:
 
 def named(seen: dict[str, Any]) -> dict[str, dict[str, str]]:
     return {alert["topic"]: alert for alert in seen["alerts"] if alert["topic"] not in USUAL}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_backups(demo: "Demo") -> Iterator[None]:
+    """One that fails in the midst of a test would be one more fault."""
+    with quiet(demo):
+        yield
 
 
 @pytest.fixture(autouse=True)

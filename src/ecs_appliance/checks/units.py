@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ecs_appliance.checks.check import Machine
 from ecs_appliance.checks.services import NAMES
 from ecs_appliance.host import systemd
+from ecs_appliance.lifecycle.boundary import is_reported
 from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import UNIT
 
@@ -21,7 +22,8 @@ def find(machine: Machine) -> Iterable[Finding]:
     for name, alert in standing.items():
         if name in failed or name not in states or not states[name].is_well:
             yield Finding(alert.topic, alert.severity, alert.message, alert.hint)
-    for unit in failed - standing.keys() - NAMES.keys():
+    unknown = failed - standing.keys() - NAMES.keys()
+    for unit in (unit for unit in unknown if not is_reported(machine.context, unit)):
         yield Finding(
             f"{UNIT}{unit}", "critical", f"{unit} failed", f"journalctl -u {unit}; then: systemctl restart {unit}"
         )

@@ -1,10 +1,12 @@
 """The boundary around what units start: whatever goes wrong ends as latch, alert, page, log and exit code."""
 
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ecs_appliance.core.errors import ApplianceError, ExitCode, as_failure
+from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.host import systemd
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.latch import latch
@@ -71,7 +73,9 @@ def settle(context: Context, stage: Stage, error: Exception) -> ApplianceError:
         log.error("unexpected", exc_info=error)
     if failure.latches:
         _attempt(lambda: latch(context.paths, failure.summary), "the latch")
-    if not failure.alerted:
+    if failure.alerted:
+        _attempt(lambda: _note_reported(context, stage.unit), "the note of an alert")
+    else:
         what = stage.unit.partition(".service")[0]
         _attempt(lambda: context.alerts.put_failure(f"{UNIT}{stage.unit}", "critical", what, failure), "the alert")
     if stage.away:
@@ -79,6 +83,17 @@ def settle(context: Context, stage: Stage, error: Exception) -> ApplianceError:
     if failure.latches or _is_exhausted(context, stage):
         failure.exit_code = ExitCode.GAVE_UP
     return failure
+
+
+def _note_reported(context: Context, unit: str) -> None:
+    write_atomic(context.paths.run / "reported" / unit, os.environ.get("INVOCATION_ID", ""), mode=0o644)
+
+
+def is_reported(context: Context, unit: str) -> bool:
+    """Return whether an alert about something else says why `unit` failed when it ran last."""
+    noted = read_optional(context.paths.run / "reported" / unit)
+    known = systemd.unit_properties(context.runner, unit, "InvocationID").get("InvocationID")
+    return bool(noted) and noted == known
 
 
 def _is_exhausted(context: Context, stage: Stage) -> bool:

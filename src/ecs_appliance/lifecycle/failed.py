@@ -4,6 +4,7 @@ import logging
 
 from ecs_appliance.core.text import telling_line
 from ecs_appliance.host import systemd
+from ecs_appliance.lifecycle.boundary import is_reported
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, note_crash
 from ecs_appliance.lifecycle.latch import latched
@@ -36,7 +37,7 @@ def tell_service_failed(context: Context, unit: str) -> None:
 
 def _alert(context: Context, unit: str, reason: str, next_step: str) -> None:
     """A process that could report its failure has said more than systemd knows."""
-    if not context.alerts.stands(f"{UNIT}{unit}"):
+    if not context.alerts.stands(f"{UNIT}{unit}") and not is_reported(context, unit):
         context.alerts.put(f"{UNIT}{unit}", "critical", f"{unit} failed: {reason}", next_step)
 
 

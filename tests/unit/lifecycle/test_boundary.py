@@ -3,14 +3,17 @@
 import errno
 from copy import copy
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from ecs_appliance.cli import stage as commands
 from ecs_appliance.core.errors import ApplianceError, ExitCode, LatchedError, StorageError, UnexpectedError
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.lifecycle.boundary import STAGES, run_stage
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.failed import tell_service_failed
 from ecs_appliance.lifecycle.latch import latched
 from tests.fakes import AnsweringRunner
 
@@ -23,9 +26,13 @@ def context(tmp_path: Path) -> Context:
     return context_of(tmp_path, restarts=0)
 
 
+def answering(text: str) -> SystemRunner:
+    """systemd says `text`, whatever it is asked."""
+    return cast(SystemRunner, AnsweringRunner(lambda argv: (0, text, "")))
+
+
 def context_of(root: Path, *, restarts: int) -> Context:
-    answers = AnsweringRunner(lambda argv: (0, f"NRestarts={restarts}\n", ""))
-    return Context(Paths(root), answers)  # type: ignore[arg-type] # a runner, though not the real one
+    return Context(Paths(root), answering(f"NRestarts={restarts}\n"))
 
 
 def fail(context: Context, name: str, error: Exception) -> ApplianceError:
@@ -101,8 +108,14 @@ def test_where_systemd_does_not_say_how_often_it_retried_it_has(tmp_path: Path) 
     assert fail(context, "prepare-ecs", FULL).exit_code == ExitCode.GAVE_UP
 
 
-def test_what_stands_among_the_alerts_is_not_reported_twice(context: Context) -> None:
+def test_what_stands_among_the_alerts_is_not_reported_twice(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     error = ApplianceError("the target is away", "look there")
     context.alerts.put_failure("backup", "warning", "backup failed", error)
+    monkeypatch.setenv("INVOCATION_ID", "5eed")
     fail(context, "backup", error)
     assert [alert.topic for alert in context.alerts.standing()] == ["backup"]
+    unit = STAGES["backup"].unit
+    for invocation, reported in (("5eed", True), ("a later one", False)):
+        later = Context(context.paths, answering(f"InvocationID={invocation}\nResult=exit-code\n"))
+        tell_service_failed(later, unit)
+        assert later.alerts.stands(f"unit:{unit}") != reported

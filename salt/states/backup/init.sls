@@ -17,6 +17,7 @@ appliance-scratch:
 /etc/pgbackrest.conf:
   file.managed:
     - source: salt://backup/files/pgbackrest.conf
+    - template: jinja
     - mode: '0644'
     - require:
       - pkg: backup packages

@@ -22,11 +22,11 @@ CRITICAL_AGE, NIGHTLY_AGE, UNVERIFIED_AGE = 32 * HOUR, 3 * DAY, 15 * DAY
 def find(machine: Machine) -> Iterable[Finding]:
     """Compare what is known of backups with now, whatever kept them from being made."""
     env = machine.env
-    # Without a site there is nothing to back up.
-    if env is None or env.appliance.standby or machine.page is not None or is_unfinished(machine.paths):
+    if env is None:
         return
-    known = read_backups(machine.paths)
-    yield from _find_late(known, to_seconds(env.appliance.backup.interval), machine.now)
+    # Without a site there is nothing to back up.
+    if not env.appliance.standby and machine.page is None and not is_unfinished(machine.paths):
+        yield from _find_late(read_backups(machine.paths), to_seconds(env.appliance.backup.interval), machine.now)
     if _is_here(env, machine):
         hint = "name a server in appliance.backup.url, or a mount: see the manual, Backup"
         yield Finding(BACKUP_PLACE, "warning", "backups lie on this machine, and are lost with it", hint)

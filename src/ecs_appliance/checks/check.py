@@ -11,6 +11,7 @@ from ecs_appliance.core.runner import Runner
 from ecs_appliance.env.model import Env
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.probe import ask_as_visitor
 from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.status import Status
 
@@ -34,6 +35,11 @@ class Machine:
     def env(self) -> Env | None:
         """The active environment, None before there is one."""
         return active_env(self.context) if self.paths.active_env.exists() else None
+
+    @cached_property
+    def outage(self) -> str:
+        """What a visitor of the login page meets instead; empty where it is there."""
+        return ask_as_visitor(self.env) if self.env else "there is no active env.yml"
 
     @cached_property
     def page(self) -> Status | None:

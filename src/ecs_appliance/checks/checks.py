@@ -1,13 +1,26 @@
 """All checks, and what follows from what they find."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from ecs_appliance.checks import access, backups, clock, latch, services, site, space, standby, state, units, updates
+from ecs_appliance.checks import (
+    access,
+    archive,
+    backups,
+    clock,
+    latch,
+    services,
+    site,
+    space,
+    standby,
+    state,
+    units,
+    updates,
+)
 from ecs_appliance.checks.check import Check, Machine
 from ecs_appliance.core.errors import as_failure
-from ecs_appliance.reporting.alerts import Finding
+from ecs_appliance.reporting.alerts import Alert, Finding
 from ecs_appliance.reporting.topics import CHECK
 
 log = logging.getLogger(__name__)
@@ -23,27 +36,38 @@ CHECKS: Mapping[str, Check] = {
     "state": state,
     "updates": updates,
     "access": access,
+    "archive": archive,
     "backups": backups,
 }
 
 
 def run_checks(machine: Machine) -> None:
     """Raise and clear the alerts of all checks. One that fails is an alert itself, and leaves its own as they were."""
+    machine.context.alerts.tell(*_look(machine))
+
+
+def current_alerts(machine: Machine) -> list[Alert]:
+    """Return the alerts that `run_checks` would leave now, the worst and oldest first; changes nothing."""
+    return machine.context.alerts.preview(*_look(machine))
+
+
+def _look(machine: Machine) -> tuple[list[str], list[Finding]]:
+    """Make all checks at once; returns the topics that they have judged, and what is wrong."""
     with ThreadPoolExecutor(len(CHECKS)) as pool:
         found = dict(zip(CHECKS, pool.map(lambda check: _find(check, machine), CHECKS.values()), strict=True))
-    failures = []
-    for name, findings in found.items():
-        if isinstance(findings, Exception):
-            failure = as_failure(findings)
-            failures.append(
-                Finding(f"{CHECK}{name}", "warning", f"the check of {name} failed: {failure.summary}", failure.hint)
-            )
+    topics, findings = [CHECK], []
+    for name, seen in found.items():
+        if isinstance(seen, Exception):
+            failure = as_failure(seen)
+            message = f"the check of {name} failed: {failure.summary}"
+            findings.append(Finding(f"{CHECK}{name}", "warning", message, failure.hint))
         else:
-            machine.context.alerts.tell(CHECKS[name].TOPICS, findings)
-    machine.context.alerts.tell((CHECK,), failures)
+            topics += CHECKS[name].TOPICS
+            findings += seen
+    return topics, findings
 
 
-def _find(check: Check, machine: Machine) -> Iterable[Finding] | Exception:
+def _find(check: Check, machine: Machine) -> list[Finding] | Exception:
     try:
         return list(check.find(machine))
     except Exception as error:  # noqa: BLE001 # whatever it was, the other checks are made

@@ -1,7 +1,7 @@
 """How the machine fares, in one screen: for `appliance status`, and for who logs in."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 from cryptography import x509
@@ -12,7 +12,6 @@ from ecs_appliance.checks.updates import last_update
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.text import printable
 from ecs_appliance.host import systemd
-from ecs_appliance.lifecycle.probe import ask_as_visitor
 from ecs_appliance.lifecycle.release import active_release
 from ecs_appliance.reporting.alerts import Alert
 from ecs_appliance.reporting.backups import read_backups
@@ -53,10 +52,10 @@ class Overview:
         return {"ok": self.exit_code == 0, **asdict(self)}
 
 
-def overview(machine: Machine) -> Overview:
-    """Look at `machine` now; its alerts are those of the last checks."""
+def overview(machine: Machine, alerts: Iterable[Alert]) -> Overview:
+    """Look at `machine` now, which has `alerts`."""
     env, page, tags = machine.env, machine.page, machine.context.tags
-    problem = ask_as_visitor(env) if env else "there is no active env.yml"
+    problem = machine.outage
     release, known = active_release(machine.paths), read_backups(machine.paths)
     conditions = systemd.read_conditions(machine.runner, [f"{unit}.service" for unit in UNITS])
     return Overview(
@@ -74,7 +73,7 @@ def overview(machine: Machine) -> Overview:
         certificate_ends=_certificate_end(machine),
         rooms={place: (room.used, room.files, room.free / GB) for place, room in read_rooms(machine.paths).items()},
         memory_free=_memory_free(machine),
-        alerts=[alert for alert in machine.context.alerts.standing() if alert.topic != SITE],
+        alerts=[alert for alert in alerts if alert.topic != SITE],
     )
 
 
@@ -137,6 +136,6 @@ def _date(moment: float) -> str:
 
 def write_motd(machine: Machine) -> None:
     """Write what pam_motd shows at a login: as of the last check, for a login must not wait."""
-    seen = overview(machine)
+    seen = overview(machine, machine.context.alerts.standing())
     text = "\n".join(["", *lines(seen, machine.now), "", "appliance status shows it as it is now", ""])
     write_atomic(machine.paths.at(MOTD), text, mode=0o644)

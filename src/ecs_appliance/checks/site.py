@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 from ecs_appliance.checks.check import Machine
-from ecs_appliance.lifecycle.probe import ask_as_visitor
 from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import SITE
 
@@ -24,9 +23,8 @@ def find(machine: Machine) -> Iterable[Finding]:
         return
     if page is not None and page.kind == "starting" and not page.error and machine.now - page.began < START_SECONDS:
         return
-    problem = ask_as_visitor(machine.env)
-    if not problem:
+    if not machine.outage:
         return
-    reason = page.error if page is not None and page.error else problem
+    reason = page.error if page is not None and page.error else machine.outage
     hint = "" if page is None else page.next or (WAIT if page.kind == "starting" else "")
     yield Finding(SITE, "critical", f"the site is down: {reason}", hint)

@@ -14,10 +14,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def status(as_json: AsJson = False) -> None:
     """Show how the site and its machine fare; exit code 0: all is well, 1: something is wrong, 2: the site is down."""
+    from ecs_appliance.checks.checks import current_alerts
     from ecs_appliance.checks.overview import lines, overview
 
-    machine = _checked()
-    seen = overview(machine)
+    machine = _machine()
+    seen = overview(machine, current_alerts(machine))
     if as_json:
         typer.echo(json.dumps(seen.as_data()))
     else:
@@ -33,7 +34,7 @@ def alerts(
     import time
     from dataclasses import asdict
 
-    from ecs_appliance.checks.checks import CHECKS
+    from ecs_appliance.checks.checks import CHECKS, current_alerts
     from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.text import shown_line
@@ -45,7 +46,7 @@ def alerts(
         typer.echo(render_reference(), nl=False)
         return
     # Who is not root reads what root's last check found.
-    standing = (_checked().context.alerts if os.geteuid() == 0 else Alerts(Paths())).standing()
+    standing = current_alerts(_machine()) if os.geteuid() == 0 else Alerts(Paths()).standing()
     if as_json:
         typer.echo(json.dumps({"ok": not standing, "alerts": [asdict(alert) for alert in standing]}))
     elif not standing:
@@ -61,15 +62,12 @@ def alerts(
     raise typer.Exit(ExitCode.FAILED if standing else ExitCode.OK)
 
 
-def _checked() -> "Machine":
-    """The machine, after its checks. Raises RefusedError for who may not make them."""
+def _machine() -> "Machine":
+    """This machine. Raises RefusedError for who cannot look at all of it."""
     from ecs_appliance.checks.check import Machine
-    from ecs_appliance.checks.checks import run_checks
     from ecs_appliance.core.errors import RefusedError
     from ecs_appliance.lifecycle.context import Context
 
     if os.geteuid() != 0:
         raise RefusedError("only root sees how the machine fares", "run it with sudo")
-    machine = Machine(Context())
-    run_checks(machine)
-    return machine
+    return Machine(Context())

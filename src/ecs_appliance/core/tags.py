@@ -5,6 +5,9 @@ from pathlib import Path
 
 from ecs_appliance.core.files import read_optional, write_atomic
 
+# The tag that says when everything was up to date last.
+LAST_UPDATE = "last_update"
+
 
 @dataclass(frozen=True)
 class Marks:

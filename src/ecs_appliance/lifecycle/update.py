@@ -9,6 +9,7 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.core.steps import Steps, log_step
+from ecs_appliance.core.tags import LAST_UPDATE
 from ecs_appliance.env.activate import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import apt, docker, systemd
@@ -33,7 +34,6 @@ LOCK_WAIT = 900
 START_DEADLINE = 3 * 3600
 DISTRUSTED_RELEASE = "source:appliance"
 FORCE_RELEASE = "force.update.appliance"
-LAST_UPDATE = "last_update"
 UPGRADED_DAY = "last_update_system"
 
 

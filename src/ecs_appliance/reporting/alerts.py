@@ -58,10 +58,19 @@ class Alerts:
         found = {finding.topic: finding for finding in reversed(list(findings))}
         for finding in found.values():
             self.put(finding.topic, finding.severity, finding.message, finding.hint)
-        families = tuple(topic for topic in topics if topic.endswith(":"))
         for alert in self.standing():
-            if alert.topic not in found and (alert.topic in topics or alert.topic.startswith(families)):
+            if alert.topic not in found and _is_one_of(alert.topic, topics):
                 self.clear(alert.topic)
+
+    def preview(self, topics: Collection[str], findings: Iterable[Finding]) -> list[Alert]:
+        """Return the alerts that would stand after `tell`, the worst and oldest first; changes nothing."""
+        standing, now = {alert.topic: alert for alert in self.standing()}, time.time()
+        kept = {topic: alert for topic, alert in standing.items() if not _is_one_of(topic, topics)}
+        for each in findings:
+            since = standing[each.topic].since if each.topic in standing else now
+            alert = Alert(each.topic, *_said(each.topic, each.severity, each.message, each.hint), since=since, told=now)
+            kept.setdefault(each.topic, alert)
+        return _in_order(kept.values())
 
     def put(self, topic: str, severity: Severity, message: str, hint: str = "") -> None:
         """`topic` is wrong. The journal has it at once where that is news, and again each day that it stays so.
@@ -69,7 +78,7 @@ class Alerts:
         Without a `hint` the remedy of the topic is named. An alert that no disk takes is kept until the next boot.
         """
         now, held = time.time(), self._held(topic)
-        said = (severity, masked(message), masked(hint or topic_of(topic).remedy.replace("`", "")))
+        said = _said(topic, severity, message, hint)
         news = held is None or (held.severity, held.message, held.hint) != said
         # A clock that was ahead must not silence it for years.
         if held is not None and not news and 0 <= now - held.told < REPEAT_SECONDS:
@@ -98,8 +107,7 @@ class Alerts:
         """The alerts that hold now about topics with `prefix`, the worst and oldest first."""
         found = [alert for folder in self._folders for file in folder.glob("*.json") if (alert := self._read(file))]
         alerts = {alert.topic: alert for alert in sorted(found, key=lambda alert: alert.told)}
-        chosen = (alert for alert in alerts.values() if alert.topic.startswith(prefix))
-        return sorted(chosen, key=lambda alert: (alert.severity, alert.since))
+        return _in_order(alert for alert in alerts.values() if alert.topic.startswith(prefix))
 
     def stands(self, topic: str) -> bool:
         """Return whether there is an alert about `topic`."""
@@ -140,3 +148,15 @@ class Alerts:
 
 def _file(path: Path) -> StateFile[Alert]:
     return StateFile(path, Alert, mode=0o644)
+
+
+def _is_one_of(topic: str, topics: Collection[str]) -> bool:
+    return topic in topics or topic.startswith(tuple(each for each in topics if each.endswith(":")))
+
+
+def _said(topic: str, severity: Severity, message: str, hint: str) -> tuple[Severity, str, str]:
+    return severity, masked(message), masked(hint or topic_of(topic).remedy.replace("`", ""))
+
+
+def _in_order(alerts: Iterable[Alert]) -> list[Alert]:
+    return sorted(alerts, key=lambda alert: (alert.severity, alert.since))

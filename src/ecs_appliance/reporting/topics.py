@@ -12,6 +12,7 @@ SITE, LATCH, STANDBY, UNIT, SERVICE = "site", "latch", "standby", "unit:", "serv
 SPACE, INODES, CLOCK, REBOOT, ENVIRONMENT = "space:", "inodes:", "clock", "reboot", "environment"
 BUILD, UPDATES, NO_KEY = "build", "updates", "no-ssh-key"
 CHECK, STATE, BACKUP_NIGHTLY_AGE = "check:", "state:", "backup-nightly-missed"
+ARCHIVE = "archive"
 BACKUP_PLACE, BACKUP_AGE, UNVERIFIED = "backup-place", "backup-missed", "backup-unverified"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.checks import backups, clock, latch, services, site, space, standby, units, updates
+from ecs_appliance.checks import archive, backups, check, clock, latch, services, site, space, standby, units, updates
 from ecs_appliance.checks.check import Machine
-from ecs_appliance.checks.checks import CHECKS, run_checks
+from ecs_appliance.checks.checks import CHECKS, current_alerts, run_checks
 from ecs_appliance.checks.space import Room
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
@@ -55,7 +55,7 @@ def test_the_latch_is_named_with_its_reason_and_the_way_out(tmp_path: Path) -> N
 def test_a_site_that_is_away_on_purpose_is_a_warning_and_no_outage(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "ask_as_visitor", lambda env: "the login page has status 503")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "the login page has status 503")
     seen = machine(tmp_path)
     seen.context.page.show(kind, next_step="do this")  # type: ignore[arg-type]
     assert topics(standby.find(seen)) == {"standby": "warning"}
@@ -66,9 +66,10 @@ def test_a_site_that_does_not_answer_is_down_with_what_its_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = machine(tmp_path)
-    monkeypatch.setattr(site, "ask_as_visitor", lambda env: "")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "")
     assert list(site.find(seen)) == []
-    monkeypatch.setattr(site, "ask_as_visitor", lambda env: "nobody answers at port 443")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "nobody answers at port 443")
+    seen = machine(tmp_path)
     assert "nobody answers" in next(iter(site.find(seen))).message
     seen = machine(tmp_path)
     seen.context.page.fail("migration failed:\nIntegrityError: x", "go back")
@@ -77,7 +78,7 @@ def test_a_site_that_does_not_answer_is_down_with_what_its_page_says(
 
 
 def test_a_start_is_an_outage_only_once_it_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "ask_as_visitor", lambda env: "the login page has status 503")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "the login page has status 503")
     seen = machine(tmp_path)
     seen.context.page.show("starting")
     assert list(site.find(seen)) == []
@@ -86,8 +87,8 @@ def test_a_start_is_an_outage_only_once_it_takes_too_long(tmp_path: Path, monkey
 
 def test_before_there_is_an_environment_nothing_of_the_site_is_wrong(tmp_path: Path) -> None:
     seen = machine(tmp_path, env=False)
-    for check in (site, services, backups):
-        assert list(check.find(seen)) == []
+    for module in (site, services, backups):
+        assert list(module.find(seen)) == []
 
 
 def test_a_service_that_does_not_run_is_named_by_what_people_call_it(tmp_path: Path) -> None:
@@ -214,6 +215,20 @@ def test_a_backup_that_is_late_is_told_whatever_kept_it(tmp_path: Path, age: flo
     assert topics(backups.find(at(seen, 1_000_000 + age))).items() - {("backup-place", "warning")} == found.items()
 
 
+def test_a_log_that_is_not_archived_is_told_after_a_while(tmp_path: Path) -> None:
+    seen = machine(tmp_path)
+    assert list(archive.find(seen)) == []
+    folder = seen.paths.cluster / "pg_wal/archive_status"
+    folder.mkdir(parents=True)
+    for name in ("000000010000000000000012.done", "000000010000000000000013.ready", "000000010000000000000014.ready"):
+        (folder / name).touch()
+        os.utime(folder / name, (1_000_000, 1_000_000))
+    assert topics(archive.find(at(seen, 1_000_600))) == {}
+    found = list(archive.find(at(seen, 1_000_601)))
+    assert [each.severity for each in found] == ["critical"]
+    assert "2 segments" in found[0].message
+
+
 def test_backups_that_nobody_checks_or_proves_are_told(tmp_path: Path) -> None:
     seen = machine(tmp_path)
     now = time.time()
@@ -238,11 +253,13 @@ def test_a_check_that_fails_is_an_alert_and_the_others_are_made(
     def broken(_: Machine) -> list[Finding]:
         raise OSError(5, os.strerror(5), "/data")
 
-    for name, check in CHECKS.items():
-        monkeypatch.setattr(check, "find", broken if name == "clock" else lambda machine: [])
+    for name, module in CHECKS.items():
+        monkeypatch.setattr(module, "find", broken if name == "clock" else lambda machine: [])
     seen = machine(tmp_path)
     seen.context.alerts.put("clock", "warning", "of before")
     seen.context.alerts.put("latch", "critical", "of before")
+    assert [alert.topic for alert in current_alerts(seen)] == ["clock", "check:clock"]
+    assert [alert.topic for alert in seen.context.alerts.standing()] == ["latch", "clock"]
     run_checks(seen)
     standing = {alert.topic: alert.message for alert in seen.context.alerts.standing()}
     assert standing == {"clock": "of before", "check:clock": "the check of clock failed: /data: Input/output error"}

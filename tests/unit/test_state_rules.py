@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from ecs_appliance.app import vaultkeys
-from ecs_appliance.backup import predecessor, progress, record, rewind
+from ecs_appliance.backup import predecessor, progress, record
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile, find_damaged
@@ -45,7 +45,7 @@ FILES: dict[str, Callable[[Paths], File]] = {
     "var/www/html/status.json": lambda paths: StatusPage(paths)._status_file,
     "var/lib/ecs-appliance/recovery.json": progress.recovery_file,
     "var/lib/ecs-appliance/rewind.json": progress.rewind_file,
-    "data/etc/backup/rewinds.json": rewind._left_file,
+    "data/etc/backup/rewinds.json": progress.left_file,
     "data/etc/backup/record.json": record._file,
     f"{OLD}/set-aside.json": lambda paths: predecessor._set_aside(paths.at(OLD)),
     "run/appliance/crashes": crashes._file,

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.phases import PhaseFile
+from ecs_appliance.core.state import StateFile
 
 PUBLIC = 0o644
 # Never taken for none: a site would be started on half of its data.
@@ -16,6 +17,7 @@ LOST_REWIND = (
     "systemctl stop appliance postgresql@17-main; where /data/postgresql/17 has a main.before-DATE of this rewind, "
     "move main away and name that main; rm /var/lib/ecs-appliance/rewind.json; systemctl start appliance"
 )
+LOST_LEFT = "move it away; times that an earlier rewind has left are then no longer refused: appliance rewind compares"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,15 @@ class Rewind:
     timeline: int = 0
 
 
+@dataclass(frozen=True)
+class Left:
+    """A history that a rewind has left: what was between `since` and `until`, Unix seconds, is in the folder `kept`."""
+
+    since: float
+    until: float
+    kept: str
+
+
 def recovery_file(paths: Paths) -> PhaseFile[Recovery]:
     """Return the file of the recovery that has begun and not ended."""
     return PhaseFile(paths.recovery, Recovery, PUBLIC, LOST_RECOVERY)
@@ -60,3 +71,13 @@ def rewind_file(paths: Paths) -> PhaseFile[Rewind]:
 def is_unfinished(paths: Paths) -> bool:
     """Return whether a recovery or a rewind was cut off before all data were there. Raises ApplianceError."""
     return recovery_file(paths).is_unfinished() or rewind_file(paths).is_unfinished()
+
+
+def left_file(paths: Paths) -> StateFile[list[Left]]:
+    """Return the file of the histories that rewinds have left."""
+    return StateFile(paths.rewinds, list[Left], PUBLIC, LOST_LEFT)
+
+
+def read_left(paths: Paths) -> list[Left]:
+    """Return the histories that rewinds have left. Raises ApplianceError where the file is damaged."""
+    return left_file(paths).read() or []

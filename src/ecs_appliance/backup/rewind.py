@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ecs_appliance.backup.plan import check_room
-from ecs_appliance.backup.progress import PUBLIC, Rewind
+from ecs_appliance.backup.progress import Left, Rewind, left_file, read_left
 from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster, timeline_option
 from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
 from ecs_appliance.backup.scratch import Scratch
@@ -16,7 +16,6 @@ from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.core.state import StateFile
 from ecs_appliance.host import postgres, tables, wal
 from ecs_appliance.host.pgbackrest import USER, Backup
 from ecs_appliance.host.postgres import Server
@@ -26,16 +25,6 @@ log = logging.getLogger(__name__)
 LONG_SECONDS = 6 * 3600
 # Below /data: the database of then, while it is looked at.
 LOOK = ".rewind"
-LOST_LEFT = "move it away; times that an earlier rewind has left are then no longer refused: appliance rewind compares"
-
-
-@dataclass(frozen=True)
-class Left:
-    """A history that a rewind has left: what was between `since` and `until`, Unix seconds, is in the folder `kept`."""
-
-    since: float
-    until: float
-    kept: str
 
 
 @dataclass(frozen=True)
@@ -55,19 +44,10 @@ class Preview:
     free: int
 
 
-def read_left(paths: Paths) -> list[Left]:
-    """Return the histories that rewinds have left. Raises ApplianceError where the file is damaged."""
-    return _left_file(paths).read() or []
-
-
 def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
     """Remember that what came after the moment of `rewind` is of another history."""
     known = [left for left in read_left(paths) if left.kept != rewind.kept]
-    _left_file(paths).write([*known, Left(rewind.moment, now, rewind.kept)])
-
-
-def _left_file(paths: Paths) -> StateFile[list[Left]]:
-    return StateFile(paths.rewinds, list[Left], PUBLIC, LOST_LEFT)
+    left_file(paths).write([*known, Left(rewind.moment, now, rewind.kept)])
 
 
 def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from ecs_appliance.backup import restore
 from ecs_appliance.backup.plan import choose_snapshot
+from ecs_appliance.backup.progress import read_left
 from ecs_appliance.backup.record import read_record
-from ecs_appliance.backup.rewind import read_left
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.host import postgres, systemd

@@ -53,6 +53,8 @@ def current_alerts(machine: Machine) -> list[Alert]:
 
 def _look(machine: Machine) -> tuple[list[str], list[Finding]]:
     """Make all checks at once; returns the topics that they have judged, and what is wrong."""
+    # Once, and not in each thread.
+    _ = machine.env
     with ThreadPoolExecutor(len(CHECKS)) as pool:
         found = dict(zip(CHECKS, pool.map(lambda check: _find(check, machine), CHECKS.values()), strict=True))
     topics, findings = [CHECK], []

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from ecs_appliance.backup.progress import is_unfinished
-from ecs_appliance.backup.rewind import read_left
+from ecs_appliance.backup.progress import is_unfinished, read_left
 from ecs_appliance.checks.check import Machine
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.state import DAMAGED, find_damaged

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.backup.progress import Rewind, is_unfinished, rewind_file
-from ecs_appliance.backup.rewind import Left, clear_look, note_left, plan_rewind, read_left, time_target
+from ecs_appliance.backup.progress import Left, Rewind, is_unfinished, read_left, rewind_file
+from ecs_appliance.backup.rewind import clear_look, note_left, plan_rewind, time_target
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths

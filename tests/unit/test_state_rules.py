@@ -209,7 +209,6 @@ def test_every_state_file_has_a_sample_of_the_release_before() -> None:
         "backup/progress.py",
         "backup/predecessor.py",
         "backup/record.py",
-        "backup/rewind.py",
         "app/vaultkeys.py",
         "lifecycle/crashes.py",
         "machine/demo.py",

@@ -60,7 +60,7 @@ def documents(demo: "Demo") -> int:
 
 def count_documents(demo: "Demo") -> int:
     """The documents recorded, once vault and database agree."""
-    report = json.loads(demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py vaultcheck --json --decrypt"))
+    report = json.loads(demo.sh("docker exec ecs_ecs.web_1 /start run python3 -m tests.vaultcheck --decrypt"))
     assert (report["missing"], report["altered"], report["orphaned"]) == ([], [], [])
     return int(report["documents"])
 

@@ -2,6 +2,8 @@ import uuid
 
 from django.contrib.auth.models import User
 from django.db import models
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 
 
 class Document(models.Model):
@@ -17,3 +19,16 @@ class Document(models.Model):
 
     class Meta:
         ordering = ["-uploaded_at"]
+
+    def retrieve_raw(self):
+        """The content as an open file, decrypted, its signature verified; leaves no record of a download."""
+        from ecs.documents import vault
+
+        return vault.open_document(self)
+
+
+@receiver(post_delete, sender=Document)
+def remove_file(sender, instance, **kwargs):
+    from ecs.documents import vault
+
+    vault.path_of(instance.uuid).unlink()

@@ -1,9 +1,7 @@
 """The vault: encrypted files by uuid, each written once and never changed."""
 import hashlib
 import os
-import re
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -12,16 +10,14 @@ from django.conf import settings
 from ecs.documents import gpg
 from ecs.documents.models import Document
 
-FILE_NAME = re.compile(r"[0-9a-f]{32}")
-
 
 class Altered(Exception):
     """What came out of the vault is not what went in."""
 
 
-def path_of(identifier: UUID, vault: str | None = None) -> Path:
+def path_of(identifier: UUID) -> Path:
     name = identifier.hex
-    return Path(vault or settings.STORAGE_VAULT["dir"], *name[:4], name)
+    return Path(settings.STORAGE_VAULT["dir"], *name[:4], name)
 
 
 def hash_file(path: Path) -> str:
@@ -73,11 +69,11 @@ def store(name: str, chunks, user) -> Document:
     )
 
 
-def open_document(document: Document, vault: str | None = None):
+def open_document(document: Document):
     """The decrypted document as an open temporary file, compared with its record; raises Altered, GpgError, OSError."""
     file = tempfile.TemporaryFile(dir=settings.CACHE_DIR)
     try:
-        gpg.decrypt(path_of(document.uuid, vault), file.fileno())
+        gpg.decrypt(path_of(document.uuid), file.fileno())
         file.seek(0)
         if hashlib.file_digest(file, "sha256").hexdigest() != document.sha256:
             raise Altered(document.uuid.hex)
@@ -86,36 +82,3 @@ def open_document(document: Document, vault: str | None = None):
         raise
     file.seek(0)
     return file
-
-
-@dataclass
-class Report:
-    documents: int = 0
-    files: int = 0
-    missing: list[str] = field(default_factory=list)
-    orphaned: list[str] = field(default_factory=list)
-    altered: list[str] = field(default_factory=list)
-
-
-def check(vault: str | None = None, decrypt: bool = False) -> Report:
-    """Compares every row with its file, and every file with the rows."""
-    folder = Path(vault or settings.STORAGE_VAULT["dir"])
-    files = {path.name: path for path in folder.glob("?/?/?/?/*") if FILE_NAME.fullmatch(path.name)}
-    report = Report(files=len(files))
-    for document in Document.objects.order_by("uuid").iterator():
-        report.documents += 1
-        path = files.pop(document.uuid.hex, None)
-        if path is None or path != path_of(document.uuid, vault):
-            report.missing.append(document.uuid.hex)
-        elif hash_file(path) != document.vault_sha256 or (decrypt and not decrypts(document, vault)):
-            report.altered.append(document.uuid.hex)
-    report.orphaned = sorted(files)
-    return report
-
-
-def decrypts(document: Document, vault: str | None) -> bool:
-    try:
-        open_document(document, vault).close()
-    except (Altered, gpg.GpgError):
-        return False
-    return True

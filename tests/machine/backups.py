@@ -91,6 +91,11 @@ def restic(words: str) -> str:
     return f"echo {PASSWORD} | restic --repo {TARGET} --password-file /dev/stdin {words}"
 
 
+def let_rest(demo: "Demo") -> None:
+    """Have all documents as old as those that the application has long ended writing."""
+    demo.sh("find /data/ecs-storage-vault -type f -exec touch --date '1 hour ago' {} +")
+
+
 def has_ended(demo: "Demo", unit: str) -> bool:
     """Whether the service `unit` does not run any more."""
     return demo.exec(["systemctl", "is-active", "--quiet", unit]).returncode != 0

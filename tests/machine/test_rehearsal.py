@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.machine.backups import BACKUP, PASSWORD, REMEMBERED, WELL, alerts, has_ended, restic, set_backup, target
+from tests.machine.backups import (
+    BACKUP,
+    PASSWORD,
+    REMEMBERED,
+    WELL,
+    alerts,
+    has_ended,
+    let_rest,
+    restic,
+    set_backup,
+    target,
+)
 from tests.machine.people import query, told
+from tests.machine.test_recovery import upload
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
@@ -19,6 +31,7 @@ __all__ = ["target"]
 
 REHEARSE = "appliance backup rehearse"
 EVIDENCE = "/data/etc/backup/evidence"
+PROOFS = "/var/lib/ecs-appliance/documents-proven.json"
 METRICS = "/var/lib/prometheus/node-exporter/appliance-backup.prom"
 TRACES = (
     "ls -d /volatile/.rehearsal /data/.rehearsal 2>/dev/null || true;"
@@ -59,17 +72,19 @@ def rehearsed(demo: "Demo") -> dict[str, Any]:
 def documents(demo: "Demo", target: str) -> Iterator[int]:
     """A site with documents and a backup; how many there are."""
     demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 5 --kilobytes 40")
+    let_rest(demo)
     told(demo, *BACKUP, "run", "--json")
     yield int(query(demo, "select count(*) from documents_document"))
     assert demo.sh(TRACES) == ""
 
 
 def test_it_proves_that_the_last_backup_can_be_recovered_from(demo: "Demo", documents: int) -> None:
-    demo.sh(f"rm -rf {EVIDENCE}; systemctl start appliance-rehearsal")
+    demo.sh(f"rm -rf {EVIDENCE} {PROOFS}; systemctl start appliance-rehearsal")
     (page,) = demo.sh(f"ls {EVIDENCE}").splitlines()
     text = " ".join(demo.sh(f"cat {EVIDENCE}/{page}").split())
     assert "The backup CAN be recovered from." in text
-    assert f"{documents} compared with their records and decrypted" in text
+    assert f"{documents} compared: {documents} as recorded by SHA-256, {documents} decrypted and verified now" in text
+    assert "without installing the machine, building the application, comparing" in text
     backup = told(demo, *BACKUP, "list", "--json")["backups"][-1]
     assert backup["id"] in text
     found = metrics(demo)
@@ -110,7 +125,7 @@ def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: in
         names = [file.rpartition("/")[2] for file in (altered, missing)]
         assert said["wrong"] == [
             f"document {names[1]} is missing",
-            f"document {names[0]} is altered, or cannot be decrypted",
+            f"document {names[0]} is altered: it is not what was recorded",
         ]
         assert metrics(demo)["backup_rehearsal_success"] == 0
         assert "cannot be trusted" in alerts(demo)
@@ -120,6 +135,53 @@ def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: in
     told(demo, *BACKUP, "run", "--json")
     assert rehearsed(demo)["wrong"] == []
     assert alerts(demo) == WELL
+
+
+def test_what_was_decrypted_once_is_compared_by_its_hash(demo: "Demo", documents: int) -> None:
+    demo.sh(f"rm -f {PROOFS}")
+    first, second = rehearsed(demo), rehearsed(demo)
+    assert (first["recorded"], first["decrypted"], first["proven_before"]) == (documents, documents, 0)
+    assert (second["recorded"], second["decrypted"], second["proven_before"]) == (documents, 0, documents)
+    upload(demo)
+    told(demo, *BACKUP, "run", "--json")
+    third = rehearsed(demo)
+    assert third["wrong"] == []
+    assert (third["recorded"], third["decrypted"], third["proven_before"]) == (documents, 1, documents)
+
+
+def test_one_that_no_key_opens_is_named_though_nobody_has_recorded_it(demo: "Demo", documents: int) -> None:
+    """Damaged before the first backup that would have recorded it."""
+    name = upload(demo)
+    file = demo.sh(f"find /data/ecs-storage-vault -name {name}")
+    demo.sh(f"printf x | dd of={file} bs=1 seek=300 conv=notrunc status=none")
+    try:
+        told(demo, *BACKUP, "run", "--json")
+        assert [line.rpartition(":")[0] for line in rehearsed(demo)["wrong"]] == [
+            f"document {name} cannot be decrypted and verified"
+        ]
+    finally:
+        query(demo, "delete from documents_document where uuid = :'name'::uuid", name=name)
+        demo.sh(f"rm {file}; systemctl reset-failed")
+    told(demo, *BACKUP, "run", "--json")
+    assert rehearsed(demo)["wrong"] == []
+
+
+def test_an_application_that_does_not_compare_is_no_success(demo: "Demo", documents: int) -> None:
+    image = f"ecs/ecs:{demo.sh('cat /app/etc/tags/last_running_ecs')}"
+    demo.sh(f"docker tag {image} kept:really; docker tag debian:trixie-slim {image}; rm -rf {EVIDENCE}")
+    try:
+        said = rehearsed(demo)
+    finally:
+        demo.sh(f"docker tag kept:really {image}; docker rmi kept:really; systemctl reset-failed")
+    (wrong,) = said["wrong"]
+    assert wrong.startswith("documents were not compared: ")
+    assert (said["ok"], said["documents"]) == (False, None)
+    page = demo.sh(f"cat {EVIDENCE}/*")
+    assert "NOT compared: " in page
+    assert "verified" not in page
+    assert metrics(demo)["backup_rehearsal_success"] == 0
+    assert "can not be relied on" in alerts(demo)
+    assert rehearsed(demo)["wrong"] == []
 
 
 def test_rows_that_are_not_those_of_the_backup_are_found(demo: "Demo", documents: int, target: str) -> None:

@@ -14,6 +14,7 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Result, Runner
 from ecs_appliance.core.text import printable
 from ecs_appliance.host import docker
+from ecs_appliance.host.docker import Task
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +43,14 @@ Send = Callable[[str], Result]
 Answer = Mapping[str, Any]
 
 
-def in_web(runner: Runner, container: str = WEB) -> Send:
-    """Runs scripts in the running site. Raises NotRunningError where it does not run."""
+def in_web(runner: Runner, container: str = WEB, *, seconds: float = SECONDS) -> Send:
+    """Runs scripts in the running site, each for `seconds` at most. Raises NotRunningError where it does not run."""
 
     def send(text: str) -> Result:
         state = docker.inspect_container(runner, container)
         if state is None or state.status != "running":
             raise NotRunningError(f"{container} does not run", start_hint(Paths()))
-        return docker.exec_in(runner, container, ("/start", *ARGV), input=text, timeout=SECONDS)
+        return docker.exec_in(runner, container, ("/start", *ARGV), input=text, timeout=seconds)
 
     return send
 
@@ -64,11 +65,14 @@ def start_hint(paths: Paths) -> str:
 
 def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:
     """Runs scripts in a container of `image` that is there for that only: before the site starts."""
+    return in_task(runner, app_task("appliance-shell", image, paths, site, ARGV))
 
-    task = app_task("appliance-shell", image, paths, site, ARGV)
+
+def in_task(runner: Runner, task: Task, *, seconds: float = SECONDS) -> Send:
+    """Runs scripts in the container that `task`, of ARGV, describes, each for `seconds` at most."""
 
     def send(text: str) -> Result:
-        return docker.run_once(runner, task, timeout=SECONDS, input=text)
+        return docker.run_once(runner, task, timeout=seconds, input=text)
 
     return send
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ecs_appliance.backup.plan import in_gb
-from ecs_appliance.backup.rehearsal import Findings
+from ecs_appliance.backup.rehearsal import COMPARISON, Findings
 from ecs_appliance.backup.run import SUMMED
 from ecs_appliance.host.restic import Snapshot
 
@@ -16,7 +16,8 @@ WIDTH = 34
 class Evidence:
     """A rehearsal of `snapshot`; `began` is Unix seconds, `rpo` is in seconds.
 
-    `repository` and `key` are restic's ids.
+    `start` is what the last start of the site took, None where that is not known. `repository` and `key` are restic's
+    ids.
     """
 
     snapshot: Snapshot
@@ -30,6 +31,7 @@ class Evidence:
     target: str
     domain: str
     versions: Mapping[str, str]
+    start: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -38,8 +40,8 @@ class Evidence:
 
     @property
     def rto(self) -> float:
-        """What a recovery of the data takes: fetching files, replaying the database, comparing both."""
-        return sum(self.steps.values())
+        """What a recovery takes until the site is up: fetching files, replaying the database, the start."""
+        return sum(seconds for title, seconds in self.steps.items() if title != COMPARISON) + (self.start or 0)
 
     def facts(self) -> dict[str, object]:
         """The same for programs."""
@@ -49,11 +51,15 @@ class Evidence:
             "backup": self.snapshot.id,
             "taken": self.snapshot.time.isoformat(),
             "wrong": list(found.wrong),
-            "documents": found.documents,
+            "documents": found.documents.rows if found.documents else None,
+            "recorded": found.documents.recorded if found.documents else 0,
+            "decrypted": found.documents.read if found.documents else 0,
+            "proven_before": found.documents.proven if found.documents else 0,
             "files": found.files,
             "rows": {table: each.rows for table, each in found.compared.items()},
             "rpo_seconds": round(self.rpo, 1),
             "rto_seconds": round(self.rto, 1),
+            "comparison_seconds": round(self.steps.get(COMPARISON, 0.0), 1),
             "repository": self.repository,
             "key": self.key,
         }
@@ -65,8 +71,8 @@ class Evidence:
         parts = [f"{head}\n{'=' * len(head)}\n\n{verdict}\n", _table(self._what()), _table(self._found())]
         if self.findings.wrong:
             parts.append("What is wrong\n" + "".join(f"  - {line}\n" for line in self.findings.wrong))
-        steps = [(title, f"{seconds:.1f} s") for title, seconds in self.steps.items()]
-        parts += [_table([*steps, ("RTO: all of it", f"{self.rto:.1f} s")]), _table(self._with()), HOW]
+        how = COMPARED if self.findings.documents else UNCOMPARED
+        parts += [_table(self._times()), _table(self._with()), HOW.format(documents=how)]
         return "\n".join(parts)
 
     def _what(self) -> list[tuple[str, str]]:
@@ -77,6 +83,13 @@ class Evidence:
             ("at", self.target),
             ("RPO: most work lost", f"{self.rpo / 60:.0f} min: the longest time without a backup in the last week"),
         ]
+
+    def _times(self) -> list[tuple[str, str]]:
+        steps = [(title, f"{seconds:.1f} s") for title, seconds in self.steps.items() if title != COMPARISON]
+        start = "not known: the site does not run" if self.start is None else f"{self.start:.1f} s, the last time"
+        compared = f"{self.steps.get(COMPARISON, 0.0):.1f} s"
+        rto = f"{self.rto:.1f} s, without {'the start, ' if self.start is None else ''}{LEFT_OUT}"
+        return [*steps, ("starting the site", start), ("RTO: all of it", rto), (COMPARISON, compared)]
 
     def _found(self) -> list[tuple[str, str]]:
         found = self.findings
@@ -89,10 +102,10 @@ class Evidence:
         rows += [
             (table, "not compared: nothing is recorded of it") for table in SUMMED if table not in found.record.sums
         ]
-        documents = "not compared: the application has no vaultcheck"
-        if found.documents is not None:
-            documents = f"{found.documents} compared with their records and decrypted"
-        newer = f", {found.newer} of them newer than the database" if found.newer else ""
+        documents = found.documents.summary() if found.documents else f"NOT compared: {found.uncompared}"
+        newer = ""
+        if found.documents and found.documents.newer:
+            newer = f", {len(found.documents.newer)} of them without a row"
         files = ("files in the vault", f"{found.files}{newer}; at the backup {found.record.documents}")
         return [*rows, ("documents", documents), files, ("application", found.record.application)]
 
@@ -100,12 +113,17 @@ class Evidence:
         return [("repository", self.repository), ("key", self.key), *self.versions.items()]
 
 
+LEFT_OUT = "installing the machine, building the application, comparing"
 HOW = """How this was done
   The backup was fetched from its target and opened with the password of env.yml. Its copy of the database was
-  started as a server of its own and brought to the moment of the backup. Digests are SHA-256 over all rows, made at
-  that moment on the site and now in the copy. The application compared each record with its document in a
-  container without network, and decrypted it with the restored keys. Then all of it was removed.
+  started as a server of its own and brought to the moment of the backup. Digests of tables are SHA-256 over all rows,
+  made at that moment on the site and now in the copy. {documents} Then all of it was removed.
 """
+COMPARED = """Each row of a document was looked up by the application's own
+  models, in a container without network, and its file compared with the SHA-256 that the site had recorded of it
+  before the backup. The application decrypted those that it had not read before with this content and these keys,
+  and those whose turn it was: within 28 days each one's comes. It verified their signatures."""
+UNCOMPARED = """Documents were NOT compared with their rows, nor decrypted."""
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

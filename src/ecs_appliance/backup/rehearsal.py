@@ -5,15 +5,16 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.plan import check_room
 from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.restore import Restored, restore_files
 from ecs_appliance.backup.run import SUMMED, Machine, count_files
 from ecs_appliance.backup.scratch import ACCOUNT, Scratch
-from ecs_appliance.backup.vaultcheck import read_vaultcheck
 from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
@@ -29,6 +30,7 @@ CONTAINER = "appliance-rehearsal"
 # Of systemd and docker: all that a rehearsal does gives way to the site.
 SLICE = "rehearsal.slice"
 LONG_SECONDS = 24 * 3600
+FILES, DATABASE, COMPARISON = "restoring files", "restoring the database", "comparing documents and database"
 WEEK = 7 * 86400
 
 
@@ -37,13 +39,13 @@ class Findings:
     """What was compared, and what is `wrong`, in lines for people; nothing wrong: it can be recovered from.
 
     `record` is None where it did not come to a comparison. `compared` are the tables that are row by row as they were,
-    `documents` the number that the application found whole (None: it has no vaultcheck), `newer` those without a row.
+    `documents` what became of them, None where they were not compared: `uncompared` is why.
     """
 
     record: Record | None = None
     compared: Mapping[str, Sum] = field(default_factory=dict)
-    documents: int | None = None
-    newer: int = 0
+    documents: Documents | None = None
+    uncompared: str = ""
     files: int = 0
     wrong: tuple[str, ...] = ()
 
@@ -109,7 +111,7 @@ def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
         stage.clear()
 
 
-Ask = Callable[[Stage, Record], str]
+Ask = Callable[[Stage, Record], Documents]
 
 
 def rehearse(
@@ -124,16 +126,16 @@ def rehearse(
 ) -> Findings:
     """Recover `snapshot` on `stage` and compare it with what was recorded when it was made.
 
-    `ask` returns what the application's vaultcheck says there. What stops a recovery is a finding too.
+    `ask` has the application compare the documents there. What stops a recovery is a finding too.
     """
     try:
         restored, record = _restore_files(machine, repository, snapshot, stage=stage, steps=steps, note=note)
-        with steps.step("restoring the database"):
+        with steps.step(DATABASE):
             server = _restore_database(stage, record)
-        with steps.step("comparing documents and database"):
+        with steps.step(COMPARISON):
             found = compare(record, tables.sum_tables(server, record.database, SUMMED), stage.data.vault, restored.lost)
             found = replace(found, wrong=(*found.wrong, *restored.odd))
-            return _with_vaultcheck(found, ask(stage, record))
+            return with_documents(found, partial(ask, stage, record))
     except ApplianceError as error:
         log.info("%s", error.message)
         return Findings(wrong=(error.message,))
@@ -143,7 +145,7 @@ def _restore_files(
     machine: Machine, repository: Repository, snapshot: Snapshot, *, stage: Stage, steps: Steps, note: Note
 ) -> tuple[Restored, Record]:
     away = replace(machine, paths=stage.data)
-    with steps.step("restoring files"):
+    with steps.step(FILES):
         restored = restore_files(away, repository, snapshot.id, note, source=machine.paths.data, reader=ACCOUNT)
     return restored, read_record(stage.data)
 
@@ -175,12 +177,14 @@ def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[
     return Findings(record, compared=same, files=files, wrong=tuple(wrong))
 
 
-def _with_vaultcheck(found: Findings, said: str) -> Findings:
-    vault = read_vaultcheck(said)
-    wrong = [f"document {name} is missing" for name in vault.missing]
-    wrong += [f"document {name} is altered, or cannot be decrypted" for name in vault.altered]
-    documents = vault.documents if vault.checked else None
-    return replace(found, documents=documents, newer=len(vault.newer), wrong=(*found.wrong, *wrong))
+def with_documents(found: Findings, ask: Callable[[], Documents]) -> Findings:
+    """Return `found` and what `ask` says; that it cannot be asked is wrong, and nothing but that is lost by it."""
+    try:
+        documents = ask()
+    except ApplianceError as error:
+        reason = " ".join(error.message.split())
+        return replace(found, uncompared=reason, wrong=(*found.wrong, f"documents were not compared: {reason}"))
+    return replace(found, documents=documents, wrong=(*found.wrong, *documents.wrong()))
 
 
 def reached_rpo(taken: Sequence[float], now: float) -> float:

@@ -7,8 +7,10 @@ import shutil
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
+from ecs_appliance.backup.documents import NAME, Stock, take_stock
 from ecs_appliance.backup.plan import (
     TAG,
     check_room,
@@ -59,14 +61,16 @@ class DamagedError(ApplianceError):
 class Report:
     """What a backup did; `removed` are the ids of snapshots that retention took away.
 
-    `gap` is the time without backups before the newest, which made it remove none. `undumped` and `uncompared` are why
-    the database was not dumped, and why its tables were not summed up, where they should have been.
+    `stock` is what was found in the vault. `gap` is the time without backups before the newest, which made it remove
+    none. `undumped` and `uncompared` are why the database was not dumped, and why its tables were not summed up, where
+    they should have been.
     """
 
     made: Made
     record: Record
     database: Kind | None
     seconds: float
+    stock: Stock
     removed: tuple[str, ...] = ()
     gap: timedelta | None = None
     undumped: str = ""
@@ -105,10 +109,11 @@ def _run(machine: Machine, repository: Repository, began: float, *, nightly: boo
     kind = prepare_database(machine, nightly=nightly)
     undumped = try_to_dump(machine) if nightly else ""
     check_target(machine, repository, fresh=fresh)
-    record, uncompared = take_moment(machine)
+    stock = take_stock(machine.paths, partial(document_rows, machine), reread=nightly)
+    record, uncompared = take_moment(machine, stock.files)
     made = save(machine, repository, note)
     removed, gap = maintain(machine, repository) if nightly else ((), None)
-    return Report(made, record, kind, time.monotonic() - began, removed, gap, undumped, uncompared)
+    return Report(made, record, kind, time.monotonic() - began, stock, removed, gap, undumped, uncompared)
 
 
 def check_source(machine: Machine) -> None:
@@ -130,6 +135,16 @@ def _names_documents(machine: Machine, database: str) -> bool:
     except ApplianceError as error:
         log.error("whether the database has documents is not known: %s", error.message)
         return False
+
+
+def document_rows(machine: Machine) -> set[str] | None:
+    """Return the documents that the database has, by their names in the vault; None where it cannot be asked."""
+    try:
+        rows = tables.named_rows(machine.server, machine.env.ecs.database, DOCUMENTS)
+    except ApplianceError as error:
+        log.error("which documents the database has is not known: %s", error.message)
+        return None
+    return {name for uuid in rows if NAME.fullmatch(name := uuid.replace("-", ""))}
 
 
 def count_files(folder: Path) -> int:
@@ -221,8 +236,8 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def take_moment(machine: Machine) -> tuple[Record, str]:
-    """A restore point of the database whose log is archived, and the record of it for the snapshot.
+def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
+    """A restore point of the database whose log is archived, and the record of it and `documents` for the snapshot.
 
     Returns that, and why tables could not be summed up; empty where they were, or were busy.
     No start and no update runs meanwhile: the point is never in the midst of a migration.
@@ -234,7 +249,7 @@ def take_moment(machine: Machine) -> tuple[Record, str]:
         label=base.label,
         database=machine.env.ecs.database,
         taken=taken,
-        documents=count_files(machine.paths.vault),
+        documents=documents,
         application=Marks(machine.paths.tags).get("last_running_ecs") or "",
         domain=machine.env.appliance.domain,
     )

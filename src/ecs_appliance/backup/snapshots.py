@@ -27,7 +27,7 @@ class Snapshots:
     machine: Machine
     repository: Repository
     advice: str = ""
-    older: str = "an older backup may have them: appliance backup fetch ecs-storage-vault/… --snapshot ID"
+    older: str = "an older backup may have them: appliance backup restore-document ID"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
         """The first that knows the moment `until`: the database goes back from there."""

@@ -41,7 +41,9 @@ def run(
         return
     made = report.made
     answer = {"backup": made.id, "files": made.files, "size": made.size, "added": made.added}
-    display.show({**answer, "seconds": round(report.seconds, 2), "removed": list(report.removed)}, as_json=True)
+    lost = {name: list(getattr(report.stock, name)) for name in ("missing", "altered", "gone")}
+    answer = {**answer, "seconds": round(report.seconds, 2), "removed": list(report.removed), "documents": lost}
+    display.show(answer, as_json=True)
 
 
 @app.command("list")
@@ -162,6 +164,27 @@ def fetch(
     typer.echo(f"{target} is {file} of {found.time.astimezone():%Y-%m-%d %H:%M:%S}")
 
 
+@app.command("restore-document")
+def restore_document(
+    document: Annotated[str, typer.Argument(metavar="ID", help="The document's ID, as an alert names it.")],
+    snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to take it from; default: the newest.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bring a document back to its place, out of the newest backup that has it as it was recorded."""
+    from ecs_appliance.lifecycle import restore_document as work
+    from ecs_appliance.lifecycle.context import Context
+
+    done = work.restore_document(Context(), document, snapshot=snapshot)
+    if as_json:
+        answer = {"document": done.name, "was": done.was, "verified": done.verified}
+        display.show({**answer, "backup": _as_json(done.snapshot)}, as_json=True)
+        return
+    taken = f"{done.snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}"
+    typer.echo(f"document {done.name} was {done.was} and is back, from backup {done.snapshot.short} of {taken}")
+    if not done.verified:
+        typer.echo("  → nothing is recorded that it could be compared with: open it in the application")
+
+
 @app.command("mount")
 def mount(folder: Annotated[Path, typer.Argument(help="An empty folder.")]) -> None:
     """Show all backups in a folder, read-only, until Ctrl-C."""
@@ -220,20 +243,18 @@ def _show_plan(plan: "Plan", *, as_json: bool) -> None:
 
 
 def _show_report(report: "Report", *, as_json: bool) -> None:
-    vault, taken = report.vault, report.taken.astimezone()
+    documents, taken = report.documents, report.taken.astimezone()
     if as_json:
-        found = {"documents": vault.documents, "newer": list(vault.newer), "checked": vault.checked} if vault else None
+        found = {"documents": documents.rows, "newer": list(documents.newer)} if documents else None
         answer = {"backup": report.snapshot, "taken": taken.isoformat(), "vault": found}
         display.show({**answer, "seconds": round(report.seconds, 1), "advice": report.advice}, as_json=True)
         return
     display.show({"recovered": f"{report.snapshot[:8]} of {taken:%Y-%m-%d %H:%M:%S} in {report.seconds:.0f} s"})
-    if vault is None:
-        display.show({"site": "not started: systemctl restart appliance"})
-    elif not vault.checked:
-        display.show({"documents": "not compared: the application has no vaultcheck"})
+    if documents is None:
+        display.show({"site": "not started: systemctl restart appliance; documents were not compared"})
     else:
-        newer = f"; {len(vault.newer)} files are newer than the database" if vault.newer else ""
-        display.show({"documents": f"{vault.documents}, all there and as they were{newer}"})
+        newer = f"; {len(documents.newer)} files are newer than the database" if documents.newer else ""
+        display.show({"documents": f"{documents.summary()}{newer}"})
     if report.advice:
         display.show({"next": report.advice})
 

@@ -62,18 +62,16 @@ def _show_preview(preview: "Preview", *, as_json: bool) -> None:
 
 
 def _show_report(report: "Report", *, as_json: bool) -> None:
-    newer = list(report.vault.newer)
+    newer = list(report.documents.newer)
     if as_json:
-        answer = {"to": _local(report.moment), "kept": report.kept, "checked": report.vault.checked}
+        answer = {"to": _local(report.moment), "kept": report.kept, "documents": report.documents.rows}
         display.show({**answer, "newer": newer, "seconds": round(report.seconds, 1)}, as_json=True)
         return
     display.show(
         {
             "database": f"as of {_local(report.moment)}, in {report.seconds:.0f} s",
             "of before": f"kept in {report.kept}; remove it when it is no longer needed",
-            "documents": f"{report.vault.documents}, all there; {len(newer)} files have no row any more"
-            if report.vault.checked
-            else "not compared: the application has no vaultcheck",
+            "documents": f"{report.documents.summary()}; {len(newer)} files have no row any more",
         }
     )
 

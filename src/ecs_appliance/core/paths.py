@@ -128,6 +128,11 @@ class Paths:
         return self.at("/data/etc/backup/record.json")
 
     @property
+    def backup_documents(self) -> Path:
+        """What each document was when it was recorded, as `sha256sum --check` reads it in the vault's folder."""
+        return self.at("/data/etc/backup/documents.sha256")
+
+    @property
     def backup_repository(self) -> Path:
         """The id of the repository that this machine writes to."""
         return self.at("/data/etc/backup/repository")

@@ -19,6 +19,7 @@ from ecs_appliance.env.formats import to_seconds
 from ecs_appliance.host import postgres
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.documents import tell_of_documents
 from ecs_appliance.lifecycle.prepare_env import active_env
 from ecs_appliance.reporting.backups import read_backups, update_backups
 from ecs_appliance.reporting.ping import ping
@@ -51,6 +52,7 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
         _count(context, began, report, nightly=nightly)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
         context.alerts.clear(topic)
+    tell_of_documents(context, report.stock)
     _tell_of_rows(context, report.uncompared)
     if nightly:
         _tell_of_dump(context, report.undumped)

@@ -9,23 +9,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from ecs_appliance.app.shell import WEB
+from ecs_appliance.app.shell import in_web
 from ecs_appliance.backup import restore
+from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.predecessor import predecessor_at
 from ecs_appliance.backup.progress import Recovery, recovery_file
 from ecs_appliance.backup.run import Machine
 from ecs_appliance.backup.snapshots import Snapshots
 from ecs_appliance.backup.source import Source
 from ecs_appliance.backup.target import find_repository, local_folder, reached
-from ecs_appliance.backup.vaultcheck import Vault, read_vaultcheck
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
-from ecs_appliance.core.runner import CommandError, ProcessError
+from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.core.steps import logged
-from ecs_appliance.host import docker, systemd
+from ecs_appliance.host import systemd
 from ecs_appliance.host.restic import Note, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.converging import converge_machine
+from ecs_appliance.lifecycle.documents import compare_documents
 from ecs_appliance.lifecycle.prepare_env import find_env
 from ecs_appliance.lifecycle.storage import prepare_storage
 
@@ -36,7 +37,6 @@ LOCK_WAIT = 900
 # The images are built within it.
 START_SECONDS = 4 * 3600
 CHECK_SECONDS = 6 * 3600
-VAULTCHECK = ("/start", "run", "./manage.py", "vaultcheck", "--json", "--orphans-ok")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Report:
-    """What a recovery did; `vault` is None where the site was not started.
+    """What a recovery did; `documents` is None where the site was not started.
 
     `taken` is the moment that the data are of; `lost` are documents that the backup no longer has whole. `advice` is
     what is left to do, empty where nothing is.
@@ -72,7 +72,7 @@ class Report:
 
     taken: datetime
     snapshot: str
-    vault: Vault | None
+    documents: Documents | None
     lost: tuple[str, ...]
     restored_seconds: float
     seconds: float
@@ -104,10 +104,10 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
             recovery = _restore(context, machine, source, recovery, note)
             taken = source.taken(recovery.snapshot, _moment(recovery))
         restored = time.monotonic() - began
-        vault = start_site(context) if wish.start else None
+        documents = start_site(context) if wish.start else None
     recovery_file(context.paths).clear()
     seconds = time.monotonic() - began
-    report = Report(taken, recovery.snapshot, vault, recovery.lost, restored, seconds, source.advice)
+    report = Report(taken, recovery.snapshot, documents, recovery.lost, restored, seconds, source.advice)
     _check(report, "; ".join(filter(None, (source.older, source.advice))))
     return report
 
@@ -201,8 +201,8 @@ def _moment(recovery: Recovery) -> datetime | None:
     return datetime.fromisoformat(recovery.until) if recovery.until else None
 
 
-def start_site(context: Context) -> Vault:
-    """Have the site up, and say what the application finds. Raises ApplianceError where it does not start."""
+def start_site(context: Context) -> Documents:
+    """Have the site up, and all its documents compared. Raises ApplianceError where that cannot be done."""
     with logged("starting the site"):
         context.runner.run(["systemctl", "reset-failed"], timeout=systemd.QUICK)
         try:
@@ -214,25 +214,21 @@ def start_site(context: Context) -> Vault:
                 "mend the cause, then: appliance recover --yes-i-am-sure goes on here",
             ) from None
     with logged("comparing documents and database"):
-        return check_vault(context)
-
-
-def check_vault(context: Context) -> Vault:
-    """What the application finds when it compares each row with its file."""
-    try:
-        said = docker.exec_in(context.runner, WEB, VAULTCHECK, timeout=CHECK_SECONDS).stdout
-    except CommandError as error:
-        said = error.output
-    return read_vaultcheck(said)
+        try:
+            return compare_documents(context, context.paths, in_web(context.runner, seconds=CHECK_SECONDS))
+        except ApplianceError as error:
+            raise ApplianceError(
+                f"the data are back and the site runs, but its documents were not compared: {error.message}",
+                "fix the cause, then run the same command again: it goes on here",
+            ) from None
 
 
 def _check(report: Report, hint: str) -> None:
-    vault = report.vault or Vault(checked=False)
-    lines = [f"  missing  {name}" for name in vault.missing] + [f"  altered  {name}" for name in vault.altered]
-    known = {*vault.missing, *vault.altered}
-    lines += [f"  damaged  {name}" for name in report.lost if name.rpartition("/")[2] not in known]
+    wrong = report.documents.wrong() if report.documents else ()
+    names = [name.rpartition("/")[2] for name in report.lost]
+    lost = [f"document {name} is damaged in the backup" for name in names if name not in " ".join(wrong)]
+    lines = [f"\n  {line}" for line in (*wrong, *lost)]
     if lines:
         raise ApplianceError(
-            f"the data are back, but not all documents are as they were: {len(lines)} are not\n" + "\n".join(lines),
-            hint,
+            f"the data are back, but not all documents are as they were: {len(lines)} are not{''.join(lines)}", hint
         )

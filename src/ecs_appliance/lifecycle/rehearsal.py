@@ -9,9 +9,11 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from ecs_appliance.app import shell
 from ecs_appliance.app.images import app_tag
 from ecs_appliance.app.migration import app_task
 from ecs_appliance.app.vaultkeys import copy_keyring
+from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.evidence import Evidence
 from ecs_appliance.backup.plan import choose_snapshot
 from ecs_appliance.backup.record import Record
@@ -23,20 +25,21 @@ from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError, a
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps, log_step
-from ecs_appliance.host import docker
+from ecs_appliance.host import docker, systemd
 from ecs_appliance.host.cluster import ROLE
 from ecs_appliance.host.docker import Mount
 from ecs_appliance.host.restic import Note
 from ecs_appliance.lifecycle.backup import open_machine, reason_to_rest
 from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.lifecycle.documents import compare_documents
 from ecs_appliance.lifecycle.prepare_ecs import site
 from ecs_appliance.reporting.backups import Rehearsed, read_backups, update_backups
 
 log = logging.getLogger(__name__)
 
 TOPIC = "backup-rehearsal"
+UNIT = "appliance.service"
 SOCKET = "/run/appliance-rehearsal"
-VAULTCHECK = ("run", "./manage.py", "vaultcheck", "--json", "--orphans-ok", "--decrypt")
 CHECK_SECONDS = 24 * 3600
 # Of ten years, one a week.
 KEPT = 520
@@ -96,7 +99,7 @@ def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) ->
 
 def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Evidence:
     began, steps = time.time(), Steps([log_step])
-    backups, ask = read_backups(context.paths), partial(_ask, context, machine)
+    backups, ask = read_backups(context.paths), partial(_compare, context, machine)
     with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
         repository_id = find_repository(repository)
         if repository_id is None:
@@ -112,6 +115,7 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
             began=began,
             steps=steps.seconds,
             findings=findings,
+            start=_start_seconds(context),
             rpo=reached_rpo([each.time.timestamp() for each in snapshots], began),
             repository=repository_id,
             key=repository.key_id(),
@@ -125,11 +129,11 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
     return evidence
 
 
-def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> str:
-    """What the application says of the restored data, in a container that reaches nothing else."""
+def _compare(context: Context, machine: Machine, stage: Stage, record: Record) -> Documents:
+    """The restored documents, compared by the application in a container that reaches nothing else."""
     copy_keyring(stage.data)
     told = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
-    task = app_task(CONTAINER, _image(context, record), stage.data, told, VAULTCHECK)
+    task = app_task(CONTAINER, _image(context, record), stage.data, told, shell.ARGV)
     task = replace(
         task,
         network=None,
@@ -141,8 +145,7 @@ def _ask(context: Context, machine: Machine, stage: Stage, record: Record) -> st
         if not os.path.lexists(mount.source):
             # A site without documents, or without keys; the container gives it to the application.
             folders.make(mount.source)
-    done = docker.run_once(context.runner, task, timeout=CHECK_SECONDS, ok=range(256))
-    return done.stdout + done.stderr
+    return compare_documents(context, stage.data, shell.in_task(context.runner, task, seconds=CHECK_SECONDS))
 
 
 def _image(context: Context, record: Record) -> str:
@@ -152,6 +155,13 @@ def _image(context: Context, record: Record) -> str:
     if not found:
         raise RefusedError("the application has not run here yet", "systemctl start appliance")
     return found[0]
+
+
+def _start_seconds(context: Context) -> float | None:
+    """What the last start of the site's containers took, until it answered; None where it does not run."""
+    began, ended = "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic"
+    known = systemd.unit_properties(context.runner, UNIT, "ActiveState", began, ended)
+    return (int(known[ended]) - int(known[began])) / 1e6 if known["ActiveState"] == "active" else None
 
 
 def _versions(context: Context) -> Mapping[str, str]:

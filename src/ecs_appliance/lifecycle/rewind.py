@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.backup import rewind as work
+from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.progress import Rewind, rewind_file
 from ecs_appliance.backup.restore import name_aside
 from ecs_appliance.backup.rewind import Preview
 from ecs_appliance.backup.run import Machine
-from ecs_appliance.backup.vaultcheck import Vault
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import logged
@@ -27,11 +27,11 @@ LOCK_WAIT = 900
 
 @dataclass(frozen=True)
 class Report:
-    """A rewind to `moment`; the database of before is in `kept`; `vault` is what the application found afterwards."""
+    """A rewind to `moment`; the database of before is in `kept`; `documents` is what was found of them afterwards."""
 
     moment: float
     kept: str
-    vault: Vault
+    documents: Documents
     seconds: float
 
 
@@ -62,15 +62,15 @@ def rewind(context: Context, moment: float | None) -> Report:
                 )
             state = state or _begin(context, machine, moment)
             state = _go(context, machine, state)
-        vault = start_site(context)
+        documents = start_site(context)
     rewind_file(context.paths).clear()
-    lost = [f"\n  missing  {name}" for name in vault.missing] + [f"\n  altered  {name}" for name in vault.altered]
-    if lost:
+    wrong = [f"\n  {line}" for line in documents.wrong()]
+    if wrong:
         raise ApplianceError(
-            f"the database is back, but not all its documents are as they were: {''.join(lost)}",
-            "appliance backup fetch ecs-storage-vault/… may have them",
+            f"the database is back, but not all its documents are as they were: {''.join(wrong)}",
+            "appliance backup restore-document ID brings back what a backup has",
         )
-    return Report(state.moment, state.kept, vault, time.monotonic() - began)
+    return Report(state.moment, state.kept, documents, time.monotonic() - began)
 
 
 def _check_nothing_else(context: Context) -> None:

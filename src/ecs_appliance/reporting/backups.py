@@ -23,7 +23,7 @@ HELPS = {
     "backup_rehearsal_last_time": "When the last rehearsal began.",
     "backup_verified_snapshot_time": "When the newest backup was made that a rehearsal has recovered.",
     "backup_rpo_seconds": "Longest time without a backup in the week before the last rehearsal.",
-    "backup_rto_seconds": "What fetching, replaying and comparing took in the last rehearsal.",
+    "backup_rto_seconds": "What fetching, replaying and the last start of the site took, as of the last rehearsal.",
 }
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.evidence import Evidence
 from ecs_appliance.backup.record import Record, read_record
-from ecs_appliance.backup.rehearsal import WEEK, Findings, compare, open_stage, reached_rpo
+from ecs_appliance.backup.rehearsal import COMPARISON, WEEK, Findings, compare, open_stage, reached_rpo, with_documents
 from ecs_appliance.backup.run import SUMMED
-from ecs_appliance.backup.vaultcheck import read_vaultcheck
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.restic import Snapshot
@@ -63,13 +63,19 @@ def test_a_record_is_read_again_and_an_older_one_too(tmp_path: Path) -> None:
     assert read_record(paths) == replace(RECORD, sums={})
 
 
-def test_what_the_application_says() -> None:
-    said = 'a line\n{"documents": 3, "files": 4, "missing": ["m"], "altered": [], "orphaned": ["o"]}\n'
-    vault = read_vaultcheck(said)
-    assert (vault.checked, vault.documents, vault.missing, vault.newer) == (True, 3, ("m",), ("o",))
-    assert not read_vaultcheck("Unknown command: 'vaultcheck'\nType 'manage.py help'").checked
-    with pytest.raises(ApplianceError, match="could not compare documents and database: OperationalError"):
-        read_vaultcheck("Traceback\nOperationalError: no server\n")
+def test_documents_that_cannot_be_compared_are_wrong_and_the_rest_is_still_told() -> None:
+    def ask() -> Documents:
+        raise ApplianceError("the application failed:\nOperationalError: no server")
+
+    found = with_documents(Findings(RECORD, compared=SUMS, wrong=("a row is gone",)), ask)
+    assert (found.compared, found.documents) == (SUMS, None)
+    assert found.uncompared == "the application failed: OperationalError: no server"
+    assert found.wrong == ("a row is gone", f"documents were not compared: {found.uncompared}")
+
+
+def test_what_is_wrong_with_documents_is_wrong_with_the_backup() -> None:
+    found = with_documents(Findings(RECORD, wrong=("a row is gone",)), lambda: Documents(rows=2, missing=("m",)))
+    assert found.wrong == ("a row is gone", "document m is missing")
 
 
 def test_the_longest_time_without_a_backup_counts() -> None:
@@ -103,12 +109,12 @@ def test_a_stage_is_cleared_before_and_after(tmp_path: Path) -> None:
     assert [*paths.data.iterdir(), *paths.volatile.iterdir()] == []
 
 
-def evidence(findings: Findings) -> Evidence:
+def evidence(findings: Findings, start: float | None = 5.0) -> Evidence:
     return Evidence(
         snapshot=Snapshot("ab" * 32, datetime(2030, 5, 17, 12, tzinfo=UTC), "ecs.example.org", (), ()),
         size=2 * 10**9,
         began=datetime(2030, 5, 18, 10, tzinfo=UTC).timestamp(),
-        steps={"restoring files": 60.04, "restoring the database": 30.0},
+        steps={"restoring files": 60.04, "restoring the database": 30.0, COMPARISON: 500.0},
         findings=findings,
         rpo=1200,
         repository="cd" * 32,
@@ -116,24 +122,41 @@ def evidence(findings: Findings) -> Evidence:
         target="s3://host/bucket",
         domain="ecs.example.org",
         versions={"restic": "restic 0.18.0"},
+        start=start,
     )
 
 
 def test_the_page_says_what_was_proven() -> None:
-    good = evidence(Findings(RECORD, compared=SUMS, documents=3, newer=1, files=4))
-    page = good.render()
+    documents = Documents(rows=9, recorded=8, read=3, proven=6, newer=("x",))
+    good = evidence(Findings(RECORD, compared=SUMS, documents=documents, files=10))
+    page = " ".join(good.render().split())
     assert "The backup CAN be recovered from." in page
-    for words in ("ab" * 32, "3 compared with their records", "20 min", "90.0 s", "SHA-256 aa", "ef" * 32, "2.0 GB"):
+    said = "9 compared: 8 as recorded by SHA-256, 1 of them without a recorded SHA-256, 3 decrypted and verified now"
+    for words in (said, "6 proven before", "1 of them without a row", "20 min", "SHA-256 aa", "ef" * 32, "2.0 GB"):
         assert words in page
-    assert (good.facts()["ok"], good.facts()["rto_seconds"]) == (True, 90.0)
+    facts = good.facts()
+    assert (facts["ok"], facts["documents"], facts["decrypted"], facts["proven_before"]) == (True, 9, 3, 6)
+
+
+def test_rto_is_fetching_database_and_start_and_says_what_it_leaves_out() -> None:
+    known = evidence(Findings(RECORD, documents=Documents(rows=0)))
+    assert (known.facts()["rto_seconds"], known.facts()["comparison_seconds"]) == (95.0, 500.0)
+    left_out = "installing the machine, building the application, comparing"
+    assert f"95.0 s, without {left_out}" in known.render()
+    unknown = evidence(Findings(RECORD, documents=Documents(rows=0)), start=None)
+    assert unknown.facts()["rto_seconds"] == 90.0
+    assert f"90.0 s, without the start, {left_out}" in unknown.render()
 
 
 def test_the_page_says_what_is_wrong_and_what_was_not_compared() -> None:
-    bad = evidence(Findings(replace(RECORD, sums={}), wrong=("document x is missing",)))
+    bad = evidence(Findings(replace(RECORD, sums={}), uncompared="no such model", wrong=("document x is missing",)))
     page = bad.render()
     assert "The backup can NOT be relied on." in page
     assert "- document x is missing" in page
     for table in SUMMED:
         assert re.search(rf"^{table} +not compared: nothing is recorded of it$", page, re.MULTILINE)
-    assert "not compared: the application has no vaultcheck" in page
+    assert "NOT compared: no such model" in page
+    assert "Documents were NOT compared with their rows, nor decrypted." in page
+    assert "verified" not in page
+    assert bad.facts()["documents"] is None
     assert "nothing: it did not come that far" in evidence(Findings(wrong=("no",))).render()

@@ -1,0 +1,117 @@
+"""What was compared of documents: rows with files, files with the ledger; and what the application could read."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecs_appliance.backup.documents import DAYS, is_due
+from ecs_appliance.core.files import read_optional, write_atomic
+from ecs_appliance.core.paths import Paths
+
+
+@dataclass(frozen=True)
+class Documents:
+    """What became of each document that has a row, `rows` in number.
+
+    `recorded` are as the backup recorded them, by SHA-256; `read` were decrypted and their signature verified now,
+    `proven` before, the same content by the same keys. `missing`, `altered` and `unreadable` (with reasons) are wrong;
+    `newer` are files without a row.
+    """
+
+    rows: int
+    recorded: int = 0
+    read: int = 0
+    proven: int = 0
+    missing: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    newer: tuple[str, ...] = ()
+
+    @property
+    def unrecorded(self) -> int:
+        """How many are there that the backup has recorded nothing of."""
+        return self.rows - self.recorded - len(self.missing) - len(self.altered)
+
+    def wrong(self) -> tuple[str, ...]:
+        """What is wrong, in lines for people."""
+        unreadable = {name: reason for name, reason in self.unreadable.items() if name not in self.altered}
+        return (
+            *(f"document {name} is missing" for name in self.missing),
+            *(f"document {name} is altered: it is not what was recorded" for name in self.altered),
+            *(f"document {name} cannot be decrypted and verified: {why}" for name, why in unreadable.items()),
+        )
+
+    def summary(self) -> str:
+        """What exactly was compared, and what was not, in a line."""
+        unrecorded = f"{self.unrecorded} of them without a recorded SHA-256" if self.unrecorded else ""
+        proven = f"{self.proven} proven before, unchanged since" if self.proven else ""
+        how = (f"{self.recorded} as recorded by SHA-256", unrecorded, f"{self.read} decrypted and verified now", proven)
+        return f"{self.rows} compared: {', '.join(filter(None, how))}"
+
+
+def compare(
+    hashes: Mapping[str, str],
+    ledger: Mapping[str, str],
+    rows: Collection[str],
+    unreadable: Mapping[str, str],
+    proven: Collection[str],
+) -> Documents:
+    """Return what is to be said of `rows`: files with `hashes` are there, `ledger` has what they were at the backup.
+
+    The application has read all of `rows` but those in `proven`, and could not read `unreadable`.
+    """
+    there = hashes.keys() & set(rows)
+    missing = set(rows) - there
+    altered = {name for name in there if ledger.get(name, hashes[name]) != hashes[name] or not hashes[name]}
+    failed = {name: why for name, why in sorted(unreadable.items()) if name in there}
+    return Documents(
+        rows=len(rows),
+        recorded=len((there & ledger.keys()) - altered),
+        read=len(there - set(proven) - failed.keys()),
+        proven=len(there & set(proven)),
+        missing=tuple(sorted(missing)),
+        altered=tuple(sorted(altered)),
+        unreadable=failed,
+        newer=tuple(sorted(hashes.keys() - set(rows))),
+    )
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """Which documents the application has decrypted with the keys of `keyring`: content, by SHA-256, and day."""
+
+    keyring: str
+    proven: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+
+    def holding(self, hashes: Mapping[str, str], day: int) -> set[str]:
+        """Return those of `hashes` whose proof still holds on `day`: the same content, and not due again."""
+        return {
+            name
+            for name, (digest, since) in self.proven.items()
+            if hashes.get(name) == digest and since <= day and not is_due(name, day, since)
+        }
+
+    def renewed(self, read: Mapping[str, str], day: int) -> "Proofs":
+        """Return them with those of `read`, names and contents, proven on `day`; what would not hold any more goes."""
+        kept = {name: proof for name, proof in self.proven.items() if day - proof[1] < DAYS}
+        return Proofs(self.keyring, {**kept, **{name: (digest, day) for name, digest in read.items()}})
+
+    def save(self, paths: Paths) -> None:
+        """Remember them; they can be lost: then all is decrypted anew."""
+        write_atomic(_file(paths), json.dumps({"keyring": self.keyring, "proven": self.proven}))
+
+
+def read_proofs(paths: Paths, keyring: str) -> Proofs:
+    """Return what is proven with the keys of `keyring`, a digest of them; nothing where it was with others."""
+    try:
+        found = json.loads(read_optional(_file(paths)) or "{}")
+        if found.get("keyring") == keyring:
+            return Proofs(keyring, {name: (digest, day) for name, (digest, day) in found["proven"].items()})
+    except (ValueError, TypeError, AttributeError, KeyError):
+        pass
+    return Proofs(keyring)
+
+
+def _file(paths: Paths) -> Path:
+    return paths.state / "documents-proven.json"

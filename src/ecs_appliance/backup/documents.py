@@ -1,0 +1,182 @@
+"""The documents of the vault as they lie there, and the ledger of what each of them was when it was recorded.
+
+The vault writes a document once: a file that is another one than in the ledger is damaged, whoever did it. The ledger
+is in each backup, in a shape that `sha256sum --check` reads. What is known of files that nobody has touched since is a
+cache, which may be lost.
+"""
+
+import hashlib
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from ecs_appliance.core import folders
+from ecs_appliance.core.files import read_optional, write_changed
+from ecs_appliance.core.paths import Paths
+
+NAME = re.compile(r"[0-9a-f]{32}")
+LINE = re.compile(r"([0-9a-f]{64})  (?:[0-9a-f]/){4}([0-9a-f]{32})")
+DEPTH = 4
+OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# The application writes a new document under its name at once: younger ones may grow yet.
+REST_SECONDS = 60
+# A row and its file come and go together, but not in one moment.
+CONFIRM_SECONDS = 5
+# Each document is read again within so many days, whether anybody has touched it or not: disks forget.
+DAYS = 28
+
+# What a file is known by: size, times of content and of state in nanoseconds, inode.
+Look = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What a look at the vault has found; all are names of documents.
+
+    `missing` have a row and no file, `altered` are not what the ledger has. `gone` have no file, and whether the
+    application has removed them is not known: its rows could not be read.
+    """
+
+    files: int
+    missing: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def place_of(name: str) -> PurePath:
+    """Return where the document `name` lies, below the vault."""
+    return PurePath(*name[:DEPTH], name)
+
+
+def today() -> int:
+    """Return the number of this day."""
+    return int(time.time() // 86400)
+
+
+def is_due(name: str, day: int, since: int) -> bool:
+    """Return whether the turn of `name` has come on a day after `since`, up to `day`: once in 28 days it does."""
+    turn = int(name, 16) % DAYS
+    return (day - turn) // DAYS > (since - turn) // DAYS
+
+
+def find(vault: Path) -> Iterator[tuple[str, int, os.stat_result]]:
+    """Yield each document of `vault`: its name, the descriptor of its folder, its state. No link is followed."""
+    try:
+        with folders.opened(vault) as top:
+            for base, below, files, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+                place = PurePath(base)
+                below[:] = [name for name in below if len(place.parts) < DEPTH and len(name) == 1]
+                for name in files:
+                    if NAME.fullmatch(name) and place == place_of(name).parent:
+                        yield from _look(name, descriptor)
+    except FileNotFoundError:
+        return
+
+
+def _look(name: str, descriptor: int) -> Iterator[tuple[str, int, os.stat_result]]:
+    try:
+        state = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(state.st_mode):
+        yield name, descriptor, state
+
+
+def hash_file(name: str | Path, descriptor: int | None = None) -> str:
+    """Return the SHA-256 of the file `name` in the folder `descriptor`; empty where it cannot be read."""
+    try:
+        with os.fdopen(os.open(name, OPEN, dir_fd=descriptor), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def hash_all(vault: Path, only: Collection[str] | None = None) -> dict[str, str]:
+    """Return the SHA-256 of each document of `vault`, or of those in `only`; empty for what cannot be read."""
+    if only is not None and not only:
+        return {}
+    return {name: hash_file(name, folder) for name, folder, _ in find(vault) if only is None or name in only}
+
+
+def read_ledger(paths: Paths) -> dict[str, str]:
+    """Return the recorded SHA-256 of each document, those recorded first at the front."""
+    return parse_ledger(read_optional(paths.backup_documents) or "")
+
+
+def parse_ledger(text: str) -> dict[str, str]:
+    """Return what the ledger `text` has; lines that are none are passed over."""
+    return {found[2]: found[1] for line in text.splitlines() if (found := LINE.fullmatch(line))}
+
+
+def write_ledger(paths: Paths, ledger: Mapping[str, str]) -> None:
+    """Put it where the next snapshot takes it along."""
+    lines = [f"{digest}  {place_of(name)}\n" for name, digest in ledger.items()]
+    write_changed(paths.backup_documents, "".join(lines))
+
+
+def take_stock(paths: Paths, ask_rows: Callable[[], Collection[str] | None], *, reread: bool = False) -> Stock:
+    """Look at each document, and record those that are new.
+
+    `ask_rows` returns the documents that the database has now, None where it cannot be asked. Files that nobody has
+    touched are not read again; with `reread` a 28th part of them is.
+    """
+    ledger, cache, now = read_ledger(paths), _read_cache(paths), time.time()
+    found: dict[str, tuple[Look, str]] = {}
+    young = set()
+    for name, descriptor, state in find(paths.vault):
+        if name not in ledger and abs(now - state.st_mtime) < REST_SECONDS:
+            young.add(name)
+            continue
+        look = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        known, digest = cache.get(name, (None, ""))
+        if known != look or (reread and is_due(name, today(), today() - 1)):
+            digest = hash_file(name, descriptor)
+        found[name] = (look, digest)
+        if digest:
+            ledger.setdefault(name, digest)
+    altered = [name for name, (_, digest) in found.items() if digest != ledger.get(name)]
+    gone = [name for name in ledger if name not in found]
+    rows = ask_rows()
+    if rows is not None:
+        # The application removes a file with its row.
+        for name in set(gone) - set(rows):
+            del ledger[name]
+        gone = []
+    missing = _confirm(paths.vault, set(rows or ()) - found.keys() - young, ask_rows)
+    write_ledger(paths, ledger)
+    _write_cache(paths, found)
+    return Stock(len(found) + len(young), tuple(sorted(missing)), tuple(sorted(altered)), tuple(sorted(gone)))
+
+
+def _confirm(vault: Path, suspects: set[str], ask_rows: Callable[[], Collection[str] | None]) -> set[str]:
+    """Return those of `suspects` that still have a row and no file a moment later."""
+    if not suspects:
+        return set()
+    time.sleep(CONFIRM_SECONDS)
+    rows = ask_rows()
+    return {
+        name for name in suspects & set(suspects if rows is None else rows) if not (vault / place_of(name)).is_file()
+    }
+
+
+def _cache_file(paths: Paths) -> Path:
+    return paths.state / "documents.json"
+
+
+def _read_cache(paths: Paths) -> dict[str, tuple[Look, str]]:
+    try:
+        found = json.loads(read_optional(_cache_file(paths)) or "{}")
+        return {name: (tuple(look), digest) for name, (*look, digest) in found.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write_cache(paths: Paths, found: Mapping[str, tuple[Look, str]]) -> None:
+    # What could not be read is looked at again.
+    known = {name: [*look, digest] for name, (look, digest) in found.items() if digest}
+    write_changed(_cache_file(paths), json.dumps(known))

@@ -1,0 +1,134 @@
+"""One document out of a backup, to its place in a vault that belongs to the application."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecs_appliance.backup.documents import DEPTH, NAME, hash_file, parse_ledger, place_of
+from ecs_appliance.core import folders
+from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.files import private_folder, read_optional
+from ecs_appliance.core.folders import FOLDER, UntrustedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.host.restic import Repository, Snapshot
+
+WORK = ".restore-document"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The document `name` that is back, out of `snapshot`.
+
+    `was` is "missing" or "altered"; `verified`: it is what was recorded, else nothing is recorded of it.
+    """
+
+    name: str
+    snapshot: Snapshot
+    was: str
+    verified: bool
+
+
+def name_of(identifier: str) -> str:
+    """Return the name in the vault of the document `identifier`, a UUID in any writing. Raises RefusedError."""
+    name = re.sub(r"[-{}\s]", "", identifier).lower().rpartition("/")[2]
+    if not NAME.fullmatch(name):
+        raise RefusedError(f"{identifier} is no document's ID", "it has 32 hexadecimal digits: appliance alerts")
+    return name
+
+
+def restore_document(
+    paths: Paths, repository: Repository, snapshots: Sequence[Snapshot], name: str, ledger: Mapping[str, str]
+) -> Restored:
+    """Have the document `name` at its place as the newest of `snapshots` (oldest first) has it whole.
+
+    Whole is what `ledger` has of it, else the ledger within the snapshot. Raises RefusedError where what lies there is
+    whole, or where that cannot be said; ApplianceError where no snapshot has it.
+    """
+    was = _look(paths.vault, name, ledger.get(name))
+    for snapshot in reversed(snapshots):
+        with private_folder(paths.data, WORK) as work:
+            file, recorded = _fetch(paths, repository, snapshot, name, work)
+            wanted = ledger.get(name) or recorded
+            if file is None or wanted not in (None, hash_file(file)):
+                continue
+            with _folder_of(paths.vault, name, make=True) as folder:
+                _put(file, name, folder)
+        return Restored(name, snapshot, was, verified=wanted is not None)
+    raise ApplianceError(
+        f"no backup has document {name} whole", "appliance backup list: are there backups from before?"
+    )
+
+
+def _look(vault: Path, name: str, wanted: str | None) -> str:
+    """Return what is wrong with the document there is. Raises RefusedError where nothing is, or nobody knows."""
+    try:
+        with _folder_of(vault, name, make=False) as folder:
+            _check_bad(name, folder, wanted)
+    except FileNotFoundError:
+        return "missing"
+    return "altered"
+
+
+def _check_bad(name: str, folder: int, wanted: str | None) -> None:
+    state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not stat.S_ISREG(state.st_mode):
+        raise RefusedError(f"at the place of document {name} is something else than a file", "look what, and remove it")
+    if wanted is None:
+        raise RefusedError(
+            f"document {name} is there, and nothing is recorded that it could be compared with",
+            f"if it is no good, move it away first: mv /data/ecs-storage-vault/{place_of(name)} /root",
+        )
+    if hash_file(name, folder) == wanted:
+        raise RefusedError(f"document {name} is there and whole", "nothing has to be restored")
+
+
+def _fetch(
+    paths: Paths, repository: Repository, snapshot: Snapshot, name: str, work: Path
+) -> tuple[Path | None, str | None]:
+    """Return the document as `snapshot` has it, in `work`, None without; and what the snapshot has recorded of it."""
+    ledger = paths.backup_documents.relative_to(paths.data)
+    place = Path(paths.vault.name) / place_of(name)
+    lost = repository.restore(snapshot.id, paths.data, work, lambda _: None, only=[f"/{place}", f"/{ledger}"])
+    file = work / place
+    recorded = parse_ledger(read_optional(work / ledger) or "").get(name)
+    # What comes out of a backup is data: a link would lead elsewhere.
+    whole = not any(each.endswith(name) for each in lost) and file.is_file() and not file.is_symlink()
+    return (file if whole else None), recorded
+
+
+@contextmanager
+def _folder_of(vault: Path, name: str, *, make: bool) -> Iterator[int]:
+    """Yield a descriptor of the folder of document `name`; no link leads to it.
+
+    With `make` it is made, as the vault's owner has it. Raises FileNotFoundError without, UntrustedError.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(folders.opened(vault))
+        owner = os.fstat(folder)
+        for step in name[:DEPTH]:
+            try:
+                below = os.open(step, FOLDER, dir_fd=folder)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                os.mkdir(step, 0o755, dir_fd=folder)
+                os.chown(step, owner.st_uid, owner.st_gid, dir_fd=folder, follow_symlinks=False)
+                below = os.open(step, FOLDER, dir_fd=folder)
+            except OSError:
+                raise UntrustedError(f"{vault}: {step} on the way to {name} is no folder", f"ls -l {vault}") from None
+            stack.callback(os.close, below)
+            folder = below
+        yield folder
+
+
+def _put(file: Path, name: str, folder: int) -> None:
+    """Rename `file`, with owner and mode as the backup has them, to `name` in `folder`."""
+    with file.open("rb") as content:
+        os.fchmod(content.fileno(), stat.S_IMODE(os.fstat(content.fileno()).st_mode) & 0o777)
+        os.fsync(content.fileno())
+    os.rename(file, name, dst_dir_fd=folder)
+    os.fsync(folder)

@@ -1,0 +1,50 @@
+"""Documents compared by the application itself, for all who bring data back; and the alert of those a site has lost."""
+
+import hashlib
+
+from ecs_appliance.app.documents import read_documents
+from ecs_appliance.app.shell import Send
+from ecs_appliance.app.vaultkeys import PUBLIC, SECRET
+from ecs_appliance.backup.comparison import Documents, compare, read_proofs
+from ecs_appliance.backup.documents import Stock, hash_all, read_ledger, today
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.lifecycle.context import Context
+
+TOPIC = "documents"
+SHOWN = 5
+HINT = (
+    "appliance backup restore-document ID brings one back, of each ID here; all: appliance backup run --json. "
+    "Then look why: journalctl -k, and who was on the machine"
+)
+
+
+def compare_documents(context: Context, data: Paths, send: Send) -> Documents:
+    """Return what is to be said of the documents below `data`, asked of the application by `send`.
+
+    It reads those that it has not read before with the same content and keys, and those whose turn it is. Raises
+    ApplianceError where that cannot be done.
+    """
+    hashes, day = hash_all(data.vault), today()
+    keyring = hashlib.sha256(b"".join((data.keyring / name).read_bytes() for name in (PUBLIC, SECRET))).hexdigest()
+    proofs = read_proofs(context.paths, keyring)
+    proven = proofs.holding(hashes, day)
+    rows, unreadable = read_documents(send, proven)
+    # In a running site there may be new ones by now.
+    hashes |= hash_all(data.vault, rows - hashes.keys())
+    read = (rows & hashes.keys()) - proven - unreadable.keys()
+    proofs.renewed({name: hashes[name] for name in read}, day).save(context.paths)
+    return compare(hashes, read_ledger(data), rows, unreadable, proven)
+
+
+def tell_of_documents(context: Context, stock: Stock) -> None:
+    """Have an alert for documents that the site has lost, as long as it lacks them."""
+    found = {"missing": stock.missing, "altered": stock.altered}
+    found["gone, and whether the application removed it is not known"] = stock.gone
+    lines = [f"{name} is {what}" for what, names in found.items() for name in names]
+    if not lines:
+        context.alerts.clear(TOPIC)
+        return
+    more = f", and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    plural = "s" if len(lines) > 1 else ""
+    message = f"this site has lost {len(lines)} document{plural}: {', '.join(lines[:SHOWN])}{more}"
+    context.alerts.put(TOPIC, "critical", message, HINT)

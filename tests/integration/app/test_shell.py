@@ -41,6 +41,16 @@ def test_data_go_there_and_back(shell: str) -> None:
         run_script(send, SCRIPT, {"refuse": "today's"})
 
 
+def test_data_of_megabytes_go_there_and_back() -> None:
+    """As many names as a large site has documents."""
+
+    def send(text: str) -> Result:
+        return RUNNER.run([sys.executable, "-c", SHELLS["interactive"]], timeout=30, input=text)
+
+    text = "x" * 2_000_000
+    assert run_script(send, SCRIPT, {"text": text}) == {"twice": text * 2, "here": True}
+
+
 def test_python_that_does_not_come_up_is_told() -> None:
     def send(text: str) -> Result:
         return RUNNER.run(

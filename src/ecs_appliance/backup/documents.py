@@ -13,7 +13,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from ecs_appliance.core import folders
 from ecs_appliance.core.files import read_optional, write_changed
@@ -48,9 +48,9 @@ class Stock:
     gone: tuple[str, ...] = ()
 
 
-def place_of(name: str) -> PurePath:
+def place_of(name: str) -> str:
     """Return where the document `name` lies, below the vault."""
-    return PurePath(*name[:DEPTH], name)
+    return f"{'/'.join(name[:DEPTH])}/{name}"
 
 
 def today() -> int:
@@ -69,10 +69,9 @@ def find(vault: Path) -> Iterator[tuple[str, int, os.stat_result]]:
     try:
         with folders.opened(vault) as top:
             for base, below, files, descriptor in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-                place = PurePath(base)
-                below[:] = [name for name in below if len(place.parts) < DEPTH and len(name) == 1]
+                below[:] = [name for name in below if base.count("/") < DEPTH and len(name) == 1]
                 for name in files:
-                    if NAME.fullmatch(name) and place == place_of(name).parent:
+                    if NAME.fullmatch(name) and f"{base}/{name}" == f"./{place_of(name)}":
                         yield from _look(name, descriptor)
     except FileNotFoundError:
         return

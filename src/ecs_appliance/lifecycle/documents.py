@@ -13,8 +13,8 @@ from ecs_appliance.lifecycle.context import Context
 TOPIC = "documents"
 SHOWN = 5
 HINT = (
-    "appliance backup restore-document ID brings one back, of each ID here; all: appliance backup run --json. "
-    "Then look why: journalctl -k, and who was on the machine"
+    "for each: appliance backup restore-document ID (appliance backup run --json names all of them); "
+    "then look why: journalctl -k, and who was on the machine"
 )
 
 

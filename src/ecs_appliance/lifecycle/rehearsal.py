@@ -67,7 +67,10 @@ def report(evidence: Evidence) -> None:
     raise failure
 
 
-HINT = "fix the cause, then: appliance backup run, appliance backup rehearse; older ones may do: --snapshot ID"
+HINT = (
+    "documents: appliance backup restore-document ID; all else: fix the cause; "
+    "then: appliance backup run, appliance backup rehearse; older ones may do: --snapshot ID"
+)
 
 
 def gives_way() -> bool:

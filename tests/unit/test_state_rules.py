@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from ecs_appliance.app import vaultkeys
-from ecs_appliance.backup import predecessor, progress, record
+from ecs_appliance.backup import comparison, documents, predecessor, progress, record
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile, find_damaged
@@ -47,6 +47,8 @@ FILES: dict[str, Callable[[Paths], File]] = {
     "var/lib/ecs-appliance/rewind.json": progress.rewind_file,
     "data/etc/backup/rewinds.json": progress.left_file,
     "data/etc/backup/record.json": record._file,
+    "var/lib/ecs-appliance/documents.json": documents._file,
+    "var/lib/ecs-appliance/documents-proven.json": comparison._file,
     f"{OLD}/set-aside.json": lambda paths: predecessor._set_aside(paths.at(OLD)),
     "run/appliance/crashes": crashes._file,
     "var/lib/ecs-appliance/acme.json": acme._file,
@@ -71,7 +73,6 @@ NEVER_NONE = {
 # What speaks JSON with other programs, or has it for other reasons than to remember something.
 OTHERS = {
     "app/shell.py": "with Python in the application's container",
-    "backup/vaultcheck.py": "what the application says",
     "cli/alerts.py": "--json",
     "cli/demo.py": "--json",
     "cli/display.py": "--json",
@@ -206,6 +207,8 @@ def test_json_is_read_and_written_by_the_class_of_state_files_or_by_who_is_known
 
 def test_every_state_file_has_a_sample_of_the_release_before() -> None:
     made = {
+        "backup/comparison.py",
+        "backup/documents.py",
         "backup/progress.py",
         "backup/predecessor.py",
         "backup/record.py",

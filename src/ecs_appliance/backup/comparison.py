@@ -1,13 +1,11 @@
 """What was compared of documents: rows with files, files with the ledger; and what the application could read."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ecs_appliance.backup.documents import DAYS, is_due
-from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 
 
 @dataclass(frozen=True)
@@ -99,19 +97,14 @@ class Proofs:
 
     def save(self, paths: Paths) -> None:
         """Remember them; they can be lost: then all is decrypted anew."""
-        write_atomic(_file(paths), json.dumps({"keyring": self.keyring, "proven": self.proven}))
+        _file(paths).write(self)
 
 
 def read_proofs(paths: Paths, keyring: str) -> Proofs:
     """Return what is proven with the keys of `keyring`, a digest of them; nothing where it was with others."""
-    try:
-        found = json.loads(read_optional(_file(paths)) or "{}")
-        if found.get("keyring") == keyring:
-            return Proofs(keyring, {name: (digest, day) for name, (digest, day) in found["proven"].items()})
-    except (ValueError, TypeError, AttributeError, KeyError):
-        pass
-    return Proofs(keyring)
+    found = _file(paths).read()
+    return found if found and found.keyring == keyring else Proofs(keyring)
 
 
-def _file(paths: Paths) -> Path:
-    return paths.state / "documents-proven.json"
+def _file(paths: Paths) -> StateFile[Proofs]:
+    return StateFile(paths.state / "documents-proven.json", Proofs)

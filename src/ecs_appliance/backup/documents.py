@@ -6,7 +6,6 @@ cache, which may be lost.
 """
 
 import hashlib
-import json
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from pathlib import Path
 from ecs_appliance.core import folders
 from ecs_appliance.core.files import read_optional, write_changed
 from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
 
 NAME = re.compile(r"[0-9a-f]{32}")
 LINE = re.compile(r"([0-9a-f]{64})  (?:[0-9a-f]/){4}([0-9a-f]{32})")
@@ -30,8 +30,8 @@ CONFIRM_SECONDS = 5
 # Each document is read again within so many days, whether anybody has touched it or not: disks forget.
 DAYS = 28
 
-# What a file is known by: size, times of content and of state in nanoseconds, inode.
-Look = tuple[int, int, int, int]
+# What a file is known by: size, times of content and of state in nanoseconds, inode; and its SHA-256 then.
+Known = tuple[int, int, int, int, str]
 
 
 @dataclass(frozen=True)
@@ -124,21 +124,21 @@ def take_stock(paths: Paths, ask_rows: Callable[[], Collection[str] | None], *, 
     `ask_rows` returns the documents that the database has now, None where it cannot be asked. Files that nobody has
     touched are not read again; with `reread` a 28th part of them is.
     """
-    ledger, cache, now = read_ledger(paths), _read_cache(paths), time.time()
-    found: dict[str, tuple[Look, str]] = {}
+    ledger, cache, now = read_ledger(paths), _file(paths).read() or {}, time.time()
+    found: dict[str, Known] = {}
     young = set()
     for name, descriptor, state in find(paths.vault):
         if name not in ledger and abs(now - state.st_mtime) < REST_SECONDS:
             young.add(name)
             continue
         look = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        known, digest = cache.get(name, (None, ""))
-        if known != look or (reread and is_due(name, today(), today() - 1)):
+        *known, digest = cache.get(name, (0, 0, 0, 0, ""))
+        if tuple(known) != look or (reread and is_due(name, today(), today() - 1)):
             digest = hash_file(name, descriptor)
-        found[name] = (look, digest)
+        found[name] = (*look, digest)
         if digest:
             ledger.setdefault(name, digest)
-    altered = [name for name, (_, digest) in found.items() if digest != ledger.get(name)]
+    altered = [name for name, (*_, digest) in found.items() if digest != ledger.get(name)]
     gone = [name for name in ledger if name not in found]
     rows = ask_rows()
     if rows is not None:
@@ -148,7 +148,9 @@ def take_stock(paths: Paths, ask_rows: Callable[[], Collection[str] | None], *, 
         gone = []
     missing = _confirm(paths.vault, set(rows or ()) - found.keys() - young, ask_rows)
     write_ledger(paths, ledger)
-    _write_cache(paths, found)
+    # What could not be read is looked at again.
+    if (readable := {name: known for name, known in found.items() if known[-1]}) != cache:
+        _file(paths).write(readable)
     return Stock(len(found) + len(young), tuple(sorted(missing)), tuple(sorted(altered)), tuple(sorted(gone)))
 
 
@@ -163,19 +165,5 @@ def _confirm(vault: Path, suspects: set[str], ask_rows: Callable[[], Collection[
     }
 
 
-def _cache_file(paths: Paths) -> Path:
-    return paths.state / "documents.json"
-
-
-def _read_cache(paths: Paths) -> dict[str, tuple[Look, str]]:
-    try:
-        found = json.loads(read_optional(_cache_file(paths)) or "{}")
-        return {name: (tuple(look), digest) for name, (*look, digest) in found.items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _write_cache(paths: Paths, found: Mapping[str, tuple[Look, str]]) -> None:
-    # What could not be read is looked at again.
-    known = {name: [*look, digest] for name, (look, digest) in found.items() if digest}
-    write_changed(_cache_file(paths), json.dumps(known))
+def _file(paths: Paths) -> StateFile[dict[str, Known]]:
+    return StateFile(paths.state / "documents.json", dict[str, Known])

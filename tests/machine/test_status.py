@@ -116,25 +116,34 @@ def no_backups(demo: "Demo") -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def well(demo: "Demo", until: "Until") -> Iterator[None]:
-    """Before and after each fault nothing is wrong."""
+    """After each fault nothing is wrong."""
     yield
-    demo.sh("systemctl reset-failed; systemctl start appliance", timeout=600)
-    until(lambda: not named(found(demo)) and found(demo)["up"], UP)
+    demo.sh("systemctl reset-failed; systemctl start appliance; systemctl start appliance-check", timeout=600)
+    until(lambda: not named(seen := found(demo)) and seen["up"], UP)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_named_until_it_is_fixed(demo: "Demo", until: "Until", name: str) -> None:
     fault = FAULTS[name]
     demo.sh(fault.breaks, timeout=300)
-    # What a timer finds without being asked, for metrics, and for who logs in.
-    until(lambda: fault.topic in demo.sh("cat /var/lib/ecs-appliance/alerts/*.json"), MINUTE)
     seen = found(demo)
     assert seen["code"] == fault.code, seen
     alert = named(seen)[fault.topic]
     assert alert["message"] and alert["hint"]
-    until(lambda: alert["message"] in demo.sh("cat /run/motd.d/appliance"), MINUTE)
+    # As the timer does, for metrics, and for who logs in.
+    demo.sh("systemctl start appliance-check")
+    assert fault.topic in demo.sh("cat /var/lib/prometheus/node-exporter/appliance-alerts.prom")
+    assert alert["message"] in demo.sh("cat /run/motd.d/appliance")
     demo.sh(fault.fixes, timeout=300)
     until(lambda: found(demo)["code"] < 2 and fault.topic not in named(found(demo)), UP)
+    demo.sh("systemctl start appliance-check")
+    assert fault.topic not in demo.sh("cat /var/lib/prometheus/node-exporter/appliance-alerts.prom")
+
+
+def test_the_timer_checks_each_minute(demo: "Demo", until: "Until") -> None:
+    last = "systemctl show --value --property=ExecMainExitTimestampMonotonic appliance-check"
+    before = demo.sh(last)
+    until(lambda: demo.sh(last) != before, MINUTE + 10)
 
 
 def test_a_visitor_sees_no_site_and_status_says_why(demo: "Demo", until: "Until") -> None:

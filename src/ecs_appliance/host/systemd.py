@@ -159,9 +159,10 @@ def unit_properties(runner: Runner, unit: str, *names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in result.lines())
 
 
-def journal_tail(runner: Runner, unit: str, lines: int = 15) -> str:
-    """The last `lines` messages of `unit` in this boot."""
-    argv = ["journalctl", "--unit", unit, "--boot", "--output", "cat", "--no-pager", "--lines", str(lines)]
+def journal_tail(runner: Runner, unit: str, lines: int = 15, *, own: bool = False) -> str:
+    """The last `lines` messages of `unit` in this boot; its `own`, or systemd's about it too."""
+    of = f"_SYSTEMD_UNIT={unit}" if own else f"--unit={unit}"
+    argv = ["journalctl", of, "--boot", "--output", "cat", "--no-pager", "--lines", str(lines)]
     return runner.run(argv, timeout=QUICK).stdout.strip()
 
 

@@ -49,7 +49,7 @@ def _reason(context: Context, unit: str) -> str:
     result = known.get("Result", "unknown")
     if result == "success":
         result = "something that it needs failed"
-    line = telling_line(systemd.journal_tail(context.runner, unit).splitlines())
+    line = telling_line(systemd.journal_tail(context.runner, unit, own=True).splitlines())
     return f"{result}: {line}" if line else result
 
 

@@ -160,9 +160,7 @@ def _confirm(vault: Path, suspects: set[str], ask_rows: Callable[[], Collection[
         return set()
     time.sleep(CONFIRM_SECONDS)
     rows = ask_rows()
-    return {
-        name for name in suspects & set(suspects if rows is None else rows) if not (vault / place_of(name)).is_file()
-    }
+    return suspects & set(suspects if rows is None else rows) - {name for name, _, _ in find(vault)}
 
 
 def _file(paths: Paths) -> StateFile[dict[str, Known]]:

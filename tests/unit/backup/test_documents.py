@@ -97,6 +97,16 @@ def test_one_that_was_never_recorded_is_missing_too(site: Site) -> None:
     assert site.stock().missing == (name,)
 
 
+@pytest.mark.parametrize("depth", [4, 5])
+def test_a_link_in_the_place_of_a_document_is_none(site: Site, depth: int) -> None:
+    name = site.store()
+    site.stock()
+    link = site.paths.vault.joinpath(*[*name[:4], name][:depth])
+    link.rename(site.paths.root / "elsewhere")
+    link.symlink_to(site.paths.root / "elsewhere")
+    assert site.stock() == Stock(files=0, missing=(name,))
+
+
 def test_what_the_application_has_removed_is_no_loss(site: Site) -> None:
     name, other = site.store(), site.store()
     site.stock()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 DOMAIN, SECOND, LOST = "ecs.demo.internal", "second.demo.internal", "lost.demo.internal"
+TOPICS = ("certificate:", "served:")
 METRICS = "/var/lib/prometheus/node-exporter/appliance-certificate.prom"
 ACCOUNTS = "/data/ecs-acme/accounts"
 FLAG = "/app/etc/flags/force.update.letsencrypt"
@@ -99,7 +100,7 @@ def is_trusted(demo: "Demo", name: str, root: str) -> bool:
 def alerts(demo: "Demo") -> dict[str, tuple[str, str]]:
     """What is told to be wrong with certificates: severity and message by topic."""
     told = json.loads(demo.exec(["appliance", "alerts", "--json"]).stdout)["alerts"]
-    return {alert["topic"]: (alert["severity"], alert["message"]) for alert in told}
+    return {each["topic"]: (each["severity"], each["message"]) for each in told if each["topic"].startswith(TOPICS)}
 
 
 def login(demo: "Demo") -> int:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ecs_appliance.converge.pillar import ENABLED
 from ecs_appliance.converge.report import ConvergeReport, parse_result
 
 MINION_CONFIG = Path("/etc/salt/minion")
@@ -20,7 +19,9 @@ def converge(pillar: Mapping[str, Any], config: Path = MINION_CONFIG, *, dry_run
     """
     began = time.monotonic()
     caller = _caller(config)
-    result = caller.cmd("state.highstate", pillar={**ENABLED, **pillar}, test=dry_run)
+    # What top.sls asks for: a bare `salt-call state.highstate` does nothing.
+    enabled = {**pillar, "appliance": {**pillar.get("appliance", {}), "enabled": True}}
+    result = caller.cmd("state.highstate", pillar=enabled, test=dry_run)
     return parse_result(result, time.monotonic() - began)
 
 

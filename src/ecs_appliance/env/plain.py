@@ -17,3 +17,14 @@ def plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def public(value: object) -> Any:
+    """`value` as `plain` has it, without its secrets."""
+    if isinstance(value, BaseModel):
+        return {name: public(item) for name, item in value if not isinstance(item, SecretStr)}
+    if isinstance(value, Mapping):
+        return {str(name): public(item) for name, item in value.items() if not isinstance(item, SecretStr)}
+    if isinstance(value, list | tuple):
+        return [public(item) for item in value if not isinstance(item, SecretStr)]
+    return plain(value)

@@ -36,17 +36,27 @@ def test_dollars_are_doubled_for_compose() -> None:
     assert build_pillar(given, FACTS)["machine"]["compose"]["ecs_settings"].endswith("'$$HOME'")
 
 
+SECRETS = {
+    "backup": {"password": "of-the-backup", "url": "sftp://me:of-the-url@host/x"},
+    "sentry": {"dsn": "https://of-sentry@sentry.example.org/1"},
+}
+
+
 def test_only_what_states_need_is_there_and_no_secret_that_none_of_them_writes() -> None:
-    secrets = {
-        "backup": {"password": "of-the-backup", "url": "sftp://me:of-the-url@host/x"},
-        "sentry": {"dsn": "https://of-sentry@sentry.example.org/1"},
-    }
-    pillar = build_pillar(env(domain="ecs.example.org", **secrets), FACTS)
+    pillar = build_pillar(env(domain="ecs.example.org", **SECRETS), FACTS)
     assert list(pillar) == ["machine"]
-    text = str(pillar)
-    assert "X = " in text, "the application's settings are written into the compose file"
+    assert "X = " in str(pillar), "the application's settings are written into the compose file"
     for secret in ("of-the-backup", "of-the-url", "of-sentry"):
-        assert secret not in text
+        assert secret not in str(pillar)
+
+
+def test_the_operators_own_states_find_the_environment_without_its_secrets() -> None:
+    given = env(domain="ecs.example.org", extra={"states": "x: {test.nop: []}"}, **SECRETS)
+    pillar = build_pillar(given, FACTS)
+    assert pillar["appliance"]["domain"] == "ecs.example.org"
+    assert pillar["appliance"]["backup"]["keep_last"] == 96
+    for secret in ("of-the-backup", "of-the-url", "of-sentry"):
+        assert secret not in str(pillar)
 
 
 def test_names_of_the_site_are_as_clients_write_them_each_once() -> None:

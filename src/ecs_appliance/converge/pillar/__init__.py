@@ -9,6 +9,7 @@ from ecs_appliance.converge.ssh import Ssh, plan_ssh
 from ecs_appliance.core.facts import Facts, read_facts
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.activate import load_active
+from ecs_appliance.env.plain import public
 from ecs_appliance.host import networks
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 TIMEZONE = "Europe/Vienna"
 # Of the database (docs/manual.md: createdb), and of logs that everybody reads.
 LOCALES = ("de_DE.UTF-8", "en_US.UTF-8")
-# What top.sls asks for: a bare `salt-call state.highstate` does nothing.
-ENABLED = {"appliance": {"enabled": True}}
 
 
 def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
@@ -47,6 +46,8 @@ def build_pillar(
     ssh, paths = ssh or Ssh(), paths or Paths()
     proxy_cache = bool(env and env.appliance.storage.proxy_cache)
     return {
+        # The operator's own states may ask for any of it.
+        **(public(env) if env and env.appliance.extra.states.get_secret_value() else {}),
         "machine": {
             "configured": env is not None,
             "hostname": env.appliance.domain if env and env.appliance.domain != "localhost" else "",

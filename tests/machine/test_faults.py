@@ -51,12 +51,12 @@ def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
     demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
 
 
-def add_migration(name: str, statement: str) -> str:
-    """A shell script that adds migration `name`, which runs `statement`."""
+def add_migration(name: str, statement: str, after: str = "0001_initial") -> str:
+    """A shell script that adds migration `name`, which runs `statement`, and depends on `after`."""
     return f"""cat > ecs/integration/migrations/{name}.py <<'END'
 from django.db import migrations
 class Migration(migrations.Migration):
-    dependencies = [("integration", "0001_initial")]
+    dependencies = [("integration", "{after}")]
     operations = [migrations.RunSQL("{statement}", migrations.RunSQL.noop)]
 END
 """
@@ -151,10 +151,62 @@ def test_a_pin_is_honoured_and_survives_an_update(demo: "Demo", env_kept: None, 
     assert demo.answers()
 
 
-def test_a_migration_that_fails_latches_until_a_person_has_looked(
+def test_a_restart_takes_what_ran_last_and_a_flag_what_is_new(demo: "Demo", source: Callable[[str], str]) -> None:
+    running = tag(demo, "last_running_ecs")
+    newer = source("echo newer > newer.txt")
+    demo.sh("systemctl restart appliance", timeout=600)
+    assert tag(demo, "last_running_ecs") == running
+    demo.sh("touch /app/etc/flags/update.ecs; systemctl restart appliance", timeout=600)
+    assert tag(demo, "last_running_ecs") == newer
+    assert demo.exec(["test", "-e", "/app/etc/flags/update.ecs"]).returncode != 0
+
+
+def standing(demo: "Demo", topic: str) -> list[str]:
+    alerts = json.loads(demo.exec(["appliance", "alerts", "--json"]).stdout)["alerts"]
+    return [alert["message"] for alert in alerts if alert["topic"] == topic]
+
+
+def gave_way(demo: "Demo", running: str, bad: str) -> bool:
+    """Whether the site runs as before, and everybody knows why."""
+    said = f"version {bad[:12]} did not come up, {running[:12]} runs again: "
+    told = [message.startswith(said) for message in standing(demo, "version")]
+    return demo.answers() and told == [True] and tag(demo, "last_running_ecs") == tag(demo, "selected_ecs") == running
+
+
+def test_a_version_that_does_not_come_up_gives_way_also_when_killed(
     demo: "Demo", source: Callable[[str], str], until: "Until"
 ) -> None:
-    source(add_migration("0098_test", "select 1 / 0"))
+    running = tag(demo, "last_running_ecs")
+    bad = source("echo 'raise RuntimeError(\"broken\")' >> ecs/urls.py")
+    demo.sh("systemctl start --no-block appliance-update")
+    until(lambda: bad in demo.exec(["docker", "inspect", "--format={{.Config.Image}}", "ecs_ecs.web_1"]).stdout, 300)
+    demo.sh("systemctl kill --kill-whom=main --signal=KILL appliance")
+    until(lambda: gave_way(demo, running, bad), 300)
+    # Neither is tried again.
+    for command in ("systemctl start appliance-update", "systemctl restart appliance"):
+        demo.sh(command, timeout=600)
+        assert gave_way(demo, running, bad)
+    # What is corrected is taken by itself.
+    better = source("git revert --no-commit HEAD; echo better > better.txt")
+    demo.sh("systemctl start appliance-update", timeout=600)
+    assert tag(demo, "last_running_ecs") == better
+    assert standing(demo, "version") == []
+
+
+def test_a_migration_that_fails_and_leaves_no_trace_gives_way(demo: "Demo", source: Callable[[str], str]) -> None:
+    running = tag(demo, "last_running_ecs")
+    bad = source(add_migration("0098_test", "select 1 / 0"))
+    assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0
+    assert gave_way(demo, running, bad)
+    assert demo.exec(["test", "-e", "/run/appliance-failed"]).returncode != 0
+    assert "division by zero" in standing(demo, "version")[0]
+
+
+def test_a_migration_that_half_came_through_latches_until_a_person_has_looked(
+    demo: "Demo", source: Callable[[str], str], until: "Until"
+) -> None:
+    half = add_migration("0100_test", "create table if not exists half_made (n int)")
+    source(half + add_migration("0101_test", "select 1 / 0", after="0100_test"))
     assert demo.exec(["systemctl", "start", "appliance-update"], timeout=600).returncode != 0
     assert demo.exec(["test", "-e", "/run/appliance-failed"]).returncode == 0
     until(lambda: "rm /run/appliance-failed" in demo.sh("cat /var/www/html/status.json"), 30)
@@ -163,6 +215,7 @@ def test_a_migration_that_fails_latches_until_a_person_has_looked(
     status = json.loads(demo.sh("cat /var/www/html/status.json"))
     assert (status["kind"], status["step"]) == ("failed", "Migrating the database")
     assert demo.exec(["systemctl", "start", "appliance"]).returncode != 0
+    assert "before-migration" in status["next"] + status["error"]
 
 
 def test_standby_shows_its_page_and_ends_with_the_next_update(demo: "Demo", env_kept: None) -> None:

@@ -26,6 +26,8 @@ CAPABILITIES = ("CHOWN", "FOWNER", "SETUID", "SETGID", "KILL")
 MIGRATE_SECONDS = 4 * 3600
 BOOTSTRAP_SECONDS = 900
 KEPT_DUMPS = 3
+# The table of the migrations that have come through.
+APPLIED = "public.django_migrations"
 # Exit codes of `docker run` where the container's command did not begin, as it says itself.
 NOT_BEGUN, DOCKER_SAYS = (125, 126, 127), "docker: "
 COMMANDS: dict[Decision, tuple[str, ...]] = {
@@ -36,6 +38,10 @@ COMMANDS: dict[Decision, tuple[str, ...]] = {
 
 class MigrationError(LatchedError):
     """A migration failed: the database may be between two versions."""
+
+
+class BootstrapError(ApplianceError):
+    """A version cannot make the data that it needs; migrations are through."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,8 @@ def run_migration(
 ) -> Path | None:
     """Do what `decision` says with `image`, of commit `target`; returns the dump made before, None without one.
 
-    Raises MigrationError (latches) where a migration fails or takes over four hours, ApplianceError for a bootstrap or
-    a dump that fails, and for `held`.
+    Raises MigrationError (latches) where a migration fails or takes over four hours, BootstrapError, and ApplianceError
+    for a dump that fails and for `held`.
     """
     if decision == "held":
         raise ApplianceError(
@@ -149,7 +155,7 @@ def _bootstrap(runner: Runner, task: Task, on_line: Callable[[str], None]) -> No
     try:
         run_once(runner, task, timeout=BOOTSTRAP_SECONDS, on_line=on_line)
     except ProcessError as error:
-        raise ApplianceError(
+        raise BootstrapError(
             f"the application's bootstrap failed: {error.message}",
             "correct ecs.settings, or report it with these lines",
         ) from None

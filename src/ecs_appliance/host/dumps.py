@@ -12,6 +12,7 @@ from ecs_appliance.core.runner import Runner
 from ecs_appliance.host.postgres import Server
 
 LIST_SECONDS = 300
+DESCRIBE_SECONDS, DESCRIBE_LOCK_WAIT = 120, "10s"
 # Whoever holds a table shut meanwhile has the dump fail, not wait.
 LOCK_WAIT = "5min"
 WITHOUT = (
@@ -80,6 +81,27 @@ def dump(
         os.fsync(descriptor)
         unfinished.replace(target)
     sync_folder(folder)
+
+
+def describe(runner: Runner, server: Server, database: str, table: str) -> str:
+    """Return a digest of the schema of `database` and of the rows of its `table`: equal where nothing changed.
+
+    Raises CommandError, also where there is no such table, and DeadlineError.
+    """
+    dumping = (
+        "pg_dump",
+        *server.options,
+        *WITHOUT,
+        f"--lock-wait-timeout={DESCRIBE_LOCK_WAIT}",
+        f"--dbname={database}",
+    )
+    # pg_dump makes up the key of its first and last line each time.
+    keys = "^.(un)?restrict "
+    pipe = '{ "${@:3}" --schema-only; "${@:3}" --data-only --table="$1"; } | grep -E -v "$2" | sha256sum'
+    found = runner.run(
+        ["bash", "-e", "-o", "pipefail", "-c", pipe, "bash", table, keys, *dumping], timeout=DESCRIBE_SECONDS
+    )
+    return found.stdout.split()[0]
 
 
 @contextmanager

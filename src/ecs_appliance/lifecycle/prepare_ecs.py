@@ -1,11 +1,17 @@
 """prepare-ecs: the application's source, its images, its database version."""
 
 import logging
-from dataclasses import dataclass
 
-from ecs_appliance.app.images import Images, activate_images, app_tag, ensure_images
+from ecs_appliance.app.images import activate_images, ensure_images
 from ecs_appliance.app.libpq import password_method
-from ecs_appliance.app.migration import Database, Decision, plan_migration, run_migration
+from ecs_appliance.app.migration import (
+    BootstrapError,
+    Database,
+    Decision,
+    MigrationError,
+    plan_migration,
+    run_migration,
+)
 from ecs_appliance.app.settings import Site, ensure_database_url
 from ecs_appliance.app.shell import in_image
 from ecs_appliance.app.source import Origin, Sources, checkout_sources, fetch_sources, migrations_added
@@ -24,6 +30,17 @@ from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
 from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password
 from ecs_appliance.lifecycle.prepare_env import active_env
+from ecs_appliance.lifecycle.versions import (
+    NEXT,
+    PIN,
+    REBUILD,
+    Version,
+    give_way,
+    last_version,
+    planned_version,
+    refuse_bad,
+    version_before,
+)
 from ecs_appliance.reporting.topics import BUILD
 
 log = logging.getLogger(__name__)
@@ -32,19 +49,10 @@ STAGE = "prepare-ecs"
 APP_USER = "app"
 APP_OWNER = (1000, 1000)
 DISTRUSTED = "source:ecs"
-REBUILD = "force.update.ecs"
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version of the application that can be started: its commit and its images."""
-
-    commit: str
-    images: Images
 
 
 def prepare_ecs(context: Context) -> None:
-    """Build what the environment asks for and bring the database to it; the containers can start then."""
+    """Choose the version to start, build a new one, bring the database to it; the containers can start then."""
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
         env = active_env(context)
@@ -52,9 +60,7 @@ def prepare_ecs(context: Context) -> None:
         version = choose_version(context, env, steps)
         with steps.step("migration", "migrating the database"):
             remove_leftovers(context)
-            check_in_image(runner, version.images.app, paths)
-            set_password(context, password_method(runner, version.images.app, context.tags))
-            migrate(context, env, version)
+            version = start_database(context, env, version)
         select_images(context, version)
         run_hooks(paths, runner, STAGE, "late")
 
@@ -66,21 +72,46 @@ def remove_leftovers(context: Context) -> None:
 
 
 def choose_version(context: Context, env: Env, steps: Steps) -> Version:
-    """The version that `env` asks for, built; where that fails, the one that ran last, with the failure told.
+    """Return the version to start, built where it is a new one; where that fails, the one that ran last.
 
     Raises ApplianceError where the wanted one cannot be had and none has ever run.
     """
+    planned = planned_version(context, env)
+    if planned is not None:
+        return planned
     try:
-        version = build_version(context, env, steps)
+        return build_version(context, env, steps)
     except ApplianceError as error:
         last = last_version(context)
         if last is None:
             raise
-        context.tags.set("last_failed_ecs", wanted(env))
+        context.flags.clear(NEXT)
         log.error("%s\n%s\nThe version that ran last is started: %s", error.message, error.hint, last.commit)
         return last
-    context.tags.clear("last_failed_ecs")
+
+
+def start_database(context: Context, env: Env, version: Version) -> Version:
+    """Bring the database to `version` and return what can be started: it, or the one before that it gives way to.
+
+    Raises ApplianceError where neither can be.
+    """
+    try:
+        bring_database(context, env, version)
+    except (MigrationError, BootstrapError) as error:
+        before = version_before(context, env, version.commit)
+        if before is None:
+            raise
+        give_way(context, version.commit, before, error)
+        bring_database(context, env, before)
+        return before
     return version
+
+
+def bring_database(context: Context, env: Env, version: Version) -> None:
+    """Have the database, its role and the vault's keys as `version` needs them; it can start then."""
+    check_in_image(context.runner, version.images.app, context.paths)
+    set_password(context, password_method(context.runner, version.images.app, context.tags))
+    migrate(context, env, version)
 
 
 def build_version(context: Context, env: Env, steps: Steps) -> Version:
@@ -88,9 +119,11 @@ def build_version(context: Context, env: Env, steps: Steps) -> Version:
     try:
         version = _build_version(context, env, steps)
     except ApplianceError as error:
+        context.tags.set("last_failed_ecs", wanted(env))
         if not error.alerted:
             context.alerts.put_failure(BUILD, "warning", f"{wanted(env)} cannot be started", error)
         raise
+    context.tags.clear("last_failed_ecs")
     context.alerts.clear(BUILD)
     return version
 
@@ -99,6 +132,7 @@ def _build_version(context: Context, env: Env, steps: Steps) -> Version:
     paths, runner = context.paths, context.runner
     with steps.step("source", "fetching the application"):
         sources = _trusted(context, env)
+        refuse_bad(context, sources.app.id)
         checkout_sources(runner, paths, sources, user=APP_USER)
     with steps.step("images", "building the application"):
         images = ensure_images(
@@ -118,6 +152,7 @@ def _build_version(context: Context, env: Env, steps: Steps) -> Version:
             "set ecs.migrate.auto: true, or pin the version that runs as ecs.git.commitid",
         )
     context.tags.set("last_build_ecs", sources.app.id)
+    context.tags.set(PIN, env.ecs.git.commitid)
     return Version(sources.app.id, images)
 
 
@@ -143,15 +178,6 @@ def _trusted(context: Context, env: Env) -> Sources:
         raise
     context.alerts.clear(DISTRUSTED)
     return sources
-
-
-def last_version(context: Context) -> Version | None:
-    """The version that ran last, where its images are still there."""
-    commit = context.tags.get("last_running_ecs")
-    own = {name: f"ecs/{name}:latest" for name in ("redis", "memcached")}
-    if commit is None or not docker.image_exists(context.runner, app_tag(commit)):
-        return None
-    return Version(commit, Images(app_tag(commit), own))
 
 
 def decide_migration(context: Context, env: Env, target: str) -> Decision:

@@ -7,26 +7,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
-from ecs_appliance.core.errors import DeadlineError, GaveUpError
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, GaveUpError
+from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
+from ecs_appliance.host.docker import Container
 from ecs_appliance.lifecycle.confinement import report_confinement
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
-from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance
-from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs
+from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, prepare_appliance
+from ecs_appliance.lifecycle.prepare_ecs import bring_database, prepare_ecs, remove_leftovers, select_images
 from ecs_appliance.lifecycle.prepare_env import active_env, prepare_env
 from ecs_appliance.lifecycle.probe import ask_application
 from ecs_appliance.lifecycle.release import active_release
 from ecs_appliance.lifecycle.standby import has_rested, note_rest, standing_by
 from ecs_appliance.lifecycle.supervisor import StopRequestedError, Supervisor, supervised
+from ecs_appliance.lifecycle.versions import forgive, give_way, note_running, stuck, trial_seconds, version_before
 from ecs_appliance.reporting.topics import UNIT
 
 log = logging.getLogger(__name__)
 
-UP_DEADLINE = 600
+UP_SECONDS = 600.0
 POLL_SECONDS = 1.0
+
+
+class NotUpError(Exception):
+    """The site did not come up, for this reason."""
+
+    def __init__(self, reason: ApplianceError) -> None:
+        super().__init__(reason.message)
+        self.reason = reason
 
 
 def run(context: Context) -> None:
@@ -45,11 +57,43 @@ def run(context: Context) -> None:
     env = active_env(context)
     with _stop_signals():
         try:
-            with supervised(context) as supervisor:
-                _come_up(context, env, supervisor)
-                supervisor.watch()
+            _serve(context, env)
         except StopRequestedError:
             log.info("stopped")
+
+
+def _serve(context: Context, env: Env) -> NoReturn:
+    """Run the version that was prepared or, where that is new and does not come up, the one before it."""
+    commit = context.tags.get("selected_ecs") or ""
+    before = version_before(context, env, commit)
+    try:
+        _run_containers(context, env, trial_seconds(context) if before else UP_SECONDS)
+    except NotUpError as failed:
+        if before is None:
+            raise stuck(context, env, commit, failed.reason) from None
+        give_way(context, commit, before, failed.reason)
+    with locked(context.paths.lock, "go back to the version before", wait=LOCK_WAIT):
+        remove_leftovers(context)
+        bring_database(context, env, before)
+        select_images(context, before)
+    try:
+        _run_containers(context, env, UP_SECONDS)
+    except NotUpError as failed:
+        # Whatever keeps both from coming up, it is not the new version.
+        forgive(context)
+        raise failed.reason from None
+
+
+def _run_containers(context: Context, env: Env, seconds: float) -> NoReturn:
+    """Run the containers that compose starts now. Raises NotUpError where the site is not up after `seconds`."""
+    with supervised(context) as supervisor:
+        try:
+            with context.steps().step("containers", "starting the application"):
+                _wait_until_up(env.appliance.domain, supervisor, seconds)
+        except ApplianceError as error:
+            raise NotUpError(error) from None
+        _tell_up(context, env, supervisor.look())
+        supervisor.watch()
 
 
 def _prepare_again(context: Context) -> None:
@@ -60,20 +104,18 @@ def _prepare_again(context: Context) -> None:
             return
 
 
-def _come_up(context: Context, env: Env, supervisor: Supervisor) -> None:
-    steps = context.steps()
-    with steps.step("containers", "starting the application"):
-        _wait_until_up(env.appliance.domain, supervisor)
-    report_confinement(context, supervisor.look())
-    _record(context)
+def _tell_up(context: Context, env: Env, containers: list[Container]) -> None:
+    """Let everybody know that the site came up."""
+    report_confinement(context, containers)
+    _record(context, env)
     context.page.hide()
     context.alerts.tell((f"{UNIT}appliance.service", f"{UNIT}appliance.service:"), [])
     systemd.notify("READY=1\nSTATUS=the site is up")
     log.info("the site is up: https://%s/", env.appliance.domain)
 
 
-def _wait_until_up(domain: str, supervisor: Supervisor) -> None:
-    deadline = time.monotonic() + UP_DEADLINE
+def _wait_until_up(domain: str, supervisor: Supervisor, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while True:
         waiting = {c.name: c.health or c.status for c in supervisor.look() if not c.up}
         status = ask_application(domain)
@@ -88,15 +130,15 @@ def _wait_until_up(domain: str, supervisor: Supervisor) -> None:
             states = (
                 ", ".join(f"{name} is {state}" for name, state in waiting.items()) or "the login page does not answer"
             )
-            raise DeadlineError(f"the site did not come up within {UP_DEADLINE} s: {states}", "journalctl -u appliance")
+            raise DeadlineError(f"the site did not come up within {seconds:g} s: {states}", "journalctl -u appliance")
         time.sleep(POLL_SECONDS)
 
 
-def _record(context: Context) -> None:
+def _record(context: Context, env: Env) -> None:
     commit = context.tags.get("selected_ecs") or ""
     release = active_release(context.paths)
     image = docker.image_id(context.runner, f"ecs/ecs:{commit}")
-    context.tags.set("last_running_ecs", commit)
+    note_running(context, env, commit)
     context.tags.set("last_running_ecs_image", image or "")
     context.tags.set("last_running_appliance", release.commit if release else "")
     context.tags.set("last_running_env", context.tags.get("selected_env") or "")

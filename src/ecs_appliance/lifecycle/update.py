@@ -23,6 +23,7 @@ from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
 from ecs_appliance.lifecycle.standby import STAGES
 from ecs_appliance.lifecycle.unsigned import tell_unsigned
+from ecs_appliance.lifecycle.versions import BAD, NEXT, BadVersionError
 from ecs_appliance.reporting.topics import ENVIRONMENT
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def update(context: Context) -> None:
         log.info("everything is up to date, the site stays as it is")
         return
     log.info("restarting the site: %s", "; ".join(reasons))
+    asked = context.flags.get(NEXT)
     try:
         systemd.restart(context.runner, UNIT, timeout=RESTART_TIMEOUT)
     except ProcessError:
@@ -61,6 +63,19 @@ def update(context: Context) -> None:
         # By the unit that failed.
         failure.alerted = True
         raise failure from None
+    if asked is not None:
+        _require_new(context)
+
+
+def _require_new(context: Context) -> None:
+    """Raise ApplianceError where the version that was built has given way to the one before."""
+    bad = context.tags.get(BAD)
+    if bad is not None and bad == context.tags.get("last_build_ecs"):
+        failure = ApplianceError(
+            f"version {bad[:12]} did not come up, the one before runs", "appliance alerts says why"
+        )
+        failure.alerted = True
+        raise failure
 
 
 def _update_locked(context: Context) -> list[str]:
@@ -70,6 +85,7 @@ def _update_locked(context: Context) -> list[str]:
     update_appliance(context, env)
     update_packages(context)
     if not systemd.is_active(context.runner, UNIT):
+        context.flags.set(NEXT)
         return ["it does not run"]
     report = converge_machine(context, env)
     start_in_background(context)
@@ -148,9 +164,14 @@ def _commit(release: Release | None) -> str | None:
 
 def _build_ahead(context: Context, env: Env) -> list[str]:
     """Build the wanted version while the running one serves. Raises BuildError, and then that one goes on serving."""
-    version = build_version(context, env, Steps([log_step]))
+    try:
+        version = build_version(context, env, Steps([log_step]))
+    except BadVersionError as error:
+        log.warning("%s; %s", error.message, error.hint)
+        return []
     running = context.tags.get("last_running_ecs")
     image = docker.image_id(context.runner, app_tag(version.commit))
     if version.commit == running and image == context.tags.get("last_running_ecs_image"):
         return []
+    context.flags.set(NEXT, version.commit)
     return [f"version {version.commit[:12]} replaces {(running or 'none')[:12]}"]

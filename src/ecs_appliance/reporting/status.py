@@ -180,6 +180,10 @@ class StatusPage:
     def _durations_file(self) -> StateFile[dict[str, float]]:
         return StateFile(self.paths.state / "durations.json", dict[str, float], PUBLIC)
 
+    def usual_seconds(self, step: str) -> float | None:
+        """Return how long `step` took last time, None where it never came through."""
+        return self._durations().get(step)
+
     def _durations(self) -> dict[str, float]:
         return self._durations_file.read() or {}
 

@@ -268,6 +268,28 @@ def test_dump_of_a_killed_run_goes(server: Server, database: str, tmp_path: Path
     assert list(tmp_path.rglob("*")) == [target.parent, target]
 
 
+def test_a_description_tells_whether_anything_was_migrated(server: Server, database: str) -> None:
+    """Neither documents nor the order of work count; each table, column and applied migration does."""
+    applied = "public.django_migrations"
+    with pytest.raises(CommandError, match="no matching tables"):
+        dumps.describe(RUNNER, server, database, applied)
+    as_app(server, database, "create table django_migrations (id int, name text)", "create table documents (n int)")
+    first = dumps.describe(RUNNER, server, database, applied)
+    as_app(server, database, "insert into documents values (1)")
+    assert dumps.describe(RUNNER, server, database, applied) == first
+    seen = [first]
+    for change in (
+        "insert into django_migrations values (1, '0001')",
+        "alter table documents add column m int",
+        "create index on documents (n)",
+    ):
+        as_app(server, database, change)
+        seen.append(dumps.describe(RUNNER, server, database, applied))
+    assert len(set(seen)) == len(seen)
+    as_app(server, database, "drop index documents_n_idx")
+    assert dumps.describe(RUNNER, server, database, applied) == seen[2]
+
+
 def test_dump_is_not_built_where_others_write(server: Server, database: str, tmp_path: Path) -> None:
     """While it is built nothing lies in the folder that its owner could swap for a link."""
     seen: list[str] = []

@@ -1,0 +1,155 @@
+"""Which version of the application a start takes, and how one that does not come up gives way to the one before it.
+
+A new version comes by an update, a pin in env.yml, or a flag; any other start takes what ran last. One that is new and
+does not come up gives way, where the database is still as the version before it left it.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from ecs_appliance.app.images import OWN, Images, app_tag
+from ecs_appliance.app.migration import APPLIED, list_dumps
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
+from ecs_appliance.env.model import Env
+from ecs_appliance.host import docker, dumps
+from ecs_appliance.host.postgres import Server
+from ecs_appliance.lifecycle.context import Context
+from ecs_appliance.reporting.topics import VERSION
+
+log = logging.getLogger(__name__)
+
+# The flag that asks the next start for a new version: of this commit, or, where it is empty, what env.yml asks for.
+NEXT = "update.ecs"
+REBUILD = "force.update.ecs"
+# The tag with the commit that gave way: it is not tried again.
+BAD = "bad_ecs"
+# The tag with what env.yml pinned when a version was built last.
+PIN = "last_build_ecs_pin"
+# The tag with what the database was when a version came up last.
+DATABASE = "last_running_database"
+# A new version has three times as long to come up as is usual here, within these bounds.
+USUAL_TIMES, SHORTEST, LONGEST = 3, 60.0, 180.0
+TRY_AGAIN = f"the next version is tried by itself; this one after: rm /app/etc/tags/{BAD}"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of the application that can be started: its commit and its images."""
+
+    commit: str
+    images: Images
+
+
+class BadVersionError(ApplianceError):
+    """A version that gave way before; the alert about it stands."""
+
+    alerted = True
+
+
+def built_version(context: Context, commit: str | None) -> Version | None:
+    """Return the version `commit`, None where it has no image."""
+    if not commit or not docker.image_exists(context.runner, app_tag(commit)):
+        return None
+    return Version(commit, Images(app_tag(commit), {name: f"ecs/{name}:latest" for name in OWN}))
+
+
+def last_version(context: Context) -> Version | None:
+    """Return the version that ran last, where its image is still there."""
+    return built_version(context, context.tags.get("last_running_ecs"))
+
+
+def planned_version(context: Context, env: Env) -> Version | None:
+    """Return the version that this start takes without building: what an update has built for it, else what ran last.
+
+    None where one has to be built: none is there, env.yml pins another one, or a flag asks for it.
+    """
+    asked = context.flags.get(NEXT)
+    pin = env.ecs.git.commitid
+    if asked == "" or context.flags.get(REBUILD) is not None or (pin and pin != context.tags.get(PIN)):
+        return None
+    return built_version(context, asked) or last_version(context)
+
+
+def refuse_bad(context: Context, commit: str) -> None:
+    """Raise BadVersionError where `commit` gave way before, and nobody asks to build it anew."""
+    if commit == context.tags.get(BAD) and context.flags.get(REBUILD) is None:
+        raise BadVersionError(f"version {commit[:12]} did not come up before, and is not tried again", TRY_AGAIN)
+
+
+def note_running(context: Context, env: Env, commit: str) -> None:
+    """Remember that `commit` came up, and the database as it is now."""
+    if commit != context.tags.get("last_running_ecs"):
+        forgive(context)
+    context.flags.clear(NEXT)
+    state = _database_state(context, env)
+    if state is None:
+        context.tags.clear(DATABASE)
+    else:
+        context.tags.set(DATABASE, state)
+    context.tags.set("last_running_ecs", commit)
+
+
+def trial_seconds(context: Context) -> float:
+    """Return how long a new version may take to come up."""
+    usual = context.page.usual_seconds("containers")
+    return LONGEST if usual is None else min(max(USUAL_TIMES * usual, SHORTEST), LONGEST)
+
+
+def version_before(context: Context, env: Env, commit: str) -> Version | None:
+    """Return the version that `commit`, which is to be started, can give way to; None where there is none.
+
+    The one that ran last, if another one, and if the database has the schema and the migrations that it had then.
+    """
+    last = last_version(context)
+    if last is None or last.commit == commit:
+        return None
+    known = context.tags.get(DATABASE)
+    return last if known and _database_state(context, env) == known else None
+
+
+def give_way(context: Context, commit: str, last: Version, failure: ApplianceError) -> None:
+    """Note that `commit` did not come up, for the reason `failure`, and that `last` runs instead."""
+    log.error("version %s gives way to %s: %s", commit, last.commit, failure.message)
+    context.flags.clear(NEXT)
+    context.tags.set(BAD, commit)
+    said = f"version {commit[:12]} did not come up, {last.commit[:12]} runs again: {failure.summary}"
+    context.alerts.put(VERSION, "warning", said, TRY_AGAIN)
+
+
+def forgive(context: Context) -> None:
+    """Forget the version that gave way: it may be tried again."""
+    context.tags.clear(BAD)
+    context.alerts.clear(VERSION)
+
+
+def way_back(context: Context, env: Env) -> str:
+    """Return how an operator goes back to the version that ran last, with its database."""
+    dumped = list_dumps(context.paths.pgdump, env.ecs.database)
+    commit = context.tags.get("last_running_ecs") or ""
+    dump = f" with {dumped[-1]}" if dumped else ""
+    return f"go back to version {commit[:12]}{dump}: see the manual, Go back before a migration"
+
+
+def stuck(context: Context, env: Env, commit: str, failure: ApplianceError) -> ApplianceError:
+    """Return the error that ends the start of `commit`, which can give way to none.
+
+    That is `failure`; where time was up and the database was changed before, one that latches: no retry mends that.
+    """
+    if not isinstance(failure, DeadlineError):
+        return failure
+    known, last = context.tags.get(DATABASE), context.tags.get("last_running_ecs")
+    if not known or not last or last == commit or _database_state(context, env) in (None, known):
+        return failure
+    return LatchedError(
+        f"version {commit[:12]} has changed the database and does not come up: {failure.message}",
+        way_back(context, env),
+    )
+
+
+def _database_state(context: Context, env: Env) -> str | None:
+    """Return a digest of schema and migrations; None, and a line in the log, where that cannot be had."""
+    try:
+        return dumps.describe(context.runner, Server(), env.ecs.database, APPLIED)
+    except ApplianceError as error:
+        log.error("whether the database has changed is unknown: %s", error.message)
+        return None

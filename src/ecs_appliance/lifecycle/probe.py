@@ -9,6 +9,8 @@ from ecs_appliance.env.model import Env
 LOGIN = "/accounts/login/"
 HOST, TLS_PORT, APPLICATION_PORT = "127.0.0.1", 443, 5001
 SECONDS = 10.0
+# As the frontend calls itself where it asks the application.
+AGENT = "appliance"
 
 
 def ask_application(domain: str) -> int | None:
@@ -46,7 +48,7 @@ def _ask_by_tls(domain: str) -> int | None:
 
 def _ask(connection: http.client.HTTPConnection, domain: str) -> int | None:
     try:
-        connection.request("GET", LOGIN, headers={"Host": domain})
+        connection.request("GET", LOGIN, headers={"Host": domain, "User-Agent": AGENT})
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return None

@@ -29,7 +29,9 @@ PIN = "last_build_ecs_pin"
 DATABASE = "last_running_database"
 # A new version has three times as long to come up as is usual here, within these bounds.
 USUAL_TIMES, SHORTEST, LONGEST = 3, 60.0, 180.0
-TRY_AGAIN = f"the next version is tried by itself; this one after: rm /app/etc/tags/{BAD}"
+TRY_AGAIN = (
+    f"a newer version is tried by itself; this one again: rm /app/etc/tags/{BAD}; systemctl start appliance-update"
+)
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,11 @@ def note_running(context: Context, env: Env, commit: str) -> None:
         forgive(context)
     context.flags.clear(NEXT)
     state = _database_state(context, env)
-    if state is None:
-        context.tags.clear(DATABASE)
-    else:
-        context.tags.set(DATABASE, state)
+    # In this order: a kill in between must not have the former version count as one of this database.
+    context.tags.clear(DATABASE)
     context.tags.set("last_running_ecs", commit)
+    if state is not None:
+        context.tags.set(DATABASE, state)
 
 
 def trial_seconds(context: Context) -> float:

@@ -1,6 +1,7 @@
 """Which version a start takes, and when a new one gives way to the one before it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,8 +9,10 @@ import pytest
 
 from ecs_appliance.app.migration import BootstrapError, MigrationError
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, LatchedError
+from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent, Steps
+from ecs_appliance.core.tags import Marks
 from ecs_appliance.env.model import EcsGit, Env
 from ecs_appliance.host import docker, dumps
 from ecs_appliance.lifecycle import prepare_ecs
@@ -167,6 +170,27 @@ def test_of_a_database_that_does_not_answer_nothing_is_remembered(machine: Machi
     machine.database = None
     note_running(machine.context, env(), OLD)
     assert machine.context.tags.get(DATABASE) is None
+
+
+@pytest.mark.parametrize("survived", [0, 1, 2])
+def test_a_kill_while_it_is_remembered_opens_no_way_back_to_another_database(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, survived: int
+) -> None:
+    """Whichever of the tags was the last one to be written."""
+    machine.database = "migrated"
+    written: list[str] = []
+
+    def write(marks: Marks, name: str, value: str = "") -> None:
+        if len(written) == survived:
+            raise KeyboardInterrupt
+        written.append(name)
+        write_atomic(marks.folder / name, value, mode=0o644)
+
+    monkeypatch.setattr(Marks, "set", write)
+    with suppress(KeyboardInterrupt):
+        note_running(machine.context, env(), NEW)
+    assert len(written) == survived
+    assert version_before(machine.context, env(), NEW) is None
 
 
 def test_a_version_that_gave_way_is_told_and_not_tried_again(machine: Machine) -> None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError
+from ecs_appliance.core.errors import DeadlineError, NetworkError
 from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.core.text import printable
 
@@ -37,7 +37,7 @@ CURL = {6: "its name cannot be resolved", 7: "nothing answers there", 28: "it di
 CURL_TRUST = (35, 51, 60, 77)
 
 
-class AcmeError(ApplianceError):
+class AcmeError(NetworkError):
     """The ACME server gave no certificate.
 
     `kind` is the protocol's own name of the error (rateLimited, unauthorized …; RFC 8555, 6.7), `UNREACHED`, or empty

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, NetworkError, RefusedError
 from ecs_appliance.core.runner import CommandError
 
 URL = "correct appliance.backup.url, or look at the server"
@@ -88,11 +88,13 @@ TROUBLES = (
         r"no such host|could not resolve|Name or service not known|Temporary failure in name resolution",
         "the host of {shown} is not known",
         "correct appliance.backup.url; resolvectl or /etc/resolv.conf, if it is right",
+        NetworkError,
     ),
     _trouble(
         r"connection refused",
         "nothing answers at {shown}: the connection is refused",
         URL,
+        NetworkError,
     ),
     _trouble(
         r"i/o timeout|timed out|no route to host|network is unreachable|stuck|deadline exceeded|not responding"
@@ -100,6 +102,7 @@ TROUBLES = (
         r"|broken pipe|connection closed|connection lost|request canceled|context canceled",
         "{shown} is not reached, or the connection was lost",
         "look at the network and the server; the next run goes on",
+        NetworkError,
     ),
     _trouble(
         r"unable to start the sftp session",

@@ -4,14 +4,14 @@ import logging
 import ssl
 import time
 
-from ecs_appliance.core.errors import ApplianceError
+from ecs_appliance.core.errors import NetworkError
 from ecs_appliance.core.log import register_secret
 
 ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 3, 10
 
 
 def ping(url: str, values: dict[str, str]) -> None:
-    """Post `values` to `url`, as a form. Raises ApplianceError, without the URL in it, where nobody takes it."""
+    """Post `values` to `url`, as a form. Raises NetworkError, without the URL in it, where nobody takes it."""
     import httpx  # noqa: PLC0415 # only who has such a URL pays for it
 
     register_secret(url)
@@ -31,6 +31,6 @@ def ping(url: str, values: dict[str, str]) -> None:
         if answer.is_success:
             return
         reason = f"status {answer.status_code}"
-    raise ApplianceError(
+    raise NetworkError(
         f"appliance.backup.ping_url takes no ping: {reason}", "correct it, or look at what watches there"
     )

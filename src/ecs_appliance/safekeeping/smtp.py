@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, NetworkError, RefusedError
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.sockets import cut_after
 from ecs_appliance.safekeeping.mailserver import Server
@@ -187,15 +187,15 @@ def _explain(error: smtplib.SMTPException | OSError, server: Server, *, late: bo
             return RefusedError(f"the certificate of {server} is not trusted: {error.verify_message}", hint)
         case ssl.SSLError():
             hint = "smtps:// is TLS from the start, smtp:// begins without"
-            return ApplianceError(f"no TLS connection with {server}: {error.reason}", hint)
+            return NetworkError(f"no TLS connection with {server}: {error.reason}", hint)
         case smtplib.SMTPAuthenticationError():
             answer = _told(error.smtp_code, error.smtp_error)
             return ApplianceError(f"{server} does not let {server.user} in: {answer}", "check user and password")
         case smtplib.SMTPResponseException():
             answer = _told(error.smtp_code, error.smtp_error)
-            return ApplianceError(f"{server} does not take the mail: {answer}", "4…: try again later; 5… is final")
+            return NetworkError(f"{server} does not take the mail: {answer}", "4…: try again later; 5… is final")
         case smtplib.SMTPServerDisconnected():
-            return ApplianceError(f"{server} hung up before it took the mail", "try again later")
+            return NetworkError(f"{server} hung up before it took the mail", "try again later")
         case smtplib.SMTPException():
             return ApplianceError(f"{server} does not let {server.user} in: {error}", "leave the user out of the URL")
-    return ApplianceError(f"{server} cannot be reached: {error.strerror or error}", "check host, port and network")
+    return NetworkError(f"{server} cannot be reached: {error.strerror or error}", "check host, port and network")

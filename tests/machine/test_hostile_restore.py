@@ -44,15 +44,15 @@ print("SAID " + json.dumps(said))
 # The rehearsal as it is, but for what the image does.
 HOSTILE_IMAGE = f"""
 import sys
+from dataclasses import replace
 sys.path.insert(0, "/app/appliance/src")
 from ecs_appliance.lifecycle import rehearsal
 from ecs_appliance.lifecycle.context import Context
-rehearsal.VAULTCHECK = ("/app/env/bin/python", "-c", {ATTACK!r})
 real = rehearsal.docker.run_once
 def heard(runner, task, **options):
     pid = runner.run(["systemctl", "show", "--value", "-p", "MainPID", "appliance-scratch-rehearsal"], timeout=9)
     print("OWNER " + runner.run(["ps", "-o", "user:32=", "-p", pid.stdout.strip()], timeout=9).stdout)
-    done = real(runner, task, **options)
+    done = real(runner, replace(task, argv=("/app/env/bin/python", "-c", {ATTACK!r})), **options)
     print(done.stdout + done.stderr)
     return done
 rehearsal.docker.run_once = heard

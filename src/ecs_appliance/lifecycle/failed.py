@@ -37,6 +37,8 @@ def tell_service_failed(context: Context, unit: str) -> None:
 
 def _alert(context: Context, unit: str, reason: str, next_step: str) -> None:
     """A process that could report its failure has said more than systemd knows."""
+    # As the checks name it: systemctl takes a service without its ending.
+    unit = unit if "." in unit else f"{unit}.service"
     if not context.alerts.stands(f"{UNIT}{unit}") and not is_reported(context, unit):
         context.alerts.put(f"{UNIT}{unit}", "critical", f"{unit} failed: {reason}", next_step)
 

@@ -177,7 +177,7 @@ def test_a_version_that_does_not_come_up_gives_way_also_when_killed(
     demo: "Demo", source: Callable[[str], str], until: "Until"
 ) -> None:
     running = tag(demo, "last_running_ecs")
-    bad = source("echo 'raise RuntimeError(\"broken\")' >> ecs/urls.py")
+    bad = source("echo 'raise RuntimeError(\"broken\")' >> ecs/wsgi.py")
     demo.sh("systemctl start --no-block appliance-update")
     until(lambda: bad in demo.exec(["docker", "inspect", "--format={{.Config.Image}}", "ecs_ecs.web_1"]).stdout, 300)
     demo.sh("systemctl kill --kill-whom=main --signal=KILL appliance")

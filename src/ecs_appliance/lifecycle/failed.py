@@ -23,8 +23,10 @@ def tell_appliance_failed(context: Context, unit: str) -> None:
     reason = _reason(context, unit)
     _alert(context, unit, reason, next_step)
     shown = context.page.shown()
-    error = shown.error if shown and shown.kind == "failed" else ""
-    context.page.fail(error or f"{unit} failed: {reason}", next_step)
+    error, hint = (shown.error, shown.next) if shown and shown.kind == "failed" else ("", "")
+    # What the process itself said of the way out stays in front.
+    steps = hint if next_step in hint else f"{hint}; {next_step}".removeprefix("; ")
+    context.page.fail(error or f"{unit} failed: {reason}", steps)
     log.error("%s failed: %s. journalctl -u %s tells more; %s", unit, reason, unit, next_step)
 
 

@@ -99,7 +99,11 @@ def test_the_page_keeps_what_failed_first(context: Context, systemd: Systemd) ->
     tell_appliance_failed(context, "appliance.service")
     shown = context.page.shown()
     assert shown is not None
-    assert shown.error == "the migration failed"
+    assert (shown.error, shown.next) == ("the migration failed", f"go back; {RESTART}")
+    tell_appliance_failed(context, "appliance.service")
+    again = context.page.shown()
+    assert again is not None
+    assert again.next == shown.next
 
 
 def test_a_stop_is_no_crash(context: Context) -> None:

@@ -180,7 +180,7 @@ def test_an_application_that_does_not_compare_is_no_success(demo: "Demo", docume
     assert "NOT compared: " in page
     assert "verified" not in page
     assert metrics(demo)["backup_rehearsal_success"] == 0
-    assert "can not be relied on" in alerts(demo)
+    assert "the backup cannot be trusted" in alerts(demo)
     assert rehearsed(demo)["wrong"] == []
 
 

@@ -14,7 +14,7 @@ from ecs_appliance.reporting.topics import BACKUP_AGE, BACKUP_NIGHTLY_AGE, BACKU
 
 TOPICS = (BACKUP_AGE, BACKUP_NIGHTLY_AGE, BACKUP_PLACE, UNVERIFIED)
 HOUR, DAY = 3600.0, 86400.0
-# Backups that were left out before anybody hears of it.
+# Backups that were missed before an alert is raised.
 MISSED_INTERVALS = 4
 CRITICAL_AGE, NIGHTLY_AGE, UNVERIFIED_AGE = 32 * HOUR, 3 * DAY, 15 * DAY
 

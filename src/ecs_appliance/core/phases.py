@@ -1,4 +1,4 @@
-"""Work in phases that goes on where it was cut off: recovery, rewind."""
+"""Work in phases that resumes where it was interrupted: recovery, rewind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -48,7 +48,7 @@ class Steps:
         self._tell(StepEvent(name, title, "done", self.seconds[name]))
 
     def _tell(self, event: StepEvent) -> None:
-        """Whoever listens is told; what fails there must not fail the step, or hide how it failed."""
+        """Notify the listeners; one that fails must not fail the step, or hide how it failed."""
         for listener in self.listeners:
             try:
                 listener(event)

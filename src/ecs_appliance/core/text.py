@@ -8,7 +8,7 @@ from collections.abc import Sequence
 LONGEST_LINE = 4096
 # In characters.
 LONGEST_SUMMARY = 400
-# How a failed process is told, which says nothing of the reason.
+# The message of a failed process, which does not give the reason.
 PROCESS_FAILED = re.compile(r"(^|: )[^:]* (failed with exit code \d+|was ended by SIG\w+):$")
 REASON = re.compile(
     r"\b(?:[a-z]*error|fatal|failed|fails|exception|denied|refused|cannot|can't|unable|no space)\b", re.I

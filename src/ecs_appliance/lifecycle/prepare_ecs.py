@@ -35,6 +35,7 @@ from ecs_appliance.lifecycle.versions import (
     PIN,
     REBUILD,
     Version,
+    forgive,
     give_way,
     last_version,
     planned_version,
@@ -102,9 +103,18 @@ def start_database(context: Context, env: Env, version: Version) -> Version:
         if before is None:
             raise
         give_way(context, version.commit, before, error)
-        bring_database(context, env, before)
+        start_before(context, env, before)
         return before
     return version
+
+
+def start_before(context: Context, env: Env, before: Version) -> None:
+    """Bring the database to `before`, which a new version gave way to; where that fails, the new one is not to blame."""
+    try:
+        bring_database(context, env, before)
+    except ApplianceError:
+        forgive(context)
+        raise
 
 
 def bring_database(context: Context, env: Env, version: Version) -> None:

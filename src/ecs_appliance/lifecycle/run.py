@@ -18,7 +18,7 @@ from ecs_appliance.lifecycle.confinement import report_confinement
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
 from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, prepare_appliance
-from ecs_appliance.lifecycle.prepare_ecs import bring_database, prepare_ecs, remove_leftovers, select_images
+from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs, remove_leftovers, select_images, start_before
 from ecs_appliance.lifecycle.prepare_env import active_env, prepare_env
 from ecs_appliance.lifecycle.probe import ask_application
 from ecs_appliance.lifecycle.release import active_release
@@ -72,11 +72,11 @@ def _serve(context: Context, env: Env) -> NoReturn:
         if before is None:
             raise stuck(context, env, commit, failed.reason) from None
         give_way(context, commit, before, failed.reason)
-    with locked(context.paths.lock, "go back to the version before", wait=LOCK_WAIT):
-        remove_leftovers(context)
-        bring_database(context, env, before)
-        select_images(context, before)
     try:
+        with locked(context.paths.lock, "go back to the version before", wait=LOCK_WAIT):
+            remove_leftovers(context)
+            start_before(context, env, before)
+            select_images(context, before)
         _run_containers(context, env, UP_SECONDS)
     except NotUpError as failed:
         # Whatever keeps both from coming up, it is not the new version.

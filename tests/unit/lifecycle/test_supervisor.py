@@ -125,11 +125,11 @@ def test_the_next_look_is_when_the_next_start_is_due() -> None:
 
 
 class Site:
-    """A docker whose containers `states` has, and in which what is started again ends or runs on, as `mended` says."""
+    """A docker whose containers `states` has, and in which what is started again ends or runs on, as `fixed` says."""
 
     def __init__(self, folder: Path) -> None:
         self.states = dict.fromkeys((BEAT, WEB, MEMCACHED), "running")
-        self.mended = True
+        self.fixed = True
         self.refuses = False
         self.compose_ended: int | None = None
         self.now = 0.0
@@ -166,7 +166,7 @@ class Site:
                 if self.refuses:
                     return 1, "", "the address is in use"
                 self.started.append(services)
-                self.states |= dict.fromkeys([NAMES[each] for each in services], "running" if self.mended else "exited")
+                self.states |= dict.fromkeys([NAMES[each] for each in services], "running" if self.fixed else "exited")
         return 0, "", ""
 
     def described(self, name: str) -> dict[str, Any]:
@@ -205,12 +205,12 @@ def test_memcached_is_made_anew_with_web(site: Site) -> None:
 
 
 def test_a_loop_is_told_and_left_out_until_it_is_over(site: Site) -> None:
-    site.states[BEAT], site.mended = "exited", False
+    site.states[BEAT], site.fixed = "exited", False
     while not site.alerts():
         seen = site.look_after(FIRST_PAUSE)
     assert (site.alerts(), seen) == ([TOPIC + BEAT], [WEB, MEMCACHED])
     assert site.context.alerts.standing()[0].message == f"{BEAT} keeps ending (exit code 73)"
-    site.mended = True
+    site.fixed = True
     site.look_after(LONGEST_PAUSE)
     site.look_after(1)
     assert site.alerts() == [TOPIC + BEAT]
@@ -229,7 +229,7 @@ def test_what_docker_refuses_to_start_is_tried_again(site: Site) -> None:
 
 
 def test_a_loop_of_web_alone_ends_the_site(site: Site) -> None:
-    site.states[BEAT], site.mended = "exited", False
+    site.states[BEAT], site.fixed = "exited", False
     for _ in range(2 * LIMIT):
         site.look_after(LONGEST_PAUSE)
     assert site.supervisor.look()

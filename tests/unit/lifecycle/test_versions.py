@@ -274,6 +274,19 @@ def test_a_migration_that_left_the_database_alone_gives_way(
     assert "it failed" in machine.standing()[0]
 
 
+def test_where_the_one_before_cannot_be_prepared_either_it_is_not_the_new_one(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(context: Context, wanted: Env, version: Version) -> None:
+        del context, wanted
+        raise BootstrapError(f"{version.commit[:1]} has no bootstrap")
+
+    monkeypatch.setattr(prepare_ecs, "bring_database", fail)
+    with pytest.raises(BootstrapError, match="0 has no bootstrap"):
+        start_database(machine.context, env(), machine.version(NEW))
+    assert (machine.context.tags.get(BAD), machine.standing()) == (None, [])
+
+
 def test_a_migration_that_did_not_is_for_a_person(machine: Machine, migrated: Callable[[Exception], list[str]]) -> None:
     brought = migrated(MigrationError("it failed"))
     machine.database = "half migrated"
@@ -297,7 +310,7 @@ class Serving:
         self.well = well
         self.tried: list[tuple[str, float]] = []
         monkeypatch.setattr(run_stage, "_run_containers", self.run_containers)
-        monkeypatch.setattr(run_stage, "bring_database", lambda *words: None)
+        monkeypatch.setattr(prepare_ecs, "bring_database", lambda *words: None)
         monkeypatch.setattr(run_stage, "remove_leftovers", lambda *words: None)
         monkeypatch.setattr(run_stage, "select_images", self.select)
 

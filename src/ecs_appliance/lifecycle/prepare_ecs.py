@@ -109,7 +109,7 @@ def start_database(context: Context, env: Env, version: Version) -> Version:
 
 
 def start_before(context: Context, env: Env, before: Version) -> None:
-    """Bring the database to `before`, which a new version gave way to; where that fails, the new one is not to blame."""
+    """Bring the database to `before`, which a new version gave way to. A failure here clears the new one of blame."""
     try:
         bring_database(context, env, before)
     except ApplianceError:

@@ -63,12 +63,14 @@ def test_an_application_that_eats_all_memory_is_ended_and_its_neighbours_go_on(g
 
 
 def test_where_both_want_the_processor_the_machine_comes_first(guest: Shell) -> None:
+    """Beside a slice of the weight that system.slice has, where nothing else takes part of its share."""
+    assert guest.sh("cat /sys/fs/cgroup/system.slice/cpu.weight").strip() == "100"
     start(guest, "spin-site", SPIN, where="ecs.slice")
-    start(guest, "spin-machine", SPIN, where="system.slice")
+    start(guest, "spin-machine", SPIN, where="rival.slice")
     used = (
         "for unit in spin-site spin-machine; do taskset --pid --cpu-list 0 $(systemctl show --value --property=MainPID"
-        " $unit) >/dev/null; done; use() { for unit in ecs.slice/spin-site system.slice/spin-machine; do"
-        " grep -m1 usage_usec /sys/fs/cgroup/$unit.service/cpu.stat | cut -d' ' -f2; done; }; use; sleep 10; use"
+        " $unit) >/dev/null; done; use() { for slice in ecs.slice rival.slice; do"
+        " grep -m1 usage_usec /sys/fs/cgroup/$slice/cpu.stat | cut -d' ' -f2; done; }; use; sleep 10; use"
     )
     site_0, machine_0, site_1, machine_1 = map(int, guest.sh(used, timeout=60).split())
     guest.sh("systemctl stop spin-site spin-machine")

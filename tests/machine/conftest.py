@@ -1,14 +1,16 @@
 """One demonstration for all tests of this tier, made by the command a newcomer types, and removed again.
 
+Where files of tests run side by side, the process that is first makes it, and each of them works on a copy.
 ECS_TEST_MACHINE=NAME keeps and reuses the machine NAME instead: for writing tests.
 """
 
 import json
 import os
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
+from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import Result, SystemRunner
+from ecs_appliance.machine.demo import Demo as Maker
 from ecs_appliance.machine.nspawn import Machine
+from ecs_appliance.machine.progress import Lines
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -95,13 +100,20 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
     kept = os.environ.get("ECS_TEST_MACHINE")
     name = kept or f"test-{os.getpid()}"
     failed_before = request.session.testsfailed
+    side_by_side = "PYTEST_XDIST_WORKER" in os.environ
     try:
-        yield _make(name)
+        yield _copy(_original(os.getppid()), name) if side_by_side and not kept else _make(name)
     finally:
         if request.session.testsfailed > failed_before:
             _save_journal(name)
         if not kept:
-            SystemRunner().run([LAUNCHER, "demo", "--name", name, "destroy"], timeout=300)
+            _destroy(name)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove what the workers made their copies of."""
+    if session.config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        _destroy(_original(os.getpid()))
 
 
 @pytest.fixture
@@ -117,6 +129,27 @@ def until() -> Until:
         return time.monotonic() - began
 
     return wait
+
+
+def _original(controller: int) -> str:
+    """The machine that all workers of the process `controller` copy."""
+    return f"base-{controller}"
+
+
+def _copy(original: str, name: str) -> Demo:
+    """Make the machine `name`, a copy of `original`, which the first worker makes."""
+    source = Maker(original, Lines(sys.stderr))
+    with locked(LOGS / "lock", "making a site", wait=DEMO_SECONDS):
+        if not source.machine.exists or source.machine.running:
+            _make(original)
+            source.machine.stop()
+    made = asdict(Maker(name, Lines(sys.stderr)).copy(source))
+    assert made.pop("ok") is True
+    return Demo(name=name, **made)
+
+
+def _destroy(name: str) -> None:
+    SystemRunner().run([LAUNCHER, "demo", "--name", name, "destroy"], timeout=300)
 
 
 def _make(name: str) -> Demo:

@@ -101,6 +101,11 @@ def unpack_base(base: Path, folder: Path, runner: Runner) -> None:
     runner.run(["tar", *options, "-C", folder, "-f", base], timeout=UNPACK_SECONDS)
 
 
+def copy_tree(source: Path, target: Path, runner: Runner) -> None:
+    """Copy `source` to `target`, with owners, links and extended attributes; what was copied before is replaced."""
+    runner.run(["cp", "--archive", "--reflink=auto", "--no-target-directory", source, target], timeout=UNPACK_SECONDS)
+
+
 def _build(target: Path, recipe: Recipe, runner: Runner) -> None:
     for abandoned in target.parent.glob(f".{SUITE}-*"):
         abandoned.unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ecs_appliance.core.errors import ApplianceError, NotRunningError
+from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.core.paths import Paths
@@ -112,6 +113,22 @@ class Demo:
             finally:
                 if self.machine.exists:
                     harvest_copies(self.machine.folder, self.paths)
+
+    def copy(self, source: "Demo") -> Site:
+        """Make it a copy of the finished demonstration `source`, whose machine is stopped; its site answers then.
+
+        Raises RefusedError where `source` runs, ApplianceError that explains what failed.
+        """
+        with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
+            with self._step("copy", f"copy of {source.machine.name}"):
+                self.machine.copy(source.machine)
+                file = self.machine.folder.root / "app/env.yml"
+                theirs, own = (str(machine.spec.network.address) for machine in (source.machine, self.machine))
+                write_atomic(file, file.read_text().replace(theirs, own), mode=0o600)
+                self.machine.start()
+            with self._step("site", "site"):
+                wait_up(self.machine, self.ca_file, seconds=SITE_SECONDS, note=self.progress.note)
+            return self._site()
 
     def install(self, prepare: str = "") -> list[str]:
         """Have a machine with the appliance installed, that no env.yml was given yet; returns the commits published.

@@ -4,20 +4,20 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
+from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError, RefusedError
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.base import UNPACK_SECONDS, unpack_base
+from ecs_appliance.machine.base import UNPACK_SECONDS, copy_tree, unpack_base
 from ecs_appliance.machine.guest import Guest
 from ecs_appliance.machine.identity import Identity, find_init, identify
 from ecs_appliance.machine.network import choose_subnet, raise_network, read_resolvers, used_networks
-from ecs_appliance.machine.provision import provision_root
+from ecs_appliance.machine.provision import forget_identity, provision_root
 from ecs_appliance.machine.remains import clear_remains
 from ecs_appliance.machine.state import Folder, Mount, Spec
 
@@ -75,15 +75,33 @@ class Machine:
         """Unpack `base` and make it a machine of its own; does nothing where that is done. `mounts` are kept."""
         if self.exists:
             return
-        with locked(self.folder.path.parent / "lock", "creating a machine", wait=UNPACK_SECONDS):
-            used = [*used_networks(self.runner), *(Spec.load(file).subnet for file in self.folder.all_specs())]
-            spec = Spec(self.name, choose_subnet(used), tuple(mounts))
-            spec.save(self.folder.spec)
-        fresh = self.folder.path / "root.new"
-        shutil.rmtree(fresh, ignore_errors=True)
+        spec = self._reserve(mounts)
+        fresh = self._fresh_root()
         unpack_base(base, fresh, self.runner)
         provision_root(fresh, spec.network, self.runner)
         fresh.rename(self.folder.root)
+
+    def copy(self, source: "Machine") -> None:
+        """Make it a copy of the stopped machine `source` with its own name, network and keys; once is enough.
+
+        Raises RefusedError where `source` runs.
+        """
+        if self.exists:
+            return
+        if source.running:
+            raise RefusedError(
+                f"the machine {source.name} runs", f"stop it first: appliance demo stop --name {source.name}"
+            )
+        theirs, own = source.folder, self.folder
+        spec = self._reserve([mount.moved(theirs.path, own.path) for mount in source.spec.mounts])
+        for entry in theirs.path.iterdir():
+            if entry not in (theirs.root, theirs.spec, theirs.log):
+                copy_tree(entry, own.path / entry.name, self.runner)
+        fresh = self._fresh_root()
+        copy_tree(theirs.root, fresh, self.runner)
+        forget_identity(fresh)
+        provision_root(fresh, spec.network, self.runner)
+        fresh.rename(own.root)
 
     def start(self) -> None:
         """Boot the machine and wait until it is up; does nothing where it runs. Raises ApplianceError."""
@@ -145,6 +163,20 @@ class Machine:
         if self.folder.path.exists():
             shutil.rmtree(self.folder.path)
         self.folder.lock.unlink(missing_ok=True)
+
+    def _reserve(self, mounts: Iterable[Mount]) -> Spec:
+        """Note the machine with a free network, so that no other takes it."""
+        with locked(self.folder.path.parent / ".lock", "creating a machine", wait=UNPACK_SECONDS):
+            used = [*used_networks(self.runner), *(Spec.load(file).subnet for file in self.folder.all_specs())]
+            spec = Spec(self.name, choose_subnet(used), tuple(mounts))
+            spec.save(self.folder.spec)
+        return spec
+
+    def _fresh_root(self) -> Path:
+        """Return where to make the root; what an earlier try left there is gone."""
+        fresh = self.folder.path / "root.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        return fresh
 
     def _clear(self) -> None:
         clear_remains(self.spec, self.runner)

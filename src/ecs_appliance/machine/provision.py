@@ -26,7 +26,7 @@ ExecStart=mount --make-rshared /
 
 
 def provision_root(root: Path, network: Network, runner: Runner) -> None:
-    """Make the base image unpacked at `root` the machine that `network` names; it has never been booted yet."""
+    """Make the tree at `root` the machine that `network` names; it has not been booted as that yet."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {network.name}\n::1 localhost ip6-localhost ip6-loopback\n"
     write_atomic(root / "etc/hostname", f"{network.name}\n", mode=0o644)
     write_atomic(root / "etc/hosts", hosts, mode=0o644)
@@ -37,6 +37,13 @@ def provision_root(root: Path, network: Network, runner: Runner) -> None:
     point_symlink(root / "etc/systemd/system/sysinit.target.wants/shared-root.service", "../shared-root.service")
     runner.run(["chroot", root, "ssh-keygen", "-A"], timeout=SECONDS)
     trust_authorities(root, runner)
+
+
+def forget_identity(root: Path) -> None:
+    """Remove from the copy of a machine at `root` what no two machines may share: its id and host keys."""
+    write_atomic(root / "etc/machine-id", "", mode=0o444)
+    for key in (root / "etc/ssh").glob("ssh_host_*"):
+        key.unlink()
 
 
 def trust_authorities(root: Path, runner: Runner) -> None:

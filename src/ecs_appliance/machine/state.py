@@ -2,7 +2,7 @@
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -25,6 +25,10 @@ class Mount:
 
     source: Path
     target: str
+
+    def moved(self, old: Path, new: Path) -> "Mount":
+        """Return it with a source below `new` where that was below `old`."""
+        return replace(self, source=new / self.source.relative_to(old)) if self.source.is_relative_to(old) else self
 
 
 @dataclass(frozen=True)

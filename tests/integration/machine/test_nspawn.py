@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.core.errors import NotRunningError
+from ecs_appliance.core.errors import NotRunningError, RefusedError
 from ecs_appliance.core.runner import CommandError, SystemRunner
 from ecs_appliance.machine.nspawn import Machine
 
@@ -130,6 +130,26 @@ def test_where_processes_of_it_were_killed_it_can_still_be_ended(
     assert traces(machine, runner) == {}
     machine.start()
     assert machine.guest.state() == "running"
+
+
+def test_a_copy_has_the_content_and_an_identity_of_its_own(machine: Machine, runner: SystemRunner) -> None:
+    identity = "hostname; hostname -I; cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub"
+    first = machine.guest.sh(identity).split()
+    machine.guest.sh("echo kept >/srv/file; chown daemon /srv/file; ln /srv/file /srv/link")
+    other = Machine(f"ic-{os.getpid()}", runner)
+    try:
+        with pytest.raises(RefusedError, match="stop it first"):
+            other.copy(machine)
+        assert not other.exists
+        machine.stop()
+        other.copy(machine)
+        other.start()
+        machine.start()
+        assert not set(other.guest.sh(identity).split()) & set(first)
+        assert other.guest.sh("cat /srv/link; stat --format='%U %h' /srv/file").split() == ["kept", "daemon", "2"]
+    finally:
+        other.destroy()
+    assert traces(other, runner) == {}
 
 
 def test_two_machines_do_not_meet_and_one_destroyed_leaves_no_trace(

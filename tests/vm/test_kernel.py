@@ -1,4 +1,6 @@
-"""What keeps an application that eats everything, or turns on its own container, in its place: on a real kernel."""
+"""What a container cannot show, on a kernel of its own: the hardening of the kernel, and what keeps the application
+that eats everything, or turns on its own container, in its place.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from ecs_appliance.machine.vm import VirtualMachine
 
 pytestmark = pytest.mark.timeout(900)
 
-PROFILE = Path(__file__).parents[2] / "salt/states/hardening/files/ecs-application"
+FILES = Path(__file__).parents[2] / "salt/states/hardening/files"
 BOOT_SECONDS = 300
 # Takes memory until somebody ends it.
 EATER = "held = []\nwhile True: held.append(bytearray(b'x' * (8 << 20)))\n"
@@ -26,12 +28,15 @@ CODE = ("scripts/docker-entrypoint.sh", "conf/nginx.conf", "env/bin/python")
 
 @pytest.fixture(scope="module")
 def guest(root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """The inside of a machine with the slice and the profile, and the application's files as its own image has them."""
-    folder = tmp_path_factory.mktemp("containment")
+    """The inside of a machine with the hardening's files in force, and the application's as its own image has them."""
+    folder = tmp_path_factory.mktemp("kernel")
     with VirtualMachine(folder, runner, drives=[root_disk.drive], kernel=root_disk.kernel()) as machine:
         guest = machine.guest
         guest.wait_ready(BOOT_SECONDS)
-        guest.push("/etc/apparmor.d/ecs-application", PROFILE.read_bytes())
+        guest.push("/etc/sysctl.d/60-appliance.conf", (FILES / "sysctl.conf").read_bytes())
+        guest.push("/etc/modprobe.d/appliance.conf", (FILES / "modprobe.conf").read_bytes())
+        guest.sh("systemctl restart systemd-sysctl")
+        guest.push("/etc/apparmor.d/ecs-application", (FILES / "ecs-application").read_bytes())
         guest.sh("apparmor_parser --replace /etc/apparmor.d/ecs-application", timeout=120)
         guest.sh(
             "mkdir -p /app/ecs/scripts /app/ecs/conf /app/ecs/static/CACHE /app/env/bin /app/ecs-cache;"
@@ -40,6 +45,28 @@ def guest(root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.Te
             " /app/supervisord-web.conf; chown 1000:1000 /app"
         )
         yield guest
+
+
+def test_every_setting_is_in_force(guest: Shell) -> None:
+    lines = (FILES / "sysctl.conf").read_text().splitlines()
+    settings = [line.lstrip("-").split(" = ") for line in lines if " = " in line and not line.startswith("#")]
+    wanted = {name.replace(".", "/"): value for name, value in settings}
+    assert len(wanted) > 30
+    script = "\n".join(f"for file in /proc/sys/{name}; do echo {name} $(cat $file); done" for name in wanted)
+    found = [line.split(" ", 1) for line in guest.sh(script).splitlines()]
+    assert {name for name, _ in found} == set(wanted)
+    assert [(name, value) for name, value in found if value != wanted[name]] == []
+
+
+def test_nothing_was_said_of_settings_that_do_not_exist(guest: Shell) -> None:
+    assert "Couldn't" not in guest.sh("journalctl --boot --unit=systemd-sysctl --output=cat --no-pager")
+
+
+def test_protocols_that_nobody_speaks_are_not_loaded(guest: Shell) -> None:
+    for name in ("dccp", "rds", "sctp", "tipc"):
+        plan = guest.sh(f"modprobe --dry-run --verbose {name}").splitlines()
+        assert plan[-1].strip() == "install /bin/false", name
+        assert guest.sh(f"modprobe --quiet {name} || echo refused") == "refused\n", name
 
 
 def start(guest: Shell, unit: str, script: str, *, where: str) -> None:

@@ -65,7 +65,7 @@ def test_a_fault_is_named_until_it_is_fixed(demo: "Demo", until: "Until", name: 
         assert f'topic="{fault.topic}"' in demo.sh(METRICS)
     finally:
         demo.sh(fault.fixes, timeout=300)
-    until(lambda: found(demo)["code"] < 2 and fault.topic not in named(found(demo)), UP)
+    until(lambda: (now := found(demo))["code"] < 2 and fault.topic not in named(now), UP)
     demo.sh("systemctl start appliance-check")
     assert f'topic="{fault.topic}"' not in demo.sh(METRICS)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from benchmarks.measure import LIMIT, Command, interleave, show
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.guest import Guest
-from ecs_appliance.machine.nspawn import Machine
+from lab.nspawn import Machine
+from lab.nspawn_guest import Guest
 
 ROUNDS = {"converge": 9, "backup run": 7, "backup rehearse": 3}
 DOCUMENTS = "docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 200 --kilobytes 40"

@@ -21,9 +21,9 @@ from ruamel.yaml import YAML
 
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import Result, SystemRunner
-from ecs_appliance.machine.demo import Demo as Maker
-from ecs_appliance.machine.nspawn import Machine
-from ecs_appliance.machine.progress import Lines
+from lab.demo import Demo as Maker
+from lab.nspawn import Machine
+from lab.progress import Lines
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]

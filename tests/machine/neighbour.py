@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from ecs_appliance.core.runner import Result, SystemRunner, end
-from ecs_appliance.machine.nspawn import Machine
+from lab.nspawn import Machine
 
 # Of the documentation's range for private networks nothing is used elsewhere here.
 MACHINE_V6 = IPv6Address("fd00:ec5::2")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.demo import Demo as Demonstration
-from ecs_appliance.machine.progress import Lines
-from ecs_appliance.machine.repositories import sign
+from lab.demo import Demo as Demonstration
+from lab.progress import Lines
+from lab.repositories import sign
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until

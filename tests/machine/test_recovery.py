@@ -15,9 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.demo import Demo as Maker
-from ecs_appliance.machine.progress import Lines
-from ecs_appliance.machine.site import CERTIFICATE
+from lab.demo import Demo as Maker
+from lab.health import CERTIFICATE
+from lab.progress import Lines
 from tests.machine.backups import own_settings, quiet, set_backup
 from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
 from tests.machine.people import client as browse

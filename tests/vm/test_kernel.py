@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.rootdisk import RootDisk
-from ecs_appliance.machine.shell import Shell
-from ecs_appliance.machine.vm import VirtualMachine
+from lab.rootdisk import RootDisk
+from lab.virtio_guest import Shell
+from lab.vm import VirtualMachine
 
 pytestmark = pytest.mark.timeout(900)
 

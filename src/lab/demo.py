@@ -24,6 +24,7 @@ from lab.caches import CACHE, fill_copies, harvest_copies, plan_mounts
 from lab.health import failed_units, journal_tail, wait_up
 from lab.nspawn import Machine
 from lab.packages import FOR_MACHINES, install_packages, missing_packages
+from lab.production import refuse_production
 from lab.progress import Progress
 from lab.repositories import ensure_signing_key, publish_checkout, publish_folder, sign
 
@@ -106,7 +107,11 @@ class Demo:
         return self.paths.at(CACHE) / "signing-key"
 
     def run(self) -> Site:
-        """Make the site, or what is missing of it. Raises ApplianceError that explains the failed step."""
+        """Make the site, or what is missing of it.
+
+        Raises RefusedError on a production machine, ApplianceError that explains the failed step.
+        """
+        refuse_production(self.paths)
         with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
             try:
                 return self._run()

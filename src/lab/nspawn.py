@@ -18,6 +18,7 @@ from lab.cleanup import clear_remains
 from lab.identity import Identity, find_init, identify
 from lab.network import choose_subnet, raise_network, read_resolvers, used_networks
 from lab.nspawn_guest import Guest
+from lab.production import refuse_production
 from lab.provision import forget_identity, provision_root
 from lab.state import Folder, Mount, Spec
 
@@ -44,7 +45,8 @@ class Machine:
     def __init__(self, name: str, runner: SystemRunner, paths: Paths | None = None) -> None:
         self.name = name
         self.runner = runner
-        self.folder = Folder.of(name, paths or Paths())
+        self.paths = paths or Paths()
+        self.folder = Folder.of(name, self.paths)
 
     @property
     def exists(self) -> bool:
@@ -104,7 +106,11 @@ class Machine:
         fresh.rename(own.root)
 
     def start(self) -> None:
-        """Boot the machine and wait until it is up; does nothing where it runs. Raises ApplianceError."""
+        """Boot the machine and wait until it is up; does nothing where it runs.
+
+        Raises RefusedError on a production machine, ApplianceError where it does not boot.
+        """
+        refuse_production(self.paths)
         spec = self.spec
         if not self.running:
             self._clear()

@@ -72,6 +72,15 @@ def test_only_its_commands_and_whoever_looks_for_commands_need_the_laboratory(ch
         assert run(checkout, checkout / "appliance", word)[0] == f"product: {word}"
 
 
+def test_where_tests_are_refused_nothing_is_installed_for_them(checkout: Path) -> None:
+    (checkout / "src/lab/production.py").write_text("import sys\nprint('refused')\nsys.exit(4)\n")
+    command: list[str | Path] = [checkout / "appliance", "test", "unit"]
+    path = f"{checkout.parent / 'bin'}:{os.environ['PATH']}"
+    assert SystemRunner().run(command, timeout=SECONDS, env={"PATH": path}, ok=(4,)).stdout == "refused\n"
+    assert not (checkout / ".venv-dev").exists()
+    assert run(checkout, checkout / "appliance", "stage")[0] == "product: stage"
+
+
 def test_another_python_gets_another_environment(checkout: Path) -> None:
     run(checkout, checkout / "appliance")
     upgrade(checkout)

@@ -83,6 +83,9 @@ def logs(
 @app.command()
 def start(context: typer.Context, name: Name = None) -> None:
     """Boot the machine again; the site comes up by itself."""
+    from lab.production import refuse_production
+
+    refuse_production(_machine(context, name).paths)  # before there is so much as a lock
     with _locked_machine(context, name, "start") as machine:
         machine.start()
         typer.echo(f"the machine {machine.name} runs at {machine.spec.network.address}")

@@ -13,6 +13,7 @@ from ecs_appliance.core.errors import ApplianceError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.runner import SystemRunner
 
 
@@ -44,10 +45,21 @@ def test(
     ] = None,
 ) -> None:
     """Run the tests, all tiers or those named; installs what they need."""
+    from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.runner import SystemRunner
 
-    tiers, options = split_words(words or [])
-    runner = SystemRunner()
+    run_tests(words or [], Paths(), SystemRunner())
+
+
+def run_tests(words: "Sequence[str]", paths: "Paths", runner: "SystemRunner") -> None:
+    """Run the tests that `words` ask for, having installed what they need.
+
+    Raises RefusedError on a production machine, ApplianceError where tests failed.
+    """
+    from lab.production import refuse_production
+
+    refuse_production(paths)
+    tiers, options = split_words(words)
     _install_needs(tiers, runner)
     failed = [tier for tier in tiers if _run_tier(tier, options, runner) != 0]
     if failed:

@@ -51,14 +51,14 @@ UNPACK_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a base image is made of: packages, and commands of mmdebstrap at the end, `$1` being the image's root."""
+    """What a base image is made of: packages, and commands that mmdebstrap runs at the end, `$1` being its root."""
 
     packages: tuple[str, ...] = PACKAGES
     hooks: tuple[str, ...] = HOOKS
 
     @property
     def key(self) -> str:
-        """Another one for another image."""
+        """Differs for images that differ."""
         recipe: Sequence[object] = (SUITE, SOURCES, self.packages, self.hooks)
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
 
@@ -67,7 +67,7 @@ SERVER = Recipe()
 
 
 def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
-    """A base image not older than a week, as a tar file in `cache`; an older one where a new one cannot be made.
+    """Return a base image not older than a week, a tar file in `cache`; an older one where a new one cannot be made.
 
     `cache` is for images of one recipe: others in it are removed.
     Raises CommandError where there is none at all and none can be made.
@@ -87,7 +87,7 @@ def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
 
 
 def plan_bootstrap(target: Path, recipe: Recipe = SERVER) -> list[str | Path]:
-    """The command that makes the base image `target`."""
+    """Return the command that makes the base image `target`."""
     hooks = [f"--customize-hook={hook}" for hook in recipe.hooks]
     include = f"--include={','.join(recipe.packages)}"
     options = ["--quiet", "--format=tar", "--variant=apt", include, *hooks]

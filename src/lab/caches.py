@@ -11,16 +11,16 @@ from pathlib import Path
 
 from ecs_appliance.core.files import fresh_name
 from ecs_appliance.core.paths import Paths
-from lab.state import Folder, Mount
+from lab.state import BindMount, MachineFolder
 
 CACHE = "/var/cache/ecs-appliance"
 KEEP_SECONDS = 60 * 24 * 3600.0
 # apt's own lock and what it has not finished.
-PASSING = ("lock", "partial")
+TRANSIENT = ("lock", "partial")
 
 
 @dataclass(frozen=True)
-class Copied:
+class CacheCopy:
     """A folder of this host's cache, a machine's copy of it, and where the machine sees that."""
 
     cache: Path
@@ -28,35 +28,35 @@ class Copied:
     target: str
 
 
-def plan_copied(folder: Folder, paths: Paths) -> tuple[Copied, ...]:
-    """The caches that a machine has copies of: packages of its own, and those its image builds fetch by a proxy."""
+def plan_copies(folder: MachineFolder, paths: Paths) -> tuple[CacheCopy, ...]:
+    """Return the caches that a machine has copies of: its own packages, and those its image builds fetch by a proxy."""
     cache = paths.at(CACHE)
     return (
-        Copied(cache / "apt", folder.path / "apt", "/var/cache/apt/archives"),
-        Copied(cache / "proxy", folder.path / "proxy", "/volatile/proxy-cache"),
+        CacheCopy(cache / "apt", folder.path / "apt", "/var/cache/apt/archives"),
+        CacheCopy(cache / "proxy", folder.path / "proxy", "/volatile/proxy-cache"),
     )
 
 
-def plan_mounts(folder: Folder, paths: Paths) -> tuple[Mount, ...]:
-    """Everything a demonstration machine sees of this host; the caches of Python packages are made to be shared."""
-    copied = (Mount(copy.own, copy.target) for copy in plan_copied(folder, paths))
-    return (*copied, Mount(paths.at(CACHE) / "home", "/root/.cache"), Mount(folder.git, "/srv/git"))
+def plan_mounts(folder: MachineFolder, paths: Paths) -> tuple[BindMount, ...]:
+    """Return what a demonstration's machine sees of this host; caches of Python packages are made to be shared."""
+    copied = (BindMount(copy.own, copy.target) for copy in plan_copies(folder, paths))
+    return (*copied, BindMount(paths.at(CACHE) / "home", "/root/.cache"), BindMount(folder.git, "/srv/git"))
 
 
-def fill_copies(folder: Folder, paths: Paths) -> None:
+def provide_downloads(folder: MachineFolder, paths: Paths) -> None:
     """Give a new machine what earlier ones downloaded; the machine's own accounts may write to it."""
-    for copied in plan_copied(folder, paths):
+    for copied in plan_copies(folder, paths):
         copied.own.mkdir(parents=True, exist_ok=True)
         copy_missing(copied.cache, copied.own)
         for entry in (copied.own, *copied.own.rglob("*")):
             entry.chmod(0o777 if entry.is_dir() else 0o666)
 
 
-def harvest_copies(folder: Folder, paths: Paths) -> None:
-    """Keep what the machine downloaded for later ones, and forget what nobody has added for two months."""
-    for copied in plan_copied(folder, paths):
+def save_downloads(folder: MachineFolder, paths: Paths) -> None:
+    """Keep what the machine downloaded for later ones, and forget what no machine has added for two months."""
+    for copied in plan_copies(folder, paths):
         copy_missing(copied.own, copied.cache)
-        forget_old(copied.cache, before=time.time() - KEEP_SECONDS)
+        remove_old(copied.cache, before=time.time() - KEEP_SECONDS)
 
 
 def copy_missing(source: Path, target: Path) -> int:
@@ -74,7 +74,7 @@ def copy_missing(source: Path, target: Path) -> int:
     return copies
 
 
-def forget_old(folder: Path, *, before: float) -> None:
+def remove_old(folder: Path, *, before: float) -> None:
     """Remove the files of `folder` last written before the time `before` (seconds of the epoch)."""
     for file in list(_files(folder)):
         if file.stat().st_mtime < before:
@@ -83,5 +83,5 @@ def forget_old(folder: Path, *, before: float) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.is_symlink() and not set(file.relative_to(folder).parts) & set(PASSING):
+        if file.is_file() and not file.is_symlink() and not set(file.relative_to(folder).parts) & set(TRANSIENT):
             yield file

@@ -18,7 +18,7 @@ REMOVE_SECONDS = 5.0
 
 @contextmanager
 def fresh_group(name: str | None) -> Iterator[None]:
-    """Children started inside this context begin in the new, empty group `name`; the caller returns to its own.
+    """Start the children of this context in the new, empty group `name`; the caller returns to its own.
 
     Without a name, or without version 2 of control groups, they stay in the caller's.
     """
@@ -39,7 +39,7 @@ def fresh_group(name: str | None) -> Iterator[None]:
 
 
 def remove_group(name: str) -> None:
-    """Remove the group `name` and all below it; its processes must have ended (some take a moment to go)."""
+    """Remove the group `name` and all below it; its processes must have ended (some take a moment)."""
     for tree in {(root / name) for root in (*MOUNTS, LEGACY) if (root / name / "cgroup.procs").exists()}:
         deadline = time.monotonic() + REMOVE_SECONDS
         while not _remove_tree(tree) and time.monotonic() < deadline:

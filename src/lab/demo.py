@@ -1,6 +1,6 @@
 """The demonstration: from nothing to a running site in a machine of its own, by the code path a server uses.
 
-Every step checks its own effect: run again, the demonstration goes on where it ended.
+Every step checks whether it is done: run again, the demonstration resumes where it ended.
 """
 
 import json
@@ -20,9 +20,9 @@ from ecs_appliance.core.state import StateFile
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.create import render
 from lab.base import provide_base
-from lab.caches import CACHE, fill_copies, harvest_copies, plan_mounts
+from lab.caches import CACHE, plan_mounts, provide_downloads, save_downloads
 from lab.health import failed_units, journal_tail, wait_up
-from lab.nspawn import Machine
+from lab.nspawn import NspawnMachine
 from lab.packages import FOR_MACHINES, install_packages, missing_packages
 from lab.production import refuse_production
 from lab.progress import Progress
@@ -43,7 +43,7 @@ ACTIVATE = """
 chmod 0600 /app/env.yml
 cp /app/env.yml /run/active-env.yml
 rm -f /run/appliance-failed /run/appliance_failed
-# A developer's commits are amended: the next one need not go on from the one that runs.
+# A developer amends commits: the next one may not descend from the one that runs.
 if [ -d /app/etc/flags ]; then touch /app/etc/flags/force.update.appliance; fi
 systemctl reset-failed
 systemctl start --no-block appliance-update
@@ -59,8 +59,8 @@ LOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What a demonstration remembers between runs; holds the first login, so its file is the owner's alone."""
+class DemoState:
+    """What a demonstration remembers between runs; it has the first login, so its file is the owner's alone."""
 
     installed: str = ""
     activated: list[str] = field(default_factory=list)
@@ -69,8 +69,8 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Site:
-    """What the demonstration made, as `--json` shows it; `steps` are seconds."""
+class DemoSite:
+    """The site that a demonstration made, as `--json` shows it; `steps` are seconds."""
 
     ok: bool
     url: str
@@ -81,20 +81,20 @@ class Site:
     steps: dict[str, float]
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON."""
         return json.dumps(asdict(self))
 
 
-class Demo:
+class Demonstration:
     """The demonstration in the machine `name`."""
 
     def __init__(self, name: str, progress: Progress, paths: Paths | None = None) -> None:
         self.paths = paths or Paths()
         self.runner = SystemRunner()
-        self.machine = Machine(name, self.runner, self.paths)
+        self.machine = NspawnMachine(name, self.runner, self.paths)
         self.progress = progress
         self.steps = Steps([progress])
-        self._memory_file = StateFile(self.machine.folder.path / "demo.json", Memory)
+        self._state_file = StateFile(self.machine.folder.path / "demo.json", DemoState)
 
     @property
     def ca_file(self) -> Path:
@@ -103,10 +103,10 @@ class Demo:
 
     @property
     def signing_key(self) -> Path:
-        """Signs what machines are given to run; is in none. All have the same: one recovers what was another's."""
+        """The key that signs the code of all machines, and is in none of them: one recovers what was another's."""
         return self.paths.at(CACHE) / "signing-key"
 
-    def run(self) -> Site:
+    def run(self) -> DemoSite:
         """Make the site, or what is missing of it.
 
         Raises RefusedError on a production machine, ApplianceError that explains the failed step.
@@ -117,10 +117,10 @@ class Demo:
                 return self._run()
             finally:
                 if self.machine.exists:
-                    harvest_copies(self.machine.folder, self.paths)
+                    save_downloads(self.machine.folder, self.paths)
 
-    def copy(self, source: "Demo") -> Site:
-        """Make it a copy of the finished demonstration `source`, whose machine is stopped; its site answers then.
+    def copy(self, source: "Demonstration") -> DemoSite:
+        """Make it a copy of the finished demonstration `source`, whose machine is stopped, and wait for its site.
 
         Raises RefusedError where `source` runs, ApplianceError that explains what failed.
         """
@@ -132,11 +132,11 @@ class Demo:
                 write_atomic(file, file.read_text().replace(theirs, own), mode=0o600)
                 self.machine.start()
             with self._step("site", "site"):
-                wait_up(self.machine, self.ca_file, seconds=SITE_SECONDS, note=self.progress.note)
+                wait_up(self.machine, self.ca_file, seconds=SITE_SECONDS, on_progress=self.progress.note)
             return self._site()
 
     def install(self, prepare: str = "") -> list[str]:
-        """Have a machine with the appliance installed, that no env.yml was given yet; returns the commits published.
+        """Make a machine with the appliance installed and no env.yml yet; return the commits published.
 
         `prepare` is a shell script that runs in the machine before: what its administrator did.
         """
@@ -153,7 +153,7 @@ class Demo:
             self._install(commits[0])
         return commits
 
-    def _run(self) -> Site:
+    def _run(self) -> DemoSite:
         commits = self.install()
         with self._step("environment", "env.yml"):
             self._write_env()
@@ -162,7 +162,7 @@ class Demo:
         with self._step("activate", "activation"):
             self._activate(commits)
         with self._step("site", "site"):
-            wait_up(self.machine, self.ca_file, seconds=SITE_SECONDS, note=self.progress.note)
+            wait_up(self.machine, self.ca_file, seconds=SITE_SECONDS, on_progress=self.progress.note)
             self._remember(activated=commits)
         with self._step("user", "first login"):
             self._create_user()
@@ -178,7 +178,7 @@ class Demo:
 
     def _explained(self, title: str, error: ApplianceError) -> ApplianceError:
         name = self.machine.name
-        again = f"look around: appliance demo shell --name {name}; mend it and run the demo again, it goes on here"
+        again = f"look around: appliance demo shell --name {name}; fix it and run the demo again, it resumes here"
         journal = "" if " failed:\n" in error.message else self._failures()
         return ApplianceError(f"{title}: {error.message}{journal}", error.hint or again)
 
@@ -204,12 +204,12 @@ class Demo:
     def _boot(self, base: Path) -> None:
         if not self.machine.exists:
             self.machine.folder.path.chmod(0o700)
-            fill_copies(self.machine.folder, self.paths)
+            provide_downloads(self.machine.folder, self.paths)
             self.machine.create(base, plan_mounts(self.machine.folder, self.paths))
         self.machine.start()
 
     def _install(self, commit: str) -> None:
-        if self._memory().installed:
+        if self._state().installed:
             return  # a newer commit comes by the appliance's own update
         guest = self.machine.guest
         guest.run(["sh", "-euc", FETCH], timeout=SHORT_SECONDS)
@@ -223,44 +223,44 @@ class Demo:
             address = str(self.machine.spec.network.address)
             signer = ensure_signing_key(self.signing_key, self.runner)
             text = render(DOMAIN, plan_overrides(address, signer), runner=self.runner)
-            guest.push("/app/env.yml", answer_for(address, text), mode=0o600)
+            guest.push("/app/env.yml", adapt_env(address, text), mode=0o600)
 
     def _activate(self, commits: list[str]) -> None:
-        if self._memory().activated != commits:
+        if self._state().activated != commits:
             self.machine.guest.run(["sh", "-euc", ACTIVATE], timeout=SHORT_SECONDS)
 
     def _create_user(self) -> None:
-        if self._memory().user:
+        if self._state().user:
             return
         # Cut off in between, the user is there, and nobody knows its password.
         words = ["create-internal-user.sh", f"office@{DOMAIN}", "Demo", "Office", "f", "--reset", "--json"]
         created = json.loads(self.machine.guest.run(words, timeout=SHORT_SECONDS).lines()[-1])
         self._remember(user=created["user"], password=created["password"])
 
-    def _site(self) -> Site:
-        memory = self._memory()
+    def _site(self) -> DemoSite:
+        state = self._state()
         address = str(self.machine.spec.network.address)
-        return Site(
+        return DemoSite(
             ok=True,
             url=f"https://{address}/",
             address=address,
-            user=memory.user,
-            password=memory.password,
+            user=state.user,
+            password=state.password,
             ca_file=str(self.ca_file),
             steps=self.steps.seconds,
         )
 
-    def _memory(self) -> Memory:
-        memory = self._memory_file.read() or Memory()
-        register_secret(memory.password)
-        return memory
+    def _state(self) -> DemoState:
+        state = self._state_file.read() or DemoState()
+        register_secret(state.password)
+        return state
 
-    def _remember(self, **news: Any) -> None:
-        self._memory_file.write(replace(self._memory(), **news))
+    def _remember(self, **changes: Any) -> None:
+        self._state_file.write(replace(self._state(), **changes))
 
 
-def answer_for(address: str, text: str) -> str:
-    """The env.yml `text` with settings for trying the site out: by its `address`, with a password alone."""
+def adapt_env(address: str, text: str) -> str:
+    """Return the env.yml `text` with settings for trying the site out: by its `address`, with a password alone."""
     changes = {
         "ALLOWED_HOSTS = [DOMAIN]": f"ALLOWED_HOSTS = [DOMAIN, '{address}']",
         "ECS_REQUIRE_CLIENT_CERTS = True": "ECS_REQUIRE_CLIENT_CERTS = False",
@@ -273,9 +273,9 @@ def answer_for(address: str, text: str) -> str:
 
 
 def plan_overrides(address: str, signer: str) -> dict[str, object]:
-    """What the demonstration's env.yml has other than a production one.
+    """Return what a demonstration's env.yml has other than one of production.
 
-    Its site is asked for by `address` too, and its code is what `signer`, a public key, signed.
+    Its site is reached by `address` too, and runs code that the public key `signer` signed.
     """
     return {
         "appliance.allowed_hosts": f"{DOMAIN} {address}",

@@ -1,4 +1,4 @@
-"""What can be done in a running machine, by whichever way its commands get into it."""
+"""The interface to a running machine, by whichever way commands get into it."""
 
 import base64
 import time
@@ -16,8 +16,8 @@ STATE_SECONDS = 20.0
 POLL_SECONDS = 0.1
 
 
-class Inside(ABC):
-    """The inside of a machine: commands, files, readiness."""
+class Guest(ABC):
+    """A running machine as seen from this host: run commands, copy files, wait for its boot."""
 
     @abstractmethod
     def run(
@@ -35,25 +35,25 @@ class Inside(ABC):
         return self.run(["sh", "-euc", script], timeout=timeout, ok=ok).stdout
 
     def push(self, target: PurePosixPath | str, data: str | bytes, *, mode: int = 0o644) -> None:
-        """Write `data` to the file `target` inside, making its folders; links on the way are the machine's own."""
+        """Write `data` to the file `target` inside, making its folders; links are followed as the machine has them."""
         words = ["install", "-D", f"--mode={mode:o}", "/dev/stdin", str(target)]
         self.run(words, data=data, timeout=FILE_SECONDS)
 
     def pull(self, source: PurePosixPath | str) -> bytes:
-        """The content of the file `source` inside."""
+        """Return the content of the file `source` inside."""
         encoded = self.run(["base64", "--wrap=0", str(source)], timeout=FILE_SECONDS).stdout
         return base64.b64decode(encoded)
 
     def state(self, *, waits: bool = False, timeout: float = STATE_SECONDS) -> str:
-        """What systemd inside says of itself: starting, running, degraded, …, or nothing before it answers.
+        """Return the state of systemd inside: starting, running, degraded, …, or nothing before it answers.
 
-        With `waits` it answers when it has booted.
+        With `waits` it answers once it has booted.
         """
         words = ["systemctl", "is-system-running", *(["--wait"] if waits else [])]
         return self.run(words, timeout=timeout, ok=range(256)).stdout.strip()
 
     def wait_ready(self, seconds: float) -> str:
-        """Wait until the machine has booted; returns `running`, or `degraded` where a unit failed.
+        """Wait until the machine has booted; return `running`, or `degraded` where a unit failed.
 
         Raises DeadlineError after `seconds`.
         """

@@ -1,4 +1,4 @@
-"""Which process a process id means: a pid alone may be given to a stranger after its owner has ended."""
+"""The identity of a process: after its end the kernel may give its pid to another one."""
 
 import os
 from contextlib import suppress
@@ -12,7 +12,7 @@ START_FIELD = 19
 
 
 @dataclass(frozen=True)
-class Identity:
+class ProcessIdentity:
     """A process of this boot: `started` is in clock ticks after `boot`, the kernel's random id of the boot."""
 
     pid: int
@@ -30,8 +30,8 @@ class Identity:
                 os.kill(self.pid, number)
 
 
-def identify(pid: int, proc: Path = PROC) -> Identity | None:
-    """The identity of the process that has `pid` now, or None where there is none."""
+def identify(pid: int, proc: Path = PROC) -> ProcessIdentity | None:
+    """Return the identity of the process that has `pid` now, or None where there is none."""
     try:
         fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
         boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
@@ -39,11 +39,11 @@ def identify(pid: int, proc: Path = PROC) -> Identity | None:
         return None
     if fields[STATE_FIELD] in "ZX":
         return None
-    return Identity(pid, int(fields[START_FIELD]), boot)
+    return ProcessIdentity(pid, int(fields[START_FIELD]), boot)
 
 
 def find_init(parent: int, proc: Path = PROC) -> int | None:
-    """The child of `parent` that is systemd as process 1 of a PID namespace of its own, or None while there is none.
+    """Return the child of `parent` that is systemd as process 1 of a PID namespace, or None while there is none.
 
     Before it, systemd-nspawn has helpers in that place for a moment.
     """

@@ -20,7 +20,7 @@ RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
 @dataclass(frozen=True)
-class Network:
+class MachineNetwork:
     """A machine's network; the host has the first address, the machine the second."""
 
     name: str
@@ -43,7 +43,7 @@ class Network:
         return self.subnet[2]
 
     def guest_config(self) -> str:
-        """systemd-networkd's file for the machine's side; its name must sort before 80-container-host0."""
+        """Return systemd-networkd's file for the machine's side; its name must sort before 80-container-host0."""
         return (
             "[Match]\nName=host0\n\n"
             f"[Network]\nAddress={self.address}/{self.subnet.prefixlen}\nGateway={self.gateway}\n"
@@ -52,7 +52,7 @@ class Network:
 
 
 def choose_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
-    """The first /24 of our pool that overlaps nothing in `taken`. Raises RefusedError where all are taken."""
+    """Return the first /24 of our pool that overlaps nothing in `taken`. Raises RefusedError where all are taken."""
     used = list(taken)
     for subnet in POOL.subnets(new_prefix=24):
         if not any(subnet.overlaps(other) for other in used):
@@ -61,15 +61,15 @@ def choose_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def used_networks(runner: Runner) -> list[IPv4Network]:
-    """Every IPv4 network this host has a route to, its default routes aside."""
+    """Return every IPv4 network this host has a route to, its default routes aside."""
     routes = json.loads(runner.run(["ip", "-json", "-4", "route", "show", "table", "all"], timeout=SECONDS).stdout)
     targets = (str(route.get("dst", "default")) for route in routes)
     return [IPv4Network(target, strict=False) for target in targets if target != "default"]
 
 
-def raise_network(network: Network, runner: Runner) -> None:
+def create_network(network: MachineNetwork, runner: Runner) -> None:
     """Make the bridge, its address and the masquerading; repairs what is there already."""
-    lower_network(network, runner)
+    remove_network(network, runner)
     _ip(runner, "link", "add", network.bridge, "type", "bridge")
     _ip(runner, "address", "add", f"{network.gateway}/{network.subnet.prefixlen}", "dev", network.bridge)
     _ip(runner, "link", "set", network.bridge, "up")
@@ -81,8 +81,8 @@ def raise_network(network: Network, runner: Runner) -> None:
             runner.run(["iptables", "-w", "-I", *rule], timeout=SECONDS)
 
 
-def lower_network(network: Network, runner: Runner) -> None:
-    """Remove what `raise_network` made, as far as it is there."""
+def remove_network(network: MachineNetwork, runner: Runner) -> None:
+    """Remove what `create_network` made, as far as it is there."""
     runner.run(["nft", "delete", "table", "ip", network.table], timeout=SECONDS, ok=(0, 1))
     for rule in _forward_rules(network):
         while _iptables(runner, "-C", *rule) == 0:
@@ -92,7 +92,7 @@ def lower_network(network: Network, runner: Runner) -> None:
 
 
 def read_resolvers(files: Iterable[Path] = RESOLVERS) -> str:
-    """A resolv.conf that works inside a machine. Raises RefusedError where all resolvers are on the loopback."""
+    """Return a resolv.conf that works in a machine. Raises RefusedError where all resolvers are on the loopback."""
     for file in files:
         if not file.is_file():
             continue
@@ -112,7 +112,7 @@ def _loopback_server(line: str) -> bool:
     return ip_address(words[1].partition("%")[0]).is_loopback
 
 
-def _ruleset(network: Network) -> str:
+def _ruleset(network: MachineNetwork) -> str:
     return (
         f"table ip {network.table} {{\n"
         "  chain postrouting {\n"
@@ -122,7 +122,7 @@ def _ruleset(network: Network) -> str:
     )
 
 
-def _forward_rules(network: Network) -> tuple[tuple[str, ...], ...]:
+def _forward_rules(network: MachineNetwork) -> tuple[tuple[str, ...], ...]:
     return (
         ("FORWARD", "-i", network.bridge, "-j", "ACCEPT"),
         ("FORWARD", "-o", network.bridge, "-j", "ACCEPT"),
@@ -130,7 +130,7 @@ def _forward_rules(network: Network) -> tuple[tuple[str, ...], ...]:
 
 
 def _forward_drops(runner: Runner) -> bool:
-    """Docker and firewalls drop what they do not know; without them forwarding needs no rule."""
+    """Return whether forwarding needs rules of ours: docker and firewalls drop what they do not know."""
     if not _has_iptables():
         return False
     return "-P FORWARD DROP" in runner.run(["iptables", "-w", "-S", "FORWARD"], timeout=SECONDS, ok=range(256)).stdout

@@ -1,4 +1,4 @@
-"""Control of a machine that shares this host's kernel: its commands enter its namespaces."""
+"""A machine that shares this host's kernel: commands enter its namespaces."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from ecs_appliance.core.log import masked
 from ecs_appliance.core.runner import BASE_ENVIRONMENT, CommandError, Result, Runner, SystemRunner
-from lab.guest import Inside
+from lab.guest import Guest
 
 # nsenter brings this host's own capabilities along: a clock set inside would be the host's. They are dropped out here,
 # by this host's own program.
@@ -18,10 +18,10 @@ NAME_WORDS = 3
 
 
 @dataclass(frozen=True)
-class Guest(Inside):
-    """The inside of a machine; `init` is its process 1 as this host numbers it.
+class NspawnGuest(Guest):
+    """A machine by nspawn; `init` is its process 1 as this host numbers it.
 
-    Commands enter the machine's namespaces: as fast as a local process, and they end with whoever started them.
+    Commands are as fast as a local process, and end with whoever started them.
     """
 
     init: int
@@ -35,7 +35,7 @@ class Guest(Inside):
         cwd: str = "/root",
         user: str | None = None,
     ) -> list[str]:
-        """The command of this host that runs `words` inside."""
+        """Return the command of this host that runs `words` inside."""
         variables = {**BASE_ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
         drop = ["runuser", f"--user={user}", "--"] if user else []
         assignments = [f"{name}={value}" for name, value in variables.items()]
@@ -55,17 +55,17 @@ class Guest(Inside):
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
     ) -> Result:
-        """Run `words` inside to their end; everything else as Runner.run, `data` being its `input`."""
+        """Run `words` inside to their end; all else is as in Runner.run, `data` being its `input`."""
         entering = self.argv(words, env=env, cwd=cwd, user=user)
         try:
             return self.runner.run(entering, timeout=timeout, input=data, ok=ok, secrets=secrets, on_line=on_line)
         except CommandError as error:
             name = masked(" ".join(map(str, words[:NAME_WORDS])), tuple(secrets))
-            told = error.message.removeprefix(" ".join(entering[:NAME_WORDS])).lstrip()
+            reason = error.message.removeprefix(" ".join(entering[:NAME_WORDS])).lstrip()
             raise CommandError(
-                f"in the machine: {name} {told}", error.hint, returncode=error.returncode, output=error.output
+                f"in the machine: {name} {reason}", error.hint, returncode=error.returncode, output=error.output
             ) from None
 
-    def become(self, words: Sequence[str | Path]) -> NoReturn:
-        """Turn this very process into `words` inside: terminal, standard input and exit code are theirs."""
+    def exec(self, words: Sequence[str | Path]) -> NoReturn:
+        """Replace this process by `words` inside: terminal, standard input and exit code are theirs."""
         SystemRunner().replace(self.argv(words))

@@ -60,7 +60,7 @@ INSTALL_SECONDS = 900.0
 
 
 def missing_packages(programs: Mapping[str, str]) -> list[str]:
-    """The packages of `programs` (program → package) that are not found on the system's path."""
+    """Return the packages of `programs` (program → package) that are not found on the system's path."""
     return sorted({package for program, package in programs.items() if not shutil.which(program, path=SYSTEM_PATH)})
 
 
@@ -79,7 +79,7 @@ def install_packages(packages: Iterable[str], runner: Runner) -> None:
 
 
 def debian_version(release: Path = Path("/etc/os-release")) -> str:
-    """The major version of Debian that runs here, or an empty string on another system."""
+    """Return the major version of Debian that runs here, or an empty string on another system."""
     lines = (line.partition("=") for line in release.read_text().splitlines() if "=" in line)
     facts = {key: value.strip('"') for key, _, value in lines}
     return facts.get("VERSION_ID", "") if facts.get("ID") == "debian" else ""

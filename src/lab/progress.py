@@ -1,4 +1,4 @@
-"""Steps as lines for people: one when a step has ended, and on a terminal a spinner while it runs."""
+"""Progress for people: a line when a step has ended, and on a terminal a spinner while it runs."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 TITLE_WIDTH = 46
 NOTE_WIDTH = 100
-MARKS = {"done": "✓", "failed": "✗"}
+SYMBOLS = {"done": "✓", "failed": "✗"}
 
 
 class Progress(Protocol):
-    """A listener of steps that also shows what a step says while it runs."""
+    """A listener of steps that also shows notes of a step while it runs."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -25,19 +25,19 @@ class Progress(Protocol):
 
 
 def step_line(event: StepEvent) -> str:
-    """The line of a step that has ended, its time aligned."""
-    return f" {MARKS[event.state]} {event.title:<{TITLE_WIDTH}} {duration(event.seconds):>8}"
+    """Return the line of a step that has ended, its time aligned."""
+    return f" {SYMBOLS[event.state]} {event.title:<{TITLE_WIDTH}} {duration(event.seconds):>8}"
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 0.4 s, 35 s, 2 min 05 s."""
+    """Return a time for people: 0.4 s, 35 s, 2 min 05 s."""
     if seconds < 10:  # noqa: PLR2004 # below it tenths matter
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"  # noqa: PLR2004 # a minute
 
 
-class Lines:
+class PlainProgress:
     """Progress for logs: a line for each step that has ended, and its notes before it, indented."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -1,11 +1,11 @@
-"""What makes an unpacked base image one certain machine: its name, address, certificates and keys."""
+"""Make an unpacked base image one certain machine: give it its name, address, certificates and keys."""
 
 import shutil
 from pathlib import Path
 
 from ecs_appliance.core.files import point_symlink, write_atomic
 from ecs_appliance.core.runner import Runner
-from lab.network import Network
+from lab.network import MachineNetwork
 
 # Certificates that this host's administrator added: a closed network's own authorities.
 EXTRA_AUTHORITIES = Path("/usr/local/share/ca-certificates")
@@ -25,7 +25,7 @@ ExecStart=mount --make-rshared /
 """
 
 
-def provision_root(root: Path, network: Network, runner: Runner) -> None:
+def provision_root(root: Path, network: MachineNetwork, runner: Runner) -> None:
     """Make the tree at `root` the machine that `network` names; it has not been booted as that yet."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {network.name}\n::1 localhost ip6-localhost ip6-loopback\n"
     write_atomic(root / "etc/hostname", f"{network.name}\n", mode=0o644)

@@ -1,4 +1,4 @@
-"""A virtual machine as the command line of QEMU: processor, drives, kernel, and what it is told by its firmware."""
+"""The command line of QEMU for a virtual machine: processor, drives, kernel, credentials by its firmware."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ PROCESSOR = ("-accel", "tcg", "-cpu", "Nehalem,-cx16", "-smp", "1")
 KERNEL_OPTIONS = "console=ttyS0 panic=1 mitigations=off"
 # No reboot: a kernel that panics, or a reboot, ends the machine.
 MACHINE = ("-machine", "q35", "-nodefaults", "-no-reboot", "-display", "none")
-# An address by DHCP, and nobody to talk to.
+# An address by DHCP, and no way out.
 NETWORK = ("-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net")
 RANDOM = ("-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random")
 MEMORY_MIB = 1024
@@ -48,9 +48,9 @@ def plan_qemu(
     credentials: Mapping[str, str],
     memory: int = MEMORY_MIB,
 ) -> list[str]:
-    """The command that is the machine while it runs; it ends with the thread that starts it.
+    """Return the command that is the machine while it runs; it ends with the thread that starts it.
 
-    `console` gets what the machine says on its serial console. `port` is the name of a virtio port in the machine, and
+    `console` gets the output of the machine's serial console. `port` is the name of a virtio port in the machine, and
     the descriptor of the connected socket at its other end. `credentials` are for systemd in the machine (name → text);
     every process of this host can read them. `memory` is in MiB.
     """
@@ -96,5 +96,5 @@ def _credential(name: str, text: str) -> tuple[str, str]:
 
 
 def _escaped(path: Path) -> str:
-    """A comma in an option's value is written twice."""
+    """Return `path` as the value of an option, where a comma is written twice."""
     return str(path).replace(",", ",,")

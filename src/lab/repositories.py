@@ -19,7 +19,7 @@ GIT = ("git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null")
 
 
 def publish_checkout(checkout: Path, bare: Path, runner: Runner) -> str:
-    """Make the commit that is checked out in `checkout` the branch main of `bare`; returns the commit.
+    """Make the commit that is checked out in `checkout` the branch main of `bare`; return the commit.
 
     Raises as `head_commit` does.
     """
@@ -39,7 +39,7 @@ def export_checkout(checkout: Path, commit: str, folder: Path, runner: Runner) -
 
 
 def head_commit(checkout: Path, runner: Runner) -> str:
-    """The commit that is checked out in `checkout`. Raises RefusedError where that is no git checkout with a commit."""
+    """Return the commit checked out in `checkout`. Raises RefusedError where that is no git checkout with a commit."""
     commit = runner.run([*GIT, "-C", checkout, "rev-parse", "--verify", "HEAD"], timeout=SECONDS, ok=(0, 128))
     if commit.returncode:
         raise RefusedError(
@@ -49,27 +49,27 @@ def head_commit(checkout: Path, runner: Runner) -> str:
 
 
 def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "master") -> str:
-    """Commit the present content of `folder` to `branch` of `bare` where it differs; returns the branch's commit."""
+    """Commit the present content of `folder` to `branch` of `bare` where it differs; return the branch's commit."""
     ensure_bare(bare, branch, runner)
     reference = f"refs/heads/{branch}"
     git = [*GIT, f"--git-dir={bare}", f"--work-tree={folder}", "-c", "core.bare=false"]
 
-    def ask(*words: str, ok: tuple[int, ...] = (0,)) -> str:
+    def output_of(*words: str, ok: tuple[int, ...] = (0,)) -> str:
         return runner.run([*git, *words], timeout=SECONDS, env=IDENTITY, ok=ok, cwd=folder).stdout.strip()
 
-    ask("add", "--all", ".")
-    tree = ask("write-tree")
-    parent = ask("rev-parse", "--quiet", "--verify", reference, ok=(0, 1))
-    if parent and ask("rev-parse", f"{parent}^{{tree}}") == tree:
+    output_of("add", "--all", ".")
+    tree = output_of("write-tree")
+    parent = output_of("rev-parse", "--quiet", "--verify", reference, ok=(0, 1))
+    if parent and output_of("rev-parse", f"{parent}^{{tree}}") == tree:
         return parent
     parents = ["-p", parent] if parent else []
-    commit = ask("commit-tree", tree, *parents, "-m", f"{folder.name} as it is in this checkout")
-    ask("update-ref", reference, commit)
+    commit = output_of("commit-tree", tree, *parents, "-m", f"{folder.name} as it is in this checkout")
+    output_of("update-ref", reference, commit)
     return commit
 
 
 def ensure_signing_key(key: Path, runner: Runner) -> str:
-    """Make the OpenSSH key `key` where it is not there yet; returns its public part, a line."""
+    """Make the OpenSSH key `key` where it is not there yet; return its public part, a line."""
     with locked(key.with_name(f".{key.name}.lock"), "making the signing key", wait=SECONDS):
         if not key.with_name(f"{key.name}.pub").exists():
             key.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def ensure_signing_key(key: Path, runner: Runner) -> str:
 
 
 def sign(bare: Path, commit: str, key: Path, runner: Runner) -> None:
-    """Sign `commit` of `bare` by a tag, as those do who publish; once is enough."""
+    """Sign `commit` of `bare` by a tag, as publishers do; once is enough."""
     name = f"signed-{commit}"
     git = [*GIT, f"--git-dir={bare}"]
     if not runner.run([*git, "tag", "--list", name], timeout=SECONDS).lines():

@@ -43,7 +43,7 @@ PYTHON_PACKAGES = "home"
 RELEASES = "app/releases"
 UNITS = "salt/states/appliance/files/units"
 UNIT_FOLDER = "usr/local/lib/systemd/system"
-# Units are fenced in: of the system's folders they write to those only that are theirs.
+# The sandbox of the units lets them write to their own folders only.
 STATUS_PAGE = "var/www/html"
 # The launcher's own work, with this host's network and the cache of Python packages that machines share. On a machine
 # that was installed, Python has compiled its modules long before the first environment is read.
@@ -59,7 +59,7 @@ NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 # Only what is written takes space of this host.
 DISK_BYTES = 8 << 30
 BUILD_SECONDS = 600.0
-KEPT = 2
+KEPT_DISKS = 2
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ class RootDisk:
         return Drive(self.folder / "root.img")
 
     def kernel(self, options: str = "") -> Kernel:
-        """Its kernel, with `options` besides its own."""
+        """Return its kernel, with `options` besides its own."""
         return Kernel(self.folder / "vmlinuz", self.folder / "initrd.img", f"root=/dev/vda rw {options}".rstrip())
 
 
 def provide_root_disk(checkout: Path, runner: Runner, cache: Path = Path(CACHE)) -> RootDisk:
-    """The root disk with the commit that is checked out in `checkout`; kept below `cache`, as is the base of it.
+    """Return the root disk with the commit that is checked out in `checkout`; it is kept below `cache`, with its base.
 
     Raises CommandError where it cannot be made, RefusedError where `checkout` has no commit.
     """
@@ -134,13 +134,13 @@ def _pack(root: Path, disk: RootDisk, runner: Runner) -> None:
 
 
 def _remove_old(folder: Path) -> None:
-    """Keep the newest: one that another run may just be about to boot."""
+    """Keep the newest ones: another run may be about to boot one of them."""
     disks = sorted(folder.glob("disk-*/"), key=lambda disk: disk.stat().st_mtime, reverse=True)
-    for old in disks[KEPT:]:
+    for old in disks[KEPT_DISKS:]:
         shutil.rmtree(old)
 
 
 def _key(base: Path, commit: str) -> str:
-    """Another one for another base, appliance, or way to make a disk."""
+    """Return a name that differs for another base, appliance, or way to make a disk."""
     made = f"{base.name} {base.stat().st_mtime_ns} {commit}".encode()
     return hashlib.sha256(made + Path(__file__).read_bytes()).hexdigest()[:12]

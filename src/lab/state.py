@@ -1,4 +1,4 @@
-"""What is known of a machine between commands: its folder, what it was created as, which processes are it."""
+"""What is known of a machine between commands: its folder, its specification, its processes."""
 
 import re
 import signal
@@ -9,30 +9,32 @@ from pathlib import Path
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile
-from lab.identity import Identity
-from lab.network import Network
+from lab.identity import ProcessIdentity
+from lab.network import MachineNetwork
 
 # What systemd as process 1 takes for "power off".
 POWEROFF = signal.SIGRTMIN + 4
+# The supervisor was once called keeper; files keep that name.
+RECORDED_NAMES = ("keeper", "nspawn", "init")
 MACHINES = "/var/lib/ecs-appliance/machines"
-# Interface names of 15 characters are made of it.
+# Names of interfaces are made of it, which have 15 characters at most.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
 
 
 @dataclass(frozen=True)
-class Mount:
+class BindMount:
     """A folder of this host that the machine sees at `target`."""
 
     source: Path
     target: str
 
-    def moved(self, old: Path, new: Path) -> "Mount":
-        """Return it with a source below `new` where that was below `old`."""
+    def moved(self, old: Path, new: Path) -> "BindMount":
+        """Return the mount with its source below `new` where that was below `old`."""
         return replace(self, source=new / self.source.relative_to(old)) if self.source.is_relative_to(old) else self
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _SpecRecord:
     """A Spec as its file has it."""
 
     name: str
@@ -46,11 +48,11 @@ class Spec:
 
     name: str
     subnet: IPv4Network
-    mounts: tuple[Mount, ...] = ()
+    mounts: tuple[BindMount, ...] = ()
 
     @property
-    def network(self) -> Network:
-        return Network(self.name, self.subnet)
+    def network(self) -> MachineNetwork:
+        return MachineNetwork(self.name, self.subnet)
 
     @property
     def group(self) -> str:
@@ -58,75 +60,76 @@ class Spec:
         return f"ecs-machine-{self.name}"
 
     def save(self, file: Path) -> None:
-        """Keep it in `file`."""
+        """Write it to `file`."""
         mounts = tuple((str(mount.source), mount.target) for mount in self.mounts)
-        _kept(file).write(_Kept(self.name, str(self.subnet), mounts))
+        _spec_file(file).write(_SpecRecord(self.name, str(self.subnet), mounts))
 
     @staticmethod
     def load(file: Path) -> "Spec":
-        """Return what `save` kept in `file`, which is there. Raises ApplianceError."""
-        kept = _kept(file).read()
-        if kept is None:
+        """Return what `save` wrote to `file`, which is there. Raises ApplianceError."""
+        record = _spec_file(file).read()
+        if record is None:
             raise FileNotFoundError(file)
-        return Spec(kept.name, IPv4Network(kept.subnet), tuple(Mount(Path(source), at) for source, at in kept.mounts))
+        mounts = tuple(BindMount(Path(source), target) for source, target in record.mounts)
+        return Spec(record.name, IPv4Network(record.subnet), mounts)
 
 
-def _kept(file: Path) -> StateFile[_Kept]:
+def _spec_file(file: Path) -> StateFile[_SpecRecord]:
     remedy = f"where nothing of the machine runs (ps -ef | grep {file.parent.name}), remove {file.parent}"
-    return StateFile(file, _Kept, 0o644, remedy)
+    return StateFile(file, _SpecRecord, 0o644, remedy)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that are a machine on this host; None for what was never noted.
+    """The processes that are a machine on this host; None for one that was never recorded.
 
     `init` is the machine's own process 1: it survives where somebody killed the other two.
     """
 
-    keeper: Identity | None = None
-    nspawn: Identity | None = None
-    init: Identity | None = None
+    supervisor: ProcessIdentity | None = None
+    nspawn: ProcessIdentity | None = None
+    init: ProcessIdentity | None = None
 
     def save(self, file: Path) -> None:
-        """Note them in `file`."""
-        noted = {"keeper": self.keeper, "nspawn": self.nspawn, "init": self.init}
-        _noted(file).write({name: identity for name, identity in noted.items() if identity})
+        """Write them to `file`."""
+        processes = zip(RECORDED_NAMES, (self.supervisor, self.nspawn, self.init), strict=True)
+        _process_file(file).write({name: process for name, process in processes if process})
 
     @staticmethod
     def load(file: Path) -> "Processes":
-        """Return what `save` noted in `file`; no file, no processes. Raises ApplianceError."""
-        found = _noted(file).read() or {}
-        return Processes(*(found.get(name) for name in ("keeper", "nspawn", "init")))
+        """Return what `save` wrote to `file`; no file, no processes. Raises ApplianceError."""
+        found = _process_file(file).read() or {}
+        return Processes(*(found.get(name) for name in RECORDED_NAMES))
 
-    def alive(self) -> list[Identity]:
-        """Those that still run."""
-        return [process for process in (self.keeper, self.nspawn, self.init) if process and process.alive()]
+    def alive(self) -> list[ProcessIdentity]:
+        """Return those that still run."""
+        return [process for process in (self.supervisor, self.nspawn, self.init) if process and process.alive()]
 
-    def ask_to_end(self) -> None:
-        """Ask for an orderly shutdown, through whoever of them is left to hand it on."""
+    def request_shutdown(self) -> None:
+        """Request an orderly shutdown from the first of them that still runs; it passes that on."""
         for process in self.alive()[:1]:
             process.send(POWEROFF if process == self.init else signal.SIGTERM)
 
 
-def _noted(file: Path) -> StateFile[dict[str, Identity]]:
+def _process_file(file: Path) -> StateFile[dict[str, ProcessIdentity]]:
     remedy = f"end what runs of the machine (ps -ef | grep {file.parent.name}), then remove {file}"
-    return StateFile(file, dict[str, Identity], 0o644, remedy)
+    return StateFile(file, dict[str, ProcessIdentity], 0o644, remedy)
 
 
 @dataclass(frozen=True)
-class Folder:
+class MachineFolder:
     """Where a machine lies on this host."""
 
     path: Path
 
     @staticmethod
-    def of(name: str, paths: Paths) -> "Folder":
-        """The folder of the machine `name`. Raises RefusedError for a name that cannot be one."""
+    def of(name: str, paths: Paths) -> "MachineFolder":
+        """Return the folder of the machine `name`. Raises RefusedError for a name that cannot be one."""
         if not NAME.fullmatch(name):
             raise RefusedError(
                 f"{name!r} is no name for a machine", "a letter, then at most eleven of a-z, 0-9 and hyphen"
             )
-        return Folder(paths.at(MACHINES) / name)
+        return MachineFolder(paths.at(MACHINES) / name)
 
     @property
     def spec(self) -> Path:
@@ -147,7 +150,7 @@ class Folder:
 
     @property
     def log(self) -> Path:
-        """What nspawn and the machine's console said."""
+        """The output of nspawn and of the machine's console."""
         return self.path / "console.log"
 
     @property
@@ -156,9 +159,9 @@ class Folder:
         return self.path / "git"
 
     def processes(self) -> Processes:
-        """The processes noted last; they may have ended since."""
+        """Return the processes recorded last; they may have ended since."""
         return Processes.load(self.process)
 
     def all_specs(self) -> list[Path]:
-        """The specifications of every machine of this host."""
+        """Return the specifications of every machine of this host."""
         return sorted(self.path.parent.glob("*/machine.json"))

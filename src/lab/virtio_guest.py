@@ -1,4 +1,4 @@
-"""A root shell in a virtual machine, through a virtio port.
+"""A virtual machine: commands go to a root shell in it through a virtio port.
 
 systemd in the machine gets the unit that answers as a credential of the firmware: the image needs nothing for it but
 systemd 256.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ecs_appliance.core.errors import DeadlineError, NotRunningError
 from ecs_appliance.core.runner import BASE_ENVIRONMENT, CommandError, Result
-from lab.guest import Inside
+from lab.guest import Guest
 
 PORT = "ecs.shell"
 READY = "ready"
@@ -50,19 +50,19 @@ CREDENTIALS: Mapping[str, str] = {
     f"systemd.extra-unit.{PORT}.service": UNIT,
     "systemd.unit-dropin.sysinit.target": f"[Unit]\nWants={PORT}.service\n",
 }
-# timeout(1) says so of a command that it ended, or had to kill.
-ENDED = (124, 137)
+# Exit codes of timeout(1) for a command that it ended, or had to kill.
+TIMED_OUT = (124, 137)
 GRACE_SECONDS = 30.0
 CHUNK = 1 << 16
 
 
-class Shell(Inside):
-    """The inside of a virtual machine; `connection` is this host's end of its port."""
+class VirtioGuest(Guest):
+    """A virtual machine; `connection` is this host's end of its port."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._received = b""
-        self._asked = 0
+        self._requests = 0
 
     def wait_open(self, seconds: float) -> None:
         """Wait until the shell answers, early in the machine's boot. Raises as `run` does."""
@@ -77,14 +77,14 @@ class Shell(Inside):
         data: str | bytes | None = None,
         ok: Sequence[int] = (0,),
     ) -> Result:
-        """See Inside.run. Raises NotRunningError where the machine has ended."""
+        """See Guest.run. Raises NotRunningError where the machine has ended."""
         argv = tuple(map(str, words))
         given = data.encode() if isinstance(data, str) else data or b""
         script = f"cd /root; exec {shlex.join(argv)}\n"
         began = time.monotonic()
-        self._asked += 1
-        request = f"{self._asked} {timeout:g} {_encoded(script.encode())} {_encoded(given)}\n"
-        with _in_time(GRACE_SECONDS):
+        self._requests += 1
+        request = f"{self._requests} {timeout:g} {_encoded(script.encode())} {_encoded(given)}\n"
+        with _translated_errors(GRACE_SECONDS):
             self._connection.settimeout(GRACE_SECONDS)
             self._connection.sendall(request.encode())
         code, output, errors = self._read_answer(timeout + GRACE_SECONDS)
@@ -93,16 +93,16 @@ class Shell(Inside):
         return result
 
     def _read_answer(self, seconds: float) -> list[str]:
-        """The answer to what was asked last; one to an earlier command, which came too late, is nobody's."""
+        """Return the answer to the last request; skip those to earlier ones, which came too late."""
         deadline = time.monotonic() + seconds
         while True:
             number, *answer = self._read_line(deadline - time.monotonic()).split(" ")
-            if number == str(self._asked):
+            if number == str(self._requests):
                 return answer
 
     def _read_line(self, seconds: float) -> str:
         deadline = time.monotonic() + seconds
-        with _in_time(seconds):
+        with _translated_errors(seconds):
             while b"\n" not in self._received:
                 self._connection.settimeout(max(deadline - time.monotonic(), 0.01))
                 chunk = self._connection.recv(CHUNK)
@@ -114,7 +114,7 @@ class Shell(Inside):
 
 
 @contextmanager
-def _in_time(seconds: float) -> Iterator[None]:
+def _translated_errors(seconds: float) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
@@ -127,13 +127,13 @@ def _check(result: Result, timeout: float, ok: Sequence[int]) -> None:
     name = " ".join(result.argv[:3])
     if result.returncode in ok:
         return
-    if result.returncode in ENDED and result.seconds >= timeout:
+    if result.returncode in TIMED_OUT and result.seconds >= timeout:
         raise DeadlineError(f"in the machine: {name} did not end within {timeout:g} s")
-    told = (result.stderr or result.stdout).strip()
+    output = (result.stderr or result.stdout).strip()
     raise CommandError(
-        f"in the machine: {name} failed with exit code {result.returncode}" + (f":\n{told}" if told else ""),
+        f"in the machine: {name} failed with exit code {result.returncode}" + (f":\n{output}" if output else ""),
         returncode=result.returncode,
-        output=told,
+        output=output,
     )
 
 

@@ -1,4 +1,4 @@
-"""A machine with a kernel and drives of its own: QEMU, without any acceleration of this host's."""
+"""A machine with a kernel and drives of its own: QEMU, without hardware acceleration."""
 
 import contextlib
 import socket
@@ -11,7 +11,7 @@ from typing import Self
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import Process, SystemRunner
 from lab.qemu import Drive, Kernel, plan_qemu
-from lab.virtio_guest import CREDENTIALS, PORT, Shell
+from lab.virtio_guest import CREDENTIALS, PORT, VirtioGuest
 
 BOOT_SECONDS = 300.0
 POWEROFF_SECONDS = 90.0
@@ -36,11 +36,11 @@ class VirtualMachine:
         self.kernel = kernel
         self._process: Process | None = None
         self._connection: socket.socket | None = None
-        self._guest: Shell | None = None
+        self._guest: VirtioGuest | None = None
 
     @property
-    def guest(self) -> Shell:
-        """Control of the inside. Raises ApplianceError where the machine was not started."""
+    def guest(self) -> VirtioGuest:
+        """Its guest. Raises ApplianceError where the machine was not started."""
         if self._guest is None:
             raise ApplianceError("the virtual machine was not started")
         return self._guest
@@ -51,21 +51,21 @@ class VirtualMachine:
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self, seconds: float = BOOT_SECONDS) -> None:
-        """Boot until a shell inside answers; units may still be starting. Raises ApplianceError with what was said."""
+        """Boot until a shell inside answers; units may still be starting. Raises ApplianceError with its log."""
         self.kill()
         self._connection, theirs = socket.socketpair()
         with theirs:
             number = theirs.fileno()
             self._process = self.runner.spawn(self._plan(number), output=self.log, pass_fds=[number])
-        self._guest = Shell(self._connection)
+        self._guest = VirtioGuest(self._connection)
         try:
             self._guest.wait_open(seconds)
         except ApplianceError as error:
             self.kill()
-            raise ApplianceError(f"{error.message}:\n{self._said()}", f"all it said: {self.console}") from None
+            raise ApplianceError(f"{error.message}:\n{self._log_tail()}", f"its whole log: {self.console}") from None
 
     def stop(self, seconds: float = POWEROFF_SECONDS) -> bool:
-        """Shut down in order, by force after `seconds`; returns whether it ended by itself."""
+        """Shut down in order, by force after `seconds`; return whether it ended by itself."""
         self.guest.run(["systemctl", "poweroff", "--no-block"], timeout=30)
         deadline = time.monotonic() + seconds
         while self.pid is not None and time.monotonic() < deadline:
@@ -93,7 +93,7 @@ class VirtualMachine:
             credentials=CREDENTIALS,
         )
 
-    def _said(self) -> str:
+    def _log_tail(self) -> str:
         logs = (file.read_text(errors="replace") for file in (self.log, self.console) if file.exists())
         return "\n".join(line for log in logs for line in log.splitlines()[-TAIL_LINES:])
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from lab.demo import Demo as Demonstration
-from lab.progress import Lines
+from lab.demo import Demonstration
+from lab.progress import PlainProgress
 from lab.repositories import sign
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
         demo.sh("\n".join((f"cd {WORK}", script, *steps)))
         made = demo.sh(f"git -C {WORK} rev-parse HEAD")
         # As the demonstration signs what it publishes.
-        key = Demonstration(demo.name, Lines(sys.stderr)).signing_key
+        key = Demonstration(demo.name, PlainProgress(sys.stderr)).signing_key
         sign(demo.machine.folder.git / "ecs.git", made, key, SystemRunner())
         return made
 

@@ -26,8 +26,8 @@ from ecs_appliance.reporting import alerts, backups
 from ecs_appliance.reporting.status import StatusPage
 from ecs_appliance.tls import acme
 from lab import state as machines
-from lab.demo import Demo
-from lab.progress import Lines
+from lab.demo import Demonstration
+from lab.progress import PlainProgress
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/ecs_appliance"
@@ -54,9 +54,9 @@ FILES: dict[str, Callable[[Paths], File]] = {
     "run/appliance/crashes": crashes._file,
     "var/lib/ecs-appliance/acme.json": acme._file,
     "var/lib/ecs-appliance/vault-keys.json": vaultkeys._record_file,
-    f"{MACHINE}/machine.json": lambda paths: machines._kept(paths.at(f"{MACHINE}/machine.json")),
-    f"{MACHINE}/process.json": lambda paths: machines._noted(paths.at(f"{MACHINE}/process.json")),
-    f"{MACHINE}/demo.json": lambda paths: Demo("demo", Lines(io.StringIO()), paths)._memory_file,
+    f"{MACHINE}/machine.json": lambda paths: machines._spec_file(paths.at(f"{MACHINE}/machine.json")),
+    f"{MACHINE}/process.json": lambda paths: machines._process_file(paths.at(f"{MACHINE}/process.json")),
+    f"{MACHINE}/demo.json": lambda paths: Demonstration("demo", PlainProgress(io.StringIO()), paths)._state_file,
     "home/env.yml.partial": lambda paths: scan._file(paths.at("home/env.yml.partial")),
 }
 # The release before left out what it did not know there, and there alone: elsewhere a field more would have stopped it.

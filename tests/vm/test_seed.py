@@ -18,7 +18,7 @@ from ecs_appliance.env.create import render
 from ecs_appliance.paper.disc import make_disc
 from lab.qemu import Drive
 from lab.rootdisk import RootDisk
-from lab.virtio_guest import Shell
+from lab.virtio_guest import VirtioGuest
 from lab.vm import VirtualMachine
 
 pytestmark = pytest.mark.timeout(900)
@@ -35,7 +35,7 @@ run = SystemRunner().run
 class Seeded:
     """A machine that has booted with the environment `env` on the drive `device`."""
 
-    guest: Shell
+    guest: VirtioGuest
     env: bytes
     device: str
 

@@ -12,11 +12,11 @@ from ecs_appliance.core.errors import ApplianceError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab.demo import Site
-    from lab.nspawn import Machine
+    from lab.demo import DemoSite
+    from lab.nspawn import NspawnMachine
     from lab.progress import Progress
 
-app = typer.Typer(help="Show a whole appliance in a machine of its own; run again, it goes on where it ended.")
+app = typer.Typer(help="Show a whole appliance in a machine of its own; run again, it resumes where it ended.")
 
 Name = Annotated[str | None, typer.Option("--name", help="Which machine, where there are several.", metavar="NAME")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON on standard output.")]
@@ -31,11 +31,11 @@ def demo(context: typer.Context, name: Name = None, as_json: AsJson = False) -> 
     context.obj = name
     if context.invoked_subcommand is not None:
         return
-    from lab.demo import Demo
+    from lab.demo import Demonstration
 
     with _progress(plain=as_json) as progress:
         try:
-            site = Demo(_name(context, name), progress).run()
+            site = Demonstration(_name(context, name), progress).run()
         except ApplianceError as error:
             if as_json:
                 typer.echo(json.dumps({"ok": False, "error": error.message, "hint": error.hint}))
@@ -46,38 +46,38 @@ def demo(context: typer.Context, name: Name = None, as_json: AsJson = False) -> 
 @app.command()
 def status(context: typer.Context, name: Name = None) -> None:
     """Show whether the machine runs and the site answers; exit code 0 when all is well, 6 where nothing runs."""
-    from lab.health import look
+    from lab.health import probe
 
     machine = _machine(context, name)
-    seen = look(machine, machine.folder.path / "ca.pem")
+    health = probe(machine, machine.folder.path / "ca.pem")
     typer.echo(f"machine  runs at {machine.spec.network.address}")
-    typer.echo(f"site     {'answers' if seen.up else seen.note or f'HTTP status {seen.status}'}")
-    typer.echo(f"units    {', '.join(seen.failed_units) + ' failed' if seen.failed_units else 'none failed'}")
-    raise typer.Exit(ExitCode.OK if seen.up else ExitCode.FAILED)
+    typer.echo(f"site     {'answers' if health.up else health.note or f'HTTP status {health.status}'}")
+    typer.echo(f"units    {', '.join(health.failed_units) + ' failed' if health.failed_units else 'none failed'}")
+    raise typer.Exit(ExitCode.OK if health.up else ExitCode.FAILED)
 
 
 @app.command("exec", context_settings={"allow_interspersed_args": False})
 def execute(context: typer.Context, command: Annotated[list[str], typer.Argument()], name: Name = None) -> None:
     """Run COMMAND as root in the machine, with this terminal, input and output; its exit code is ours."""
-    _machine(context, name).guest.become(command)
+    _machine(context, name).guest.exec(command)
 
 
 @app.command()
 def shell(context: typer.Context, name: Name = None) -> None:
     """Open a root shell in the machine."""
-    _machine(context, name).guest.become(["script", "--quiet", "--return", "--command", "exec bash -l", "/dev/null"])
+    _machine(context, name).guest.exec(["script", "--quiet", "--return", "--command", "exec bash -l", "/dev/null"])
 
 
 @app.command()
 def logs(
     context: typer.Context,
     name: Name = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow what comes.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.", min=0)] = LOG_LINES,
 ) -> None:
     """Show the machine's journal."""
     words = ["journalctl", "--no-pager", f"--lines={lines}", *(["--follow"] if follow else [])]
-    _machine(context, name).guest.become(words)
+    _machine(context, name).guest.exec(words)
 
 
 @app.command()
@@ -110,19 +110,19 @@ def destroy(context: typer.Context, name: Name = None) -> None:
 
 
 def _name(context: typer.Context, name: str | None) -> str:
-    """The option counts before and after the subcommand."""
+    """Return the machine that the option names, before or after the subcommand."""
     return name or context.obj or DEFAULT
 
 
-def _machine(context: typer.Context, name: str | None) -> "Machine":
+def _machine(context: typer.Context, name: str | None) -> "NspawnMachine":
     from ecs_appliance.core.runner import SystemRunner
-    from lab.nspawn import Machine
+    from lab.nspawn import NspawnMachine
 
-    return Machine(_name(context, name), SystemRunner())
+    return NspawnMachine(_name(context, name), SystemRunner())
 
 
 @contextmanager
-def _locked_machine(context: typer.Context, name: str | None, purpose: str) -> "Iterator[Machine]":
+def _locked_machine(context: typer.Context, name: str | None, purpose: str) -> "Iterator[NspawnMachine]":
     from ecs_appliance.core.locks import locked
 
     machine = _machine(context, name)
@@ -131,13 +131,13 @@ def _locked_machine(context: typer.Context, name: str | None, purpose: str) -> "
 
 
 def _progress(*, plain: bool) -> "Progress":
-    """Progress goes to standard error, results to standard output."""
-    from lab.progress import Lines, Spinner
+    """Return how progress is shown on standard error; results go to standard output."""
+    from lab.progress import PlainProgress, Spinner
 
-    return Lines(sys.stderr) if plain or not sys.stderr.isatty() else Spinner(sys.stderr)
+    return PlainProgress(sys.stderr) if plain or not sys.stderr.isatty() else Spinner(sys.stderr)
 
 
-def _welcome(name: str, site: "Site") -> str:
+def _welcome(name: str, site: "DemoSite") -> str:
     option = "" if name == DEFAULT else f" --name {name}"
     return (
         f"\nThe site is up:  {site.url}\n"

@@ -27,13 +27,13 @@ class Tier(StrEnum):
     ENDURANCE = "endurance"
 
 
-# What a whole run is made of: it has to end within an hour.
-WHOLE = (Tier.UNIT, Tier.INTEGRATION, Tier.MACHINE, Tier.VM)
+# A whole run has to end within an hour.
+DEFAULT_TIERS = (Tier.UNIT, Tier.INTEGRATION, Tier.MACHINE, Tier.VM)
 # Two at once, file by file: tests of machines wait most of their time, a virtual machine takes one processor.
-SIDE_BY_SIDE = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2, Tier.VM: 2}
+WORKERS = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2, Tier.VM: 2}
 CHECKOUT = Path(__file__).parents[3]
-# What tests may be told by the caller's environment.
-PASSED_ON = ("CI", "ECS_TEST_MACHINE")
+# Variables of the caller's environment that tests get.
+PASSED_VARIABLES = ("CI", "ECS_TEST_MACHINE")
 
 
 def test(
@@ -60,7 +60,7 @@ def run_tests(words: "Sequence[str]", paths: "Paths", runner: "SystemRunner") ->
 
     refuse_production(paths)
     tiers, options = split_words(words)
-    _install_needs(tiers, runner)
+    _install_packages(tiers, runner)
     failed = [tier for tier in tiers if _run_tier(tier, options, runner) != 0]
     if failed:
         raise ApplianceError(f"tests failed: {', '.join(failed)}", f"run one tier alone: appliance test {failed[0]}")
@@ -68,13 +68,13 @@ def run_tests(words: "Sequence[str]", paths: "Paths", runner: "SystemRunner") ->
 
 
 def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
-    """The tiers that lead `words` (none: those of a whole run), and what is left for pytest."""
+    """Return the tiers that lead `words` (none: those of a whole run), and the words for pytest."""
     names = set(Tier)
     count = next((index for index, word in enumerate(words) if word not in names), len(words))
-    return [Tier(word) for word in words[:count]] or list(WHOLE), list(words[count:])
+    return [Tier(word) for word in words[:count]] or list(DEFAULT_TIERS), list(words[count:])
 
 
-def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
+def _install_packages(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
     from lab import packages
 
     needs = {
@@ -90,19 +90,19 @@ def _install_needs(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
 
 
 def _run_tier(tier: Tier, options: "Sequence[str]", runner: "SystemRunner") -> int:
-    """Run the tests of `tier` on our terminal and return pytest's exit code; a tier without any test passes."""
+    """Run the tests of `tier` on our terminal and return pytest's exit code; a tier without tests passes."""
     folder = CHECKOUT / "tests" / tier
     if not any(folder.rglob("test_*.py")):
         typer.echo(f"{tier}: this tier has no tests yet")
         return 0
     typer.echo(f"\n{tier}")
-    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    # The slowest are told of, as far as they matter: a whole run has its limits.
+    env = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+    # The slowest ones are shown: a whole run has its limits.
     pytest = [sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}", "--durations=25", "--durations-min=10"]
     return runner.interact([*pytest, folder, *plan_workers(tier, env), *options], env=env)
 
 
 def plan_workers(tier: Tier, env: "Mapping[str, str]") -> list[str]:
-    """Options of pytest's that run the files of `tier` side by side; none where all share the one machine of `env`."""
-    count = SIDE_BY_SIDE.get(tier, 0) if "ECS_TEST_MACHINE" not in env else 0
+    """Return pytest's options that run the files of `tier` side by side; none where all share the machine of `env`."""
+    count = WORKERS.get(tier, 0) if "ECS_TEST_MACHINE" not in env else 0
     return [f"--numprocesses={count}", "--dist=loadfile"] if count else []

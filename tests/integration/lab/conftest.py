@@ -10,7 +10,7 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from lab.base import provide_base
 from lab.caches import CACHE
-from lab.nspawn import Machine
+from lab.nspawn import NspawnMachine
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +24,9 @@ def base(runner: SystemRunner) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared(base: Path, runner: SystemRunner) -> Iterator[Machine]:
+def shared(base: Path, runner: SystemRunner) -> Iterator[NspawnMachine]:
     """The machine most tests use, made once."""
-    machine = Machine(f"it-{os.getpid()}", runner)
+    machine = NspawnMachine(f"it-{os.getpid()}", runner)
     try:
         machine.create(base)
         yield machine
@@ -35,7 +35,7 @@ def shared(base: Path, runner: SystemRunner) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def machine(shared: Machine) -> Machine:
+def machine(shared: NspawnMachine) -> NspawnMachine:
     """A booted machine; a test may leave it stopped."""
     shared.start()
     return shared

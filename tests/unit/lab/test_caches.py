@@ -2,8 +2,8 @@ import os
 from pathlib import Path
 
 from ecs_appliance.core.paths import Paths
-from lab.caches import copy_missing, fill_copies, forget_old, harvest_copies, plan_mounts
-from lab.state import Folder
+from lab.caches import copy_missing, plan_mounts, provide_downloads, remove_old, save_downloads
+from lab.state import MachineFolder
 
 
 def write(file: Path, text: str) -> Path:
@@ -37,24 +37,24 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_old_downloads_are_forgotten(tmp_path: Path) -> None:
     old, new = write(tmp_path / "old.deb", ""), write(tmp_path / "new.deb", "")
     os.utime(old, (1000, 1000))
-    forget_old(tmp_path, before=2000)
+    remove_old(tmp_path, before=2000)
     assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_what_one_machine_downloads_the_next_one_has(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    first, second = Folder(tmp_path / "machines/a"), Folder(tmp_path / "machines/b")
-    fill_copies(first, paths)
+    first, second = MachineFolder(tmp_path / "machines/a"), MachineFolder(tmp_path / "machines/b")
+    provide_downloads(first, paths)
     write(first.path / "apt/a.deb", "package")
-    harvest_copies(first, paths)
-    fill_copies(second, paths)
+    save_downloads(first, paths)
+    provide_downloads(second, paths)
     assert (second.path / "apt/a.deb").read_text() == "package"
 
 
 def test_every_machine_has_archives_of_its_own(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     own = [
-        {mount.source for mount in plan_mounts(Folder(tmp_path / name), paths) if "archives" in mount.target}
+        {mount.source for mount in plan_mounts(MachineFolder(tmp_path / name), paths) if "archives" in mount.target}
         for name in "ab"
     ]
     assert own[0].isdisjoint(own[1])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.identity import Identity, find_init, identify
+from lab.identity import ProcessIdentity, find_init, identify
 
 BOOT = "0b5a5a0e-demo-boot"
 
@@ -26,23 +26,23 @@ def add_process(proc: Path, pid: int, *, started: int, state: str = "S", inside:
 def test_a_process_is_itself(proc: Path) -> None:
     add_process(proc, 42, started=1000)
     identity = identify(42, proc)
-    assert identity == Identity(42, 1000, BOOT)
+    assert identity == ProcessIdentity(42, 1000, BOOT)
     assert identity.alive(proc)
 
 
 def test_a_name_with_parentheses_does_not_confuse(proc: Path) -> None:
     add_process(proc, 42, started=1000, name="odd) R 7 (name")
-    assert identify(42, proc) == Identity(42, 1000, BOOT)
+    assert identify(42, proc) == ProcessIdentity(42, 1000, BOOT)
 
 
 def test_a_stranger_with_the_same_pid_is_somebody_else(proc: Path) -> None:
     add_process(proc, 42, started=2000)
-    assert not Identity(42, 1000, BOOT).alive(proc)
+    assert not ProcessIdentity(42, 1000, BOOT).alive(proc)
 
 
 def test_after_a_reboot_of_the_host_nothing_noted_runs(proc: Path) -> None:
     add_process(proc, 42, started=1000)
-    assert not Identity(42, 1000, "an-earlier-boot").alive(proc)
+    assert not ProcessIdentity(42, 1000, "an-earlier-boot").alive(proc)
 
 
 @pytest.mark.parametrize("state", ["Z", "X"])
@@ -56,7 +56,7 @@ def test_nobody_has_the_pid(proc: Path) -> None:
 
 
 def test_a_signal_to_an_ended_process_reaches_nobody() -> None:
-    Identity(os.getpid(), 1, "an-earlier-boot").send(signal.SIGKILL)
+    ProcessIdentity(os.getpid(), 1, "an-earlier-boot").send(signal.SIGKILL)
 
 
 def test_the_first_process_of_a_machine_is_found_among_the_children(proc: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.errors import RefusedError
-from lab.network import POOL, Network, choose_subnet, read_resolvers
+from lab.network import POOL, MachineNetwork, choose_subnet, read_resolvers
 
 
 def test_the_first_subnet_is_chosen_on_an_empty_host() -> None:
@@ -31,13 +31,13 @@ def test_a_full_pool_is_refused() -> None:
 
 
 def test_host_and_machine_have_the_first_two_addresses() -> None:
-    network = Network("demo", IPv4Network("10.214.3.0/24"))
+    network = MachineNetwork("demo", IPv4Network("10.214.3.0/24"))
     assert (network.gateway, network.address) == (IPv4Address("10.214.3.1"), IPv4Address("10.214.3.2"))
     assert "Address=10.214.3.2/24\nGateway=10.214.3.1\n" in network.guest_config()
 
 
 def test_interface_names_fit_the_kernel_for_the_longest_name() -> None:
-    assert len(Network("a" * 12, POOL).bridge) <= 15
+    assert len(MachineNetwork("a" * 12, POOL).bridge) <= 15
 
 
 def test_resolvers_on_loopback_are_left_out(tmp_path: Path) -> None:

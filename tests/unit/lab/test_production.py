@@ -10,10 +10,10 @@ from ecs_appliance.core.errors import ExitCode, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from lab.cli.test import run_tests
-from lab.demo import Demo
-from lab.nspawn import Machine
+from lab.demo import Demonstration
+from lab.nspawn import NspawnMachine
 from lab.production import refuse_production
-from lab.progress import Lines
+from lab.progress import PlainProgress
 
 
 def install_release(paths: Paths) -> None:
@@ -32,11 +32,11 @@ def activate_env(paths: Paths) -> None:
 
 
 def demonstrate(paths: Paths) -> None:
-    Demo("demo", Lines(io.StringIO()), paths).run()
+    Demonstration("demo", PlainProgress(io.StringIO()), paths).run()
 
 
 def boot(paths: Paths) -> None:
-    Machine("demo", SystemRunner(), paths).start()
+    NspawnMachine("demo", SystemRunner(), paths).start()
 
 
 def run_all_tests(paths: Paths) -> None:
@@ -81,7 +81,7 @@ def test_any_other_machine_is_not_refused_nor_one_with_a_clone_where_the_applian
 
 def test_what_a_demonstration_left_can_be_removed_from_a_production_machine(paths: Paths) -> None:
     install_release(paths)
-    machine = Machine("demo", SystemRunner(), paths)
+    machine = NspawnMachine("demo", SystemRunner(), paths)
     machine.folder.path.mkdir(parents=True)
     machine.destroy()
     assert not machine.folder.path.exists()

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from ecs_appliance.core.steps import Steps
-from lab.progress import Lines, duration
+from lab.progress import PlainProgress, duration
 
 
 @pytest.mark.parametrize(
@@ -17,21 +17,25 @@ def test_durations_are_for_people(seconds: float, text: str) -> None:
 
 def test_a_step_is_one_line_when_it_has_ended() -> None:
     stream = io.StringIO()
-    with Lines(stream) as progress, Steps([progress]).step("base", "base image"):
+    with PlainProgress(stream) as progress, Steps([progress]).step("base", "base image"):
         assert stream.getvalue() == ""
     assert re.fullmatch(rf" ✓ {'base image':<46} {{4}}\d\.\d s\n", stream.getvalue())
 
 
 def test_a_failed_step_is_marked() -> None:
     stream = io.StringIO()
-    with pytest.raises(ValueError, match="no"), Lines(stream) as progress, Steps([progress]).step("base", "base image"):
+    with (
+        pytest.raises(ValueError, match="no"),
+        PlainProgress(stream) as progress,
+        Steps([progress]).step("base", "base image"),
+    ):
         raise ValueError("no")
     assert stream.getvalue().startswith(" ✗ base image ")
 
 
 def test_notes_come_indented_and_only_once() -> None:
     stream = io.StringIO()
-    with Lines(stream) as progress:
+    with PlainProgress(stream) as progress:
         for text in ("building", "building", "", "starting"):
             progress.note(text)
     assert stream.getvalue() == "     building\n     starting\n"

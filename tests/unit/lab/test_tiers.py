@@ -1,16 +1,16 @@
 import pytest
 
-from lab.cli.test import WHOLE, Tier, plan_workers, split_words
+from lab.cli.test import DEFAULT_TIERS, Tier, plan_workers, split_words
 
 
 @pytest.mark.parametrize(
     ("words", "tiers", "options"),
     [
-        ([], list(WHOLE), []),
+        ([], list(DEFAULT_TIERS), []),
         (["unit"], [Tier.UNIT], []),
         (["machine", "unit"], [Tier.MACHINE, Tier.UNIT], []),
         (["vm", "-x"], [Tier.VM], ["-x"]),
-        (["-k", "unit"], list(WHOLE), ["-k", "unit"]),
+        (["-k", "unit"], list(DEFAULT_TIERS), ["-k", "unit"]),
         (["integration", "-x", "--lf"], [Tier.INTEGRATION], ["-x", "--lf"]),
     ],
 )

@@ -9,14 +9,14 @@ import pytest
 from ecs_appliance.core.errors import DeadlineError, NotRunningError
 from ecs_appliance.core.runner import CommandError
 from lab import virtio_guest as shell
-from lab.virtio_guest import Shell
+from lab.virtio_guest import VirtioGuest
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Shell, socket.socket]]:
+def ends() -> Iterator[tuple[VirtioGuest, socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        yield Shell(ours), theirs
+        yield VirtioGuest(ours), theirs
 
 
 def answer(number: int, code: int, output: str = "", errors: str = "") -> bytes:
@@ -24,7 +24,7 @@ def answer(number: int, code: int, output: str = "", errors: str = "") -> bytes:
     return f"{number} {code} {' '.join(texts)}\n".encode()
 
 
-def test_a_command_goes_there_and_its_result_comes_back(ends: tuple[Shell, socket.socket]) -> None:
+def test_a_command_goes_there_and_its_result_comes_back(ends: tuple[VirtioGuest, socket.socket]) -> None:
     guest, there = ends
     there.sendall(answer(1, 3, "out\n", "err\n"))
     result = guest.run(["echo", "it's"], timeout=5, data="input", ok=(3,))
@@ -35,7 +35,7 @@ def test_a_command_goes_there_and_its_result_comes_back(ends: tuple[Shell, socke
     assert base64.b64decode(data) == b"input"
 
 
-def test_answers_are_told_apart(ends: tuple[Shell, socket.socket]) -> None:
+def test_answers_are_told_apart(ends: tuple[VirtioGuest, socket.socket]) -> None:
     guest, there = ends
     there.sendall(b"ready\n" + answer(1, 0, "one") + answer(2, 0) + answer(3, 0, "", "three"))
     guest.wait_open(1)
@@ -43,7 +43,7 @@ def test_answers_are_told_apart(ends: tuple[Shell, socket.socket]) -> None:
     assert [(result.stdout, result.stderr) for result in results] == [("one", ""), ("", ""), ("", "three")]
 
 
-def test_a_failure_is_told_with_what_the_command_said(ends: tuple[Shell, socket.socket]) -> None:
+def test_a_failure_is_told_with_what_the_command_said(ends: tuple[VirtioGuest, socket.socket]) -> None:
     guest, there = ends
     there.sendall(answer(1, 2, "much\n", "no such thing\n") + answer(2, 1))
     with pytest.raises(
@@ -55,7 +55,9 @@ def test_a_failure_is_told_with_what_the_command_said(ends: tuple[Shell, socket.
         guest.run(["a"], timeout=1)
 
 
-def test_a_command_that_was_ended_is_late_and_one_that_says_so_itself_is_not(ends: tuple[Shell, socket.socket]) -> None:
+def test_a_command_that_was_ended_is_late_and_one_that_says_so_itself_is_not(
+    ends: tuple[VirtioGuest, socket.socket],
+) -> None:
     guest, there = ends
     there.sendall(answer(1, 124) + answer(2, 124))
     with pytest.raises(DeadlineError, match="did not end within 0 s"):
@@ -64,7 +66,7 @@ def test_a_command_that_was_ended_is_late_and_one_that_says_so_itself_is_not(end
 
 
 def test_a_machine_that_says_nothing_is_late(
-    ends: tuple[Shell, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[VirtioGuest, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shell, "GRACE_SECONDS", 0.05)
     guest, there = ends
@@ -74,7 +76,7 @@ def test_a_machine_that_says_nothing_is_late(
 
 
 def test_a_late_answer_is_not_taken_for_the_next_commands(
-    ends: tuple[Shell, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ends: tuple[VirtioGuest, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guest, there = ends
     with monkeypatch.context() as patch, pytest.raises(DeadlineError):
@@ -84,7 +86,7 @@ def test_a_late_answer_is_not_taken_for_the_next_commands(
     assert guest.run(["true"], timeout=5).stdout == "in time"
 
 
-def test_a_machine_that_has_ended_is_noticed(ends: tuple[Shell, socket.socket]) -> None:
+def test_a_machine_that_has_ended_is_noticed(ends: tuple[VirtioGuest, socket.socket]) -> None:
     guest, there = ends
     there.close()
     with pytest.raises(NotRunningError, match="has ended"):
@@ -93,7 +95,7 @@ def test_a_machine_that_has_ended_is_noticed(ends: tuple[Shell, socket.socket]) 
         guest.run(["true"], timeout=5)
 
 
-def test_something_else_at_the_port_is_no_shell(ends: tuple[Shell, socket.socket]) -> None:
+def test_something_else_at_the_port_is_no_shell(ends: tuple[VirtioGuest, socket.socket]) -> None:
     guest, there = ends
     there.sendall(b"login:\n")
     with pytest.raises(NotRunningError, match="not its shell"):

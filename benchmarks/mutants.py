@@ -1,4 +1,4 @@
-"""How many of N random changes of the source, each a defect, the unit and integration tiers notice.
+"""How many of N random changes of the product's source, each a defect, the unit and integration tiers notice.
 
 Run it from a clean checkout: ./.venv-dev/bin/python -m benchmarks.mutants [N] [SEED]
 cosmic-ray makes the changes (another comparison, `and` for `or`, a negated condition, True for False), one at a time,

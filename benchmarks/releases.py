@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from benchmarks.measure import LIMIT, Command, interleave, show
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.guest import Guest
-from ecs_appliance.machine.nspawn import Machine
+from lab.nspawn import NspawnMachine
+from lab.nspawn_guest import NspawnGuest
 
 ROUNDS = {"converge": 9, "backup run": 7, "backup rehearse": 3}
 DOCUMENTS = "docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 200 --kilobytes 40"
@@ -19,7 +19,7 @@ DOCUMENTS = "docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 200 --kil
 
 def main() -> None:
     old, new = sys.argv[1:]
-    guests = {name: Machine(name, SystemRunner()).guest for name in (old, new)}
+    guests = {name: NspawnMachine(name, SystemRunner()).guest for name in (old, new)}
     for guest in guests.values():
         guest.sh(f"{DOCUMENTS}; appliance converge; appliance backup run", timeout=LIMIT)
     for command, rounds in ROUNDS.items():
@@ -27,7 +27,7 @@ def main() -> None:
         show(interleave({name: plan(guest, command) for name, guest in guests.items()}, rounds), beside=old)
 
 
-def plan(guest: Guest, command: str) -> Callable[[int], Command]:
+def plan(guest: NspawnGuest, command: str) -> Callable[[int], Command]:
     """The command of this host that runs `appliance COMMAND` in the machine."""
     argv = guest.argv(["appliance", *command.split()])
     return lambda _: argv

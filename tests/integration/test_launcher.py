@@ -27,8 +27,9 @@ MADE = "preparing the locked Python environment"
 def checkout(tmp_path: Path) -> Path:
     """A small one with the launcher, beside the folder `bin` with a python3 for it; uv is there already."""
     folder = tmp_path / "checkout"
-    (folder / "src/ecs_appliance").mkdir(parents=True)
-    (folder / "src/ecs_appliance/__main__.py").write_text("import sys\nprint(*sys.argv[1:])\n")
+    for entry, said in (("ecs_appliance", "product"), ("lab", "laboratory")):
+        (folder / "src" / entry).mkdir(parents=True)
+        (folder / "src" / entry / "__main__.py").write_text(f"import sys\nprint('{said}:', *sys.argv[1:])\n")
     (folder / "pyproject.toml").write_text(PROJECT)
     shutil.copy(CHECKOUT / "appliance", folder)
     shutil.copytree(CHECKOUT / "bootstrap", folder / "bootstrap")
@@ -59,22 +60,38 @@ def upgrade(checkout: Path) -> None:
 
 def test_the_environment_is_made_once(checkout: Path) -> None:
     said, made = run(checkout, checkout / "appliance", "a b")
-    assert said == "a b"
+    assert said == "product: a b"
     assert MADE in made
-    assert run(checkout, checkout / "appliance", "c") == ("c", "")
+    assert run(checkout, checkout / "appliance", "c") == ("product: c", "")
+
+
+def test_only_its_commands_and_whoever_looks_for_commands_need_the_laboratory(checkout: Path) -> None:
+    for word in ("demo", "", "--help", "-v", "--verbose"):
+        assert run(checkout, checkout / "appliance", *word.split())[0] == f"laboratory: {word}".rstrip()
+    for word in ("stage", "status", "--version"):
+        assert run(checkout, checkout / "appliance", word)[0] == f"product: {word}"
+
+
+def test_where_tests_are_refused_nothing_is_installed_for_them(checkout: Path) -> None:
+    (checkout / "src/lab/production.py").write_text("import sys\nprint('refused')\nsys.exit(4)\n")
+    command: list[str | Path] = [checkout / "appliance", "test", "unit"]
+    path = f"{checkout.parent / 'bin'}:{os.environ['PATH']}"
+    assert SystemRunner().run(command, timeout=SECONDS, env={"PATH": path}, ok=(4,)).stdout == "refused\n"
+    assert not (checkout / ".venv-dev").exists()
+    assert run(checkout, checkout / "appliance", "stage")[0] == "product: stage"
 
 
 def test_another_python_gets_another_environment(checkout: Path) -> None:
     run(checkout, checkout / "appliance")
     upgrade(checkout)
     said, made = run(checkout, checkout / "appliance", "a")
-    assert said == "a"
+    assert said == "product: a"
     assert MADE in made
-    assert run(checkout, checkout / "appliance", "b") == ("b", "")
+    assert run(checkout, checkout / "appliance", "b") == ("product: b", "")
 
 
 def test_a_python_that_is_gone_is_replaced(checkout: Path) -> None:
     run(checkout, checkout / "appliance")
     (checkout / ".venv/bin/python").unlink()
     (checkout / ".venv/bin/python").symlink_to(checkout / "gone")
-    assert run(checkout, checkout / "appliance", "a")[0] == "a"
+    assert run(checkout, checkout / "appliance", "a")[0] == "product: a"

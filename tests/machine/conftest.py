@@ -21,9 +21,9 @@ from ruamel.yaml import YAML
 
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import Result, SystemRunner
-from ecs_appliance.machine.demo import Demo as Maker
-from ecs_appliance.machine.nspawn import Machine
-from ecs_appliance.machine.progress import Lines
+from lab.demo import Demonstration
+from lab.nspawn import NspawnMachine
+from lab.progress import PlainProgress
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -48,8 +48,8 @@ class Demo:
     steps: dict[str, float]
 
     @property
-    def machine(self) -> Machine:
-        return Machine(self.name, SystemRunner())
+    def machine(self) -> NspawnMachine:
+        return NspawnMachine(self.name, SystemRunner())
 
     def exec(self, argv: Sequence[str], *, data: str = "", timeout: float = 300) -> Result:
         """Run `argv` as root in the machine, whatever its exit code."""
@@ -138,12 +138,12 @@ def _original(controller: int) -> str:
 
 def _copy(original: str, name: str) -> Demo:
     """Make the machine `name`, a copy of `original`, which the first worker makes."""
-    source = Maker(original, Lines(sys.stderr))
+    source = Demonstration(original, PlainProgress(sys.stderr))
     with locked(LOGS / "lock", "making a site", wait=DEMO_SECONDS):
         if not source.machine.exists or source.machine.running:
             _make(original)
             source.machine.stop()
-    made = asdict(Maker(name, Lines(sys.stderr)).copy(source))
+    made = asdict(Demonstration(name, PlainProgress(sys.stderr)).copy(source))
     assert made.pop("ok") is True
     return Demo(name=name, **made)
 
@@ -165,7 +165,7 @@ def _make(name: str) -> Demo:
 
 
 def _save_journal(name: str) -> None:
-    machine = Machine(name, SystemRunner())
+    machine = NspawnMachine(name, SystemRunner())
     if not machine.running:
         return
     LOGS.mkdir(parents=True, exist_ok=True)

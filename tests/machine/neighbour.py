@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from ecs_appliance.core.runner import Result, SystemRunner, end
-from ecs_appliance.machine.nspawn import Machine
+from lab.nspawn import NspawnMachine
 
 # Of the documentation's range for private networks nothing is used elsewhere here.
 MACHINE_V6 = IPv6Address("fd00:ec5::2")
@@ -72,7 +72,7 @@ class Neighbour:
 
 
 @contextmanager
-def moved_in(machine: Machine) -> Iterator[Neighbour]:
+def moved_in(machine: NspawnMachine) -> Iterator[Neighbour]:
     """A neighbour of `machine`, which gets an IPv6 address for the time."""
     network, number = machine.spec.network, os.getpid()
     neighbour = Neighbour(f"ecs-n-{number}", network.address, tuple(network.subnet[n] for n in (77, 78, 79)))
@@ -100,7 +100,7 @@ def moved_in(machine: Machine) -> Iterator[Neighbour]:
         machine.guest.sh(f"ip address delete {MACHINE_V6}/64 dev host0 || true")
 
 
-def give_v6(machine: Machine) -> None:
+def give_v6(machine: NspawnMachine) -> None:
     """Give `machine` its IPv6 address (again, after a reboot)."""
     machine.guest.sh(f"ip address replace {MACHINE_V6}/64 dev host0 nodad")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.demo import Demo as Demonstration
-from ecs_appliance.machine.progress import Lines
-from ecs_appliance.machine.repositories import sign
+from lab.demo import Demonstration
+from lab.progress import PlainProgress
+from lab.repositories import sign
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
@@ -40,7 +40,7 @@ def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
         demo.sh("\n".join((f"cd {WORK}", script, *steps)))
         made = demo.sh(f"git -C {WORK} rev-parse HEAD")
         # As the demonstration signs what it publishes.
-        key = Demonstration(demo.name, Lines(sys.stderr)).signing_key
+        key = Demonstration(demo.name, PlainProgress(sys.stderr)).signing_key
         sign(demo.machine.folder.git / "ecs.git", made, key, SystemRunner())
         return made
 

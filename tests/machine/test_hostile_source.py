@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.repositories import IDENTITY
+from lab.repositories import IDENTITY
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo

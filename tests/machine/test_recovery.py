@@ -15,9 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.demo import Demo as Maker
-from ecs_appliance.machine.progress import Lines
-from ecs_appliance.machine.site import CERTIFICATE
+from lab.demo import Demonstration
+from lab.health import CERTIFICATE
+from lab.progress import PlainProgress
 from tests.machine.backups import own_settings, quiet, set_backup
 from tests.machine.people import Certificate, is_logged_in, log_in, make_person, query, told
 from tests.machine.people import client as browse
@@ -95,7 +95,7 @@ def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     if missing > 0:
         demo.sh(f"{MANAGE} makedocs {missing} --kilobytes 40", timeout=600)
     name = f"{demo.name}-new" if os.environ.get("ECS_TEST_MACHINE") else f"new-{os.getpid()}"
-    maker = Maker(name, Lines(sys.stderr))
+    maker = Demonstration(name, PlainProgress(sys.stderr))
     try:
         # The last backup is the one that was taken beside the uploads.
         with quiet(demo):
@@ -121,7 +121,7 @@ def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
     assert shown == "C.UTF-8"
 
 
-def recovered(demo: "Demo", maker: Maker, before: State, certificate: Path, login: tuple[str, str]) -> Rebuilt:
+def recovered(demo: "Demo", maker: Demonstration, before: State, certificate: Path, login: tuple[str, str]) -> Rebuilt:
     guest, address = maker.machine.guest, str(maker.machine.spec.network.address)
     # Both follow the same application; another history than that of what ran is refused.
     sources, own = (machine.folder.git for machine in (demo.machine, maker.machine))

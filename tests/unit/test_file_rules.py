@@ -7,8 +7,8 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "src/ecs_appliance"
 # They go where a link leads, or give away what it leads to. rmtree follows none, but on the way to its folder.
 FOLLOW = {"resolve", "realpath", "chown", "rmtree"}
-# A laptop, or a machine for tests: nobody else has a folder there.
-ELSEWHERE = ("env/", "machine/", "paper/", "safekeeping/", "cli/demo.py", "cli/test.py")
+# A laptop: nobody else has a folder there.
+ELSEWHERE = ("env/", "paper/", "safekeeping/")
 # All that is named lies in folders of root's; what comes after them is not followed.
 KNOWN = {
     "backup/predecessor.py": {"rmtree"},  # /data and /volatile

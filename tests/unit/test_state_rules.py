@@ -21,16 +21,17 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile, find_damaged
 from ecs_appliance.lifecycle import crashes
-from ecs_appliance.machine import state as machines
-from ecs_appliance.machine.demo import Demo
-from ecs_appliance.machine.progress import Lines
 from ecs_appliance.paper import scan
 from ecs_appliance.reporting import alerts, backups
 from ecs_appliance.reporting.status import StatusPage
 from ecs_appliance.tls import acme
+from lab import state as machines
+from lab.demo import Demonstration
+from lab.progress import PlainProgress
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/ecs_appliance"
+LAB = ROOT / "src/lab"
 SAMPLES = ROOT / "tests/fixtures/state"
 ALERT = "var/lib/ecs-appliance/alerts/60a71ec3169095ea8269ea20b5ae3e5d.json"
 MACHINE = "var/lib/ecs-appliance/machines/demo"
@@ -53,9 +54,9 @@ FILES: dict[str, Callable[[Paths], File]] = {
     "run/appliance/crashes": crashes._file,
     "var/lib/ecs-appliance/acme.json": acme._file,
     "var/lib/ecs-appliance/vault-keys.json": vaultkeys._record_file,
-    f"{MACHINE}/machine.json": lambda paths: machines._kept(paths.at(f"{MACHINE}/machine.json")),
-    f"{MACHINE}/process.json": lambda paths: machines._noted(paths.at(f"{MACHINE}/process.json")),
-    f"{MACHINE}/demo.json": lambda paths: Demo("demo", Lines(io.StringIO()), paths)._memory_file,
+    f"{MACHINE}/machine.json": lambda paths: machines._spec_file(paths.at(f"{MACHINE}/machine.json")),
+    f"{MACHINE}/process.json": lambda paths: machines._process_file(paths.at(f"{MACHINE}/process.json")),
+    f"{MACHINE}/demo.json": lambda paths: Demonstration("demo", PlainProgress(io.StringIO()), paths)._state_file,
     "home/env.yml.partial": lambda paths: scan._file(paths.at("home/env.yml.partial")),
 }
 # The release before left out what it did not know there, and there alone: elsewhere a field more would have stopped it.
@@ -74,7 +75,6 @@ NEVER_NONE = {
 OTHERS = {
     "app/shell.py": "with Python in the application's container",
     "cli/alerts.py": "--json",
-    "cli/demo.py": "--json",
     "cli/display.py": "--json",
     "cli/env.py": "--json",
     "cli/machine.py": "--json",
@@ -92,10 +92,11 @@ OTHERS = {
     "host/pgbackrest.py": "pgBackRest",
     "host/rclone.py": "rclone",
     "host/restic.py": "restic",
-    "machine/base.py": "a digest",
-    "machine/demo.py": "--json, and what a command in the machine says",
-    "machine/network.py": "ip",
-    "machine/site.py": "what the machine's page says",
+    "lab/base.py": "a digest",
+    "lab/cli/demo.py": "--json",
+    "lab/demo.py": "--json, and what a command in the machine says",
+    "lab/health.py": "what the machine's page says",
+    "lab/network.py": "ip",
     "reporting/status.py": "the page for visitors",
 }
 
@@ -185,10 +186,15 @@ def _is_damaged(file: File) -> None:
         aside.unlink()
 
 
+def named_modules() -> Iterator[tuple[str, Path]]:
+    """Those of the product by their paths in it, those of the laboratory with `lab/` before."""
+    yield from ((str(file.relative_to(SOURCE)), file) for file in SOURCE.rglob("*.py"))
+    yield from ((str(file.relative_to(LAB.parent)), file) for file in LAB.rglob("*.py"))
+
+
 def modules(speaks: Callable[[ast.AST], bool]) -> set[str]:
     """Those with a piece of code that `speaks` is true for."""
-    files = {file: ast.walk(ast.parse(file.read_text())) for file in SOURCE.rglob("*.py")}
-    return {str(file.relative_to(SOURCE)) for file, nodes in files.items() if any(map(speaks, nodes))}
+    return {name for name, file in named_modules() if any(map(speaks, ast.walk(ast.parse(file.read_text()))))}
 
 
 def imports_json(node: ast.AST) -> bool:
@@ -214,8 +220,8 @@ def test_every_state_file_has_a_sample_of_the_release_before() -> None:
         "backup/record.py",
         "app/vaultkeys.py",
         "lifecycle/crashes.py",
-        "machine/demo.py",
-        "machine/state.py",
+        "lab/demo.py",
+        "lab/state.py",
         "paper/scan.py",
         "reporting/alerts.py",
         "reporting/backups.py",

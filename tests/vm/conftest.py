@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.rootdisk import RootDisk, provide_root_disk
+from lab.rootdisk import RootDisk, provide_root_disk
 
 CHECKOUT = Path(__file__).parents[2]
 

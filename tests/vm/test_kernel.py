@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.rootdisk import RootDisk
-from ecs_appliance.machine.shell import Shell
-from ecs_appliance.machine.vm import VirtualMachine
+from lab.rootdisk import RootDisk
+from lab.virtio_guest import VirtioGuest
+from lab.vm import VirtualMachine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -27,7 +27,7 @@ CODE = ("scripts/docker-entrypoint.sh", "conf/nginx.conf", "env/bin/python")
 
 
 @pytest.fixture(scope="module")
-def guest(root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def guest(root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtioGuest]:
     """The inside of a machine with the hardening's files in force, and the application's as its own image has them."""
     folder = tmp_path_factory.mktemp("kernel")
     with VirtualMachine(folder, runner, drives=[root_disk.drive], kernel=root_disk.kernel()) as machine:
@@ -47,7 +47,7 @@ def guest(root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.Te
         yield guest
 
 
-def test_every_setting_is_in_force(guest: Shell) -> None:
+def test_every_setting_is_in_force(guest: VirtioGuest) -> None:
     lines = (FILES / "sysctl.conf").read_text().splitlines()
     settings = [line.lstrip("-").split(" = ") for line in lines if " = " in line and not line.startswith("#")]
     wanted = {name.replace(".", "/"): value for name, value in settings}
@@ -58,23 +58,23 @@ def test_every_setting_is_in_force(guest: Shell) -> None:
     assert [(name, value) for name, value in found if value != wanted[name]] == []
 
 
-def test_nothing_was_said_of_settings_that_do_not_exist(guest: Shell) -> None:
+def test_nothing_was_said_of_settings_that_do_not_exist(guest: VirtioGuest) -> None:
     assert "Couldn't" not in guest.sh("journalctl --boot --unit=systemd-sysctl --output=cat --no-pager")
 
 
-def test_protocols_that_nobody_speaks_are_not_loaded(guest: Shell) -> None:
+def test_protocols_that_nobody_speaks_are_not_loaded(guest: VirtioGuest) -> None:
     for name in ("dccp", "rds", "sctp", "tipc"):
         plan = guest.sh(f"modprobe --dry-run --verbose {name}").splitlines()
         assert plan[-1].strip() == "install /bin/false", name
         assert guest.sh(f"modprobe --quiet {name} || echo refused") == "refused\n", name
 
 
-def start(guest: Shell, unit: str, script: str, *, where: str) -> None:
+def start(guest: VirtioGuest, unit: str, script: str, *, where: str) -> None:
     guest.push(f"/run/{unit}.py", script.encode())
     guest.sh(f"systemd-run --quiet --unit={unit} --slice={where} python3 /run/{unit}.py", timeout=60)
 
 
-def test_an_application_that_eats_all_memory_is_ended_and_its_neighbours_go_on(guest: Shell) -> None:
+def test_an_application_that_eats_all_memory_is_ended_and_its_neighbours_go_on(guest: VirtioGuest) -> None:
     memory = int(guest.sh("awk '/MemTotal/ {print $2}' /proc/meminfo")) // 1024
     start(guest, "database", DATABASE % (memory // 5), where="system.slice")
     before = guest.sh("systemctl show --property=MainPID database")
@@ -89,7 +89,7 @@ def test_an_application_that_eats_all_memory_is_ended_and_its_neighbours_go_on(g
     guest.sh("systemctl stop database; systemctl reset-failed")
 
 
-def test_where_both_want_the_processor_the_machine_comes_first(guest: Shell) -> None:
+def test_where_both_want_the_processor_the_machine_comes_first(guest: VirtioGuest) -> None:
     """Beside a slice of the weight that system.slice has, where nothing else takes part of its share."""
     assert guest.sh("cat /sys/fs/cgroup/system.slice/cpu.weight").strip() == "100"
     start(guest, "spin-site", SPIN, where="ecs.slice")
@@ -104,13 +104,13 @@ def test_where_both_want_the_processor_the_machine_comes_first(guest: Shell) -> 
     assert machine_1 - machine_0 > 1.5 * (site_1 - site_0)
 
 
-def confined(guest: Shell, script: str) -> str:
+def confined(guest: VirtioGuest, script: str) -> str:
     """What `script` says, run as the application's account under the profile; "refused" where it fails."""
     words = "setpriv --reuid=1000 --regid=1000 --clear-groups aa-exec --profile=ecs-application -- sh -c"
     return guest.sh(f"{words} '{script}' 2>/dev/null || echo refused", timeout=60).strip()
 
 
-def test_it_is_confined(guest: Shell) -> None:
+def test_it_is_confined(guest: VirtioGuest) -> None:
     assert confined(guest, "cat /proc/self/attr/current") == "ecs-application (enforce)"
 
 
@@ -131,7 +131,7 @@ def test_it_is_confined(guest: Shell) -> None:
         "unshare --user --map-root-user true",
     ],
 )
-def test_what_root_runs_in_the_container_is_not_the_applications_to_change(guest: Shell, script: str) -> None:
+def test_what_root_runs_in_the_container_is_not_the_applications_to_change(guest: VirtioGuest, script: str) -> None:
     guest.sh("echo x >/app/ecs-cache/mine; chown 1000:1000 /app/ecs-cache/mine")
     assert confined(guest, f"{script} && echo done") == "refused"
 
@@ -148,11 +148,11 @@ def test_what_root_runs_in_the_container_is_not_the_applications_to_change(guest
         "sleep 60 & kill $!",
     ],
 )
-def test_what_the_application_writes_it_still_can(guest: Shell, script: str) -> None:
+def test_what_the_application_writes_it_still_can(guest: VirtioGuest, script: str) -> None:
     assert confined(guest, f"{script} && echo done").endswith("done")
 
 
-def test_the_machine_ends_what_is_confined(guest: Shell) -> None:
+def test_the_machine_ends_what_is_confined(guest: VirtioGuest) -> None:
     """As docker ends a container: by a signal from a process that is not confined."""
     confining = "setpriv --reuid=1000 --regid=1000 --clear-groups aa-exec --profile=ecs-application --"
     guest.sh(f"systemd-run --quiet --unit=held --remain-after-exit {confining} sleep 600", timeout=60)

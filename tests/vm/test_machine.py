@@ -12,9 +12,9 @@ import pytest
 
 from ecs_appliance.core.errors import ApplianceError, DeadlineError, NotRunningError
 from ecs_appliance.core.runner import CommandError, SystemRunner
-from ecs_appliance.machine.qemu import Drive
-from ecs_appliance.machine.rootdisk import RootDisk
-from ecs_appliance.machine.vm import VirtualMachine
+from lab.qemu import Drive
+from lab.rootdisk import RootDisk
+from lab.vm import VirtualMachine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -27,8 +27,8 @@ import signal
 import sys
 from pathlib import Path
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.machine.qemu import Drive
-from ecs_appliance.machine.vm import VirtualMachine
+from lab.qemu import Drive
+from lab.vm import VirtualMachine
 
 # A shell's background jobs are deaf to it, and so are their children.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,11 +15,11 @@ import pytest
 
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.create import render
-from ecs_appliance.machine.qemu import Drive
-from ecs_appliance.machine.rootdisk import RootDisk
-from ecs_appliance.machine.shell import Shell
-from ecs_appliance.machine.vm import VirtualMachine
 from ecs_appliance.paper.disc import make_disc
+from lab.qemu import Drive
+from lab.rootdisk import RootDisk
+from lab.virtio_guest import VirtioGuest
+from lab.vm import VirtualMachine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -35,7 +35,7 @@ run = SystemRunner().run
 class Seeded:
     """A machine that has booted with the environment `env` on the drive `device`."""
 
-    guest: Shell
+    guest: VirtioGuest
     env: bytes
     device: str
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import alerts, backup, cert, demo, env, machine, network, paper, rewind, stage, test, user
+from ecs_appliance.cli import alerts, backup, cert, env, machine, network, paper, rewind, stage, user
 from ecs_appliance.core.errors import ApplianceError, UnexpectedError, as_failure
 from ecs_appliance.core.log import masked, set_up_logging
 
@@ -40,8 +40,6 @@ app.add_typer(network.app, name="network")
 app.add_typer(user.app, name="user")
 app.add_typer(cert.app, name="cert")
 app.add_typer(stage.app, name="stage")
-app.add_typer(demo.app, name="demo")
-app.command("test", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(test.test)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,1 +1,0 @@
-"""Whole machines on this one: bootstrap, boot, guest control, the demonstration."""

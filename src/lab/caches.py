@@ -1,0 +1,87 @@
+"""Downloads that outlive machines: each machine gets a copy of its own, and what it adds comes back.
+
+A copy, not the folder itself: apt locks its archive folder, and two machines must not wait for each other.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecs_appliance.core.files import fresh_name
+from ecs_appliance.core.paths import Paths
+from lab.state import BindMount, MachineFolder
+
+CACHE = "/var/cache/ecs-appliance"
+KEEP_SECONDS = 60 * 24 * 3600.0
+# apt's own lock and what it has not finished.
+TRANSIENT = ("lock", "partial")
+
+
+@dataclass(frozen=True)
+class CacheCopy:
+    """A folder of this host's cache, a machine's copy of it, and where the machine sees that."""
+
+    cache: Path
+    own: Path
+    target: str
+
+
+def plan_copies(folder: MachineFolder, paths: Paths) -> tuple[CacheCopy, ...]:
+    """Return the caches that a machine has copies of: its own packages, and those its image builds fetch by a proxy."""
+    cache = paths.at(CACHE)
+    return (
+        CacheCopy(cache / "apt", folder.path / "apt", "/var/cache/apt/archives"),
+        CacheCopy(cache / "proxy", folder.path / "proxy", "/volatile/proxy-cache"),
+    )
+
+
+def plan_mounts(folder: MachineFolder, paths: Paths) -> tuple[BindMount, ...]:
+    """Return what a demonstration's machine sees of this host; caches of Python packages are made to be shared."""
+    copied = (BindMount(copy.own, copy.target) for copy in plan_copies(folder, paths))
+    return (*copied, BindMount(paths.at(CACHE) / "home", "/root/.cache"), BindMount(folder.git, "/srv/git"))
+
+
+def provide_downloads(folder: MachineFolder, paths: Paths) -> None:
+    """Give a new machine what earlier ones downloaded; the machine's own accounts may write to it."""
+    for copied in plan_copies(folder, paths):
+        copied.own.mkdir(parents=True, exist_ok=True)
+        copy_missing(copied.cache, copied.own)
+        for entry in (copied.own, *copied.own.rglob("*")):
+            entry.chmod(0o777 if entry.is_dir() else 0o666)
+
+
+def save_downloads(folder: MachineFolder, paths: Paths) -> None:
+    """Keep what the machine downloaded for later ones, and forget what no machine has added for two months."""
+    for copied in plan_copies(folder, paths):
+        copy_missing(copied.own, copied.cache)
+        remove_old(copied.cache, before=time.time() - KEEP_SECONDS)
+
+
+def copy_missing(source: Path, target: Path) -> int:
+    """Copy the files of `source` that `target` has not, or has in another size; returns how many."""
+    copies = 0
+    for file in _files(source):
+        other = target / file.relative_to(source)
+        if other.exists() and other.stat().st_size == file.stat().st_size:
+            continue
+        other.parent.mkdir(parents=True, exist_ok=True)
+        with fresh_name(other) as temporary:
+            shutil.copyfile(file, temporary)
+            temporary.replace(other)
+        copies += 1
+    return copies
+
+
+def remove_old(folder: Path, *, before: float) -> None:
+    """Remove the files of `folder` last written before the time `before` (seconds of the epoch)."""
+    for file in list(_files(folder)):
+        if file.stat().st_mtime < before:
+            file.unlink()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and not file.is_symlink() and not set(file.relative_to(folder).parts) & set(TRANSIENT):
+            yield file

@@ -1,0 +1,71 @@
+"""A machine that shares this host's kernel: commands enter its namespaces."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ecs_appliance.core.log import masked
+from ecs_appliance.core.runner import BASE_ENVIRONMENT, CommandError, Result, Runner, SystemRunner
+from lab.guest import Guest
+
+# nsenter brings this host's own capabilities along: a clock set inside would be the host's. They are dropped out here,
+# by this host's own program.
+CONFINED = ("setpriv", "--bounding-set=-sys_time,-sys_module", "--inh-caps=-sys_time,-sys_module")
+# How many words of a command the runner names it by.
+NAME_WORDS = 3
+
+
+@dataclass(frozen=True)
+class NspawnGuest(Guest):
+    """A machine by nspawn; `init` is its process 1 as this host numbers it.
+
+    Commands are as fast as a local process, and end with whoever started them.
+    """
+
+    init: int
+    runner: Runner
+
+    def argv(
+        self,
+        words: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/root",
+        user: str | None = None,
+    ) -> list[str]:
+        """Return the command of this host that runs `words` inside."""
+        variables = {**BASE_ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
+        drop = ["runuser", f"--user={user}", "--"] if user else []
+        assignments = [f"{name}={value}" for name, value in variables.items()]
+        enter = [*CONFINED, "nsenter", f"--target={self.init}", "--all", "--", "env", "-i", f"--chdir={cwd}"]
+        return [*enter, *assignments, *drop, *map(str, words)]
+
+    def run(
+        self,
+        words: Sequence[str | Path],
+        *,
+        timeout: float,
+        data: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/root",
+        user: str | None = None,
+        ok: Sequence[int] = (0,),
+        secrets: Sequence[str] = (),
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run `words` inside to their end; all else is as in Runner.run, `data` being its `input`."""
+        entering = self.argv(words, env=env, cwd=cwd, user=user)
+        try:
+            return self.runner.run(entering, timeout=timeout, input=data, ok=ok, secrets=secrets, on_line=on_line)
+        except CommandError as error:
+            name = masked(" ".join(map(str, words[:NAME_WORDS])), tuple(secrets))
+            reason = error.message.removeprefix(" ".join(entering[:NAME_WORDS])).lstrip()
+            raise CommandError(
+                f"in the machine: {name} {reason}", error.hint, returncode=error.returncode, output=error.output
+            ) from None
+
+    def exec(self, words: Sequence[str | Path]) -> NoReturn:
+        """Replace this process by `words` inside: terminal, standard input and exit code are theirs."""
+        SystemRunner().replace(self.argv(words))

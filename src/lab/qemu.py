@@ -1,0 +1,100 @@
+"""The command line of QEMU for a virtual machine: processor, drives, kernel, credentials by its firmware."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# Software emulation, which works wherever QEMU does. Version 7.2 gets the instruction cmpxchg16b wrong. And with more
+# than one processor, the code that Linux patches while it runs is now and then seen half patched: it panics.
+PROCESSOR = ("-accel", "tcg", "-cpu", "Nehalem,-cx16", "-smp", "1")
+# Emulated, what mitigates faults of real processors costs a third of the time.
+KERNEL_OPTIONS = "console=ttyS0 panic=1 mitigations=off"
+# No reboot: a kernel that panics, or a reboot, ends the machine.
+MACHINE = ("-machine", "q35", "-nodefaults", "-no-reboot", "-display", "none")
+# An address by DHCP, and no way out.
+NETWORK = ("-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net")
+RANDOM = ("-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random")
+MEMORY_MIB = 1024
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A drive made of the file `image` of this host; what the machine writes is lost with it unless `kept`.
+
+    The first is /dev/vda in the machine, CD-ROM drives aside: they are /dev/sr0 and so on.
+    """
+
+    image: Path
+    cdrom: bool = False
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that is booted without a boot loader, with `options` besides those that every machine gets."""
+
+    image: Path
+    initrd: Path
+    options: str = "root=/dev/vda rw"
+
+
+def plan_qemu(
+    drives: Sequence[Drive],
+    *,
+    kernel: Kernel | None,
+    console: Path,
+    port: tuple[str, int],
+    credentials: Mapping[str, str],
+    memory: int = MEMORY_MIB,
+) -> list[str]:
+    """Return the command that is the machine while it runs; it ends with the thread that starts it.
+
+    `console` gets the output of the machine's serial console. `port` is the name of a virtio port in the machine, and
+    the descriptor of the connected socket at its other end. `credentials` are for systemd in the machine (name → text);
+    every process of this host can read them. `memory` is in MiB.
+    """
+    return [
+        *("setpriv", "--pdeathsig", "KILL", "--"),
+        "qemu-system-x86_64",
+        *MACHINE,
+        *PROCESSOR,
+        *("-m", str(memory)),
+        *NETWORK,
+        *RANDOM,
+        *("-serial", f"file:{_escaped(console)}"),
+        *_port(*port),
+        *("-device", "virtio-scsi-pci"),
+        *(word for number, drive in enumerate(drives) for word in _drive(number, drive)),
+        *(word for credential in credentials.items() for word in _credential(*credential)),
+        *(_kernel(kernel) if kernel else ()),
+    ]
+
+
+def _drive(number: int, drive: Drive) -> tuple[str, ...]:
+    how = "readonly=on,media=cdrom" if drive.cdrom else f"snapshot={'off' if drive.kept else 'on'}"
+    device = "scsi-cd" if drive.cdrom else "virtio-blk-pci"
+    backend = f"file={_escaped(drive.image)},format=raw,if=none,id=drive{number},{how}"
+    return ("-drive", backend, "-device", f"{device},drive=drive{number}")
+
+
+def _port(name: str, descriptor: int) -> tuple[str, ...]:
+    return (
+        *("-chardev", f"socket,id=port,fd={descriptor}"),
+        *("-device", "virtio-serial-pci", "-device", f"virtserialport,chardev=port,name={name}"),
+    )
+
+
+def _kernel(kernel: Kernel) -> tuple[str, ...]:
+    options = f"{KERNEL_OPTIONS} {kernel.options}"
+    return ("-kernel", str(kernel.image), "-initrd", str(kernel.initrd), "-append", options)
+
+
+def _credential(name: str, text: str) -> tuple[str, str]:
+    encoded = base64.b64encode(text.encode()).decode()
+    return ("-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}")
+
+
+def _escaped(path: Path) -> str:
+    """Return `path` as the value of an option, where a comma is written twice."""
+    return str(path).replace(",", ",,")

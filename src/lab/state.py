@@ -1,0 +1,167 @@
+"""What is known of a machine between commands: its folder, its specification, its processes."""
+
+import re
+import signal
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.core.paths import Paths
+from ecs_appliance.core.state import StateFile
+from lab.identity import ProcessIdentity
+from lab.network import MachineNetwork
+
+# What systemd as process 1 takes for "power off".
+POWEROFF = signal.SIGRTMIN + 4
+# The supervisor was once called keeper; files keep that name.
+RECORDED_NAMES = ("keeper", "nspawn", "init")
+MACHINES = "/var/lib/ecs-appliance/machines"
+# Names of interfaces are made of it, which have 15 characters at most.
+NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
+
+
+@dataclass(frozen=True)
+class BindMount:
+    """A folder of this host that the machine sees at `target`."""
+
+    source: Path
+    target: str
+
+    def moved(self, old: Path, new: Path) -> "BindMount":
+        """Return the mount with its source below `new` where that was below `old`."""
+        return replace(self, source=new / self.source.relative_to(old)) if self.source.is_relative_to(old) else self
+
+
+@dataclass(frozen=True)
+class _SpecRecord:
+    """A Spec as its file has it."""
+
+    name: str
+    subnet: str
+    mounts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a machine was created as."""
+
+    name: str
+    subnet: IPv4Network
+    mounts: tuple[BindMount, ...] = ()
+
+    @property
+    def network(self) -> MachineNetwork:
+        return MachineNetwork(self.name, self.subnet)
+
+    @property
+    def group(self) -> str:
+        """Its control group, where no systemd of this host makes one."""
+        return f"ecs-machine-{self.name}"
+
+    def save(self, file: Path) -> None:
+        """Write it to `file`."""
+        mounts = tuple((str(mount.source), mount.target) for mount in self.mounts)
+        _spec_file(file).write(_SpecRecord(self.name, str(self.subnet), mounts))
+
+    @staticmethod
+    def load(file: Path) -> "Spec":
+        """Return what `save` wrote to `file`, which is there. Raises ApplianceError."""
+        record = _spec_file(file).read()
+        if record is None:
+            raise FileNotFoundError(file)
+        mounts = tuple(BindMount(Path(source), target) for source, target in record.mounts)
+        return Spec(record.name, IPv4Network(record.subnet), mounts)
+
+
+def _spec_file(file: Path) -> StateFile[_SpecRecord]:
+    remedy = f"where nothing of the machine runs (ps -ef | grep {file.parent.name}), remove {file.parent}"
+    return StateFile(file, _SpecRecord, 0o644, remedy)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that are a machine on this host; None for one that was never recorded.
+
+    `init` is the machine's own process 1: it survives where somebody killed the other two.
+    """
+
+    supervisor: ProcessIdentity | None = None
+    nspawn: ProcessIdentity | None = None
+    init: ProcessIdentity | None = None
+
+    def save(self, file: Path) -> None:
+        """Write them to `file`."""
+        processes = zip(RECORDED_NAMES, (self.supervisor, self.nspawn, self.init), strict=True)
+        _process_file(file).write({name: process for name, process in processes if process})
+
+    @staticmethod
+    def load(file: Path) -> "Processes":
+        """Return what `save` wrote to `file`; no file, no processes. Raises ApplianceError."""
+        found = _process_file(file).read() or {}
+        return Processes(*(found.get(name) for name in RECORDED_NAMES))
+
+    def alive(self) -> list[ProcessIdentity]:
+        """Return those that still run."""
+        return [process for process in (self.supervisor, self.nspawn, self.init) if process and process.alive()]
+
+    def request_shutdown(self) -> None:
+        """Request an orderly shutdown from the first of them that still runs; it passes that on."""
+        for process in self.alive()[:1]:
+            process.send(POWEROFF if process == self.init else signal.SIGTERM)
+
+
+def _process_file(file: Path) -> StateFile[dict[str, ProcessIdentity]]:
+    remedy = f"end what runs of the machine (ps -ef | grep {file.parent.name}), then remove {file}"
+    return StateFile(file, dict[str, ProcessIdentity], 0o644, remedy)
+
+
+@dataclass(frozen=True)
+class MachineFolder:
+    """Where a machine lies on this host."""
+
+    path: Path
+
+    @staticmethod
+    def of(name: str, paths: Paths) -> "MachineFolder":
+        """Return the folder of the machine `name`. Raises RefusedError for a name that cannot be one."""
+        if not NAME.fullmatch(name):
+            raise RefusedError(
+                f"{name!r} is no name for a machine", "a letter, then at most eleven of a-z, 0-9 and hyphen"
+            )
+        return MachineFolder(paths.at(MACHINES) / name)
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "machine.json"
+
+    @property
+    def lock(self) -> Path:
+        """Keeps two commands from changing the machine at once; beside its folder, which comes and goes."""
+        return self.path.with_name(f".{self.path.name}.lock")
+
+    @property
+    def process(self) -> Path:
+        return self.path / "process.json"
+
+    @property
+    def root(self) -> Path:
+        return self.path / "root"
+
+    @property
+    def log(self) -> Path:
+        """The output of nspawn and of the machine's console."""
+        return self.path / "console.log"
+
+    @property
+    def git(self) -> Path:
+        """Bare repositories, seen by the machine as /srv/git."""
+        return self.path / "git"
+
+    def processes(self) -> Processes:
+        """Return the processes recorded last; they may have ended since."""
+        return Processes.load(self.process)
+
+    def all_specs(self) -> list[Path]:
+        """Return the specifications of every machine of this host."""
+        return sorted(self.path.parent.glob("*/machine.json"))

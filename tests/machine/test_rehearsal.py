@@ -83,6 +83,7 @@ def test_it_proves_that_the_last_backup_can_be_recovered_from(demo: "Demo", docu
     (page,) = demo.sh(f"ls {EVIDENCE}").splitlines()
     text = " ".join(demo.sh(f"cat {EVIDENCE}/{page}").split())
     assert "The backup CAN be recovered from." in text
+    assert "Die Sicherung LÄSST SICH wiederherstellen." in text
     assert f"{documents} compared: {documents} as recorded by SHA-256, {documents} decrypted and verified now" in text
     assert "without installing the machine, building the application, comparing" in text
     backup = told(demo, *BACKUP, "list", "--json")["backups"][-1]

@@ -9,6 +9,42 @@ from ecs_appliance.core.state import StateFile
 
 
 @dataclass(frozen=True)
+class Terms:
+    """How it is said of documents what became of them; names in braces are put in."""
+
+    compared: str
+    recorded: str
+    unrecorded: str
+    read: str
+    proven: str
+    missing: str
+    altered: str
+    unreadable: str
+
+
+ENGLISH = Terms(
+    compared="{number} compared: {how}",
+    recorded="{number} as recorded by SHA-256",
+    unrecorded="{number} of them without a recorded SHA-256",
+    read="{number} decrypted and verified now",
+    proven="{number} proven before, unchanged since",
+    missing="document {name} is missing",
+    altered="document {name} is altered: it is not what was recorded",
+    unreadable="document {name} cannot be decrypted and verified: {reason}",
+)
+GERMAN = Terms(
+    compared="{number} verglichen: {how}",
+    recorded="{number} wie aufgezeichnet (SHA-256)",
+    unrecorded="{number} davon ohne aufgezeichneten SHA-256",
+    read="{number} jetzt entschlüsselt und geprüft",
+    proven="{number} früher geprüft, seither unverändert",
+    missing="Dokument {name} fehlt",
+    altered="Dokument {name} ist verändert: Es ist nicht, was aufgezeichnet wurde",
+    unreadable="Dokument {name} lässt sich nicht entschlüsseln und prüfen: {reason}",
+)
+
+
+@dataclass(frozen=True)
 class Documents:
     """What became of each document that has a row, `rows` in number.
 
@@ -31,21 +67,24 @@ class Documents:
         """How many are there that the backup has recorded nothing of."""
         return self.rows - self.recorded - len(self.missing) - len(self.altered)
 
-    def wrong(self) -> tuple[str, ...]:
+    def wrong(self, terms: Terms = ENGLISH) -> tuple[str, ...]:
         """What is wrong, in lines for people."""
         unreadable = {name: reason for name, reason in self.unreadable.items() if name not in self.altered}
         return (
-            *(f"document {name} is missing" for name in self.missing),
-            *(f"document {name} is altered: it is not what was recorded" for name in self.altered),
-            *(f"document {name} cannot be decrypted and verified: {why}" for name, why in unreadable.items()),
+            *(terms.missing.format(name=name) for name in self.missing),
+            *(terms.altered.format(name=name) for name in self.altered),
+            *(terms.unreadable.format(name=name, reason=reason) for name, reason in unreadable.items()),
         )
 
-    def summary(self) -> str:
+    def summary(self, terms: Terms = ENGLISH) -> str:
         """What exactly was compared, and what was not, in a line."""
-        unrecorded = f"{self.unrecorded} of them without a recorded SHA-256" if self.unrecorded else ""
-        proven = f"{self.proven} proven before, unchanged since" if self.proven else ""
-        how = (f"{self.recorded} as recorded by SHA-256", unrecorded, f"{self.read} decrypted and verified now", proven)
-        return f"{self.rows} compared: {', '.join(filter(None, how))}"
+        how = (
+            terms.recorded.format(number=self.recorded),
+            terms.unrecorded.format(number=self.unrecorded) if self.unrecorded else "",
+            terms.read.format(number=self.read),
+            terms.proven.format(number=self.proven) if self.proven else "",
+        )
+        return terms.compared.format(number=self.rows, how=", ".join(filter(None, how)))
 
 
 def compare(

@@ -1,15 +1,18 @@
 """The report of a rehearsal, on a page: for an auditor, in ten years too."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from ecs_appliance.backup.evidence_words import ENGLISH, GERMAN, Words
 from ecs_appliance.backup.plan import in_gb
 from ecs_appliance.backup.rehearsal import COMPARISON, Findings
 from ecs_appliance.backup.run import SUMMED
 from ecs_appliance.host.restic import Snapshot
 
 WIDTH = 34
+COLUMNS = 118
 
 
 @dataclass(frozen=True)
@@ -64,71 +67,89 @@ class Evidence:
             "key": self.key,
         }
 
-    def render(self) -> str:
-        """The page, plain text."""
-        verdict = "The backup CAN be recovered from." if self.ok else "The backup can NOT be relied on."
-        head = f"Rehearsal of a recovery: {self.domain}"
-        parts = [f"{head}\n{'=' * len(head)}\n\n{verdict}\n", _table(self._what()), _table(self._found())]
-        if self.findings.wrong:
-            parts.append("What is wrong\n" + "".join(f"  - {line}\n" for line in self.findings.wrong))
-        how = COMPARED if self.findings.documents else UNCOMPARED
-        parts += [_table(self._times()), _table(self._with()), HOW.format(documents=how)]
+    def page(self) -> str:
+        """The page that is kept: in German, and below in English."""
+        return f"In English below.\n\n{self.render(GERMAN)}\n\n{self.render(ENGLISH)}"
+
+    def render(self, words: Words = ENGLISH) -> str:
+        """The same for people, plain text."""
+        verdict = words.recoverable if self.ok else words.unreliable
+        head = words.head.format(domain=self.domain)
+        parts = [f"{head}\n{'=' * len(head)}\n\n{verdict}\n", _table(self._what(words)), _table(self._found(words))]
+        if not self.ok:
+            parts.append(f"{words.wrong}\n" + "".join(f"  - {line}\n" for line in self._wrong(words)))
+        documents = words.how_compared if self.findings.documents else words.how_uncompared
+        how = textwrap.fill(words.how.format(documents=documents), COLUMNS, initial_indent="  ", subsequent_indent="  ")
+        parts += [_table(self._times(words)), _table(self._with(words)), f"{words.how_heading}\n{how}\n"]
         return "\n".join(parts)
 
-    def _what(self) -> list[tuple[str, str]]:
+    def _what(self, words: Words) -> list[tuple[str, str]]:
+        began, taken = datetime.fromtimestamp(self.began), self.snapshot.time
         return [
-            ("rehearsed", _time(self.began)),
-            ("backup", f"{self.snapshot.id}"),
-            ("of", f"{self.snapshot.time.astimezone():%Y-%m-%d %H:%M:%S %z}, {in_gb(self.size)}"),
-            ("at", self.target),
-            ("RPO: most work lost", f"{self.rpo / 60:.0f} min: the longest time without a backup in the last week"),
+            (words.rehearsed, began.astimezone().strftime(words.moment)),
+            (words.backup, self.snapshot.id),
+            (words.taken, f"{taken.astimezone().strftime(words.moment)}, {_decimal(in_gb(self.size), words)}"),
+            (words.target, self.target),
+            (words.rpo, words.rpo_reached.format(minutes=f"{self.rpo / 60:.0f}")),
         ]
 
-    def _times(self) -> list[tuple[str, str]]:
-        steps = [(title, f"{seconds:.1f} s") for title, seconds in self.steps.items() if title != COMPARISON]
-        start = "not known: the site does not run" if self.start is None else f"{self.start:.1f} s, the last time"
-        compared = f"{self.steps.get(COMPARISON, 0.0):.1f} s"
-        rto = f"{self.rto:.1f} s, without {'the start, ' if self.start is None else ''}{LEFT_OUT}"
-        return [*steps, ("starting the site", start), ("RTO: all of it", rto), (COMPARISON, compared)]
+    def _times(self, words: Words) -> list[tuple[str, str]]:
+        def shown(seconds: float) -> str:
+            return _decimal(f"{seconds:.1f}", words)
 
-    def _found(self) -> list[tuple[str, str]]:
+        steps = [
+            (words.titles.get(title, title), f"{shown(seconds)} s")
+            for title, seconds in self.steps.items()
+            if title != COMPARISON
+        ]
+        start, left_out = words.start_unknown, words.left_out_with_start
+        if self.start is not None:
+            start, left_out = words.start_reached.format(seconds=shown(self.start)), words.left_out
+        rto = words.rto_reached.format(seconds=shown(self.rto), left_out=left_out)
+        compared = (words.titles[COMPARISON], f"{shown(self.steps.get(COMPARISON, 0.0))} s")
+        return [*steps, (words.start, start), (words.rto, rto), compared]
+
+    def _found(self, words: Words) -> list[tuple[str, str]]:
         found = self.findings
         if found.record is None:
-            return [("compared", "nothing: it did not come that far")]
+            return [(words.compared, words.nothing)]
         rows = [
-            (table, f"{each.rows} rows as at the backup, SHA-256 {each.digest}")
-            for table, each in found.compared.items()
+            (table, words.rows.format(rows=each.rows, digest=each.digest)) for table, each in found.compared.items()
         ]
         rows += [
-            (table, "not compared: nothing is recorded of it") for table in SUMMED if table not in found.record.sums
+            (table, words.other_rows.format(rows=each.rows, digest=each.digest))
+            for table, each in found.record.sums.items()
+            if table not in found.compared
         ]
-        documents = found.documents.summary() if found.documents else f"NOT compared: {found.uncompared}"
-        newer = ""
-        if found.documents and found.documents.newer:
-            newer = f", {len(found.documents.newer)} of them without a row"
-        files = ("files in the vault", f"{found.files}{newer}; at the backup {found.record.documents}")
-        return [*rows, ("documents", documents), files, ("application", found.record.application)]
+        rows += [(table, words.unrecorded) for table in SUMMED if table not in found.record.sums]
+        files, documents = str(found.files), words.uncompared.format(reason=found.uncompared)
+        if found.documents:
+            documents = found.documents.summary(words.of_documents)
+            if found.documents.newer:
+                files += words.without_row.format(number=len(found.documents.newer))
+        files = words.files_found.format(found=files, then=found.record.documents)
+        return [
+            *rows,
+            (words.documents, documents),
+            (words.files, files),
+            (words.application, found.record.application),
+        ]
 
-    def _with(self) -> list[tuple[str, str]]:
-        return [("repository", self.repository), ("key", self.key), *self.versions.items()]
+    def _wrong(self, words: Words) -> list[str]:
+        """What is wrong. What an error says is quoted as it is, whatever the language."""
+        documents = self.findings.documents
+        if documents is None:
+            return list(self.findings.wrong)
+        told = dict(zip(documents.wrong(), documents.wrong(words.of_documents), strict=True))
+        return [told.get(line, line) for line in self.findings.wrong]
 
-
-LEFT_OUT = "installing the machine, building the application, comparing"
-HOW = """How this was done
-  The backup was fetched from its target and opened with the password of env.yml. Its copy of the database was
-  started as a server of its own and brought to the moment of the backup. Digests of tables are SHA-256 over all rows,
-  made at that moment on the site and now in the copy. {documents} Then all of it was removed.
-"""
-COMPARED = """Each row of a document was looked up by the application's own
-  models, in a container without network, and its file compared with the SHA-256 that the site had recorded of it
-  before the backup. The application decrypted those that it had not read before with this content and these keys,
-  and those whose turn it was: within 28 days each one's comes. It verified their signatures."""
-UNCOMPARED = """Documents were NOT compared with their rows, nor decrypted."""
+    def _with(self, words: Words) -> list[tuple[str, str]]:
+        return [(words.repository, self.repository), (words.key, self.key), *self.versions.items()]
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
     return "".join(f"{name:{WIDTH}}  {value}\n" for name, value in rows)
 
 
-def _time(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S %z}"
+def _decimal(text: str, words: Words) -> str:
+    return text.replace(".", words.point)

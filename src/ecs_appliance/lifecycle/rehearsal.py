@@ -176,7 +176,7 @@ def _versions(context: Context) -> Mapping[str, str]:
 def _keep(context: Context, evidence: Evidence) -> None:
     folder = context.paths.evidence
     stamp = f"{datetime.fromtimestamp(evidence.began).astimezone():%Y-%m-%dT%H%M%S}"
-    write_atomic(folder / f"{stamp}.txt", evidence.render(), mode=0o644)
+    write_atomic(folder / f"{stamp}.txt", evidence.page(), mode=0o644)
     log.info("evidence: %s", folder / f"{stamp}.txt")
     for old in sorted(folder.glob("*.txt"))[:-KEPT]:
         old.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from ecs_appliance.core.state import StateFile
 from ecs_appliance.paper.codes import read_part
 from ecs_appliance.paper.collection import MixedError, Recovered, Seen, is_ours, recover, sort_out
 from ecs_appliance.paper.pictures import Document, Page, UnreadableError, pages
-from ecs_appliance.paper.reader import ATTEMPTS, read_codes
+from ecs_appliance.paper.reader import ATTEMPTS, Attempt, read_codes
 from ecs_appliance.paper.sheets import CODES_PER_PAGE
 
 PARTIAL, GZIPPED = ".partial", ".gz"
@@ -60,18 +60,24 @@ def scan(documents: Sequence[Document], output: Path, *, progress: Progress = la
     return recovered
 
 
-def read(documents: Sequence[Document], reading: Reading, *, progress: Progress = lambda _: None) -> Recovered:
+def read(
+    documents: Sequence[Document],
+    reading: Reading,
+    *,
+    progress: Progress = lambda _: None,
+    attempts: Sequence[Attempt] = ATTEMPTS,
+) -> Recovered:
     """The file of which `documents`, and what `reading` has already, are sheets; what is seen is added to `reading`.
 
-    Every page is looked at as it is; then those that may have more on them, with more and more effort.
+    Every page is looked at as it is; then those that may have more on them, with more and more effort: `attempts`.
     Raises as `scan` does.
     """
     texts: defaultdict[str, set[str]] = defaultdict(set)
-    for attempt in ATTEMPTS:
+    for attempt in attempts:
         for page in _pages(documents, reading.unreadable):
             if _is_whole(texts[page.where]):
                 continue
-            progress(f"{page.where}{'' if attempt is ATTEMPTS[0] else f', {attempt.why}'}")
+            progress(f"{page.where}{'' if attempt is attempts[0] else f', {attempt.why}'}")
             try:
                 found = read_codes(attempt.prepare(page.picture()))
             except UnreadableError as error:

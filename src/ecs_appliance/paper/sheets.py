@@ -10,19 +10,21 @@ from itertools import groupby
 import segno
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
+from reportlab.lib.utils import simpleSplit
 from reportlab.pdfgen.canvas import Canvas
 
 from ecs_appliance.paper.codes import Kind, Label, Part
-from ecs_appliance.paper.instructions import instructions
-from ecs_appliance.paper.split import Scheme, Share
+from ecs_appliance.paper.instructions import Paragraph, instructions
+from ecs_appliance.paper.split import Share
 from ecs_appliance.paper.text import numbered
+from ecs_appliance.paper.words import ENGLISH, GERMAN, Words
 
 WIDTH, HEIGHT = A4
 MARGIN = 14 * mm
 FIXED_FONT, FONT, BOLD = "Courier", "Helvetica", "Helvetica-Bold"
 TEXT_SIZE, LEADING = 8.6, 10.8
 LINES_PER_PAGE = 66
-WRAPPED_TEXT, WRAPPED_COMMAND = 100, 94
+WRAPPED_COMMAND = 94
 CODES_PER_PAGE = 4
 CODE_SIZE = 95 * mm
 CODES_TOP = 34 * mm
@@ -31,6 +33,10 @@ SHARE_SIZE = 75 * mm
 WORDS_PER_COLUMN = 11
 # The white around a QR code that readers rely on, in modules (ISO/IEC 18004).
 QUIET = 4
+
+# Of a paragraph, by its kind.
+FONTS = {"text": (FONT, 10), "heading": (BOLD, 10), "command": (FIXED_FONT, TEXT_SIZE)}
+FOOT, FOOT_SIZE, FOOT_LEADING = MARGIN * 0.6, 8.6, 4 * mm
 
 Draw = Callable[[Canvas], None]
 
@@ -52,8 +58,8 @@ def make_pdf(sheets: Sheets) -> bytes:
     canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=1)
     canvas.setTitle(_subject(sheets))
     pages = list(_pages(sheets))
-    for number, draw in enumerate(pages, 1):
-        _draw_frame(canvas, sheets, f"page {number} of {len(pages)}")
+    for number, (draw, words) in enumerate(pages, 1):
+        _draw_frame(canvas, sheets, words.page.format(number=number, total=len(pages)))
         draw(canvas)
         canvas.showPage()
     canvas.save()
@@ -66,16 +72,21 @@ def place(number: int) -> tuple[float, float]:
     return WIDTH / 2 + (across - 1) * CODE_SIZE, CODES_TOP + down * ROW
 
 
-def _pages(sheets: Sheets) -> Iterator[Draw]:
+def _pages(sheets: Sheets) -> Iterator[tuple[Draw, Words]]:
+    """What draws each page, and the language that its number is told in."""
     if sheets.share:
-        yield partial(_draw_share, share=sheets.share)
+        yield partial(_draw_share, share=sheets.share), ENGLISH
     lines = list(numbered(sheets.text)) if sheets.text else []
     for start in range(0, len(lines), LINES_PER_PAGE):
-        yield partial(_draw_text, lines=lines[start : start + LINES_PER_PAGE])
+        yield partial(_draw_text, lines=lines[start : start + LINES_PER_PAGE]), ENGLISH
     for start in range(0, len(sheets.parts), CODES_PER_PAGE):
-        yield partial(_draw_codes, parts=sheets.parts[start : start + CODES_PER_PAGE], digest=sheets.digest)
+        parts = sheets.parts[start : start + CODES_PER_PAGE]
+        yield partial(_draw_codes, parts=parts, digest=sheets.digest), ENGLISH
     scheme = sheets.share.scheme if sheets.share else None
-    yield partial(_draw_instructions, digest=sheets.digest, total=len(sheets.parts), scheme=scheme)
+    # German is read by those who find it; the English page stays the last, as on older paper.
+    for words in (GERMAN, ENGLISH):
+        paragraphs = instructions(words, sheets.digest, len(sheets.parts), scheme)
+        yield partial(_draw_instructions, words=words, paragraphs=list(paragraphs)), words
 
 
 def _subject(sheets: Sheets) -> str:
@@ -89,13 +100,15 @@ def _draw_frame(canvas: Canvas, sheets: Sheets, page: str) -> None:
     canvas.drawString(MARGIN, HEIGHT - MARGIN, _subject(sheets))
     canvas.setFont(FONT, 9)
     canvas.drawRightString(WIDTH - MARGIN, HEIGHT - MARGIN, page)
-    canvas.drawString(MARGIN, MARGIN * 0.6, f"Secret: {_warning(sheets.share)} Keep it locked away.")
+    canvas.setFont(FONT, FOOT_SIZE)
+    for up, words in enumerate((GERMAN, ENGLISH)):
+        canvas.drawString(MARGIN, FOOT + up * FOOT_LEADING, _warning(words, sheets.share))
 
 
-def _warning(share: Share | None) -> str:
+def _warning(words: Words, share: Share | None) -> str:
     if share is None:
-        return "whoever has this paper has the keys of the site."
-    return f"whoever has {share.scheme.needed} of the {share.scheme.total} shares has the keys of the site."
+        return words.warning
+    return words.warning_of_shares.format(needed=share.scheme.needed, total=share.scheme.total)
 
 
 def _draw_text(canvas: Canvas, lines: Sequence[str]) -> None:
@@ -138,36 +151,46 @@ def _draw_code(canvas: Canvas, text: str, left: float, bottom: float, size: floa
 
 
 def _draw_share(canvas: Canvas, share: Share) -> None:
-    scheme = share.scheme
-    canvas.setFont(BOLD, 20)
-    canvas.drawString(MARGIN, HEIGHT - 34 * mm, f"Share {share.number} of {scheme.total}")
-    canvas.setFont(FONT, 12)
-    for down, line in enumerate(
-        (
-            f"Any {scheme.needed} shares recover the file; fewer tell nothing of what is in it.",
-            "Keep each in another place, with another person.",
-            f"All shares of one set bear this number: {share.digest}",
-        )
-    ):
-        canvas.drawString(MARGIN, HEIGHT - (42 + 6 * down) * mm, line)
+    for down, words in ((32 * mm, ENGLISH), (66 * mm, GERMAN)):
+        _draw_share_words(canvas, share, words, down)
     canvas.setFont(FIXED_FONT, 12)
     for index, word in enumerate(share.words.split()):
         across, down = divmod(index, WORDS_PER_COLUMN)
-        canvas.drawString(MARGIN + across * 58 * mm, HEIGHT - (68 + 7 * down) * mm, f"{index + 1:2}  {word}")
-    _draw_code(canvas, share.text, MARGIN, HEIGHT - 150 * mm - SHARE_SIZE, SHARE_SIZE)
+        canvas.drawString(MARGIN + across * 58 * mm, HEIGHT - (100 + 7 * down) * mm, f"{index + 1:2}  {word}")
+    _draw_code(canvas, share.text, MARGIN, HEIGHT - 182 * mm - SHARE_SIZE, SHARE_SIZE)
 
 
-def _draw_instructions(canvas: Canvas, digest: bytes, total: int, scheme: Scheme | None) -> None:
+def _draw_share_words(canvas: Canvas, share: Share, words: Words, down: float) -> None:
+    """What this is: a headline `down` points from the top, and three lines."""
+    scheme = share.scheme
+    canvas.setFont(BOLD, 20)
+    canvas.drawString(MARGIN, HEIGHT - down, words.share.format(number=share.number, total=scheme.total))
+    canvas.setFont(FONT, 11)
+    for number, line in enumerate(words.of_shares):
+        text = line.format(needed=scheme.needed, digest=share.digest)
+        canvas.drawString(MARGIN, HEIGHT - down - (8 + 6 * number) * mm, text)
+
+
+def _draw_instructions(canvas: Canvas, words: Words, paragraphs: Sequence[Paragraph]) -> None:
     canvas.setFont(BOLD, 16)
-    canvas.drawString(MARGIN, HEIGHT - 32 * mm, "How to get this file back")
-    body = canvas.beginText(MARGIN, HEIGHT - 42 * mm)
-    for paragraph in instructions(digest, total, scheme):
-        body.setFont(FIXED_FONT if paragraph.is_command else FONT, TEXT_SIZE if paragraph.is_command else 10, 13)
-        lines = textwrap.wrap(paragraph.text, WRAPPED_TEXT)
-        if paragraph.is_command:
-            lines = textwrap.wrap(paragraph.text, WRAPPED_COMMAND, initial_indent="   ", subsequent_indent="   ")
-            lines = [line if line is lines[-1] else f"{line} \\" for line in lines]
-        for line in lines:
+    canvas.drawString(MARGIN, HEIGHT - 28 * mm, words.title)
+    canvas.setFont(FONT, 10)
+    canvas.drawRightString(WIDTH - MARGIN, HEIGHT - 28 * mm, words.other_language)
+    body = canvas.beginText(MARGIN, HEIGHT - 38 * mm)
+    for paragraph in paragraphs:
+        font, size = FONTS[paragraph.kind]
+        if paragraph.kind == "heading":
+            body.moveCursor(0, 4)
+        body.setFont(font, size, 12.5)
+        for line in _wrapped(paragraph, font, size):
             body.textLine(line)
-        body.moveCursor(0, 7)
+        body.moveCursor(0, 1 if paragraph.kind == "heading" else 5)
     canvas.drawText(body)
+
+
+def _wrapped(paragraph: Paragraph, font: str, size: float) -> list[str]:
+    """The lines of `paragraph`; those of a command but the last end in a backslash."""
+    if paragraph.kind != "command":
+        return list(simpleSplit(paragraph.text, font, size, WIDTH - 2 * MARGIN))
+    lines = textwrap.wrap(paragraph.text, WRAPPED_COMMAND, initial_indent="   ", subsequent_indent="   ")
+    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]

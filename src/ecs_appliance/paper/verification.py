@@ -7,6 +7,7 @@ from itertools import chain
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.paper.collection import IncompleteError, Recovered, recover, sort_out
 from ecs_appliance.paper.pictures import Document
+from ecs_appliance.paper.reader import ATTEMPTS
 from ecs_appliance.paper.scan import Progress, Reading, read
 
 
@@ -41,15 +42,22 @@ def verify_each(papers: Sequence[Document], data: bytes) -> Recovered:
 
 
 def _read_alone(paper: Document) -> Reading:
-    reading = Reading()
-    try:
-        read([paper], reading)
-    except IncompleteError:
-        collection = sort_out(reading.seen)
-        whole = [codes for codes in collection.files if not codes.missing]
-        if len(whole) != 1 or len(collection.shares) != 1:
-            raise UnprovenError(f"{paper.name} is not complete: not every code on it can be read") from None
-    return reading
+    """What is on `paper`. A share alone is never enough: where all that is on it was seen, nobody looks closer."""
+    for attempts in (ATTEMPTS[:1], ATTEMPTS):
+        reading = Reading()
+        try:
+            read([paper], reading, attempts=attempts)
+        except IncompleteError:
+            if not _is_set(reading):
+                continue
+        return reading
+    raise UnprovenError(f"{paper.name} is not complete: not every code on it can be read")
+
+
+def _is_set(reading: Reading) -> bool:
+    """Whether it is all codes of one file, and one share."""
+    collection = sort_out(reading.seen)
+    return [codes.missing for codes in collection.files] == [[]] and len(collection.shares) == 1
 
 
 def _try_shares(reading: Reading, data: bytes, papers: Sequence[Document]) -> None:

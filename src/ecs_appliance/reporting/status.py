@@ -24,27 +24,27 @@ Kind = Literal["installed", "starting", "standby", "no-database", "recovering", 
 PUBLIC = 0o644
 # Every step of a start, in order, with its title in both languages.
 STEPS: dict[str, tuple[str, str]] = {
-    "environment": ("Reading the environment", "Umgebung wird gelesen"),
-    "storage": ("Preparing storage", "Speicher wird vorbereitet"),
-    "converge": ("Configuring the machine", "Maschine wird eingerichtet"),
+    "environment": ("Reading the environment", "Umgebung (env.yml) wird gelesen"),
+    "storage": ("Preparing storage", "Datenspeicher wird vorbereitet"),
+    "converge": ("Configuring the machine", "Server wird eingerichtet"),
     "database": ("Preparing the database", "Datenbank wird vorbereitet"),
-    "vault-keys": ("Importing the vault keys", "Schlüssel werden eingelesen"),
-    "source": ("Fetching the application", "Anwendung wird geholt"),
+    "vault-keys": ("Importing the vault keys", "Schlüssel der Dokumente werden eingelesen"),
+    "source": ("Fetching the application", "Anwendung wird heruntergeladen"),
     "images": ("Building the application", "Anwendung wird gebaut"),
-    "migration": ("Migrating the database", "Datenbank wird umgestellt"),
+    "migration": ("Migrating the database", "Datenbank wird aktualisiert"),
     "containers": ("Starting the application", "Anwendung wird gestartet"),
 }
 HEADLINES: dict[Kind, tuple[str, str]] = {
     "installed": ("Installed, waiting for its env.yml", "Installiert, wartet auf env.yml"),
     "starting": ("Starting", "Wird gestartet"),
-    "standby": ("Standby", "Bereitschaft"),
+    "standby": ("Standby", "Wartungsmodus"),
     "no-database": (
         "No database: create one or recover from backup",
         "Keine Datenbank: bitte anlegen oder aus der Sicherung wiederherstellen",
     ),
     "recovering": ("Recovering from backup", "Wird aus der Sicherung wiederhergestellt"),
     "failed": ("Not available", "Nicht verfügbar"),
-    "stopped": ("Stopped", "Angehalten"),
+    "stopped": ("Stopped", "Außer Betrieb"),
 }
 
 

@@ -10,18 +10,18 @@ MINUTE = 60
 TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "installed": (
         ("This site is not in operation yet", "It is still being set up."),
-        ("Diese Seite ist noch nicht in Betrieb", "Sie wird erst eingerichtet."),
+        ("Diese Seite ist noch nicht in Betrieb", "Sie wird gerade eingerichtet."),
     ),
     "starting": (
         ("This site is being started", "It starts, or is brought up to date. It appears by itself once it is ready."),
         (
             "Diese Seite wird gerade gestartet",
-            "Sie startet oder wird aktualisiert. Sobald sie bereit ist, erscheint sie von selbst.",
+            "Sie wird hochgefahren oder aktualisiert. Sobald sie bereit ist, erscheint sie von selbst.",
         ),
     ),
     "standby": (
         ("This site is not in operation at the moment", "It has been put on standby on purpose."),
-        ("Diese Seite ist derzeit nicht in Betrieb", "Sie wurde absichtlich in Bereitschaft versetzt."),
+        ("Diese Seite ist derzeit nicht in Betrieb", "Der Betreiber hat sie in den Wartungsmodus versetzt."),
     ),
     "no-database": (
         ("This site is not in operation at the moment", "It is being set up or restored."),
@@ -31,7 +31,7 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("The data of this site are being restored", "They come back from the backup. That can take some hours."),
         (
             "Die Daten dieser Seite werden wiederhergestellt",
-            "Sie werden aus der Sicherung zurückgeholt. Das kann einige Stunden dauern.",
+            "Sie werden aus der Datensicherung zurückgespielt. Das kann einige Stunden dauern.",
         ),
     ),
     "failed": (
@@ -40,7 +40,7 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     ),
     "stopped": (
         ("This site has been stopped", "Its operator has taken it out of service for a while."),
-        ("Diese Seite wurde angehalten", "Der Betreiber hat sie vorübergehend außer Betrieb genommen."),
+        ("Diese Seite ist außer Betrieb", "Der Betreiber hat sie vorübergehend abgeschaltet."),
     ),
 }
 

@@ -12,16 +12,16 @@ from tests.machine.frontend.conftest import People, Site
 from tests.machine.frontend.wire import DOMAIN, Frontend, Identity, status
 
 GOOD, NONE = "good", "none"
-NOT_OURS = ("Your certificate is not from this site", "Ihr Zertifikat ist nicht von dieser Seite")
+NOT_OURS = ("Your certificate is not from this site", "Ihr Zertifikat gehört nicht zu dieser Seite")
 # What the page says, in both languages.
 TOLD = {
-    NONE: ("This site needs your certificate", "Diese Seite braucht Ihr Zertifikat"),
+    NONE: ("This site needs your certificate", "Diese Seite verlangt Ihr Zertifikat"),
     "foreign": NOT_OURS,
     "namesake": NOT_OURS,
     "self-made": NOT_OURS,
     "expired": ("Your certificate has expired", "Ihr Zertifikat ist abgelaufen"),
-    "revoked": ("Your certificate has been revoked", "Ihr Zertifikat wurde gesperrt"),
-    "not-yet-valid": ("Your certificate is not valid yet", "Ihr Zertifikat gilt noch nicht"),
+    "revoked": ("Your certificate has been revoked", "Ihr Zertifikat wurde widerrufen"),
+    "not-yet-valid": ("Your certificate is not valid yet", "Ihr Zertifikat ist noch nicht gültig"),
 }
 BAD = tuple(kind for kind in TOLD if kind != NONE)
 WAYS = tuple(itertools.product((False, True), (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)))

@@ -132,7 +132,7 @@ def test_the_end_of_a_list_is_told_before_and_refuses_everybody_after(
             page = client.get("/")
         assert page.status_code == 403
         assert "Certificates cannot be checked at the moment" in page.text
-        assert "Zertifikate können gerade nicht geprüft werden" in page.text
+        assert "Zertifikate können derzeit nicht geprüft werden" in page.text
         assert recording.get_status() == 200
         site.demo.sh("appliance stage client-ca")
         assert alerts(site)["client-ca:list"][0] == "critical"

@@ -95,7 +95,7 @@ def test_large_uploads_at_once_leave_room_for_others(recording: Frontend, site: 
             answer = answered(another)
         assert status(answer) == 429
         assert b"Too much at once" in answer
-        assert b"Zu viel auf einmal" in answer
+        assert b"Zu viele Anfragen auf einmal" in answer
         under_way += [begin(recording, session=2) for _ in range(FROM_ONE - OF_ONE)]
         time.sleep(1)
         with begin(recording, session=3) as another:

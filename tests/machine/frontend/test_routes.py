@@ -41,7 +41,10 @@ def test_without_the_application_there_is_the_status_page_however_it_is_asked(re
 @pytest.mark.parametrize(("path", "port"), [("/pdf-as-web/", 5095), ("/bkuonline/", 5090)])
 def test_signing_services_are_there_when_they_run(recording: Frontend, site: Site, path: str, port: int) -> None:
     with recording.client() as client:
-        assert client.get(f"{path}Sign?a=b").status_code == 404
+        absent = client.get(f"{path}Sign?a=b")
+        assert absent.status_code == 404
+        assert "Nothing can be signed at the moment" in absent.text
+        assert "Signieren ist derzeit nicht möglich" in absent.text
         start_recorder(site.demo, port)
         try:
             spoofed = {"X-Ssl-Client-Verify": "SUCCESS", "X-Real-IP": "6.6.6.6"}
@@ -58,6 +61,8 @@ def test_signing_services_are_there_when_they_run(recording: Frontend, site: Sit
         finally:
             site.demo.sh(f"systemctl stop recorder-{port}")
         assert client.get(f"{path}Sign").status_code == 404
+        posted = client.post(f"{path}Sign", content=b"abc")
+        assert (posted.status_code, "Signieren ist derzeit nicht möglich" in posted.text) == (404, True)
     assert recording.recorded() == []
 
 

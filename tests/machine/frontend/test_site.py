@@ -86,7 +86,7 @@ def test_a_browser_without_a_certificate_is_told_what_it_needs(mandatory: Site, 
     with home.browse(mandatory.demo.address) as browser:
         browser.get(f"https://{DOMAIN}/")
         browser.save_screenshot(str(tmp_path / "needed.png"))
-        assert headlines(browser) == ["This site needs your certificate", "Diese Seite braucht Ihr Zertifikat"]
+        assert headlines(browser) == ["This site needs your certificate", "Diese Seite verlangt Ihr Zertifikat"]
 
 
 def test_a_browser_with_the_imported_certificate_logs_in_until_it_is_revoked(
@@ -107,7 +107,7 @@ def test_a_browser_with_the_imported_certificate_logs_in_until_it_is_revoked(
 
         def refused() -> bool:
             browser.refresh()
-            return headlines(browser) == ["Your certificate has been revoked", "Ihr Zertifikat wurde gesperrt"]
+            return headlines(browser) == ["Your certificate has been revoked", "Ihr Zertifikat wurde widerrufen"]
 
         soon(refused, 5)
         browser.save_screenshot(str(tmp_path / "revoked.png"))

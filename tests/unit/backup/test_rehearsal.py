@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.backup.comparison import Documents
-from ecs_appliance.backup.evidence import Evidence
+from ecs_appliance.backup.evidence import WIDTH, Evidence
+from ecs_appliance.backup.evidence_words import ENGLISH, GERMAN
 from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.rehearsal import COMPARISON, WEEK, Findings, compare, open_stage, reached_rpo, with_documents
 from ecs_appliance.backup.run import SUMMED
@@ -151,12 +152,62 @@ def test_rto_is_fetching_database_and_start_and_says_what_it_leaves_out() -> Non
 def test_the_page_says_what_is_wrong_and_what_was_not_compared() -> None:
     bad = evidence(Findings(replace(RECORD, sums={}), uncompared="no such model", wrong=("document x is missing",)))
     page = bad.render()
+    flat = " ".join(page.split())
     assert "The backup can NOT be relied on." in page
     assert "- document x is missing" in page
     for table in SUMMED:
         assert re.search(rf"^{table} +not compared: nothing is recorded of it$", page, re.MULTILINE)
     assert "NOT compared: no such model" in page
-    assert "Documents were NOT compared with their rows, nor decrypted." in page
+    assert "Documents were NOT compared with their rows, nor decrypted." in flat
     assert "verified" not in page
     assert bad.facts()["documents"] is None
     assert "nothing: it did not come that far" in evidence(Findings(wrong=("no",))).render()
+
+
+def test_the_page_that_is_kept_says_all_of_it_in_german_too_with_english_below() -> None:
+    documents = Documents(rows=9, recorded=8, read=3, proven=6, newer=("x",))
+    kept = evidence(Findings(RECORD, compared=SUMS, documents=documents, files=10))
+    page = " ".join(kept.page().split())
+    assert page.index("Die Sicherung LÄSST SICH wiederherstellen.") < page.index("The backup CAN be recovered from.")
+    assert kept.page().endswith(kept.render())
+    said = "9 verglichen: 8 wie aufgezeichnet (SHA-256), 1 davon ohne aufgezeichneten SHA-256, 3 jetzt entschlüsselt"
+    for words in (said, "6 früher geprüft, seither unverändert", "10, davon 1 ohne Zeile in der Datenbank", "2,0 GB"):
+        assert words in page
+    for words in (
+        "95,0 s, ohne Installation des Servers",
+        "Dateien zurückspielen 60,0 s",
+        "3 Zeilen wie bei der Sicherung",
+    ):
+        assert words in page
+    assert re.search(r"getestet am +\d\d\.05\.2030, \d\d:00:00 Uhr", page)
+    assert "Binnen 28 Tagen ist jedes einmal an der Reihe." in page
+
+
+def test_german_names_what_is_wrong_and_quotes_errors() -> None:
+    documents = Documents(rows=2, missing=("m",), altered=("a",), unreadable={"u": "GpgError"})
+    found = Findings(RECORD, compared={}, documents=documents, wrong=("restic failed: x", *documents.wrong()))
+    page = evidence(found).render(GERMAN)
+    assert "Auf die Sicherung ist KEIN Verlass." in page
+    lines = [line.strip("- ") for line in page.splitlines() if line.startswith("  - ")]
+    assert lines == [
+        "restic failed: x",
+        "Dokument m fehlt",
+        "Dokument a ist verändert: Es ist nicht, was aufgezeichnet wurde",
+        "Dokument u lässt sich nicht entschlüsseln und prüfen: GpgError",
+    ]
+    assert page.count("NICHT wie bei der Sicherung: damals") == len(SUMS)
+    assert "nichts: So weit kam es nicht" in evidence(Findings(wrong=("no",))).render(GERMAN)
+    unread = evidence(Findings(RECORD, uncompared="no such model", wrong=("x",)), start=None).render(GERMAN)
+    assert "NICHT verglichen: no such model" in unread and "ohne Start, Installation des Servers" in unread
+    assert "Dokumente wurden NICHT mit ihren Zeilen verglichen" in " ".join(unread.split())
+
+
+def test_both_languages_take_the_same_values_and_stay_in_their_columns() -> None:
+    values = re.compile(r"\{\w+\}|RPO|RTO|SHA-256|\b\d+\b")
+    for name, german in vars(GERMAN).items():
+        english = vars(ENGLISH)[name]
+        if isinstance(german, str):
+            assert sorted(values.findall(german)) == sorted(values.findall(english)), name
+    for words in (GERMAN, ENGLISH):
+        names = (words.rpo, words.rto, words.start, words.files, *words.titles.values())
+        assert max(map(len, names)) <= WIDTH

@@ -9,8 +9,9 @@ import pytest
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
-from ecs_appliance.reporting.status import HEADLINES, StatusPage
+from ecs_appliance.reporting.status import HEADLINES, STEPS, StatusPage
 from ecs_appliance.reporting.visitors import TEXTS, Site
+from tests.pages import Page
 
 
 @pytest.fixture
@@ -81,6 +82,29 @@ def test_every_state_is_told_in_both_languages_with_the_site_and_whom_to_ask(pag
         page.show(kind)
         for text in (*TEXTS[kind][0], *TEXTS[kind][1], "ecs.example.org", "&lt;Frau&gt; &amp; Büro, +43 1 23"):
             assert text in html(page), (kind, text)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_each_language_is_marked_as_such(page: StatusPage, language: str) -> None:
+    page.hold(Site("ecs.example.org"))
+    for name, seconds in (("environment", 7.0), ("images", 41.0)):
+        page(StepEvent(name, name, "done", seconds=seconds))
+    page(StepEvent("images", "images", "running"))
+    file = page.paths.www / "503.html"
+    shown = Page(file.read_bytes(), language)
+    assert (shown.charset, shown.title, shown.unclosed) == ("utf-8", "ecs.example.org", [])
+    assert shown.headlines == {"en": "This site is being started", "de": "Diese Seite wird gerade gestartet"}
+    assert "the office of the ethics commission" in shown.texts["en"]
+    assert re.search(r"Seit \d\d\.\d\d\.\d{4}, \d\d:\d\d Uhr\. Üblicherweise dauert es bis etwa", shown.texts["de"])
+    assert "wenden Sie sich bitte an das Büro der Ethikkommission." in shown.texts["de"]
+
+
+def test_operators_read_it_in_both_languages(page: StatusPage) -> None:
+    for english, german in (*HEADLINES.values(), *STEPS.values()):
+        assert english and german and english != german
+    page.show("stopped")
+    shown = json.loads((page.paths.www / "status.json").read_bytes().decode())
+    assert (shown["headline"], shown["headline_de"]) == ("Stopped", "Außer Betrieb")
 
 
 def test_a_contact_cannot_speak_to_nginx(page: StatusPage) -> None:

@@ -24,6 +24,7 @@ def test_every_topic_says_all_in_both_languages() -> None:
     for topic in read_topics().values():
         assert topic.severity in get_args(Severity)
         assert topic.title and topic.title_de and topic.remedy
+        assert topic.title != topic.title_de
         assert "|" not in topic.title + topic.title_de + topic.remedy
 
 

@@ -1,0 +1,159 @@
+"""The words of the page of evidence, in English and German. Names in braces are put in by `evidence`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ecs_appliance.backup import comparison
+from ecs_appliance.backup.comparison import Terms
+from ecs_appliance.backup.rehearsal import COMPARISON, DATABASE, FILES
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of one language; `titles` are those of the steps, `point` what stands before decimals."""
+
+    head: str
+    recoverable: str
+    unreliable: str
+    wrong: str
+    titles: Mapping[str, str]
+    moment: str
+    point: str
+    rehearsed: str
+    backup: str
+    taken: str
+    target: str
+    rpo: str
+    rpo_reached: str
+    start: str
+    start_reached: str
+    start_unknown: str
+    rto: str
+    rto_reached: str
+    left_out: str
+    left_out_with_start: str
+    compared: str
+    nothing: str
+    rows: str
+    other_rows: str
+    unrecorded: str
+    documents: str
+    of_documents: Terms
+    uncompared: str
+    files: str
+    files_found: str
+    without_row: str
+    application: str
+    repository: str
+    key: str
+    how_heading: str
+    how: str
+    how_compared: str
+    how_uncompared: str
+
+
+ENGLISH = Words(
+    head="Rehearsal of a recovery: {domain}",
+    recoverable="The backup CAN be recovered from.",
+    unreliable="The backup can NOT be relied on.",
+    wrong="What is wrong",
+    titles={each: each for each in (FILES, DATABASE, COMPARISON)},
+    moment="%Y-%m-%d %H:%M:%S %z",
+    point=".",
+    rehearsed="rehearsed",
+    backup="backup",
+    taken="of",
+    target="at",
+    rpo="RPO: most work lost",
+    rpo_reached="{minutes} min: the longest time without a backup in the last week",
+    start="starting the site",
+    start_reached="{seconds} s, the last time",
+    start_unknown="not known: the site does not run",
+    rto="RTO: all of it",
+    rto_reached="{seconds} s, without {left_out}",
+    left_out="installing the machine, building the application, comparing",
+    left_out_with_start="the start, installing the machine, building the application, comparing",
+    compared="compared",
+    nothing="nothing: it did not come that far",
+    rows="{rows} rows as at the backup, SHA-256 {digest}",
+    other_rows="NOT as at the backup: {rows} rows then, SHA-256 {digest}",
+    unrecorded="not compared: nothing is recorded of it",
+    documents="documents",
+    of_documents=comparison.ENGLISH,
+    uncompared="NOT compared: {reason}",
+    files="files in the vault",
+    files_found="{found}; at the backup {then}",
+    without_row=", {number} of them without a row",
+    application="application",
+    repository="repository",
+    key="key",
+    how_heading="How this was done",
+    how=(
+        "The backup was fetched from its target and opened with the password of env.yml. Its copy of the database "
+        "was started as a server of its own and brought to the moment of the backup. Digests of tables are SHA-256 "
+        "over all rows, made at that moment on the site and now in the copy. {documents} Then all of it was "
+        "removed."
+    ),
+    how_compared=(
+        "Each row of a document was looked up by the application's own models, in a container without network, and "
+        "its file compared with the SHA-256 that the site had recorded of it before the backup. The application "
+        "decrypted those that it had not read before with this content and these keys, and those whose turn it "
+        "was: within 28 days each one's comes. It verified their signatures."
+    ),
+    how_uncompared="Documents were NOT compared with their rows, nor decrypted.",
+)
+GERMAN = Words(
+    head="Wiederherstellungstest: {domain}",
+    recoverable="Die Sicherung LÄSST SICH wiederherstellen.",
+    unreliable="Auf die Sicherung ist KEIN Verlass.",
+    wrong="Was nicht stimmt (Meldungen von Programmen im Wortlaut)",
+    titles={
+        FILES: "Dateien zurückspielen",
+        DATABASE: "Datenbank zurückspielen",
+        COMPARISON: "Dokumente, Datenbank vergleichen",
+    },
+    moment="%d.%m.%Y, %H:%M:%S Uhr (%z)",
+    point=",",
+    rehearsed="getestet am",
+    backup="Sicherung",
+    taken="vom",
+    target="Speicherort",
+    rpo="RPO: größtmöglicher Datenverlust",
+    rpo_reached="{minutes} min: die längste Zeit ohne Sicherung in der letzten Woche",
+    start="Start der Anwendung",
+    start_reached="{seconds} s, beim letzten Mal",
+    start_unknown="nicht bekannt: Die Anwendung läuft nicht",
+    rto="RTO: Dauer insgesamt",
+    rto_reached="{seconds} s, ohne {left_out}",
+    left_out="Installation des Servers, Bau der Anwendung, Vergleich",
+    left_out_with_start="Start, Installation des Servers, Bau der Anwendung, Vergleich",
+    compared="verglichen",
+    nothing="nichts: So weit kam es nicht",
+    rows="{rows} Zeilen wie bei der Sicherung, SHA-256 {digest}",
+    other_rows="NICHT wie bei der Sicherung: damals {rows} Zeilen, SHA-256 {digest}",
+    unrecorded="nicht verglichen: Dazu ist nichts aufgezeichnet",
+    documents="Dokumente",
+    of_documents=comparison.GERMAN,
+    uncompared="NICHT verglichen: {reason}",
+    files="Dateien im Dokumentenspeicher",
+    files_found="{found}; bei der Sicherung {then}",
+    without_row=", davon {number} ohne Zeile in der Datenbank",
+    application="Anwendung",
+    repository="Repository",
+    key="Schlüssel",
+    how_heading="So wurde getestet",
+    how=(
+        "Die Sicherung wurde von ihrem Speicherort geholt und mit dem Passwort aus env.yml geöffnet. Die Kopie der "
+        "Datenbank darin wurde als eigener Server gestartet und auf den Zeitpunkt der Sicherung gebracht. Die "
+        "Prüfsummen der Tabellen sind SHA-256 über alle Zeilen, zu jenem Zeitpunkt im laufenden Betrieb und nun in "
+        "der Kopie berechnet. {documents} Danach wurde die Kopie wieder vollständig entfernt."
+    ),
+    how_compared=(
+        "Jede Zeile eines Dokuments wurde mit den Modellen der Anwendung selbst nachgeschlagen, in einem Container "
+        "ohne Netzwerk, und die zugehörige Datei mit dem SHA-256 verglichen, der vor der Sicherung davon "
+        "aufgezeichnet worden war. Entschlüsselt hat die Anwendung alle Dokumente, die sie mit diesem Inhalt und "
+        "diesen Schlüsseln noch nicht gelesen hatte, und jene, die an der Reihe waren: Binnen 28 Tagen ist jedes "
+        "einmal an der Reihe. Ihre Signaturen hat sie geprüft."
+    ),
+    how_uncompared="Dokumente wurden NICHT mit ihren Zeilen verglichen und auch nicht entschlüsselt.",
+)

@@ -1,3 +1,3 @@
-"""The ecs-appliance: turn an empty Debian machine into the production server of an ethics commission."""
+"""ecs-appliance: turns an empty Debian machine into the production server of an ethics commission."""
 
 __version__ = "1.0.0.dev0"

@@ -1,1 +1,1 @@
-"""Foundation of all other packages: processes, files, paths, locks, errors. Imports no other package of ours."""
+"""Foundation of all other packages: processes, files, paths, locks, errors. Imports no other package of the project."""

@@ -31,6 +31,7 @@ class Paths:
 
     @property
     def active_env_origin(self) -> Path:
+        """Where the active environment was found, for people."""
         return self.at("/run/active-env.origin")
 
     @property
@@ -40,6 +41,7 @@ class Paths:
 
     @property
     def latch(self) -> Path:
+        """Stops all stages and updates until a person removes it."""
         return self.at("/run/appliance-failed")
 
     @property
@@ -49,6 +51,7 @@ class Paths:
 
     @property
     def lock(self) -> Path:
+        """Held by stages and by commands that change the machine."""
         return self.at("/run/appliance/lock")
 
     @property
@@ -101,10 +104,12 @@ class Paths:
 
     @property
     def ecs_ca(self) -> Path:
+        """The application's client CA and its CRL."""
         return self.at("/app/ecs-ca")
 
     @property
     def pgdump(self) -> Path:
+        """Dumps of the database."""
         return self.at("/data/ecs-pgdump")
 
     @property
@@ -139,6 +144,7 @@ class Paths:
 
     @property
     def backup_lock(self) -> Path:
+        """Held by backups, checks, prunes and recoveries."""
         return self.at("/run/appliance/backup.lock")
 
     @property

@@ -86,7 +86,7 @@ class Runner(Protocol):
 
         `input` is written to stdin; by default stdin is empty. `env` is added to a minimal environment. `user` is the
         account to run as. `secrets` are masked in logs and errors. `on_line` is called with each line of stdout and
-        stderr as it arrives. A `tied` process gets SIGTERM when the calling thread ends, even if that is killed. For
+        stderr as it arrives. A `tied` process gets SIGTERM when the calling thread ends, even if it is killed. For
         data too large for memory, `input` and `output` are open files; `output` receives stdout instead of the result.
         Leftovers of its process group are killed when it has exited. Raise CommandError if the exit code is not in
         `ok`, ProcessDeadlineError after `timeout` (it and its descendants are killed); both are a ProcessError.

@@ -108,7 +108,7 @@ def load_active(paths: Paths) -> Env:
 def protect(env: Env) -> None:
     """Mask every secret of `env` in the log of this process.
 
-    Except the text of extra.states, whose lines also occur in Salt's messages.
+    The text of extra.states is excluded, because its lines also occur in Salt's messages.
     """
     states = env.appliance.extra.states.get_secret_value()
     register_secret(*(secret for secret in secrets(env) if secret != states))

@@ -1,4 +1,4 @@
-"""Entry point of `python -m ecs_appliance` and, but for `demo` and `test`, of `./appliance`."""
+"""Entry point of `python -m ecs_appliance` and, except for `demo` and `test`, of `./appliance`."""
 
 from ecs_appliance.cli.main import main
 

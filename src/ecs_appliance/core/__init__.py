@@ -1,1 +1,1 @@
-"""What everything else stands on: processes, files, paths, locks, errors. Imports nothing of the project."""
+"""Foundation of all other packages: processes, files, paths, locks, errors. Imports no other package of the project."""

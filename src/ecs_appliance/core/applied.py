@@ -1,6 +1,7 @@
-"""Commands that follow a change of files: run until they succeeded once on the contents that lie there now.
+"""Records which commands have succeeded for the current contents of the files they depend on.
 
-Salt's own way, to run them in the same run that changed the file, forgets them when that run is killed or fails.
+Salt's own mechanism runs such commands only in the run that changed the file. If that run is killed or fails, they are
+never run.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from ecs_appliance.core.paths import Paths
 
 
 def contents_digest(patterns: list[str], root: Path = Path("/")) -> str:
-    """SHA-256 over names and contents of the files below `root` that match `patterns` (absolute, `*` and `**`)."""
+    """Return the SHA-256 of names and contents of the files below `root` that match `patterns` (absolute globs)."""
     digest = hashlib.sha256()
     found = {file for pattern in patterns for file in root.glob(pattern.lstrip("/")) if file.is_file()}
     for file in sorted(found):
@@ -21,12 +22,12 @@ def contents_digest(patterns: list[str], root: Path = Path("/")) -> str:
 
 
 def is_applied(paths: Paths, name: str, digest: str) -> bool:
-    """Whether the commands `name` succeeded on contents with this digest last."""
+    """Return whether the last success recorded for the commands `name` was for contents with this digest."""
     return read_optional(_stamp(paths, name)) == digest
 
 
 def mark_applied(paths: Paths, name: str, digest: str) -> None:
-    """The commands `name` succeeded on contents with this digest."""
+    """Record that the commands `name` succeeded for contents with this digest."""
     write_atomic(_stamp(paths, name), digest, mode=0o644)
 
 

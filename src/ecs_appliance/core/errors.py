@@ -1,4 +1,4 @@
-"""The one exception tree, and what an exit code means."""
+"""The exception hierarchy and the exit codes."""
 
 import errno
 from enum import IntEnum
@@ -23,9 +23,9 @@ class ExitCode(IntEnum):
 class ApplianceError(Exception):
     """A failure that an operator can act on.
 
-    `message` says what is wrong and where, `hint` the next step. A class with `latches` must not be retried blindly:
-    the unit that meets it leaves /run/appliance-failed behind, and no unit starts until that file is removed. One that
-    is `alerted` stands among the alerts already.
+    `message` says what is wrong and where, `hint` what to do next. An error that `latches` must not be retried blindly:
+    the unit that fails with it creates /run/appliance-failed, and no unit starts until that file is removed. For an
+    error that is `alerted`, an alert has already been raised.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
@@ -39,18 +39,18 @@ class ApplianceError(Exception):
 
     @property
     def summary(self) -> str:
-        """One line: what failed, and why."""
+        """One line that says what failed and why."""
         return summarize(self.message)
 
 
 class RefusedError(ApplianceError):
-    """A precondition does not hold; nothing was touched."""
+    """A precondition is not met; nothing was changed."""
 
     exit_code = ExitCode.REFUSED
 
 
 class InvalidEnvError(ApplianceError):
-    """The environment cannot be used as it is."""
+    """The environment is missing or invalid."""
 
     exit_code = ExitCode.INVALID_ENV
 
@@ -62,46 +62,46 @@ class BusyError(ApplianceError):
 
 
 class NotRunningError(ApplianceError):
-    """What is asked needs something that does not run."""
+    """The command needs a service or container that is not running."""
 
     exit_code = ExitCode.NOT_RUNNING
 
 
 class DeadlineError(ApplianceError):
-    """Something took longer than it may."""
+    """Something exceeded its time limit."""
 
     exit_code = ExitCode.TIMEOUT
 
 
 class DatabaseError(ApplianceError):
-    """The database server answers, and refuses or fails what is asked of it."""
+    """The database server is reachable but refuses a request or fails to carry it out."""
 
 
 class NetworkError(ApplianceError):
-    """Somebody else's server is not reached, or does not do what is asked."""
+    """A remote server is unreachable or does not do what is asked."""
 
 
 class StorageError(ApplianceError):
-    """A file system is full, read-only, broken, or closed to this account."""
+    """A filesystem is full, read-only or damaged, or denies access to this account."""
 
 
 class UnexpectedError(ApplianceError):
-    """A failure that nobody has foreseen: a defect of the appliance."""
+    """An unforeseen failure: a bug in the appliance."""
 
 
 class GaveUpError(ApplianceError):
-    """Tried often enough; systemd does not try again by itself."""
+    """Retries are used up; systemd must not try again."""
 
     exit_code = ExitCode.GAVE_UP
 
 
 class LatchedError(ApplianceError):
-    """A failure that a person has to look at before anything is tried again."""
+    """A failure that needs a person before anything is retried."""
 
     latches = True
 
 
-# What an operator can act on, whoever met it.
+# OS errors that an operator can fix, by errno.
 STORAGE_HINTS = {
     errno.ENOSPC: "make room: df -h and df -i show which file system is full",
     errno.EDQUOT: "make room, or raise the quota",
@@ -113,7 +113,7 @@ STORAGE_HINTS = {
 
 
 def as_failure(error: Exception) -> ApplianceError:
-    """Return `error` as one that an operator can act on; an ApplianceError is one already."""
+    """Convert `error` to an ApplianceError; one that is already is returned unchanged."""
     if isinstance(error, ApplianceError):
         return error
     if isinstance(error, OSError) and error.errno in STORAGE_HINTS:

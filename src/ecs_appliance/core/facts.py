@@ -1,4 +1,4 @@
-"""What the machine is, as far as decisions depend on it."""
+"""Facts about the machine that decisions depend on."""
 
 import os
 import socket
@@ -9,9 +9,9 @@ from ecs_appliance.core.paths import Paths
 
 @dataclass(frozen=True)
 class Facts:
-    """`memory_mb` is in MiB of RAM; `apparmor` says whether the kernel confines programs by profiles of ours.
+    """`memory_mb` is RAM in MiB; `apparmor` says whether the kernel confines programs with our own profiles.
 
-    That is nothing a machine `in_container` could have: the kernel and its profiles are the host's.
+    `apparmor` is always False if `in_container`: kernel and profiles belong to the host.
     """
 
     memory_mb: int
@@ -22,7 +22,7 @@ class Facts:
 
 
 def read_facts(paths: Paths) -> Facts:
-    """Read the facts of this machine from /proc, /sys and the kernel."""
+    """Read the facts from /proc, /sys, /run and the kernel. Raise ValueError if /proc/meminfo has no MemTotal."""
     in_container = paths.at("/run/systemd/container").exists()
     return Facts(
         memory_mb=_memory_mb(paths),

@@ -1,4 +1,4 @@
-"""Files that are either the old or the new ones, never half of one."""
+"""Atomic, durable writes, and safe reads of untrusted files."""
 
 import errno
 import os
@@ -21,11 +21,11 @@ LEFTOVER_SECONDS = 60
 
 
 def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
-    """Replace `path` by `data` in one step that survives a power cut; makes missing parent folders.
+    """Replace `path` with `data` atomically and durably; create missing parent folders.
 
-    `owner` is (uid, gid); without it the file belongs to the caller. Raises OSError, and then `path` is untouched.
-    Where `path` was there, or the filesystem has no files without names, a kill at the wrong moment leaves a hidden
-    file beside it; the next write to `path` that comes a minute later removes that.
+    `owner` is (uid, gid), by default the caller's. Raise OSError and leave `path` unchanged on failure. If `path`
+    existed, or the filesystem has no O_TMPFILE, being killed at the wrong moment leaves a hidden file next to it. A
+    write to `path` at least LEFTOVER_SECONDS later removes that file.
     """
     write_together({path: data}, mode=mode, owner=owner)
 
@@ -33,9 +33,9 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tup
 def write_together(
     files: Mapping[Path, str | bytes], *, mode: int = 0o600, owner: tuple[int, int] | None = None
 ) -> None:
-    """`write_atomic` for all of `files` (path → data): before the first is replaced, all are on the disk.
+    """Replace all of `files` (path → data) as `write_atomic` does; all are on disk before the first is replaced.
 
-    Raises OSError that names the file; where there is no room, or a folder is in the way, all of them are untouched.
+    Raise OSError naming the file. If the disk is full or a path is a folder, no file is changed.
     """
     with ExitStack() as stack:
         prepared = [stack.enter_context(_prepare(path, data, mode, owner)) for path, data in files.items()]
@@ -50,9 +50,9 @@ def write_together(
 
 
 def write_new(path: Path, data: str | bytes, *, mode: int = 0o600) -> None:
-    """Write `data` to `path` in one step, where nothing is; makes missing parent folders.
+    """Create `path` with `data` atomically; create missing parent folders.
 
-    Raises FileExistsError where something is, also if it came a moment ago, or another OSError.
+    Raise FileExistsError if `path` exists, even if it was created concurrently, or another OSError.
     """
     with _prepare(path, data, mode, None) as ready, _naming(path):
         ready.add()
@@ -61,14 +61,14 @@ def write_new(path: Path, data: str | bytes, *, mode: int = 0o600) -> None:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A whole file on the disk that is to be `path`: without a name, or with that of `temporary`."""
+    """A file completely on disk that is to become `path`; unnamed (O_TMPFILE) if `temporary` is None."""
 
     path: Path
     descriptor: int
     temporary: Path | None
 
     def add(self) -> None:
-        """Make it `path`. Raises FileExistsError where something is there."""
+        """Give the file the name `path`. Raise FileExistsError if that exists."""
         if self.temporary is None:
             self._link(self.path)
             return
@@ -77,12 +77,12 @@ class _Ready:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
-            # FAT has no links. What is replaced is the empty file that only one of us can make.
+            # FAT has no hard links. O_EXCL lets only one process create the empty file that is then replaced.
             os.close(_create(self.path))
             self.temporary.replace(self.path)
 
     def replace(self) -> None:
-        """Make it `path`, whatever is there."""
+        """Give the file the name `path`, replacing an existing file."""
         _remove_leftovers(self.path)
         if self.temporary is not None:
             self.temporary.replace(self.path)
@@ -98,13 +98,13 @@ class _Ready:
             raise
 
     def _link(self, name: Path) -> None:
-        # With a descriptor of a folder, if only to ignore it, Python follows the link in /proc to the file.
+        # With src_dir_fd, though the kernel ignores it for an absolute path, Python follows the symlink in /proc.
         os.link(f"/proc/self/fd/{self.descriptor}", name, src_dir_fd=self.descriptor)
 
 
 @contextmanager
 def _prepare(path: Path, data: str | bytes, mode: int, owner: tuple[int, int] | None) -> Iterator[_Ready]:
-    """`data` in a new file, that nobody else can read before it has its `mode`; gone again where it was not used."""
+    """Write `data` to a new file, unreadable to others until it has its `mode`; remove it if it was not used."""
     with ExitStack() as stack:
         with _naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def _prepare(path: Path, data: str | bytes, mode: int, owner: tuple[int, int] | 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """What goes wrong within names `path`, not a file that nobody knows."""
+    """Make an OSError raised in the block name `path`, not a temporary file."""
     try:
         yield
     except OSError as error:
@@ -136,7 +136,7 @@ def _create(path: Path) -> int:
 
 
 def _claim(path: Path, make: Callable[[Path], Made]) -> tuple[Path, Made]:
-    """A hidden name beside `path` that was free until `make` took it, and what that returned."""
+    """Have `make` create a file with an unused hidden name next to `path`; return the name and the result of `make`."""
     while True:
         name = path.with_name(f".{path.name}.{secrets.token_hex(RANDOM_BYTES)}")
         with suppress(FileExistsError):
@@ -144,20 +144,20 @@ def _claim(path: Path, make: Callable[[Path], Made]) -> tuple[Path, Made]:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Remove what a killed run left under a name of `_claim`. One that still runs would, at worst, fail."""
+    """Remove files that killed processes left under names of `_claim`. A process still running would at worst fail."""
     pattern = re.compile(re.escape(f".{path.name}.") + f"[0-9a-f]{{{2 * RANDOM_BYTES}}}")
-    # Whoever may write in a folder need not be able to read it.
+    # A folder may be writable without being readable.
     with suppress(OSError), os.scandir(path.parent) as entries:
         for name in [path.with_name(entry.name) for entry in entries if pattern.fullmatch(entry.name)]:
             state = name.lstat()
-            # Not the time of the content, which the tools that copy files set back.
+            # ctime, because copying tools set mtime back.
             is_old = state.st_ctime < time.time() - LEFTOVER_SECONDS
             if is_old and stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid():
                 name.unlink()
 
 
 def _open_unnamed(folder: Path) -> int | None:
-    """A new file in `folder` without a name; None where the system or the filesystem has no such thing."""
+    """Create an unnamed file in `folder` and return its descriptor; None if O_TMPFILE is not supported there."""
     if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
         return None
     try:
@@ -169,7 +169,7 @@ def _open_unnamed(folder: Path) -> int | None:
 
 
 def write_changed(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None) -> bool:
-    """`write_atomic` only where the content differs; returns whether it wrote."""
+    """Call `write_atomic` only if content or mode differ; return whether it was written."""
     content = data.encode() if isinstance(data, str) else data
     if path.is_file() and path.read_bytes() == content and path.stat().st_mode & 0o7777 == mode:
         return False
@@ -178,9 +178,9 @@ def write_changed(path: Path, data: str | bytes, *, mode: int = 0o600, owner: tu
 
 
 def point_symlink(link: Path, target: Path | str) -> bool:
-    """Make `link` a symlink to `target` in one step; returns whether it changed.
+    """Make `link` a symlink to `target` atomically; return whether it changed.
 
-    Raises FileExistsError where a real folder is in the way.
+    Raise FileExistsError if `link` is a folder.
     """
     if link.is_symlink() and str(link.readlink()) == str(target):
         return False
@@ -195,7 +195,7 @@ def point_symlink(link: Path, target: Path | str) -> bool:
 
 
 def read_optional(path: Path) -> str | None:
-    """The text of `path`, or None where there is no such file. What is not UTF-8 in it becomes U+FFFD."""
+    """Return the text of `path`, None if there is no such file. Invalid UTF-8 becomes U+FFFD."""
     try:
         return path.read_text(errors="replace")
     except FileNotFoundError:
@@ -203,9 +203,10 @@ def read_optional(path: Path) -> str | None:
 
 
 def read_untrusted(path: Path, limit: int) -> bytes:
-    """The content of the regular file `path`, in a folder that others may write; at most `limit` bytes.
+    """Return the content of the regular file `path` in a folder that others may write to.
 
-    Never waits, and follows no link at `path` itself. Raises OSError for anything else, FileNotFoundError for nothing.
+    Never blocks, and does not follow a symlink at `path` itself. Raise FileNotFoundError if `path` does not exist,
+    OSError if it is not a regular file or longer than `limit` bytes.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
@@ -221,7 +222,7 @@ def read_untrusted(path: Path, limit: int) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
+    """Make renames in `folder` durable (fsync)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -231,7 +232,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def fresh_name(path: Path) -> Iterator[Path]:
-    """A free name beside `path` for building what will be renamed to it; removed again where it still lies there."""
+    """Yield an unused name next to `path`, for a file to be renamed to `path`; remove the file if it is still there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     try:
@@ -242,7 +243,7 @@ def fresh_name(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def private_folder(parent: Path, name: str) -> Iterator[Path]:
-    """A new folder in `parent` that only its owner enters, gone afterwards; so are those of `name` that a kill left."""
+    """Yield a temporary folder (0700) in `parent`; also remove those that killed processes left under `name`."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{name}-*-*"):
         if not Path("/proc", left.name.split("-")[-2]).exists():

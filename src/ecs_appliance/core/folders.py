@@ -1,4 +1,4 @@
-"""Folders that root makes, gives away and goes through, without being led elsewhere by a link of somebody's."""
+"""Folders that root creates, chowns and empties without following symlinks that another account planted."""
 
 import grp
 import os
@@ -13,17 +13,17 @@ from pathlib import Path
 from ecs_appliance.core.errors import ApplianceError, LatchedError
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# So many links lead to the machine's data at the very most.
+# The kernel's own limit for a path; it also ends loops.
 MOST_LINKS = 40
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class UntrustedError(LatchedError):
-    """A link, or a folder, of another account's is where root would be led by it."""
+    """A symlink or folder controlled by another account is on a path that root would follow."""
 
 
 def real_path(path: Path) -> Path:
-    """`path` without links. Raises UntrustedError for a link that anybody but root, or who runs this, can have made."""
+    """Return `path` with symlinks resolved. Raise UntrustedError for a link in a folder that is not `is_ours`."""
     todo, done, links = deque(path.absolute().parts[1:]), Path("/"), 0
     while todo:
         step = done / todo.popleft()
@@ -43,7 +43,7 @@ def real_path(path: Path) -> Path:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether nobody but root, and who runs this, can change what `path` is, or has in it. Links are not followed."""
+    """Return whether only root and our own account can write to `path`; sticky folders pass. Follows no links."""
     found = path.lstat()
     free = found.st_mode & OTHERS and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX)
     return found.st_uid in (0, os.geteuid()) and not free
@@ -51,9 +51,9 @@ def is_ours(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """A descriptor of the folder `path`, which is no link; nor is anything on the way that could have been put there.
+    """Open the folder `path`, which must not be a symlink, and yield its descriptor; resolve parents by `real_path`.
 
-    Raises UntrustedError, FileNotFoundError.
+    Raise UntrustedError or FileNotFoundError.
     """
     place = real_path(path.parent) / path.name
     try:
@@ -67,20 +67,20 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def own(path: Path, owner: str, mode: int, group: str = "") -> None:
-    """Give the folder `path` to the accounts `owner` and `group` (else that of the same name), with `mode`."""
+    """Set owner, group (by default named like the owner) and mode of the folder `path`. Raise as `opened` does."""
     with opened(path) as descriptor:
         os.fchown(descriptor, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group or owner).gr_gid)
         os.fchmod(descriptor, mode)
 
 
 def make(path: Path, owner: str = "root", mode: int = 0o755, group: str = "") -> None:
-    """Have the folder `path` with its owner and mode; what is missing on the way becomes root's."""
+    """Create the folder `path` if it is missing, and set its owner and mode; missing parents will belong to root."""
     (real_path(path.parent) / path.name).mkdir(mode=0o755, parents=True, exist_ok=True)
     own(path, owner, mode, group)
 
 
 def empty(path: Path) -> None:
-    """Remove all that is in the folder `path`."""
+    """Remove the contents of the folder `path`."""
     with opened(path) as descriptor:
         for name in os.listdir(descriptor):  # noqa: PTH208 # a descriptor has no path
             if stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
@@ -90,7 +90,7 @@ def empty(path: Path) -> None:
 
 
 def require_ours(path: Path, what: str) -> None:
-    """Raise ApplianceError where `path`, or a folder on the way to it, is not root's alone; `what` says what it is."""
+    """Raise ApplianceError if `path` or a parent of it is not `is_ours`; the message calls it `what`."""
     place = real_path(path)
     for each in (place, *place.parents):
         if each.is_symlink() or not is_ours(each):

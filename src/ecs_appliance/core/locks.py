@@ -1,4 +1,4 @@
-"""One lock for everything that must not run into each other: start, update, backup, restore."""
+"""File locks that keep start, update, backup and restore from running at the same time."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.2
 def locked(path: Path, purpose: str, *, wait: float = 0) -> Iterator[None]:
     """Hold the lock file `path` for `purpose`, waiting at most `wait` seconds for it.
 
-    The kernel drops the lock of a dead process, so none is ever stale. Raises BusyError naming the holder.
+    The kernel releases the lock when its process dies, so it is never stale. Raise BusyError naming the holder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Logging: to the journal under systemd, else calm lines on stderr. Registered secrets never get through."""
+"""Logging to the journal under systemd, else plain lines on stderr. Registered secrets are masked."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ def register_secret(*values: str) -> None:
 
 
 def masked(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """`text` without any registered secret, and without `secrets`."""
+    """Return `text` with all registered secrets, and `secrets`, replaced by MASK."""
     for secret in sorted((*secrets, *_secrets), key=len, reverse=True):
         if secret:
             text = text.replace(secret, MASK)
@@ -30,10 +30,10 @@ def masked(text: str, secrets: tuple[str, ...] = ()) -> str:
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats a record, traceback included, and masks secrets in the result; under systemd leads with the priority.
+    """Formats records, including tracebacks, with secrets masked; under systemd, lines start with the priority.
 
-    What steers a terminal or hides is escaped, and under systemd each line but a record's first is set in: whatever
-    text of others a record has in it, it cannot pass for a record of its own.
+    Control and invisible characters are escaped. Under systemd, all lines of a record after the first are indented, so
+    that untrusted text in a record cannot look like a record of its own.
     """
 
     def __init__(self, *, journal: bool) -> None:
@@ -60,16 +60,16 @@ def _priority(level: int) -> int:
 
 
 def is_journal(descriptor: int) -> bool:
-    """Whether what is written to `descriptor` is kept by the journal; see JOURNAL_STREAM in systemd.exec(5)."""
+    """Return whether `descriptor` is connected to the journal; see JOURNAL_STREAM in systemd.exec(5)."""
     state = os.fstat(descriptor)
     if os.environ.get("JOURNAL_STREAM") == f"{state.st_dev}:{state.st_ino}":
         return True
-    # The variable names one stream, though standard output and standard error may be two.
+    # The variable names one stream, but standard output and standard error may be different ones.
     return stat.S_ISSOCK(state.st_mode) and _peer(descriptor).startswith(JOURNAL_SOCKETS)
 
 
 def _peer(descriptor: int) -> str:
-    """The path that the socket `descriptor` is connected to; empty where it is none in the filesystem."""
+    """Return the path that the socket `descriptor` is connected to; empty if it is not connected to a path."""
     import socket  # noqa: PLC0415 # the command line must start at once
 
     with socket.socket(fileno=os.dup(descriptor)) as stream:
@@ -80,7 +80,7 @@ def _peer(descriptor: int) -> str:
 
 
 def set_up_logging(*, verbose: bool = False) -> None:
-    """Send the project's log to stderr; call once, from the command line."""
+    """Send the project's log to stderr; to be called once, by the command line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(MaskingFormatter(journal=is_journal(2)))
     logger = logging.getLogger("ecs_appliance")

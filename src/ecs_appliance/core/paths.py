@@ -1,20 +1,20 @@
-"""Every path of the machine, below one root: `/` on a server, a temporary folder in tests."""
+"""All paths on the machine, below one root: `/` on a server, a temporary folder in tests."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-# Version and name of the database server's cluster.
+# Version and name of the PostgreSQL cluster.
 CLUSTER = ("17", "main")
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Paths of the operator's contract (docs/manual.md, chapter Runtime layout)."""
+    """Paths that operators rely on (docs/manual.md, chapter Runtime layout), and internal ones."""
 
     root: Path = Path("/")
 
     def at(self, absolute: str) -> Path:
-        """The absolute path `absolute` of the machine, below this root."""
+        """Return the machine's path `absolute` below this root."""
         return self.root / absolute.lstrip("/")
 
     @property
@@ -31,15 +31,17 @@ class Paths:
 
     @property
     def active_env_origin(self) -> Path:
+        """Where the active environment was found, for people."""
         return self.at("/run/active-env.origin")
 
     @property
     def env_kind(self) -> Path:
-        """How the environment that was active last reached the machine: a file, a drive, the network."""
+        """Kind of source of the last active environment: file or drive."""
         return self.at("/var/lib/ecs-appliance/environment")
 
     @property
     def latch(self) -> Path:
+        """Stops all stages and updates until a person removes it."""
         return self.at("/run/appliance-failed")
 
     @property
@@ -49,6 +51,7 @@ class Paths:
 
     @property
     def lock(self) -> Path:
+        """Held by stages and by commands that change the machine."""
         return self.at("/run/appliance/lock")
 
     @property
@@ -101,10 +104,12 @@ class Paths:
 
     @property
     def ecs_ca(self) -> Path:
+        """The application's client CA and its CRL."""
         return self.at("/app/ecs-ca")
 
     @property
     def pgdump(self) -> Path:
+        """Dumps of the database."""
         return self.at("/data/ecs-pgdump")
 
     @property
@@ -114,76 +119,77 @@ class Paths:
 
     @property
     def archive(self) -> Path:
-        """Backups and log of the database, pgBackRest's repository."""
+        """pgBackRest's repository: backups and WAL of the database."""
         return self.at("/data/pgbackrest")
 
     @property
     def cluster(self) -> Path:
-        """The files of the database server."""
+        """The data directory of the PostgreSQL cluster."""
         return self.at("/var/lib/postgresql") / "/".join(CLUSTER)
 
     @property
     def backup_record(self) -> Path:
-        """What the next snapshot says of itself."""
+        """The manifest of the next snapshot."""
         return self.at("/data/etc/backup/record.json")
 
     @property
     def backup_documents(self) -> Path:
-        """What each document was when it was recorded, as `sha256sum --check` reads it in the vault's folder."""
+        """Checksums of the documents when they were recorded; for `sha256sum --check` in the vault's folder."""
         return self.at("/data/etc/backup/documents.sha256")
 
     @property
     def backup_repository(self) -> Path:
-        """The id of the repository that this machine writes to."""
+        """ID of the repository that this machine writes to."""
         return self.at("/data/etc/backup/repository")
 
     @property
     def backup_lock(self) -> Path:
+        """Held by backups, checks, prunes and recoveries."""
         return self.at("/run/appliance/backup.lock")
 
     @property
     def rehearsal_lock(self) -> Path:
-        """Held while a rehearsal reads from the backups: nothing is removed from them."""
+        """Held while a rehearsal reads the backups, so that none are removed meanwhile."""
         return self.at("/run/appliance/rehearsal.lock")
 
     @property
     def evidence(self) -> Path:
-        """Reports of rehearsals; backups hold them too."""
+        """Reports of rehearsals; included in backups."""
         return self.at("/data/etc/backup/evidence")
 
     @property
     def recovery(self) -> Path:
-        """How far a recovery has come; gone once it has ended."""
+        """Progress of a recovery; removed once it has ended."""
         return self.at("/var/lib/ecs-appliance/recovery.json")
 
     @property
     def rewind(self) -> Path:
-        """How far a rewind of the database has come; gone once it has ended."""
+        """Progress of a rewind of the database; removed once it has ended."""
         return self.at("/var/lib/ecs-appliance/rewind.json")
 
     @property
     def rewinds(self) -> Path:
-        """The histories of the database that rewinds have left."""
+        """The timelines of the database that rewinds have abandoned."""
         return self.at("/data/etc/backup/rewinds.json")
 
     @property
     def vault_keys(self) -> Path:
-        """The keyring of the vault; root's."""
+        """The vault's keyring; belongs to root."""
         return self.at("/data/ecs-gpg")
 
     @property
     def keyring(self) -> Path:
-        """The copy of the vault's keyring that containers see, see containers/compose.yml."""
+        """The copy of the vault's keyring that is mounted into containers, see containers/compose.yml."""
         return self.at("/run/appliance/keyring")
 
     @property
     def www(self) -> Path:
-        """Root of what nginx serves by itself: the status page."""
+        """Document root of nginx: the status page."""
         return self.at("/var/www/html")
 
     @property
     def nginx(self) -> Path:
-        """What the appliance gives nginx."""
+        """nginx configuration written by the appliance."""
         return self.at("/etc/nginx/appliance")
 
     @property
@@ -193,27 +199,27 @@ class Paths:
 
     @property
     def server_certificate(self) -> Path:
-        """The certificate that the domain is served with, its chain with it; no secret."""
+        """The certificate that is served for the domain, with its chain; not secret."""
         return self.at("/app/etc/server.cert.pem")
 
     @property
     def acme(self) -> Path:
-        """Account, keys and certificates of the ACME client, which runs as the account app."""
+        """ACME account, keys and certificates; the client runs as the account app."""
         return self.at("/data/ecs-acme")
 
     @property
     def acme_challenges(self) -> Path:
-        """What nginx answers an ACME server's questions with."""
+        """HTTP-01 challenges that nginx serves to the ACME server."""
         return self.at("/var/lib/dehydrated/acme-challenges")
 
     @property
     def state(self) -> Path:
-        """What the appliance remembers over a boot, and can do without."""
+        """State that survives a reboot and that the appliance can recreate."""
         return self.at("/var/lib/ecs-appliance")
 
     @property
     def logs(self) -> Path:
-        """The whole output of the last build and of the last migration."""
+        """Full output of the last build and the last migration."""
         return self.at("/var/log/ecs-appliance")
 
     @property
@@ -223,5 +229,5 @@ class Paths:
 
     @property
     def client_ca(self) -> Path:
-        """The client CA and CRL as nginx reads them: always valid, the last good ones."""
+        """The last valid client CA and CRL, as nginx reads them."""
         return self.at("/etc/nginx/client-ca")

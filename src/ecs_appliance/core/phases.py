@@ -9,7 +9,7 @@ from ecs_appliance.core.state import StateFile
 
 
 class Phased(Protocol):
-    """A frozen dataclass; its field `phase` is a Literal of all phases in their order. In the last, all are done."""
+    """A frozen dataclass whose field `phase` is a Literal of all phases, in order. The last one means done."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -22,13 +22,13 @@ P = TypeVar("P", bound=Phased)
 
 @dataclass(frozen=True)
 class PhaseFile(StateFile[P]):
-    """The state file of such work: there from its begin to its end."""
+    """The state file of work in phases; exists from its start to its end."""
 
     def go_on(self, state: P, *works: Callable[[P], P]) -> P:
-        """Do what is left from the phase of `state` on, and return the state in the last phase.
+        """Run the remaining phases, starting with that of `state`, and return the state in the last phase.
 
-        `works` are of each phase but the last; each returns the state with what it adds. A phase that is reached is
-        remembered, over a reboot too; work that was cut off in one is done again.
+        `works` has one function for each phase except the last; each returns the updated state. Each phase reached is
+        stored and survives a reboot; a phase that was interrupted is run again.
         """
         for (phase, following), work in zip(pairwise(self._order), works, strict=True):
             if state.phase == phase:
@@ -37,7 +37,7 @@ class PhaseFile(StateFile[P]):
         return state
 
     def is_unfinished(self) -> bool:
-        """Return whether work has begun and not come to its last phase. Raises ApplianceError where that is lost."""
+        """Return whether work has started but not reached its last phase. Raise as `read` does."""
         state = self.read()
         return state is not None and state.phase != self._order[-1]
 

@@ -1,4 +1,4 @@
-"""A child's pipes and its process tree: neither outlives the time the child has."""
+"""Pipes and process tree of a child process, both bounded by the child's time limit."""
 
 import contextlib
 import math
@@ -14,18 +14,18 @@ from typing import IO, Protocol, cast
 # In bytes.
 LONGEST_LINE = 1024 * 1024
 CHUNK = 64 * 1024
-# What a pipe may hold at most, see pipe(7).
+# Default maximum capacity of a pipe, see pipe(7).
 LARGEST_PIPE = 1024 * 1024
 POLL_SECONDS = 0.1
 SHORTEST_POLL_SECONDS = 0.0005
-# How long descendants may hold the pipes of a child that has ended.
+# How long descendants may keep the pipes open after the child has exited.
 LINGER_SECONDS = 1.0
 
 Sink = Callable[[bytes], None]
 
 
 class TimeIsUpError(Exception):
-    """A child runs longer than it may."""
+    """A child exceeded its time limit."""
 
 
 class Child(Protocol):
@@ -38,22 +38,22 @@ class Child(Protocol):
 
     @property
     def returncode(self) -> int | None:
-        """The exit code as far as poll or wait have met it."""
+        """The exit code; None until `poll` or `wait` has collected it."""
         ...
 
     def poll(self) -> int | None:
-        """Return the exit code, None while it runs."""
+        """Return the exit code, None while the child runs."""
         ...
 
     def wait(self) -> int:
-        """Return the exit code once it has ended."""
+        """Wait until the child has exited and return its exit code."""
         ...
 
 
 class Lines:
-    """Cut a stream into lines for `on_line`, each without its end.
+    """Splits a stream into lines and passes each to `on_line`, without its line feed.
 
-    The rest of a line beyond LONGEST_LINE is dropped: a program that ends none must not fill our memory.
+    A line is cut off at LONGEST_LINE bytes, so that a program that prints no line feed cannot fill our memory.
     """
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
@@ -61,7 +61,7 @@ class Lines:
         self._line = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
+        """Process the next bytes of the stream."""
         *whole, rest = data.split(b"\n")
         for piece in whole:
             self._add(piece)
@@ -69,7 +69,7 @@ class Lines:
         self._add(rest)
 
     def close(self) -> None:
-        """Take the end of the stream."""
+        """Process the end of the stream: pass on an unfinished line."""
         if self._line:
             self._end()
 
@@ -83,10 +83,10 @@ class Lines:
 
 
 def exchange(child: Child, content: bytes, sinks: Mapping[IO[bytes] | None, Sink], *, timeout: float) -> None:
-    """Write `content` to the stdin of `child`, pass what it prints to the sink of each pipe, and return at its end.
+    """Write `content` to the stdin of `child`, pass its output to the sink of each pipe, and return when it has exited.
 
-    What descendants print later than LINGER_SECONDS after that end is not read. Raises TimeIsUpError after
-    `timeout` seconds; the child runs on then.
+    Output of descendants is read for at most LINGER_SECONDS after that. Raise TimeIsUpError after `timeout` seconds;
+    the child keeps running then.
     """
     deadline = time.monotonic() + timeout
     ended = math.inf
@@ -96,7 +96,7 @@ def exchange(child: Child, content: bytes, sinks: Mapping[IO[bytes] | None, Sink
         while time.monotonic() < ended + LINGER_SECONDS:
             if time.monotonic() > deadline:
                 raise TimeIsUpError
-            # Without a pipe only the end is waited for, which most children reach as they close theirs.
+            # Once the pipes are closed, poll for the exit: briefly at first, as most children exit right away.
             pause = SHORTEST_POLL_SECONDS if selector.get_map() else min(2 * pause, POLL_SECONDS)
             for key, _ in selector.select(POLL_SECONDS if selector.get_map() else pause):
                 if not key.data():
@@ -111,7 +111,7 @@ def exchange(child: Child, content: bytes, sinks: Mapping[IO[bytes] | None, Sink
 def _register(
     selector: selectors.BaseSelector, child: Child, content: bytes, sinks: Mapping[IO[bytes] | None, Sink]
 ) -> None:
-    """Have `selector` call, by the data of a key, what reads or writes a pipe and returns whether to go on."""
+    """Register the pipes; the data of each key is a function that reads or writes and returns whether to continue."""
     if child.stdin is not None:
         os.set_blocking(child.stdin.fileno(), False)
         selector.register(child.stdin, selectors.EVENT_WRITE, _Writer(child.stdin, content).write)
@@ -132,7 +132,7 @@ class _Writer:
         except BlockingIOError:
             return True
         except BrokenPipeError:
-            # Whatever it did not want to read, its exit code says how it fared.
+            # The child need not read all of its input; its exit code says whether it succeeded.
             self._left = self._left[:0]
         return bool(self._left)
 
@@ -153,7 +153,7 @@ def _leave(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None
 
 
 def _drain(selector: selectors.BaseSelector) -> None:
-    """Read what was in the pipes when the child ended, and no more: somebody may go on writing."""
+    """Read what is in the pipes, at most what they can hold: descendants may keep writing."""
     for _ in range(LARGEST_PIPE // CHUNK):
         for key, events in selector.select(0):
             if events & selectors.EVENT_READ and not key.data():
@@ -161,7 +161,7 @@ def _drain(selector: selectors.BaseSelector) -> None:
 
 
 def has_ended(child: Child) -> bool:
-    """Return whether `child` has ended. It stays a zombie where it can, so that its number stays that of its group."""
+    """Return whether `child` has exited. If possible it stays a zombie, so that its PID (and PGID) is not reused."""
     if not hasattr(os, "waitid"):
         return child.poll() is not None
     try:
@@ -171,9 +171,9 @@ def has_ended(child: Child) -> bool:
 
 
 def kill_tree(child: Child) -> None:
-    """Kill what is left of the process group of `child`, and where `child` runs, all its descendants; wait for it."""
+    """Kill the process group of `child` and, if `child` still runs, all its descendants; then wait for `child`."""
     if child.returncode is not None:
-        # Its number may be another's by now.
+        # Its PID may have been reused.
         return
     found = () if has_ended(child) else descendants(child.pid)
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -185,11 +185,11 @@ def kill_tree(child: Child) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that `pid` started, directly or not; those whose parent has ended are not known any more."""
+    """Return the PIDs of all descendants of `pid`, except orphans, which have been reparented."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            # The name in brackets may hold anything.
+            # The name in parentheses may contain any character.
             parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
     found = [pid]
     for known in found:
@@ -198,7 +198,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def close(*pipes: IO[bytes] | None) -> None:
-    """Close `pipes`, whoever has closed the other end."""
+    """Close `pipes`, even if the other end has been closed."""
     for pipe in pipes:
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):

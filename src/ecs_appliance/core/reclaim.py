@@ -1,33 +1,33 @@
-"""Folders that root has to be able to write to without being led elsewhere: taken back from who had them."""
+"""Takes folders back from other accounts, so that root can write to them without following planted links."""
 
 import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Nobody else writes, and nothing acts as its owner.
+# Not writable for others, no set-uid or set-gid.
 ALLOWED_MODE = 0o755
 OPENING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @dataclass
 class Reclaimed:
-    """What was found below a folder: `removed` were links and special files, `given` files and folders of others."""
+    """`removed` are links and special files; `given` are files and folders whose owner, group or mode was changed."""
 
     removed: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
 
     def changes(self) -> dict[str, str]:
-        """What was wrong, in words, by path."""
+        """Return a description of each change, by path."""
         gone = dict.fromkeys(self.removed, "removed: no file and no folder")
         return {**dict.fromkeys(self.given, "is root's now"), **gone}
 
 
 def reclaim(folder: Path, *, group: int, dry: bool = False, deep: bool = True) -> Reclaimed:
-    """Have `folder`, in one of root's, and all below it (`deep`) belong to root and `group`; nothing where none is.
+    """Give `folder` and, with `deep`, everything below it to root and `group` (a GID); do nothing if it does not exist.
 
-    Links and special files in it go. Whoever owned it cannot lead this elsewhere while it works: each folder is taken
-    before it is read. With `dry` nothing is changed. Raises OSError where `folder` itself is a link.
+    The parent of `folder` must belong to root. Links and special files in it are removed. Each folder is taken before
+    it is read, so that its owner cannot interfere. With `dry` nothing is changed. Raise OSError if `folder` is a link.
     """
     found = Reclaimed()
     if os.path.lexists(folder):
@@ -40,7 +40,7 @@ def reclaim(folder: Path, *, group: int, dry: bool = False, deep: bool = True) -
 
 
 def _take(descriptor: int, path: str, group: int, found: Reclaimed, *, dry: bool, deep: bool = True) -> None:
-    """Take what is open as `descriptor`, a file or a folder, and (`deep`) what is in it."""
+    """Take the open file or folder `descriptor` and, with `deep`, its contents."""
     seen = os.fstat(descriptor)
     mode = stat.S_IMODE(seen.st_mode) & ALLOWED_MODE
     if (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) != (0, group, mode):

@@ -1,4 +1,4 @@
-"""The one place where processes are started."""
+"""Starts processes; nothing else in the project does."""
 
 import logging
 import os
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 if sys.platform == "darwin":
-    # Where Homebrew puts its programs on a Mac of today.
+    # Homebrew on Apple silicon.
     SYSTEM_PATH += ":/opt/homebrew/bin"
 BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"}
-# What a network's own arrangements need; everything else of the caller's environment stays with the caller.
+# Inherited because proxies and private CAs need them; nothing else of our environment is.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
 OUTPUT_TAIL_LINES = 20
 TIED = ("setpriv", "--pdeathsig=TERM", "--")
@@ -32,7 +32,7 @@ Process = subprocess.Popen[bytes]
 
 
 class ProcessError(ApplianceError):
-    """A process failed or took too long. `output` is the end of what it said, `returncode` None where it has none."""
+    """A process failed or timed out. `output` is the end of its output; `returncode` is None if it has none."""
 
     def __init__(self, message: str, hint: str = "", *, returncode: int | None = None, output: str = "") -> None:
         super().__init__(message, hint)
@@ -41,16 +41,16 @@ class ProcessError(ApplianceError):
 
 
 class CommandError(ProcessError):
-    """A process ended by itself with a code that is not expected, by a signal, or could not be started."""
+    """A process exited with an unexpected code, was killed by a signal, or could not be started."""
 
 
 class ProcessDeadlineError(ProcessError, DeadlineError):
-    """A process took longer than it may, and was killed."""
+    """A process exceeded its time limit and was killed."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a process did; `seconds` is wall time, `raw` its standard output as it came."""
+    """Result of a process; `seconds` is wall time, `raw` its undecoded standard output."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -60,12 +60,12 @@ class Result:
     raw: bytes = field(default=b"", repr=False)
 
     def lines(self) -> list[str]:
-        """Non-empty lines of its standard output."""
+        """Return the non-blank lines of standard output."""
         return [line for line in self.stdout.splitlines() if line.strip()]
 
 
 class Runner(Protocol):
-    """Starts processes. `SystemRunner` does; tests may pass their own."""
+    """Interface for starting processes; implemented by `SystemRunner` and by fakes in tests."""
 
     def run(
         self,
@@ -82,20 +82,20 @@ class Runner(Protocol):
         tied: bool = False,
         output: IO[bytes] | None = None,
     ) -> Result:
-        """Run `argv` to its end within `timeout` seconds and return its result; no shell, stdin is `input` or closed.
+        """Run `argv` without a shell, wait at most `timeout` seconds for it to exit, and return its result.
 
-        `env` is added to a minimal environment. `user` drops to that account. `secrets` are masked wherever the command
-        or its output is told. `on_line` gets each line of output (both streams) as it comes. What is `tied` is asked to
-        end when the thread that runs it does, also when that is killed. What is too large for the memory comes from an
-        open file as `input`, and goes to the open file `output` instead of into the result. What is left of its process
-        group is killed when it has ended. Raises CommandError for an exit code not in `ok`, ProcessDeadlineError past
-        `timeout` (it is killed then with all its descendants); both are a ProcessError.
+        `input` is written to stdin; by default stdin is empty. `env` is added to a minimal environment. `user` is the
+        account to run as. `secrets` are masked in logs and errors. `on_line` is called with each line of stdout and
+        stderr as it arrives. A `tied` process gets SIGTERM when the calling thread ends, even if it is killed. For
+        data too large for memory, `input` and `output` are open files; `output` receives stdout instead of the result.
+        Leftovers of its process group are killed when it has exited. Raise CommandError if the exit code is not in
+        `ok`, ProcessDeadlineError after `timeout` (it and its descendants are killed); both are a ProcessError.
         """
         ...
 
 
 class SystemRunner:
-    """The real runner."""
+    """Runs processes on this machine."""
 
     def run(
         self,
@@ -161,10 +161,10 @@ class SystemRunner:
         env: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> Process:
-        """Start `argv` in a session of its own and return at once.
+        """Start `argv` in a session of its own and return immediately. Raise CommandError if it cannot be started.
 
-        What it prints goes to the file `output`, or line by line to `on_line` (in a thread), or to where ours goes.
-        `pass_fds` are open descriptors that it gets under the same numbers.
+        Its output is appended to the file `output`, or passed by line to `on_line` (in a thread), or goes to our own
+        streams. `pass_fds` are open descriptors that it inherits under the same numbers.
         """
         words = [str(word) for word in argv]
         sink: IO[bytes] | None = output.open("ab") if output else None
@@ -188,12 +188,12 @@ class SystemRunner:
         return process
 
     def replace(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> NoReturn:
-        """Become `argv`, keeping the terminal: for shells and for handing over to another release."""
+        """Replace this process with `argv` (exec): for shells, and to hand over to another release."""
         words = [str(word) for word in argv]
         os.execvpe(words[0], words, _environment(env))  # noqa: S606 # no shell is the point
 
     def interact(self, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> int:
-        """Run `argv` on our own terminal to its end and return its exit code."""
+        """Run `argv` on our own terminal, without a time limit, and return its exit code."""
         words = [str(word) for word in argv]
         return subprocess.run(words, env=_environment(env), check=False).returncode
 
@@ -213,7 +213,7 @@ def _follow(process: Process, on_line: Callable[[str], None]) -> None:
 
 
 def end(process: Process, *, grace: float) -> None:
-    """Ask a spawned process to end, and after `grace` seconds make it."""
+    """Terminate a spawned process; kill its process tree if it has not exited after `grace` seconds."""
     if process.poll() is None:
         process.terminate()
     try:

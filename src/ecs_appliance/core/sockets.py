@@ -1,4 +1,4 @@
-"""Limits on connections, whose own time limits begin anew with each byte."""
+"""Total time limits for connections; socket timeouts restart with every byte received."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from threading import Event, Timer
 
 @contextmanager
 def cut_after(line: socket.socket, seconds: float) -> Iterator[Event]:
-    """Shut `line` down `seconds` from now, unless the block ends before; the event tells whether that happened."""
+    """Shut down `line` after `seconds` unless the block ends first; yield an event that is set if that happened."""
     is_cut = Event()
     with socket.socket(fileno=os.dup(line.fileno())) as same:
 

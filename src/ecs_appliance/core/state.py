@@ -1,9 +1,8 @@
-"""State files: what is remembered in JSON, of one kind for all; they outlive releases in both directions.
+"""State files: state stored as JSON in one common format that survives both updates and rollbacks.
 
-Fields that a release does not know are left out, and those that it misses get their defaults. So no field ever changes
-its meaning, and one that is added later has a default. They are read by hand and not by pydantic: to import that takes
-a quarter of a second, and it takes no text with half a surrogate in it, which is how Python names files that are not
-UTF-8.
+Fields unknown to a release are ignored, and missing ones get their defaults. So a field must never change its meaning,
+and one added later needs a default. They are parsed by hand, not by pydantic: importing pydantic takes a quarter of a
+second, and it rejects lone surrogates, which Python uses in file names that are not UTF-8.
 """
 
 import json
@@ -27,10 +26,10 @@ DAMAGED = ".damaged"
 
 @dataclass(frozen=True)
 class StateFile(Generic[T]):
-    """The file `path`, of `mode`, that holds a `kind`: a dataclass, or a dict, list or tuple of what JSON can hold.
+    """The file `path` with permissions `mode`, holding a `kind`: a dataclass, or a dict, list or tuple of JSON values.
 
-    A damaged one is logged and set aside as NAME.damaged, see `find_damaged`, and counts as none. Where that would be
-    dangerous, `remedy` says what to do: then it stays, and whoever reads it fails.
+    A damaged file is logged, set aside as NAME.damaged (see `find_damaged`) and treated as missing. Where that would be
+    dangerous, `remedy` says what to do: then the file stays, and reading it fails.
     """
 
     path: Path
@@ -39,7 +38,7 @@ class StateFile(Generic[T]):
     remedy: str = ""
 
     def read(self) -> T | None:
-        """Return what was written last, None where that is nothing. Raises ApplianceError with the remedy, OSError."""
+        """Return the stored value, None if there is none. Raise ApplianceError with the remedy, or OSError."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -54,15 +53,15 @@ class StateFile(Generic[T]):
         return found
 
     def write(self, value: T) -> None:
-        """Remember `value`, over a power cut too. Raises OSError."""
+        """Store `value` atomically and durably. Raise OSError."""
         write_atomic(self.path, self.dump(value), mode=self.mode)
 
     def dump(self, value: T) -> str:
-        """Return the text that `write` writes."""
+        """Return `value` as `write` stores it."""
         return json.dumps(value, default=asdict)
 
     def clear(self) -> None:
-        """Forget it."""
+        """Remove the file."""
         self.path.unlink(missing_ok=True)
 
     def _set_aside(self, reason: Exception) -> None:
@@ -76,14 +75,14 @@ class StateFile(Generic[T]):
 
 
 def find_damaged(folders: Iterable[Path]) -> list[Path]:
-    """Return what was set aside in `folders`."""
+    """Return the damaged state files set aside in `folders`."""
     return sorted(file for folder in folders for file in folder.glob(f"*{DAMAGED}"))
 
 
 def _typed(kind: Any, value: Any, name: str = "the whole") -> Any:
-    """Return `value`, as JSON has it under `name`, as a `kind`. Raises ValueError or TypeError where it is none."""
+    """Convert the JSON value of the field `name` to `kind`. Raise ValueError or TypeError if it does not fit."""
     origin, args = get_origin(kind), get_args(kind)
-    if origin is UnionType:  # with None alone
+    if origin is UnionType:  # only used as `X | None`
         return None if value is None else _typed(args[0], value, name)
     if isinstance(value, dict) and is_dataclass(kind):
         hints = get_type_hints(kind)

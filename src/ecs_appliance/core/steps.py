@@ -1,4 +1,4 @@
-"""A long task as a sequence of named steps that listeners can show: a terminal, a status page, the journal."""
+"""Long tasks as named steps, reported to listeners such as a terminal, a status page or the journal."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ State = Literal["running", "done", "failed"]
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A step began, ended or failed. `seconds` is how long it has taken so far; `error` what failed, for people."""
+    """A step began, ended or failed. `seconds` is its duration so far; `error` is the failure, for people."""
 
     name: str
     title: str
@@ -28,14 +28,14 @@ Listener = Callable[[StepEvent], None]
 
 @dataclass
 class Steps:
-    """Runs steps and tells `listeners` of each; `seconds` keeps how long each took."""
+    """Runs steps and notifies `listeners` of each; `seconds` holds the duration of each finished step, by name."""
 
     listeners: list[Listener] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def step(self, name: str, title: str = "") -> Iterator[None]:
-        """One step: `name` for programs, `title` for people; by default the name is for both."""
+        """Run the block as one step: `name` is for programs, `title` for people and by default the name."""
         title = title or name
         began = time.monotonic()
         self._tell(StepEvent(name, title, "running"))
@@ -48,16 +48,16 @@ class Steps:
         self._tell(StepEvent(name, title, "done", self.seconds[name]))
 
     def _tell(self, event: StepEvent) -> None:
-        """Notify the listeners; one that fails must not fail the step, or hide how it failed."""
+        """Notify the listeners; if one fails, that must neither fail the step nor hide the step's own failure."""
         for listener in self.listeners:
             try:
                 listener(event)
-            except Exception as error:  # noqa: BLE001 # whatever it was
+            except Exception as error:  # noqa: BLE001 # any failure
                 log.warning("%s: a listener failed: %s", event.title, error)
 
 
 def log_step(event: StepEvent) -> None:
-    """Write a step to the journal; a listener of steps."""
+    """Log a step; a listener."""
     if event.state == "running":
         log.info("%s …", event.title)
     elif event.state == "done":
@@ -65,5 +65,5 @@ def log_step(event: StepEvent) -> None:
 
 
 def logged(title: str) -> AbstractContextManager[None]:
-    """Return a step that only the journal tells of."""
+    """Return a step that is only logged."""
     return Steps([log_step]).step(title)

@@ -1,11 +1,11 @@
-"""Tags (what ran last) and flags (what is asked for), each one small file, written atomically."""
+"""Tags (what ran last) and flags (what is requested), each a small file that is written atomically."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecs_appliance.core.files import read_optional, write_atomic
 
-# The tag that says when everything was up to date last.
+# Tag with the time when everything was last up to date.
 LAST_UPDATE = "last_update"
 
 
@@ -16,7 +16,7 @@ class Marks:
     folder: Path
 
     def get(self, name: str) -> str | None:
-        """The value of `name`, or None."""
+        """Return the value of `name`, None if it is not set."""
         text = read_optional(self.folder / name)
         return None if text is None else text.strip()
 
@@ -25,5 +25,5 @@ class Marks:
         write_atomic(self.folder / name, f"{value}\n", mode=0o644)
 
     def clear(self, name: str) -> None:
-        """Remove `name` where it is set."""
+        """Remove `name` if it is set."""
         (self.folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The whole output of a long command, kept in a file: what is told of its failure is one line."""
+"""Keeps the full output of a long command in a file, as an error message has only one line of it."""
 
 import logging
 import os
@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def transcript(file: Path, on_line: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
-    """Yield a function that takes each line, passes it to `on_line`, and keeps it, masked, in `file`.
+    """Yield a function that passes each line to `on_line` and appends it, with secrets masked, to `file`.
 
-    The file of before stays beside it as NAME.1. A disk that takes no more costs the lines, not the command.
+    The previous file is kept as NAME.1. If the file cannot be written, lines are lost but the command goes on.
     """
     try:
         descriptor = _open(file)

@@ -1,1 +1,1 @@
-"""env.yml: model, check, sources, creation. Runs on any laptop, imports nothing of the host."""
+"""env.yml: model, checks, sources, creation. Runs on any laptop, imports nothing from host."""

@@ -1,4 +1,4 @@
-"""Makes an environment the machine's current one: find, check, write; a broken one changes nothing."""
+"""Activates an environment: find, check, write. An invalid one changes nothing."""
 
 import logging
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Activated:
-    """`origin` says where `env` was found, `changed` whether it differs from what was active before."""
+    """`origin` is where `env` was found, `changed` whether it differs from the previously active one."""
 
     env: Env
     origin: str
@@ -29,16 +29,16 @@ class Activated:
 
 
 def activate(paths: Paths, runner: Runner) -> Activated:
-    """Find the environment, check it, write it to /run/active-env.yml.
+    """Find the environment, check it, and write it to /run/active-env.yml.
 
-    Raises InvalidEnvError with the whole report where it cannot be used, and what `sources.find` raises; then the
-    active environment stays as it was.
+    Raise InvalidEnvError with the full report if it is invalid, or as `sources.find` does; the active environment is
+    unchanged then.
     """
     return activate_found(paths, find(paths, runner))
 
 
 def activate_found(paths: Paths, found: Found) -> Activated:
-    """`activate` for an environment that is at hand."""
+    """Activate an environment that has been read already; raise as `activate` does."""
     env, problems = _checked(found)
     try:
         changed = write_changed(paths.active_env, found.data, mode=0o600)
@@ -50,9 +50,9 @@ def activate_found(paths: Paths, found: Found) -> Activated:
 
 
 def usable(found: Found) -> Env:
-    """Return what was found as an environment, which stays inactive; its secrets are masked in the log from now on.
+    """Return the environment in `found` without activating it; mask its secrets in the log from now on.
 
-    Raises InvalidEnvError with the whole report where it cannot be used.
+    Raise InvalidEnvError with the full report if it is invalid.
     """
     return _checked(found)[0]
 
@@ -67,7 +67,7 @@ def _checked(found: Found) -> tuple[Env, tuple[Problem, ...]]:
 
 
 def _remember(paths: Paths, found: Found) -> None:
-    """Have the next start know where to look. What came by the network is asked for once: from then on it is a file."""
+    """Record where the next start looks; keep an environment from the network as a file, to fetch it only once."""
     if found.kind is Kind.NETWORK:
         write_atomic(paths.env_yml, found.data, mode=0o600)
         log.warning(
@@ -92,9 +92,9 @@ def told(activated: Activated, paths: Paths) -> list[str]:
 
 
 def load_active(paths: Paths) -> Env:
-    """The active environment; its secrets are masked in the log from now on.
+    """Return the active environment; mask its secrets in the log from now on.
 
-    Raises NoEnvironmentError where there is none, InvalidEnvError where it cannot be used.
+    Raise NoEnvironmentError if there is none, InvalidEnvError if it is invalid.
     """
     if not paths.active_env.exists():
         raise NoEnvironmentError(
@@ -108,7 +108,7 @@ def load_active(paths: Paths) -> Env:
 def protect(env: Env) -> None:
     """Mask every secret of `env` in the log of this process.
 
-    Not the text of extra.states: its words are those that Salt's messages are made of.
+    The text of extra.states is excluded, because its lines also occur in Salt's messages.
     """
     states = env.appliance.extra.states.get_secret_value()
     register_secret(*(secret for secret in secrets(env) if secret != states))

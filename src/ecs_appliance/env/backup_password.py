@@ -1,4 +1,4 @@
-"""The password of the backups: the one given, or for files older than that key one that anybody can derive."""
+"""The backup password: the configured one, or for older files one that is derived from the backup key."""
 
 import hashlib
 
@@ -7,12 +7,12 @@ from ecs_appliance.env.packets import dearmor
 
 
 def backup_password(backup: Backup) -> str:
-    """`password`, or without it the one derived from `encrypt`; empty without both."""
+    """Return `password` or, if that is empty, the one derived from `encrypt`; empty if both are."""
     return backup.password.get_secret_value() or derived_password(backup.encrypt.get_secret_value())
 
 
 def derived_password(block: str) -> str:
-    """The SHA-256 in hex of what the armor of the PGP key `block` holds; empty where there is no whole one.
+    """Return the SHA-256 (hex) of the dearmored PGP key `block`; empty if it is missing or damaged.
 
     By hand: gpg --dearmor <BLOCK | sha256sum
     """

@@ -1,4 +1,4 @@
-"""All that is wrong with an env.yml, at once, with the place of each; no message holds a secret's value."""
+"""Finds all problems of an env.yml at once, with line and column. No message contains the value of a secret."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ from ecs_appliance.env.problem import Problem, Severity, in_order, report
 from ecs_appliance.env.pysettings import SettingsError
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, TreeError, joined, parse, scalar, typed
 
-# The old name of a key, and the one that holds now.
+# Old path of a key, and its current name.
 RENAMED = {"appliance.extra.files[].content": "contents"}
 LINE_KEY = re.compile(r"( *(?:- +)?)([A-Za-z0-9_]+): *([^# ]?)")
 TEXT_HINT = ": put it into quotes to have it as text"
@@ -26,7 +26,7 @@ TEXT_HINT = ": put it into quotes to have it as text"
 
 @dataclass(frozen=True)
 class Checked:
-    """`env` is there where no problem is an error."""
+    """`env` is None if any of `problems` is an error."""
 
     env: Env | None
     problems: tuple[Problem, ...]
@@ -38,7 +38,7 @@ class Checked:
 
 
 def check(data: bytes, *, strict: bool = False) -> Checked:
-    """What is wrong with the file content `data`, and what it says; `strict` makes warnings errors. Never raises."""
+    """Check and parse the file content `data`; with `strict`, warnings are errors. Never raises."""
     try:
         text = decode(data)
         problems = list(first_line(text))
@@ -56,7 +56,7 @@ def check(data: bytes, *, strict: bool = False) -> Checked:
 
 
 def _named(problems: Iterable[Problem], text: str) -> Iterator[Problem]:
-    """`problems` with the keys that their lines begin with, where they are known: of the rest a part may be secret."""
+    """Yield `problems` with the known keys that lead to their lines; anything else in a line may be secret."""
     lines = text.split("\n")
     known = {word for key in keys() for word in key.path.replace("[]", "").split(".")}
     for problem in problems:
@@ -64,7 +64,7 @@ def _named(problems: Iterable[Problem], text: str) -> Iterator[Problem]:
         deepest = sys.maxsize
         for line in reversed(lines[: problem.line] if not problem.path else []):
             found = LINE_KEY.match(line)
-            # Nothing is below a key with a value in its line.
+            # A key with a value on its line has nothing below it.
             if found and len(found[1]) < deepest and found[2] in known and not (words and found[3]):
                 words, deepest = [found[2], *words], len(found[1])
             if not words or not deepest:
@@ -73,7 +73,7 @@ def _named(problems: Iterable[Problem], text: str) -> Iterator[Problem]:
 
 
 def load(source: bytes | Path, *, name: str = "env.yml") -> Env:
-    """The environment in `source`. Raises InvalidEnvError with the whole report on `name` where it cannot be used."""
+    """Return the environment in `source`. Raise InvalidEnvError with the full report on `name` if it is invalid."""
     if isinstance(source, Path):
         name = str(source)
     checked = check(read_start(source) if isinstance(source, Path) else source)
@@ -83,7 +83,7 @@ def load(source: bytes | Path, *, name: str = "env.yml") -> Env:
 
 
 class _Checker:
-    """One run over one tree."""
+    """Checks one tree; collects `problems`."""
 
     def __init__(self, tree: Mapping, text: str) -> None:
         self.problems: list[Problem] = []
@@ -92,7 +92,7 @@ class _Checker:
         self._broken: set[str] = set()
 
     def run(self) -> Env | None:
-        """The model of the tree, if every value is of its type; the problems found are in `problems`."""
+        """Check everything and return the model, None if a value is of the wrong type."""
         data = self._section(self._tree, Env, "", "")
         env = None
         try:
@@ -109,7 +109,7 @@ class _Checker:
         self.problems.append(Problem(mark.line, mark.column, path, severity, message))
 
     def _section(self, node: Mapping, section: type[Section], path: str, pattern: str) -> dict[str, Any]:
-        """Plain data of `node` for the model: known keys with a value, under their current names."""
+        """Return `node` as plain data for the model: known keys that have a value, under their current names."""
         self._rename(node, path, pattern)
         data = {}
         for key, value in node.entries.items():
@@ -163,7 +163,7 @@ class _Checker:
         self._say(mark, joined(path, key), f"unknown key{hint}", "warning")
 
     def _invalid(self, found: Any) -> None:
-        """Translate one error of pydantic."""
+        """Add a pydantic error to the problems."""
         node, path = self._find(found["loc"])
         mark = node.mark
         error = found.get("ctx", {}).get("error")
@@ -172,7 +172,7 @@ class _Checker:
         self._say(mark, path, str(error) if error else _expected(found["type"], node))
 
     def _find(self, loc: tuple[str | int, ...]) -> tuple[Node, str]:
-        """The node at `loc`, or the one that lacks it, and the dotted path of `loc`."""
+        """Return the node at `loc`, or its nearest ancestor if that is missing, and the dotted path of `loc`."""
         node: Node = self._tree
         path = ""
         for part in loc:
@@ -184,7 +184,7 @@ class _Checker:
         return node, path
 
     def _inside(self, node: Scalar, line: int, column: int) -> Mark:
-        """The place in the file of a place in the text of `node`; a `|` block has its lines below its mark."""
+        """Convert a place in the text of `node` to one in the file; the text of a `|` block starts below its mark."""
         number = node.mark.line + line
         if not node.literal or number > len(self._lines):
             return node.mark
@@ -194,7 +194,7 @@ class _Checker:
 
 
 def _expected(kind: str, node: Node) -> str:
-    """What should be here, from pydantic's name of the error."""
+    """Say what was expected, from pydantic's error type."""
     if kind == "missing":
         return "this key is needed"
     if kind.startswith("bool"):

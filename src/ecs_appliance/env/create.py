@@ -1,4 +1,4 @@
-"""Makes a new env.yml with fresh secrets."""
+"""Creates a new env.yml with new secrets."""
 
 import base64
 import os
@@ -28,7 +28,7 @@ WITHIN = re.compile(r"\{\{ (\w+) \}\}")
 
 @dataclass(frozen=True, repr=False)
 class Secrets:
-    """All that is secret in a new env.yml, by the names the template has for it."""
+    """All secrets of a new env.yml, by their names in the template."""
 
     dkim_key: str
     backup_key: str
@@ -45,10 +45,10 @@ def create(
 ) -> Path:
     """Write a new env.yml for `domain`, 0600, and return its path.
 
-    `target` is the file, or a folder (one that exists, or ends with a slash) for a file env.yml. `extra` is a YAML file
-    that is merged over the template: its mappings are merged key by key, its lists and values replace.
-    Raises RefusedError where there is a file already or the domain is none, ApplianceError where template or extra
-    cannot be read, InvalidEnvError where the result could not be used; nothing is written then.
+    `target` is the file, or the folder for a file env.yml (an existing one, or with a slash at the end). The YAML file
+    `extra` is merged over the template: mappings are merged key by key; lists and other values replace existing ones.
+    Raise RefusedError if the file exists or the domain is invalid, ApplianceError if template or extra cannot be read,
+    InvalidEnvError if the result would be invalid; nothing is written then.
     """
     path = _path(target)
     text = render(domain, _read_extra(extra) if extra else {}, runner=runner, template=template)
@@ -64,15 +64,15 @@ def create(
 def render(
     domain: str, overrides: Mapping[str, object] | None = None, *, runner: Runner, template: Path | None = None
 ) -> str:
-    """The text of a new env.yml for `domain` with fresh secrets, and with `overrides`: dotted keys and their values.
+    """Return the text of a new env.yml for `domain` with new secrets and `overrides` (dotted keys and their values).
 
-    Raises as `create` does.
+    Raise as `create` does.
     """
     _check_domain(domain)
     source = decode(read(template or TEMPLATE))
     with ThreadPoolExecutor(max_workers=1) as pool:
         making = pool.submit(make_secrets, runner)
-        # What takes long to import is imported while others look for primes.
+        # These imports are slow, and run while other threads generate keys.
         from ecs_appliance.env.check import check  # noqa: PLC0415
         from ecs_appliance.env.edit import set_values  # noqa: PLC0415
 
@@ -92,8 +92,8 @@ def _read_extra(file: Path) -> dict[str, object]:
 
 
 def make_secrets(runner: Runner) -> Secrets:
-    """Fresh ones, made side by side. Raises CommandError where gpg is missing or fails."""
-    # Only this thread imports them, while the main one imports other things.
+    """Generate all secrets in parallel. Raise CommandError if gpg is missing or fails."""
+    # Imported here, in this thread, while the main thread imports other modules.
     from ecs_appliance.env import dkim, openpgp  # noqa: PLC0415
 
     with ThreadPoolExecutor(max_workers=1 + len(USERS)) as pool:
@@ -112,10 +112,10 @@ def make_secrets(runner: Runner) -> Secrets:
 
 
 def fill(template: str, domain: str, fresh: Secrets) -> str:
-    """`template` with each `{{ name }}` filled in: those of `Secrets`, domain, letsencrypt, dns_records.
+    """Fill in each `{{ name }}` of `template`: the names in `Secrets`, domain, letsencrypt, dns_records.
 
-    A name alone in its line may stand for several lines; what leads that line (spaces, `#`) then leads each of them.
-    Raises ApplianceError for an unknown name.
+    The value of a name alone on its line may have several lines; each is prefixed like that line (spaces, `#`).
+    Raise ApplianceError for an unknown name.
     """
     values: dict[str, str] = {name: value.strip("\n") for name, value in vars(fresh).items()}
     values |= {
@@ -134,8 +134,8 @@ def fill(template: str, domain: str, fresh: Secrets) -> str:
 
 
 def dns_records(domain: str, dkim_key: str) -> list[str]:
-    """The records to publish for `domain`, aligned, with an address of RFC 5737 in place of the machine's."""
-    from ecs_appliance.env import dkim  # noqa: PLC0415 # cryptography costs 0.05 s, which making keys hides
+    """Return the DNS records to publish for `domain`, aligned; an address of RFC 5737 stands in for the machine's."""
+    from ecs_appliance.env import dkim  # noqa: PLC0415 # importing cryptography takes 0.05 s, hidden by key generation
 
     records = (
         (domain, "A", "192.0.2.1"),
@@ -151,7 +151,7 @@ def dns_records(domain: str, dkim_key: str) -> list[str]:
 
 
 def make_random() -> str:
-    """A fresh password, in base64."""
+    """Return a new random password: RANDOM_BYTES in base64."""
     return base64.b64encode(secrets.token_bytes(RANDOM_BYTES)).decode()
 
 

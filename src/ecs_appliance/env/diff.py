@@ -1,4 +1,4 @@
-"""What differs between two env.yml files, by key; of secrets only that they differ."""
+"""Compares two env.yml files by key; for secrets, reports only that they differ."""
 
 import difflib
 import itertools
@@ -20,9 +20,9 @@ from ecs_appliance.env.tree import Mapping, Node, Scalar, Sequence, TreeError, j
 
 NOTHING = "(nothing)"
 NOT_SHOWN = "(not shown)"
-# What is set to no value, in JSON.
+# Values that count as not set, in JSON.
 EMPTY = ("null", "{}", "[]")
-# Lines shown around those that differ; where the first of them are at the beginning.
+# Context lines around a difference, and the header of a hunk that is at the start of the text.
 AROUND = 1
 AT_START = re.compile(r"@@ -[01]\b")
 
@@ -32,10 +32,10 @@ Key = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Difference:
-    """A key that differs, with its values as text; None where there is none, and for what is not shown.
+    """A key that differs, with its values as text; None for a missing value and for one that is not shown.
 
-    `hidden` tells that a value is not shown: a secret, an unknown key, or what `env check` finds wrong, for that may be
-    a secret in the wrong place.
+    `hidden` means that a value is not shown: a secret, an unknown key, or a value that `env check` rejects, as that may
+    be a misplaced secret.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Difference:
 
 @dataclass(frozen=True, repr=False)
 class _Leaf:
-    """`content` is compared; `shown` is None for what nobody may see."""
+    """`content` is compared; `shown` is displayed, None if it must not be."""
 
     path: str
     content: str
@@ -59,10 +59,10 @@ ABSENT = _Leaf("", "", None)
 
 
 def diff(old: bytes, new: bytes, *, names: tuple[str, str] = ("old", "new")) -> list[Difference]:
-    """The keys that `old` and `new` set differently: in the order of `old`, then those that only `new` has.
+    """Return the keys that `old` and `new` set differently, in the order of `old`, then those only in `new`.
 
-    What the files say is compared, without defaults; comments, order and ways of writing do not count. Raises
-    TreeError with the report, which calls them by `names`, where one of them cannot be parsed.
+    Compares the values in the files without defaults; ignores comments, order and notation. Raise TreeError with the
+    report, which refers to the files by `names`, if one of them cannot be parsed.
     """
     before, after = _leaves(old, names[0]), _leaves(new, names[1])
     keys = [key for key in dict.fromkeys([*before, *after]) if not _is_filled(key, before, after)]
@@ -71,12 +71,12 @@ def diff(old: bytes, new: bytes, *, names: tuple[str, str] = ("old", "new")) -> 
 
 
 def told(differences: Iterable[Difference]) -> str:
-    """A line a difference; a value of several lines, or what differs of it, comes below."""
+    """Return one line per difference; multi-line values, or their differing lines, follow below it."""
     return "\n".join(line for difference in differences for line in _lines(difference)) or "no difference"
 
 
 def as_json(differences: Iterable[Difference]) -> str:
-    """The same for programs: a JSON array of objects."""
+    """Return the differences for programs: a JSON array of objects."""
     return json.dumps([asdict(difference) for difference in differences], indent=2, ensure_ascii=False)
 
 
@@ -92,7 +92,7 @@ def _leaves(data: bytes, name: str) -> Leaves:
 
 
 def _known(node: Node, annotation: Any, key: Key, path: str) -> Iterator[tuple[Key, _Leaf]]:
-    """The leaves of `node`, of which the model says that it is an `annotation`."""
+    """Yield the leaves of `node`, whose type in the model is `annotation`."""
     section, item = section_of(annotation), item_of(annotation)
     if section and isinstance(node, Mapping) and node.entries:
         for name, value in node.entries.items():
@@ -112,7 +112,7 @@ def _known(node: Node, annotation: Any, key: Key, path: str) -> Iterator[tuple[K
 
 
 def _setup(node: Node, key: Key, path: str) -> Iterator[tuple[Key, _Leaf]]:
-    """storage.setup may be a mapping, or its text; below that any words are keys."""
+    """Yield the leaves of storage.setup: a mapping, or one as text, with arbitrary keys."""
     if isinstance(node, Scalar) and node.kind == "text":
         try:
             node = parse(node.text)
@@ -146,7 +146,7 @@ def _leaf(node: Node, path: str, *, hidden: bool = False) -> _Leaf:
 
 
 def _is_filled(key: Key, before: Leaves, after: Leaves) -> bool:
-    """Whether one file has nothing at `key` where the other has something below it: that is told, key by key."""
+    """Return whether `key` is empty in one file and has keys below it in the other, which are reported instead."""
     for leaves, others in ((before, after), (after, before)):
         if key in leaves and key not in others and leaves[key].content in EMPTY:
             return any(other[: len(key)] == key for other in others)
@@ -155,7 +155,7 @@ def _is_filled(key: Key, before: Leaves, after: Leaves) -> bool:
 
 def _difference(old: _Leaf, new: _Leaf) -> Difference:
     change: Change = "added" if old is ABSENT else "removed" if new is ABSENT else "changed"
-    # Alike but for the password in a URL.
+    # Only the password in a URL differs.
     alike = change == "changed" and old.shown == new.shown
     hidden = alike or any(side is not ABSENT and side.shown is None for side in (old, new))
     shown = (None, None) if alike else (old.shown, new.shown)
@@ -176,7 +176,7 @@ def _lines(difference: Difference) -> Iterator[str]:
 
 
 def _text_lines(old: str | None, new: str | None) -> Iterator[str]:
-    """What differs between two texts, as diff -u has it; of the lines that are in both only those around."""
+    """Yield the differing lines of two texts as in diff -u, with AROUND lines of context and without headers."""
     before, after = (side.removesuffix("\n").split("\n") if side else [] for side in (old, new))
     if before == after:
         yield "(only the line feed at the end)"

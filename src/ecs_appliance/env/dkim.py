@@ -1,4 +1,4 @@
-"""DKIM: the key that signs outgoing mail, and the DNS record by which others know it."""
+"""DKIM: the key that signs outgoing mail, and the DNS record with its public part."""
 
 import base64
 import re
@@ -10,12 +10,12 @@ from ecs_appliance.env.pem import load_key
 
 BITS = 2048
 SELECTOR = "default"
-# A string of a TXT record holds no more.
+# Longest string in a TXT record.
 RECORD_CHARACTERS = 255
 
 
 def make_key() -> str:
-    """A fresh RSA private key, PEM."""
+    """Return a new RSA private key, PEM."""
     return (
         generate_private_key(public_exponent=65537, key_size=BITS)
         .private_bytes(
@@ -28,14 +28,14 @@ def make_key() -> str:
 
 
 def name(domain: str) -> str:
-    """The name of the TXT record for mail from `domain`."""
+    """Return the name of the TXT record for mail from `domain`."""
     return f"{SELECTOR}._domainkey.{domain}"
 
 
 def record(key: str) -> str:
-    """What the TXT record of the private key `key` says, in as many quoted strings as it takes.
+    """Return the value of the TXT record for the PEM private key `key`, as one or more quoted strings.
 
-    Raises ValueError where `key` is no private key.
+    Raise ValueError if `key` is not a private key.
     """
     public = load_key(key).public_key()
     der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -1,4 +1,4 @@
-"""The bytes of an env.yml, and whether they are text at all."""
+"""Reads an env.yml and decodes it to text."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ FIRST_LINE = "#cloud-config"
 
 
 def read(path: Path) -> bytes:
-    """The whole content of the regular file `path`. Raises ApplianceError, also where it is larger than `LARGEST`."""
+    """Return the content of the regular file `path`. Raise ApplianceError, also if it is larger than `LARGEST`."""
     data = read_start(path)
     if len(data) > LARGEST:
         raise ApplianceError(f"{path} is larger than {LARGEST // 1024} KiB", "is it the right file?")
@@ -22,9 +22,9 @@ def read(path: Path) -> bytes:
 
 
 def read_start(path: Path) -> bytes:
-    """As `read`, but of what is too large the beginning, and one byte more than may be: for who reports that itself."""
+    """Return at most `LARGEST` + 1 bytes of `path`, for callers that report a too large file themselves."""
     try:
-        # Whoever opens a pipe waits for who writes into it.
+        # Opening a pipe would block until it has a writer.
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as handle:
             if stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 return handle.read(LARGEST + 1)
@@ -34,7 +34,7 @@ def read_start(path: Path) -> bytes:
 
 
 def decode(data: bytes) -> str:
-    """`data` as text. Raises TreeError where it is none, or too much of it."""
+    """Return `data` as text. Raise TreeError if it is too large, or is not UTF-8 text."""
     if len(data) > LARGEST:
         raise _refused(Mark(), f"larger than {LARGEST // 1024} KiB: this is no env.yml")
     zero = data.find(b"\0")
@@ -56,7 +56,7 @@ def _place(data: bytes, offset: int) -> Mark:
 
 
 def first_line(text: str) -> Iterator[Problem]:
-    """The problem with the first line of `text`, if there is one."""
+    """Yield the problem with the first line of `text`, if there is one."""
     first = text.partition("\n")[0]
     if first == FIRST_LINE:
         return

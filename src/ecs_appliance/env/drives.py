@@ -13,25 +13,25 @@ from ecs_appliance.env.source import Found, Kind, SourceError, read_present, use
 
 TOOL_SECONDS = 30
 NOT_FOUND = 2
-# What discs and sticks have. The kernel's code for others is not made for what a stranger plugs in.
+# Common on discs and USB sticks. The kernel's other drivers are not hardened against malicious filesystems.
 FILESYSTEMS = ("iso9660", "vfat")
 
 
 class Drives(Protocol):
-    """Looks drives up by label and makes their files readable."""
+    """Finds drives by label and mounts them."""
 
     def find(self, label: str) -> Path | None:
-        """The device whose filesystem has `label`, or None."""
+        """Return the device whose filesystem has `label`, None if there is none."""
         ...
 
     def opened(self, device: Path) -> AbstractContextManager[Path]:
-        """A folder with the files of `device`. Raises SourceError where it cannot be mounted."""
+        """Yield a folder with the files of `device`. Raise SourceError if it cannot be mounted."""
         ...
 
 
 @dataclass(frozen=True)
 class DriveSource:
-    """The first of `files` on the drive labelled `label`, or, as FAT has it, with the label in capitals."""
+    """The first of `files` on the drive labelled `label`, or `label` in capitals, as on FAT."""
 
     label: str
     files: Sequence[str]
@@ -41,7 +41,7 @@ class DriveSource:
         return self._device() is not None
 
     def get(self) -> Found | None:
-        """A drive without the file, or with an empty one, has no environment: the search goes on."""
+        """Return the environment; None if the file is missing or empty. Raise SourceError."""
         device = self._device()
         if device is None:
             return None
@@ -59,21 +59,21 @@ class DriveSource:
 
 @dataclass(frozen=True)
 class SystemDrives:
-    """The drives of this machine, by blkid and mount."""
+    """The drives of this machine, accessed with blkid and mount."""
 
     paths: Paths
     runner: Runner
     filesystems: Sequence[str] = FILESYSTEMS
 
     def find(self, label: str) -> Path | None:
-        """See Drives.find. Every drive is probed: what blkid -L goes by may be a drive that is gone."""
+        """See Drives.find. Probes every drive, because the cache used by blkid -L may name one that is gone."""
         search = ["blkid", "-c", "/dev/null", "-o", "device", "-t", f"LABEL={label}"]
         found = self.runner.run(search, timeout=TOOL_SECONDS, ok=(0, NOT_FOUND)).lines()
         return Path(found[0]) if found else None
 
     @contextmanager
     def opened(self, device: Path) -> Iterator[Path]:
-        """Where `device` is mounted already it stays so; else it is mounted read-only, and unmounted after."""
+        """See Drives.opened. Uses an existing mount as it is; else mounts read-only, and unmounts afterwards."""
         ours = self.paths.run / "drive"
         folder = self._mounted_at(device)
         if folder is None:
@@ -82,7 +82,7 @@ class SystemDrives:
         try:
             yield folder
         finally:
-            # Also one that a run which was killed has left behind.
+            # Also a mount left behind by a killed run.
             if folder == ours:
                 self.runner.run(["umount", ours], timeout=TOOL_SECONDS)
                 ours.rmdir()
@@ -98,7 +98,7 @@ class SystemDrives:
             raise SourceError(f"the drive {device} cannot be mounted as {expected}: {error.message}") from None
 
     def _mounted_at(self, device: Path) -> Path | None:
-        """Where `device` is mounted, with a filesystem that counts."""
+        """Return where `device` is mounted with one of `filesystems`, None if it is not."""
         for line in self.paths.at("/proc/self/mounts").read_text().splitlines():
             mounted, folder, filesystem = (_unescaped(word) for word in line.split(" ")[:3])
             is_same = mounted.startswith("/") and Path(mounted).resolve() == device.resolve()
@@ -108,5 +108,5 @@ class SystemDrives:
 
 
 def _unescaped(word: str) -> str:
-    """The kernel escapes white space and backslashes in octal, and nothing else."""
+    """Decode the kernel's octal escapes of white space and backslashes."""
     return re.sub(r"\\([0-7]{3})", lambda escaped: chr(int(escaped[1], 8)), word)

@@ -1,4 +1,4 @@
-"""Sets values in a YAML text without touching anything else of it: comments, order, quotes and spaces stay."""
+"""Sets values in a YAML text and leaves everything else alone: comments, order, quotes and spaces."""
 
 import json
 import re
@@ -15,10 +15,10 @@ PLAIN = re.compile(r"[A-Za-z0-9/_](?:(?:[A-Za-z0-9 ./_@+=~%-]|:(?=[^ ]))*[A-Za-z
 
 
 def set_values(text: str, values: AnyMapping[str, object]) -> str:
-    """`text` with each dotted key of `values` set to its value: text, bool, number, None, list, mapping or SecretStr.
+    """Return `text` with each dotted key of `values` set: to text, bool, number, None, list, mapping or SecretStr.
 
-    Keys that are not there yet come at the end of what they are part of. Raises TreeError where `text` is no YAML
-    mapping, ApplianceError where a key leads through something that is no mapping.
+    New keys are added at the end of their mapping. Raise TreeError if `text` is not a YAML mapping, ApplianceError if
+    the parent of a key is not a mapping or the text cannot be edited safely.
     """
     wanted = typed(parse(text))
     try:
@@ -34,10 +34,10 @@ def set_values(text: str, values: AnyMapping[str, object]) -> str:
 
 
 def replace_within(text: str, path: str, place: slice, new: str) -> str:
-    """`text` with `place` of the text at the dotted `path`, in characters and within one line, exchanged for `new`.
+    """Replace `place` (in characters, within one line) of the value at the dotted `path` in `text` with `new`.
 
-    All else of a `|` block stays as it is written; a text in quotes or on folded lines is written anew as a whole.
-    Raises as `set_values` does, ApplianceError where there is no text at `path`.
+    The rest of a `|` block is left as it is; a quoted or folded value is rewritten as a whole. Raise as `set_values`
+    does, and ApplianceError if there is no scalar at `path`.
     """
     node = scalar_at(parse(text), path)
     if node is None:
@@ -54,7 +54,7 @@ def replace_within(text: str, path: str, place: slice, new: str) -> str:
 
 
 def scalar_at(tree: Mapping, path: str) -> Scalar | None:
-    """The value at the dotted `path` of `tree`, where there is one and it is no list or mapping."""
+    """Return the scalar at the dotted `path` of `tree`; None if it is missing, a list or a mapping."""
     node: Node | None = tree
     for part in path.split("."):
         node = node.entries.get(part) if isinstance(node, Mapping) else None
@@ -62,7 +62,7 @@ def scalar_at(tree: Mapping, path: str) -> Scalar | None:
 
 
 def _in_file(text: str, node: Scalar, place: int) -> int:
-    """Where in `text` the character `place` of the `|` block `node` stands."""
+    """Return the offset in `text` of the character `place` of the `|` block `node`."""
     number = node.text.count("\n", 0, place)
     line, lines = node.text.split("\n")[number], text.split("\n")
     row = min(node.mark.line + number, len(lines) - 1)
@@ -78,7 +78,7 @@ def _says(text: str, wanted: object) -> bool:
 
 
 def dotted(values: AnyMapping[str, object], path: str = "") -> dict[str, object]:
-    """Nested mappings as dotted keys; lists and empty mappings are values."""
+    """Flatten nested mappings to dotted keys; lists and empty mappings are values."""
     result: dict[str, object] = {}
     for key, value in values.items():
         below = f"{path}.{key}" if path else key
@@ -126,7 +126,7 @@ def _set(text: str, path: str, value: Any) -> str:
 
 
 def _fits_flow(node: Mapping, rest: list[str], value: Any) -> bool:
-    """Whether `value` can take the place of the one at `rest` between the braces; else they become lines."""
+    """Return whether `value` can replace the one at `rest` within braces; else the mapping is rewritten as lines."""
     old = scalar_at(node, ".".join(rest))
     return old is not None and old.mark.start < old.mark.end and not isinstance(value, list | dict)
 
@@ -138,7 +138,7 @@ def _nested(parts: list[str], value: Any) -> Any:
 
 
 def _replaced(text: str, parent: Mapping, key: str, value: Any) -> str:
-    """The value of `key` exchanged; a comment behind it, or behind the `|` of a block, stays in that line."""
+    """Return `text` with the value of `key` replaced; a comment after it, or after the `|` of a block, is kept."""
     place, old = parent.keys[key], parent.entries[key].mark
     if parent.flow:
         return text[: old.start] + _scalar(value) + text[old.end :]
@@ -166,7 +166,7 @@ def _line_end(text: str, offset: int) -> int:
 
 
 def _rendered(value: Any, indent: str) -> tuple[str, str]:
-    """What follows in the line of the key, and the lines below it, each led by a line feed."""
+    """Return what follows on the line of the key, and the lines below it, each preceded by a line feed."""
     if isinstance(value, dict) and value:
         pairs = ((_key(key), _rendered(item, indent + STEP)) for key, item in value.items())
         return "", "".join(f"\n{indent}{key}:{' ' if first else ''}{first}{lines}" for key, (first, lines) in pairs)
@@ -186,7 +186,7 @@ def _item(value: Any, indent: str) -> str:
 
 
 def _fits_block(text: str) -> bool:
-    """A block takes printable text; its first line tells the indentation, and its end is one line feed or none."""
+    """Return whether `text` fits a `|` block: printable, first line not indented, at most one line feed at the end."""
     body = text.removesuffix("\n")
     lines = body.split("\n")
     printable = all(char.isprintable() or char in "\n\t" for char in text)

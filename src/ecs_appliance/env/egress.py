@@ -1,4 +1,4 @@
-"""Where containers and image builds may connect to: the words of `appliance.network.egress`."""
+"""Parses the destinations in `appliance.network.egress`: where containers and image builds may connect to."""
 
 import ipaddress
 import re
@@ -8,17 +8,17 @@ from ecs_appliance.env.formats import host_name
 from ecs_appliance.env.problem import quoted
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-# Every public address; private networks have to be named.
+# Every public address; private networks must be listed explicitly.
 INTERNET = "internet"
 # `host`, `host:port`, `[address]:port`; an IPv6 address without a port needs no brackets.
 BRACKETED = re.compile(r"\[(?P<host>[0-9A-Fa-f:./]*:[0-9A-Fa-f:./]*)\](?::(?P<port>[0-9]{1,5}))?")
 PLAIN = re.compile(r"(?P<host>[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
-# No zone (`%eth0`): Python would take any text for one.
+# Excludes zones (`%eth0`), for which Python accepts any text.
 NUMERIC = re.compile(r"[0-9./]+|[0-9A-Fa-f:./]*:[0-9A-Fa-f:./]*")
 LAST_PORT = 65535
-# Where clouds hand machines their configuration, which for us is env.yml, or keys of the cloud's own. Most of them use
-# 169.254.169.254; the others are Azure's wire server, Alibaba, Oracle, and what AWS, GCE, Oracle, OpenStack and
-# Scaleway have for IPv6.
+# Where clouds provide machines with their configuration, in our case env.yml, or with the cloud's credentials. Most use
+# 169.254.169.254; the others are Azure's wire server, Alibaba, Oracle, and the IPv6 addresses of AWS, GCE, Oracle,
+# OpenStack and Scaleway.
 METADATA: tuple[IpNetwork, ...] = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -37,7 +37,7 @@ METADATA: tuple[IpNetwork, ...] = tuple(
 
 @dataclass(frozen=True)
 class Destination:
-    """A network or the name of a host (neither: the internet), and a port (None: all of them)."""
+    """A network or a host name (neither: the internet), and a port (None: all ports)."""
 
     network: IpNetwork | None = None
     name: str = ""
@@ -45,7 +45,7 @@ class Destination:
 
 
 def parse_destination(text: str) -> Destination:
-    """`internet`, a name, an address or a network, each with `:port` where only that is meant. Raises ValueError."""
+    """Parse `internet`, a name, an address or a network, each optionally with `:port`. Raise ValueError."""
     host, port = _split(text)
     if host == INTERNET:
         return Destination(port=port)
@@ -55,7 +55,7 @@ def parse_destination(text: str) -> Destination:
 
 
 def destination(text: str) -> str:
-    """`text`, where it is one. Raises ValueError."""
+    """Return `text` if it is a valid destination, else raise ValueError."""
     parse_destination(text)
     return text
 

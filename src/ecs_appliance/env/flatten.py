@@ -1,4 +1,4 @@
-"""A YAML tree as lines of shell assignments."""
+"""Flattens a YAML tree into lines of shell assignments."""
 
 import re
 import shlex
@@ -21,10 +21,10 @@ class Style:
 
 
 def flatten(tree: Mapping, trees: str = ALL, style: Style | None = None) -> list[str]:
-    """A line for each value below the top-level keys `trees` (comma-separated, or `.` for all), sorted by key.
+    """Return a line per value below the top-level keys `trees` (comma-separated, or `.` for all), sorted by key.
 
-    Text is stripped and shell-quoted, booleans are `true` and `false`, nothing is empty; a list gives KEY_0, KEY_1, …
-    and KEY_LEN. Numbers stay as they are written. What no shell allows in a name becomes `_`.
+    Text is stripped and shell-quoted, booleans are `true` and `false`, null is empty; a list gives KEY_0, KEY_1, … and
+    KEY_LEN. Numbers stay as written. Characters that are not allowed in a shell variable's name become `_`.
     """
     style = style or Style()
     wanted = tree.entries if trees == ALL else {name: tree.entries[name] for name in named(tree, trees)}
@@ -33,12 +33,12 @@ def flatten(tree: Mapping, trees: str = ALL, style: Style | None = None) -> list
 
 
 def named(tree: Mapping, trees: str) -> list[str]:
-    """Those names of `trees` that `tree` has."""
+    """Return the names of `trees` that exist in `tree`."""
     return [name for name in trees.split(",") if name in tree.entries]
 
 
 def absent(tree: Mapping, trees: str) -> list[str]:
-    """Those names of `trees` that `tree` has not."""
+    """Return the names of `trees` that are missing in `tree`."""
     return [] if trees == ALL else [name for name in trees.split(",") if name not in tree.entries]
 
 
@@ -55,7 +55,7 @@ def _values(node: Node, key: str, combine: str) -> Iterator[tuple[str, str]]:
 
 
 def _part(key: str) -> str:
-    """`key` as part of a shell's name: what is printed gets evaluated, so nothing else may be in it."""
+    """Convert `key` to part of a shell variable's name; nothing else may be in it, as a shell evaluates the output."""
     return re.sub(r"\W", "_", key, flags=re.ASCII).upper()
 
 

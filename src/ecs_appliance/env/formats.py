@@ -1,4 +1,4 @@
-"""What a text must look like to be a domain, a URL, a path, …: each function returns it, or raises ValueError."""
+"""Validates domains, URLs, paths, …: each validator returns the text, or raises ValueError."""
 
 import base64
 import ipaddress
@@ -30,7 +30,7 @@ SSH_TYPE = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-nistp(256|384|521)|sk-
 
 
 def host_name(text: str) -> str:
-    """A name of one label or more, as DNS has it."""
+    """Accept a DNS name of one or more labels."""
     labels = text.split(".")
     if len(text) > LONGEST_NAME or not all(LABEL.fullmatch(label) for label in labels):
         raise ValueError(f"expected a host name of letters, digits, - and . (umlauts as xn--…), found {quoted(text)}")
@@ -38,7 +38,7 @@ def host_name(text: str) -> str:
 
 
 def domain(text: str) -> str:
-    """`localhost`, or a full host name of at least two labels that is no address; Linux takes 64 characters of it."""
+    """Accept nothing, `localhost`, or a name of two or more labels, not an address; Linux allows 64 characters."""
     if text in ("", "localhost"):
         return text
     if "." not in text or text.rpartition(".")[2].isdigit():
@@ -49,7 +49,7 @@ def domain(text: str) -> str:
 
 
 def host_names(text: str) -> str:
-    """Names, `*.` wildcards and addresses, separated by spaces."""
+    """Accept names, `*.` wildcards and addresses, separated by spaces."""
     for name in text.split():
         if not _is_address(name.strip("[]")):
             host_name(name.removeprefix("*."))
@@ -65,7 +65,7 @@ def _is_address(text: str) -> bool:
 
 
 def mail_address(text: str) -> str:
-    """`name@host`, in ASCII, without a display name: safe in the header of a mail and in SMTP."""
+    """Accept `name@host` in ASCII, without a display name: safe in mail headers and SMTP."""
     mailbox, at, host = text.rpartition("@")
     fits = len(mailbox) <= LONGEST_MAILBOX and len(text) <= LONGEST_ADDRESS
     if not (at and fits and MAILBOX.fullmatch(mailbox) and ("." in host or host == "localhost")):
@@ -75,19 +75,19 @@ def mail_address(text: str) -> str:
 
 
 def url(text: str) -> str:
-    """`scheme:…` in printable ASCII without spaces. The message never shows it: it may hold a password."""
+    """Accept nothing, or `scheme:…` in printable ASCII without spaces. Errors never show it (passwords)."""
     if text and not _is_url(text):
         raise ValueError("expected a URL such as sftp://user@host/folder")
     return text
 
 
 def is_sftp(text: str) -> bool:
-    """Whether the URL `text` is one of an sftp server, by either name."""
+    """Return whether the URL `text` has the scheme sftp or scp."""
     return text.partition(":")[0].lower() in ("sftp", "scp")
 
 
 def has_host_and_folder(text: str) -> bool:
-    """Whether the URL `text` names both."""
+    """Return whether the URL `text` has a host and a path other than `/`."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -96,14 +96,14 @@ def has_host_and_folder(text: str) -> bool:
 
 
 def web_url(text: str) -> str:
-    """An http or https URL with a host."""
+    """Accept nothing, or an http or https URL with a host."""
     if text and not (_is_url(text) and urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname):
         raise ValueError("expected a URL such as https://key@sentry.example.org/1")
     return text
 
 
 def https_url(text: str) -> str:
-    """An https URL with a host, and no password in it."""
+    """Accept an https URL with a host and without a user."""
     parts = urlsplit(text) if _is_url(text) else None
     if parts is None or parts.scheme != "https" or not parts.hostname or parts.username:
         raise ValueError("expected a URL such as https://acme.example.org/directory")
@@ -111,19 +111,19 @@ def https_url(text: str) -> str:
 
 
 def optional_mail_address(text: str) -> str:
-    """A mail address, or nothing."""
+    """Accept a mail address, or nothing."""
     return mail_address(text) if text else text
 
 
 def key_type(text: str) -> str:
-    """A kind of private key that a server certificate may have."""
+    """Accept a key type for server certificates."""
     if text not in KEY_TYPES:
         raise ValueError(f"expected one of {', '.join(KEY_TYPES)}, found {quoted(text)}")
     return text
 
 
 def interval(text: str) -> str:
-    """A time span of minutes or hours, as systemd takes it too."""
+    """Accept a time span in minutes or hours in systemd's notation, 5min to 24h."""
     found = INTERVAL.fullmatch(text)
     minutes = int(found[1]) * (60 if found[2] == "h" else 1) if found else 0
     if not SHORTEST_INTERVAL <= minutes <= LONGEST_INTERVAL:
@@ -132,13 +132,13 @@ def interval(text: str) -> str:
 
 
 def to_seconds(text: str) -> float:
-    """The seconds of an `interval`."""
+    """Return the seconds of an `interval`, 0 if it is not one."""
     found = INTERVAL.fullmatch(text)
     return int(found[1]) * (3600 if found[2] == "h" else 60) if found else 0
 
 
 def no_flag(value: object) -> object:
-    """Anything but a boolean, which Python would take for 0 or 1."""
+    """Accept anything but a boolean, which pydantic would take for 0 or 1."""
     if isinstance(value, bool):
         raise ValueError("expected a whole number, found true or false")
     return value
@@ -157,7 +157,7 @@ def _splits(text: str) -> bool:
 
 
 def git_source(text: str) -> str:
-    """A URL that git fetches from without running anything, `user@host:path`, or an absolute path."""
+    """Accept a URL that git fetches from without running a program, `user@host:path`, or an absolute path."""
     known = url_scheme(text) in GIT_SCHEMES and _is_url(text)
     if known or SCP_SOURCE.fullmatch(text) or re.fullmatch(r"/[A-Za-z0-9._/+-]+", text):
         return text
@@ -165,13 +165,13 @@ def git_source(text: str) -> str:
 
 
 def url_scheme(text: str) -> str:
-    """The scheme of `text`, in lower case; empty where it has none."""
+    """Return the scheme of the URL `text` in lower case, empty if it has none."""
     scheme, separator, _ = text.partition("://")
     return scheme.lower() if separator else ""
 
 
 def git_name(text: str) -> str:
-    """A branch, tag or commit by the rules of git, and by stricter ones about characters that shells interpret."""
+    """Accept a branch, tag or commit by git's rules, without characters that shells interpret; or nothing."""
     wrong = ".." in text or "//" in text or "@{" in text or text.endswith(("/", ".", ".lock"))
     if text and (wrong or not GIT_NAME.fullmatch(text)):
         raise ValueError(f"expected a name or commit that git accepts, found {quoted(text)}")
@@ -179,14 +179,14 @@ def git_name(text: str) -> str:
 
 
 def database(text: str) -> str:
-    """A PostgreSQL name that needs no quotes but for hyphens."""
+    """Accept a PostgreSQL database name of letters, digits, `_` and `-`."""
     if not DATABASE.fullmatch(text):
         raise ValueError(f"expected a database name of letters, digits and _, at most 63, found {quoted(text)}")
     return text
 
 
 def absolute_path(text: str) -> str:
-    """The path of a file: absolute, without `..`."""
+    """Accept the path of a file: absolute, without `..`."""
     if not text.startswith("/") or text.endswith("/"):
         raise ValueError(f"expected the absolute path of a file, found {quoted(text)}")
     if ".." in PurePosixPath(text).parts:
@@ -195,35 +195,35 @@ def absolute_path(text: str) -> str:
 
 
 def folder(text: str) -> str:
-    """The absolute path of a folder, or nothing."""
+    """Accept the absolute path of a folder, returned without a slash at the end, or nothing."""
     if text and not text.startswith("/"):
         raise ValueError(f"expected the absolute path of a folder, found {quoted(text)}")
     return absolute_path(text.rstrip("/")) if text else text
 
 
 def owner(text: str) -> str:
-    """`user:group`, by name or number."""
+    """Accept `user:group`, each a name or a number."""
     if not re.fullmatch(f"{ACCOUNT}:{ACCOUNT}", text):
         raise ValueError(f"expected user:group, found {quoted(text)}")
     return text
 
 
 def permissions(text: str) -> str:
-    """An octal mode of three or four digits."""
+    """Accept an octal mode of three or four digits."""
     if not re.fullmatch("[0-7]{3,4}", text):
         raise ValueError(f'expected an octal mode such as "0600", found {quoted(text)}')
     return text
 
 
 def package(text: str) -> str:
-    """The name of a Debian package, with `:architecture` or `=version` where wanted."""
+    """Accept the name of a Debian package, optionally with `:architecture` and `=version`."""
     if not PACKAGE.fullmatch(text):
         raise ValueError(f"expected the name of a Debian package, found {quoted(text)}")
     return text
 
 
 def ssh_key(text: str) -> str:
-    """One line of authorized_keys: options where wanted, type, base64, comment."""
+    """Accept one line of authorized_keys: type and base64, optionally options before and a comment after them."""
     if "PRIVATE KEY" in text:
         raise ValueError("this is a private key: expected the public one, the line of the .pub file")
     if "\n" in text:
@@ -235,14 +235,14 @@ def ssh_key(text: str) -> str:
 
 
 def host_key(text: str) -> str:
-    """A server's key without what ssh-keyscan prints before it, the server's name."""
+    """Return a server's public key as `type base64`, without the server's name that ssh-keyscan prints before it."""
     _, kind, blob = ssh_parts(ssh_key(text))
     return f"{kind} {blob}"
 
 
 def ssh_parts(text: str) -> tuple[str, str, str]:
-    """Options, type and base64 of a line of authorized_keys; the first and the last may be empty. Raises ValueError."""
-    # As sshd splits it: spaces within double quotes belong to an option.
+    """Split a line of authorized_keys into options, type, base64; the first and last may be empty. Raise ValueError."""
+    # Split as sshd does: spaces within double quotes belong to an option.
     words = re.findall(r'(?:[^\s"]|"(?:\\.|[^"\\])*")+', text)
     place = next((index for index, word in enumerate(words[:2]) if SSH_TYPE.fullmatch(word)), None)
     if place is None:
@@ -252,7 +252,7 @@ def ssh_parts(text: str) -> tuple[str, str, str]:
 
 
 def _is_ssh_blob(kind: str, encoded: str) -> bool:
-    """Whether `encoded` is a sequence of length-prefixed fields that fills it, led by its type."""
+    """Return whether `encoded` consists of length-prefixed fields, the first of them being `kind`."""
     try:
         blob = base64.b64decode(encoded, validate=True)
     except ValueError:

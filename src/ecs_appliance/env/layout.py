@@ -1,4 +1,4 @@
-"""The model seen as a tree of keys: for the check of unknown ones, for masking, for the documentation."""
+"""The model as a tree of keys, used to check for unknown keys, to mask secrets and for documentation."""
 
 import difflib
 import typing
@@ -15,7 +15,7 @@ from ecs_appliance.env.model import Env, Section
 
 @dataclass(frozen=True)
 class Key:
-    """A leaf of the model. `path` is dotted, `[]` stands for every item of a list."""
+    """A leaf of the model. `path` is dotted; `[]` in it means every item of a list."""
 
     path: str
     kind: str
@@ -23,7 +23,7 @@ class Key:
 
     @property
     def needed(self) -> bool:
-        """Whether a file without it cannot be used."""
+        """Whether a file without it is invalid."""
         extra = self.field.json_schema_extra
         return self.field.is_required() or (isinstance(extra, dict) and bool(extra.get("needed")))
 
@@ -34,7 +34,7 @@ class Key:
 
     @property
     def default(self) -> object:
-        """What holds where the key is left out, as plain data; None where it is needed."""
+        """The default as plain data; None if the key is needed."""
         if self.needed:
             return None
         value = self.field.get_default(call_default_factory=True, validated_data={})
@@ -42,12 +42,12 @@ class Key:
 
 
 def section_of(annotation: Any) -> type[Section] | None:
-    """The section that `annotation` is, if it is one."""
+    """Return `annotation` if it is a section, else None."""
     return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 
 def item_of(annotation: Any) -> Any:
-    """The annotation of the items where `annotation` is a list, else None."""
+    """Return the annotation of the items if `annotation` is a list, else None."""
     if typing.get_origin(annotation) is not tuple:
         return None
     item = typing.get_args(annotation)[0]
@@ -55,7 +55,7 @@ def item_of(annotation: Any) -> Any:
 
 
 def keys(section: type[Section] = Env, path: str = "") -> Iterator[Key]:
-    """Every leaf below `section`, in the order of the model."""
+    """Yield every leaf below `section`, in the order of the model."""
     for name, field in section.model_fields.items():
         below = f"{path}.{name}" if path else name
         inner = section_of(field.annotation)
@@ -69,7 +69,7 @@ def keys(section: type[Section] = Env, path: str = "") -> Iterator[Key]:
 
 
 def nearest(key: str, path: str, section: type[Section]) -> str:
-    """The known key that was probably meant by the unknown `key` of `section` at `path`, dotted; may be empty."""
+    """Return the dotted key probably meant by the unknown `key` of `section` at `path`; empty if none is close."""
     close = difflib.get_close_matches(key.lower(), section.model_fields, n=1)
     if close:
         return f"{path}.{close[0]}" if path else close[0]
@@ -94,7 +94,7 @@ def _kind(annotation: Any) -> str:
 
 
 def secrets(section: Section) -> Iterator[str]:
-    """The text of every secret in `section` that is set; of a URL only what opens it."""
+    """Yield every secret in `section` that is set; of a URL only the password or key in it."""
     for name in type(section).model_fields:
         value = getattr(section, name)
         for item in value if isinstance(value, tuple) else (value,):
@@ -111,6 +111,6 @@ def _confidential(text: str) -> tuple[str, ...]:
     if not found:
         return ()
     user, _, password = found["user"].partition(":")
-    # The name alone in a web address is a key, as Sentry has it; in others it is a user.
+    # A lone user name is a key in web URLs, as in Sentry's DSN, and a user in others.
     opens = password or (user if found["scheme"].startswith("http") else "")
     return (opens,) if opens else ()

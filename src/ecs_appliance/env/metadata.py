@@ -1,7 +1,7 @@
-"""Environments from the metadata services of clouds: EC2 (and what speaks like it), GCE.
+"""Environments from the metadata services of clouds: EC2 (and compatible ones), GCE.
 
-Whoever answers at that address is believed as root is. So nobody is asked where neither the firmware names a cloud nor
-whoever installed the machine does, on the kernel's command line.
+Whatever answers at their address is trusted like root. So it is queried only if the firmware, or `ecs.metadata` on the
+kernel's command line, says that the machine runs in a cloud.
 """
 
 import http.client
@@ -18,18 +18,18 @@ QUICK_SECONDS = 0.4
 PATIENT_SECONDS = 10.0
 TOKEN_SECONDS = 60
 OK, FORBIDDEN, NOT_FOUND = 200, 403, 404
-# What a service of the first version, as OpenStack has it, says to a request for a token.
+# Replies of version 1 services, such as OpenStack's, to a request for a token.
 WITHOUT_TOKENS = (NOT_FOUND, 405, 501)
 DMI_FIELDS = ("sys_vendor", "bios_vendor", "bios_version", "product_name", "product_uuid", "chassis_asset_tag")
 
 
-# On the kernel's command line, for a cloud that the firmware does not name.
+# On the kernel's command line, for clouds that the firmware does not identify.
 OPT_IN = "ecs.metadata"
 
 
 @dataclass(frozen=True)
 class Hints:
-    """Which cloud the firmware names: there its service must answer. `other` is one that may have a service like it."""
+    """Which cloud this is: `ec2` or `gce`, whose service must answer, or `other`, which may have a compatible one."""
 
     ec2: bool = False
     gce: bool = False
@@ -38,7 +38,7 @@ class Hints:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service said; `server_is_google` tells whether it is GCE's."""
+    """Response of a service; `server_is_google` says whether it is GCE's."""
 
     status: int
     body: bytes
@@ -46,7 +46,7 @@ class Answer:
 
 
 def read_hints(paths: Paths) -> Hints:
-    """The hints of this machine. OpenStack's services speak like EC2's, where there are any."""
+    """Read the hints from firmware and kernel command line. OpenStack may have an EC2-compatible service."""
     values = [_read(paths, f"/sys/class/dmi/id/{name}") for name in DMI_FIELDS]
     named = " ".join(values)
     by_uuid = any(
@@ -66,7 +66,7 @@ def _read(paths: Paths, file: str) -> str:
 
 @dataclass(frozen=True)
 class Ec2Source:
-    """User-data of EC2, with a token first, as version 2 of its service demands."""
+    """User-data of EC2, using a token, which version 2 of its service requires."""
 
     hints: Hints
     base_url: str = LINK_LOCAL
@@ -79,7 +79,7 @@ class Ec2Source:
         try:
             answer = self._ask_token(timeout)
         except OSError as error:
-            # Something that accepts connections, and is no metadata service: there is no EC2 here.
+            # Accepts connections but is not a metadata service, so this is not EC2.
             if not self.hints.ec2:
                 return None
             raise SourceError(f"the EC2 metadata service at {self.base_url} does not answer: {_why(error)}") from None
@@ -95,7 +95,7 @@ class Ec2Source:
 
 
 def _token(answer: Answer) -> str:
-    """A session's token; empty where the service knows none."""
+    """Return the session token; empty if the service does not use tokens. Raise SourceError."""
     if answer.status == OK:
         return answer.body.decode("ascii", errors="replace").strip()
     if answer.status in WITHOUT_TOKENS:
@@ -152,9 +152,9 @@ def _answers(base_url: str) -> bool:
 
 
 def _ask(method: str, base_url: str, path: str, headers: Mapping[str, str], timeout: float) -> Answer:
-    """One request, no proxy, no redirect.
+    """Send one request, without proxy or redirects.
 
-    Raises OSError where nobody accepts within `timeout` seconds, or there is no whole answer within as many more.
+    Raise OSError if the connection takes longer than `timeout` seconds, or the response longer than that again.
     """
     connection = _connection(base_url, timeout)
     try:
@@ -163,7 +163,7 @@ def _ask(method: str, base_url: str, path: str, headers: Mapping[str, str], time
             connection.request(method, path, headers=dict(headers))
             response = connection.getresponse()
             body = response.read(MOST_BYTES)
-        # The library says nothing of a body that breaks off, and half an environment may look like a whole one.
+        # http.client does not report a truncated body, and half an environment may look complete.
         if is_cut.is_set() or (response.length and len(body) < MOST_BYTES):
             raise ConnectionError("the answer is cut off")
         return Answer(response.status, body, response.getheader("Metadata-Flavor") == "Google")

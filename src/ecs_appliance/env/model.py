@@ -1,6 +1,6 @@
-"""The configuration of one appliance: every key of env.yml, its type, its default, its meaning.
+"""The model of env.yml: every key with its type, default and meaning.
 
-The documentation and the JSON Schema are generated from here (`appliance env reference`).
+Documentation and JSON Schema are generated from it (`appliance env reference`), including the docstrings of sections.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Rule = Callable[[str], str]
 
 
 def _one_line(rule: Rule) -> Rule:
-    """`rule` on a text of one line; spaces around it do not count."""
+    """Return a rule that applies `rule` to a single line, stripped."""
 
     def check(text: str) -> str:
         line = text.strip()
@@ -32,7 +32,7 @@ def _line(rule: Rule = str) -> AfterValidator:
 
 
 def _concealed(rule: Rule) -> AfterValidator:
-    """`rule` on the text of a secret."""
+    """Return a validator that applies `rule` to the text of a secret."""
     return AfterValidator(lambda secret: SecretStr(rule(secret.get_secret_value())))
 
 
@@ -67,7 +67,7 @@ RsaKey = Annotated[SecretStr, _concealed(pem.rsa_key)]
 SshSecretKey = Annotated[SecretStr, _concealed(pem.ssh_key)]
 PgpKey = Annotated[SecretStr, _concealed(pgp.private_key)]
 PythonText = Annotated[SecretStr, _concealed(pysettings.settings)]
-# What is in its sections is checked where it is used.
+# Its contents are checked where they are used.
 StorageSetup = Annotated[
     dict[str, Any],
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
@@ -76,22 +76,22 @@ StorageSetup = Annotated[
 NONE = SecretStr("")
 NEEDED: JsonDict = {"needed": True}
 Item = TypeVar("Item")
-# A list in YAML, a tuple in Python.
+# A list in YAML is a tuple in Python.
 Many = tuple[Item, ...]
-# Quoted words are no booleans.
+# Quoted words are not booleans.
 Flag = Annotated[bool, Strict()]
-# How many; YAML has a number, and the tree hands its text on.
+# Not strict: the tree passes numbers on as text.
 Count = Annotated[int, Field(ge=0, le=10_000), BeforeValidator(formats.no_flag)]
 
 
 class Section(BaseModel):
-    """A mapping of env.yml. Frozen; unknown keys are reported by env.check, and dropped."""
+    """A mapping in env.yml. Frozen; unknown keys are reported by env.check and ignored here."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class GitTarget(Section):
-    """What to check out of which git repository."""
+    """A git repository and what to check out of it."""
 
     source: GitSource = Field(description="URL of the repository")
     branch: GitName = Field("", description="branch; empty: the repository's default branch")
@@ -262,12 +262,12 @@ class Backup(Section):
 
     @property
     def scheme(self) -> str:
-        """What kind of target `url` names, in lower case."""
+        """The scheme of `url`, in lower case."""
         return self.url.get_secret_value().partition(":")[0].lower()
 
     @property
     def by_rclone(self) -> bool:
-        """Whether the way to the target is rclone."""
+        """Whether the target is accessed through rclone."""
         return self.scheme in ("webdav", "webdavs", "rclone")
 
 
@@ -301,7 +301,7 @@ class Appliance(Section):
 
     @property
     def server_names(self) -> tuple[str, ...]:
-        """The names the site answers for, in lower case, the domain first."""
+        """The names of the site, in lower case, the domain first."""
         return tuple(dict.fromkeys(name.lower() for name in (self.domain or "localhost", *self.allowed_hosts.split())))
 
 

@@ -1,4 +1,4 @@
-"""The grammar of systemd's calendar events (systemd.time(7)), so that a laptop can check one without systemd."""
+"""Validates systemd's calendar events (systemd.time(7)) without systemd, so that it works on any laptop."""
 
 import re
 import zoneinfo
@@ -20,7 +20,7 @@ EPOCH = re.compile(r"@\d+")
 
 @dataclass(frozen=True)
 class Field:
-    """What one part of a date or time may be; `fraction` allows parts of it, `backward` counts from the end."""
+    """Range of one part of a date or time; `fraction` allows decimals, `backward` counts from the end of the month."""
 
     lowest: int
     highest: int
@@ -33,7 +33,7 @@ HOUR, MINUTE, SECOND = Field(0, 23), Field(0, 59), Field(0, 59, fraction=True)
 
 
 def oncalendar(text: str) -> str:
-    """`text` where systemd would take it as OnCalendar=; raises ValueError where it would not."""
+    """Return `text` if systemd would accept it as OnCalendar=, else raise ValueError."""
     words = text.split()
     if not words or not text.isascii():
         raise ValueError(EXPECTED)
@@ -74,7 +74,7 @@ def _is_zone(word: str) -> bool:
 
 
 def _is_date(word: str) -> bool:
-    # A tilde counts days from the end of the month.
+    # After a tilde, days count from the end of the month.
     before, tilde, after = word.rpartition("~")
     parts = [*before.split("-"), after] if tilde else word.split("-")
     last = LAST_DAY if tilde else DAY
@@ -115,7 +115,7 @@ def _is_step(start: float, step: float, field: Field) -> bool:
 
 
 def _value(text: str, field: Field) -> float:
-    """Two digits are a year of this century, or from 70 on of the last one."""
+    """Return the number; of two-digit years, 70 to 99 are in the last century, others in this one."""
     number = float(text)
     if field is YEAR and number < 100:  # noqa: PLR2004
         return number + (1900 if number >= 70 else 2000)  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""Makes OpenPGP keys: OpenSSL finds the primes, gpg makes a key of them, in a keyring that is gone again afterwards."""
+"""Creates OpenPGP keys: OpenSSL generates the RSA key, gpg turns it into an OpenPGP key in a temporary keyring."""
 
 import hashlib
 import tempfile
@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from ecs_appliance.core.runner import Runner
 
-# BSI TR-02102 asks for 3000 and more where data must stay secret for years.
+# BSI TR-02102 requires at least 3000 for data that must stay secret for years.
 BITS = 3072
 SECONDS = 120
-# No configuration of this account or machine decides what the key is like.
+# The key must not depend on the configuration of this account or machine.
 OPTIONS = ("--batch", "--quiet", "--no-options", "--no-auto-check-trustdb", "--rfc4880", "--cert-digest-algo=SHA512")
-# Only what gpg 1.4, which the application has, can read and do.
+# Only what gpg 1.4, which the application uses, supports.
 PREFERENCES = "SHA512 SHA384 SHA256 AES256 AES192 AES ZLIB ZIP Uncompressed"
 BATCH = """\
 %no-protection
@@ -28,9 +28,9 @@ Preferences: {preferences}
 
 
 def make_key(name: str, runner: Runner) -> str:
-    """An armored, unprotected RSA private key without expiry for the user id `name`.
+    """Return a new armored RSA private key for the user ID `name`, without passphrase and expiry.
 
-    Raises CommandError where gpg is missing or fails; the agent gpg starts is stopped, also then.
+    Raise CommandError if gpg is missing or fails. The agent that gpg starts is stopped in any case.
     """
     with tempfile.TemporaryDirectory(prefix="pgp-") as folder:
         environment = {"GNUPGHOME": folder, "HOME": folder}
@@ -46,10 +46,10 @@ def make_key(name: str, runner: Runner) -> str:
 
 
 def _hand_over(key: RSAPrivateKey, home: Path) -> str:
-    """Put `key` where gpg's agent keeps its keys, as GnuPG's agent/keyformat.txt has it; return its name there."""
+    """Write `key` to the key store of gpg's agent (format: GnuPG's agent/keyformat.txt) and return its keygrip."""
     secret = key.private_numbers()
     modulus = _integer(secret.public_numbers.n)
-    # Unlike OpenSSL, libgcrypt has the smaller prime first.
+    # libgcrypt requires p < q; OpenSSL does not.
     p, q = sorted((secret.p, secret.q))
     values = {"e": secret.public_numbers.e, "d": secret.d, "p": p, "q": q, "u": pow(p, -1, q)}
     others = b"".join(b"(1:%b%b)" % (name.encode(), _atom(_integer(value))) for name, value in values.items())
@@ -62,7 +62,7 @@ def _hand_over(key: RSAPrivateKey, home: Path) -> str:
 
 
 def _integer(value: int) -> bytes:
-    """Of `value`, which is positive, the bytes with the highest first; the first bit stays clear."""
+    """Encode the positive `value` as big-endian bytes with the sign bit clear."""
     return value.to_bytes(value.bit_length() // 8 + 1, "big")
 
 

@@ -1,4 +1,4 @@
-"""OpenPGP's armor and packets (RFC 4880), read far enough to tell what a key is."""
+"""Parses OpenPGP armor and packets (RFC 4880) as far as needed to identify a key."""
 
 import base64
 import binascii
@@ -12,10 +12,10 @@ ARMOR = re.compile(
     r"(?P<body>[A-Za-z0-9+/=\s]*?)(?:\n=(?P<sum>[A-Za-z0-9+/]{4}))?\s*\n-----END PGP (?P=kind) BLOCK-----"
 )
 SESSION_KEY, SECRET_KEY, PUBLIC_KEY, SECRET_SUBKEY, USER_ID = 1, 5, 6, 7, 13
-# Number of big integers in the public part of RSA (1-3), Elgamal (16), DSA (17) keys.
+# Number of MPIs in the public part of RSA (1-3), Elgamal (16) and DSA (17) keys.
 PUBLIC_INTEGERS = {1: 2, 2: 2, 3: 2, 16: 3, 17: 4}
 ELLIPTIC = (18, 19, 22)
-# By the version of a key: hash, first byte and width of the length that make its fingerprint (4: SHA-1).
+# Fingerprint by key version: hash, first byte, width of the length.
 FINGERPRINTS = {4: ("sha1", b"\x99", 2), 5: ("sha256", b"\x9a", 4), 6: ("sha256", b"\x9b", 4)}
 CRC24_SEED, CRC24_POLYNOMIAL, CRC24_TOP, CRC24_BITS = 0xB704CE, 0x1864CFB, 0x1000000, 0xFFFFFF
 
@@ -23,7 +23,7 @@ DAMAGED = "this PGP block is damaged or cut off"
 
 
 def dearmor(text: str) -> bytes:
-    """What one armored block of any kind holds. Raises ValueError where it is damaged."""
+    """Return the contents of one armored block of any kind. Raise ValueError if it is damaged."""
     lines = "\n".join(line.strip() for line in text.strip().splitlines())
     found = ARMOR.fullmatch(lines)
     if not found:
@@ -32,7 +32,7 @@ def dearmor(text: str) -> bytes:
 
 
 def packets(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(tag, body) of each packet. Raises ValueError at a damaged one, and at one in parts: those of keys never are."""
+    """Yield (tag, body) of each packet. Raise ValueError if one is damaged or has partial lengths (keys never do)."""
     position = 0
     while position < len(data):
         header = data[position]
@@ -46,7 +46,7 @@ def packets(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def end_of_public(body: bytes) -> int:
-    """Where the public part of the version 4 key packet `body` ends. Raises ValueError for an unknown kind of key."""
+    """Return the end of the public part of the version 4 key packet `body`. Raise ValueError for unknown algorithms."""
     algorithm, position = body[5], 6
     integers = PUBLIC_INTEGERS.get(algorithm)
     if algorithm in ELLIPTIC:
@@ -61,7 +61,7 @@ def end_of_public(body: bytes) -> int:
 
 
 def fingerprint(body: bytes) -> str:
-    """The fingerprint of the public key packet `body`, in hexadecimal. Raises ValueError for an unknown version."""
+    """Return the fingerprint (hex) of the public key packet `body`. Raise ValueError for an unknown version."""
     if not body or body[0] not in FINGERPRINTS:
         raise ValueError("this PGP key is of an unknown version")
     algorithm, lead, width = FINGERPRINTS[body[0]]
@@ -90,7 +90,7 @@ def _crc24(data: bytes) -> int:
 
 
 def _header(data: bytes, position: int) -> tuple[int, int, int]:
-    """(tag, length of the body, where it starts), of the old and the new packet format."""
+    """Return (tag, length of the body, start of the body) of an old or new format packet header."""
     header, rest = data[position], data[position + 1 : position + 6]
     if not header & 0x40:
         width = (1, 2, 4, 0)[header & 3]

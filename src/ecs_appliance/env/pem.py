@@ -1,4 +1,4 @@
-"""PEM keys and certificates: whether a machine can use them without asking anyone."""
+"""Checks that PEM keys and certificates can be used unattended."""
 
 import itertools
 import re
@@ -16,14 +16,14 @@ MARK = re.compile(r"-----(?:BEGIN|(END)) ([A-Z0-9 ]+)-----(?=\s|$)")
 
 
 def private_key(text: str) -> str:
-    """One unencrypted PEM private key, or nothing. Raises ValueError; its message shows nothing of the key."""
+    """Accept one unencrypted PEM private key, or nothing. Raise ValueError, whose message shows nothing of the key."""
     if text.strip():
         load_key(text)
     return text
 
 
 def rsa_key(text: str) -> str:
-    """One unencrypted RSA private key, or nothing, as DKIM needs it."""
+    """Accept one unencrypted RSA private key, as DKIM needs it, or nothing. Raise as `private_key` does."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
 
     if text.strip():
@@ -34,7 +34,7 @@ def rsa_key(text: str) -> str:
 
 
 def ssh_key(text: str) -> str:
-    """One unencrypted private key that ssh can use, or nothing."""
+    """Accept one unencrypted OpenSSH or PEM private key, or nothing. Raise as `private_key` does."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key  # noqa: PLC0415
 
@@ -50,21 +50,21 @@ def ssh_key(text: str) -> str:
 
 
 def certificates(text: str) -> str:
-    """One PEM certificate or a chain, the server's own one first, or nothing."""
+    """Accept a PEM certificate or chain, the server's own first, or nothing. Raise ValueError."""
     if text.strip():
         _check_order(load_certificates(text))
     return text
 
 
 def authorities(text: str) -> str:
-    """PEM certificates to trust, in any order, or nothing."""
+    """Accept PEM certificates in any order, or nothing. Raise ValueError."""
     if text.strip():
         load_certificates(text)
     return text
 
 
 def load_certificates(text: str) -> "list[Certificate]":
-    """The certificates in `text`. Raises ValueError that tells a wrong block from a damaged one."""
+    """Return the certificates in `text`. Raise ValueError that distinguishes a wrong block from a damaged one."""
     from cryptography import x509  # noqa: PLC0415
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def load_certificates(text: str) -> "list[Certificate]":
     try:
         chain = x509.load_pem_x509_certificates(text.encode())
         for certificate in chain:
-            # What is read late is read now: whoever asks afterwards does not have to expect it.
+            # Parsed lazily: fail here rather than in the callers.
             certificate.public_key()
             list(certificate.extensions)
     except (ValueError, TypeError, *odd):
@@ -82,7 +82,7 @@ def load_certificates(text: str) -> "list[Certificate]":
 
 
 def unusable_since(chain: str) -> str:
-    """Why nobody accepts the certificates of `chain`, checked before, at this moment; empty where they are valid."""
+    """Return why the certificates in `chain` (already checked) are expired or not yet valid; empty if all are valid."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
     now = datetime.now(UTC)
@@ -95,12 +95,12 @@ def unusable_since(chain: str) -> str:
 
 
 def belong_together(key: str, chain: str) -> bool:
-    """Whether the first certificate of `chain` is for `key`; both were checked before."""
+    """Return whether the first certificate of `chain` is for `key`; both have been checked."""
     return load_certificates(chain)[0].public_key() == load_key(key).public_key()
 
 
 def load_key(text: str) -> "PrivateKeyTypes":
-    """The key in `text`. Raises ValueError that tells a wrong block, an encrypted key and a damaged one apart."""
+    """Return the key in `text`. Raise ValueError that distinguishes wrong block, encrypted and damaged key."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
@@ -114,7 +114,7 @@ def load_key(text: str) -> "PrivateKeyTypes":
 
 
 def _check_blocks(text: str, kind: str, expected: str) -> None:
-    """All blocks of `text` are of `kind`, and there is one. EC keys may have their parameters with them."""
+    """Raise ValueError unless `text` has blocks of `kind` only (one, for a key). EC parameters are allowed."""
     begun = BEGIN.findall(text)
     if not begun:
         raise ValueError(f"expected {expected}: -----BEGIN …{kind}-----")
@@ -129,7 +129,7 @@ def _check_blocks(text: str, kind: str, expected: str) -> None:
 
 
 def _whole_blocks(text: str) -> list[str]:
-    """The labels of the blocks that have both their lines, in order."""
+    """Return the labels of the blocks that have both BEGIN and END, in order."""
     labels, opened = [], None
     for end, label in MARK.findall(text):
         if end and label == opened:
@@ -139,7 +139,7 @@ def _whole_blocks(text: str) -> list[str]:
 
 
 def _check_order(chain: "Sequence[Certificate]") -> None:
-    """Each certificate was signed by the one after it, as TLS wants a chain."""
+    """Raise ValueError unless each certificate was signed by the next one, as TLS requires."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # noqa: PLC0415
 
     for number, (certificate, issuer) in enumerate(itertools.pairwise(chain), start=1):

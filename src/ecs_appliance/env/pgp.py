@@ -1,4 +1,4 @@
-"""Armored OpenPGP private keys (RFC 4880), read far enough to know that a machine can use them unattended."""
+"""Checks that armored OpenPGP private keys (RFC 4880) can be used unattended."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from ecs_appliance.env.packets import (
     packets,
 )
 
-# The user ids that new keys get. By the last two the application asks for its own.
+# User IDs of new keys. The application looks up its keys by the last two.
 USERS = {
     "appliance.backup.encrypt": "ecs_backup",
     "ecs.vault_encrypt": "ecs_mediaserver",
@@ -26,26 +26,26 @@ EXPECTED = "expected a PGP private key block: -----BEGIN PGP PRIVATE KEY BLOCK--
 
 @dataclass(frozen=True)
 class PrivateKey:
-    """`algorithm` is its number in RFC 4880, `users` are its user ids."""
+    """`algorithm` is the number in RFC 4880, `users` are the user IDs."""
 
     algorithm: int
     users: tuple[str, ...]
 
     @property
     def is_classic(self) -> bool:
-        """Whether gpg 1.4, which the application has, can use it."""
+        """Whether gpg 1.4, which the application uses, supports it."""
         return self.algorithm in PUBLIC_INTEGERS
 
 
 def private_key(text: str) -> str:
-    """One unprotected armored private key, or nothing. Raises ValueError; its message shows nothing of the key."""
+    """Accept one armored private key without passphrase, or nothing. Raise ValueError that shows nothing of it."""
     if text.strip():
         read_private_key(text)
     return text
 
 
 def read_private_key(text: str) -> PrivateKey:
-    """What is known of the key in `text`. Raises ValueError that says why it cannot be used."""
+    """Return algorithm and user IDs of the key in `text`. Raise ValueError that says why it cannot be used."""
     found = list(packets(_dearmor(text)))
     if not found or found[0][0] != SECRET_KEY:
         raise ValueError(EXPECTED)
@@ -72,7 +72,7 @@ def _dearmor(text: str) -> bytes:
 
 
 def _check_secret(body: bytes) -> None:
-    """The secret part of a version 4 key packet is there and not protected."""
+    """Raise ValueError unless `body` is a version 4 key packet with an unprotected secret part."""
     if len(body) < 8 or body[0] != 4:  # noqa: PLR2004 # version, time, algorithm, one length
         raise ValueError("expected a version 4 OpenPGP key")
     rest = body[end_of_public(body) :]

@@ -1,4 +1,4 @@
-"""An environment as plain data, secrets revealed: for the states that write them where they belong."""
+"""Converts an environment to plain data, with or without its secrets, for Salt states."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr
 
 
 def plain(value: object) -> Any:
-    """`value` (a model, or anything in one) as mappings, lists and scalars, secrets revealed."""
+    """Convert `value` (a model or a value in one) to mappings, lists and scalars, with secrets in plain text."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, BaseModel):
@@ -20,7 +20,7 @@ def plain(value: object) -> Any:
 
 
 def public(value: object) -> Any:
-    """`value` as `plain` has it, without its secrets."""
+    """Convert `value` as `plain` does, but leave out secrets."""
     if isinstance(value, BaseModel):
         return {name: public(item) for name, item in value if not isinstance(item, SecretStr)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What can be wrong with an env.yml, said in one line an operator can act on."""
+"""Problems of an env.yml, each reported in one line that an operator can act on."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ LONGEST_QUOTE = 40
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem: where (`line` and `column` count from 1, `path` is the dotted key), how bad, what was expected."""
+    """One problem: where (`line` and `column` count from 1; `path` is the dotted key), how severe, what is wrong."""
 
     line: int
     column: int
@@ -20,19 +20,19 @@ class Problem:
     message: str
 
     def told(self, name: str) -> str:
-        """One line, led by the place as compilers do it."""
+        """Return one line that starts with the location, as compilers print it."""
         where = f"{self.path}: " if self.path else ""
         return f"{name}:{self.line}:{self.column}: {self.severity}: {where}{self.message}"
 
 
 def in_order(problems: Iterable[Problem], *, strict: bool = False) -> tuple[Problem, ...]:
-    """`problems` by place, each once; warnings become errors where `strict`."""
+    """Return `problems` sorted by location, without duplicates; with `strict`, warnings become errors."""
     raised = (replace(problem, severity="error") if strict else problem for problem in problems)
     return tuple(sorted(set(raised), key=lambda p: (p.line, p.column, p.path, p.message)))
 
 
 def report(problems: Iterable[Problem], name: str) -> str:
-    """The report on the file `name`: a line a problem, then their number; empty where there is none."""
+    """Return the report on the file `name`: a line per problem, then their number; empty if there are none."""
     found = tuple(problems)
     if not found:
         return ""
@@ -43,12 +43,12 @@ def report(problems: Iterable[Problem], name: str) -> str:
 
 
 def as_json(problems: Iterable[Problem]) -> str:
-    """The report for programs: a JSON array of objects."""
+    """Return the report for programs: a JSON array of objects."""
     return json.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False)
 
 
 def quoted(text: str) -> str:
-    """`text`, which is no secret, as a message may show it: short and printable."""
+    """Quote `text`, which must not be secret, for a message: shortened and printable."""
     short = text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"
     return json.dumps(short, ensure_ascii=not short.isprintable())
 

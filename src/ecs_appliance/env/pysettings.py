@@ -1,4 +1,4 @@
-"""The application's settings: Python text that is checked, never run."""
+"""Checks the application's settings, a Python text, without running it."""
 
 import ast
 import re
@@ -6,13 +6,13 @@ import warnings
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-# The application has publicly known values for these, so a file that leaves one out would run on those.
+# The application's defaults for these are public, so leaving one out would be insecure.
 NEEDED = ("SECRET_KEY", "REGISTRATION_SECRET", "PASSWORD_RESET_SECRET")
 STRING = re.compile(r"""[rRuU]?('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
 
 
 class SettingsError(ValueError):
-    """`line` and `column` are places in the text, from 1; 0 where the text as a whole is meant."""
+    """`line` and `column` count from 1 in the text; 0 means the whole text."""
 
     def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -21,14 +21,14 @@ class SettingsError(ValueError):
 
 
 def settings(text: str) -> str:
-    """`text` where it compiles as Python. Raises SettingsError; its message shows nothing of the text."""
+    """Return `text` if it compiles as Python, else raise SettingsError, whose message shows nothing of the text."""
     if text.strip():
         _compile(text)
     return text
 
 
 def missing(text: str) -> list[str]:
-    """Those of NEEDED that `text`, which compiles, does not set."""
+    """Return the names in NEEDED that `text`, which must compile, does not set."""
     nodes = list(ast.walk(_parse(text)))
     stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     return [name for name in NEEDED if name not in stored]
@@ -36,14 +36,14 @@ def missing(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Known:
-    """What a text certainly assigns to a name, and in which of its lines."""
+    """The value that a text certainly assigns to a name, and the line of the assignment."""
 
     value: str | bool | tuple[str, ...]
     line: int
 
 
 def known(text: str, name: str) -> Known | None:
-    """What `text`, which compiles, assigns to `name` whatever else it does; None where that cannot be said."""
+    """Return what `text`, which must compile, assigns to `name` in any case; None if that is not certain."""
     tree = _parse(text)
     if any(isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in ast.walk(tree)):
         return None
@@ -56,14 +56,14 @@ def _known(tree: ast.Module, name: str, *, before: int) -> Known | None:
     for node in tree.body:
         if isinstance(node, ast.Assign) and node.targets == stored and node.lineno < before:
             value = _value(tree, node.value, node.lineno)
-            # Whoever reads a list may change it.
+            # Any other use of a list may modify it.
             changed = isinstance(value, tuple) and len(nodes) > 1
             return None if value is None or changed else Known(value, node.lineno)
     return None
 
 
 def _value(tree: ast.Module, node: ast.expr, line: int) -> str | bool | tuple[str, ...] | None:
-    """The value of `node`; of a name, what was assigned to it above `line`."""
+    """Return the value of `node`, None if it is not certain; for a name, what was assigned to it above `line`."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (str, bool)):
         return node.value
     if isinstance(node, ast.Name):
@@ -77,7 +77,7 @@ def _value(tree: ast.Module, node: ast.expr, line: int) -> str | bool | tuple[st
 
 
 def url_host(text: str, name: str) -> str:
-    """The host of the URL that `text` plainly assigns to `name`; empty where there is none."""
+    """Return the host of the URL that `text` assigns to `name` as a plain string; empty if there is none."""
     try:
         return (urlsplit(ast.literal_eval(text[string_place(text, name)])).hostname or "").lower()
     except ValueError:
@@ -85,9 +85,9 @@ def url_host(text: str, name: str) -> str:
 
 
 def string_place(text: str, name: str) -> slice:
-    """Where in `text`, which compiles, the string stands that is assigned to `name`, its quotes included.
+    """Return where in `text`, which must compile, the string assigned to `name` is, including its quotes.
 
-    Raises SettingsError where that is not one plain assignment of one string in one line.
+    Raise SettingsError unless there is exactly one assignment to `name`, of a string on one line.
     """
     tree = _parse(text)
     stored = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
@@ -107,7 +107,7 @@ def string_place(text: str, name: str) -> slice:
 
 
 def _offset(text: str, line: int, column: int) -> int:
-    """The place in `text` of one in its parsed tree, where columns are bytes."""
+    """Convert a position in the parsed tree of `text`, where columns are bytes, to an offset in characters."""
     lines = text.split("\n")
     return sum(len(above) + 1 for above in lines[: line - 1]) + len(lines[line - 1].encode()[:column].decode())
 

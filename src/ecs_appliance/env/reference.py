@@ -1,4 +1,4 @@
-"""The documentation of env.yml, made from the model."""
+"""Generates the documentation of env.yml from the model."""
 
 import json
 from typing import Any
@@ -22,12 +22,12 @@ The first line of the file is exactly `#cloud-config`. Leaving a key out, or emp
 
 
 def as_markdown() -> str:
-    """docs/env-reference.md."""
+    """Return the contents of docs/env-reference.md."""
     return HEAD + "".join(f"{_row(key)}\n" for key in keys())
 
 
 def as_schema() -> str:
-    """docs/env.schema.json. An empty value means the default, so each may be null."""
+    """Return the contents of docs/env.schema.json. Every value may be null, which means the default."""
     schema = Env.model_json_schema()
     for section in (schema, *schema["$defs"].values()):
         for name, value in section["properties"].items():
@@ -38,7 +38,7 @@ def as_schema() -> str:
 
 
 def _nullable(value: dict[str, Any]) -> dict[str, Any]:
-    """A default that is a whole section says nothing; one that is a secret is shown by nothing else either."""
+    """Allow null for `value`, and drop a default that is a section, which is not helpful, or a secret."""
     kept = {key: item for key, item in value.items() if key not in ("title", "needed", "default")}
     described = {key: kept.pop(key) for key in ("description",) if key in kept}
     default = {"default": value["default"]} if _is_plain(value.get("default")) else {}

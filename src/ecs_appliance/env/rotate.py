@@ -1,4 +1,4 @@
-"""A fresh secret for one key of an env.yml; everything else of the file stays as it is."""
+"""Replaces one secret in an env.yml with a new one; the rest of the file is unchanged."""
 
 import difflib
 import fcntl
@@ -28,7 +28,7 @@ DKIM = "appliance.dkim.key"
 SETTINGS = "ecs.settings"
 BACKUP_KEY, BACKUP_PASSWORD = "appliance.backup.encrypt", "appliance.backup.password"
 ROTATABLE = (DKIM, *USERS, *(f"{SETTINGS}.{name}" for name in NEEDED))
-# What nobody can do any more without the old key.
+# What is impossible without the old key.
 LOST = {
     BACKUP_KEY: "restore a backup that the predecessor made",
     "ecs.vault_encrypt": "open a document stored so far",
@@ -44,7 +44,7 @@ HEAD = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*")
 
 @dataclass(frozen=True)
 class Rotated:
-    """`file` is what was written, also where a link led there; `told` what the operator has to know, in lines."""
+    """`file` is the file written, with symlinks resolved; `told` are lines for the operator."""
 
     file: Path
     told: tuple[str, ...]
@@ -57,12 +57,12 @@ class _Edited:
 
 
 def rotate(file: Path, key: str, runner: Runner, *, keep_old: Path | None = None) -> Rotated:
-    """Replace the secret `key`, one of ROTATABLE, of the env.yml `file` by a fresh one; mode 0600, the owner stays.
+    """Replace the secret `key`, one of ROTATABLE, in the env.yml `file` with a new one; mode 0600, same owner.
 
-    The old value of a key that data depends on is first written to the new file `keep_old`; without it such a key is
-    refused. Raises RefusedError for that, for a key that cannot be rotated or is not there, and where somebody else
-    changed `file` meanwhile; InvalidEnvError with the report where `file` cannot be used, BusyError where another
-    rotation of it runs. Nothing is changed then.
+    The old value of a key that data depends on is first written to the new file `keep_old`, which is required for such
+    keys. Raise RefusedError if it is not given, if `key` cannot be rotated or is not in the file, or if `file` was
+    changed meanwhile; InvalidEnvError with the report if `file` is invalid; BusyError if another rotation of it runs.
+    `file` is unchanged then.
     """
     _check_key(key)
     path = Path(os.path.realpath(file))
@@ -82,7 +82,7 @@ def _check_key(key: str) -> None:
     if key in ROTATABLE:
         return
     inside = [known for known in ROTATABLE if key.lower() in known.lower()]
-    # What is a key of env.yml is not misspelt: to name another would have the wrong secret rotated.
+    # An existing key of env.yml is not a typo; a suggestion could get the wrong secret rotated.
     known = any(key == one.path for one in keys())
     close = () if known else (*inside, *difflib.get_close_matches(key, ROTATABLE, n=1))
     meant = f", did you mean {close[0]}?" if close else ""
@@ -91,7 +91,7 @@ def _check_key(key: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bytes]:
-    """What `path` holds, while no other rotation of it runs."""
+    """Yield the content of `path` while holding a lock against other rotations of it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
@@ -107,14 +107,14 @@ def _locked(path: Path) -> Iterator[bytes]:
 
 
 def _check(data: bytes, path: Path, *, tolerated: str = "") -> None:
-    """Raise InvalidEnvError where `data` could not be used; what is wrong with the key `tolerated` does not count."""
+    """Raise InvalidEnvError if `data` is invalid; ignore errors of the key `tolerated`."""
     checked = check(data)
     if not checked.ok and any(found.severity == "error" and found.path != tolerated for found in checked.problems):
         raise InvalidEnvError(report(checked.problems, str(path)), "correct it, then rotate again; nothing was changed")
 
 
 def _old_value(text: str, key: str) -> str:
-    """The value that is replaced; of a key within ecs.settings the whole of them."""
+    """Return the value to be replaced; for a key within ecs.settings, all of ecs.settings."""
     path = SETTINGS if key.startswith(f"{SETTINGS}.") else key
     node = scalar_at(parse(text), path)
     if node is None:
@@ -155,7 +155,7 @@ def _edit_setting(text: str, name: str, settings: str) -> _Edited:
 
 
 def _edit_backup(text: str, old: str, runner: Runner) -> _Edited:
-    """Backups that are opened by a password out of the old key go on with it."""
+    """Replace the backup key; if the backup password was derived from the old one, write that password to the file."""
     fresh = {BACKUP_KEY: openpgp.make_key(USERS[BACKUP_KEY], runner)}
     password = scalar_at(parse(text), BACKUP_PASSWORD)
     derived = "" if password and password.text.strip() else derived_password(old)
@@ -193,7 +193,7 @@ def _record(key: str) -> str:
 
 
 def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
-    """Write the key block `old` to the new `file`, or find it there as a run that was cut off left it."""
+    """Write the key block `old` to the new `file`, unless an interrupted run already did; return lines to report."""
     block = f"{old.strip()}\n".encode()
     try:
         if not _create(file, block) and file.read_bytes() != block:
@@ -215,7 +215,7 @@ def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
 
 
 def _create(file: Path, data: bytes) -> bool:
-    """Whether `file` was made, durably and 0600; False where there is something of that name."""
+    """Create `file` durably with mode 0600; return False if it already exists."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -1,6 +1,6 @@
-"""Rules about more than one value: what is needed, what excludes or must fit to something else.
+"""Rules that involve more than one value: what is required, excluded, or must match something else.
 
-They read the tree, not the model, so that they speak although another value is wrong.
+They work on the tree, not on the model, so that they apply even if other values are invalid.
 """
 
 import posixpath
@@ -20,7 +20,7 @@ PLAIN_HTTP = re.compile(r"(s3|rest|webdav):http://|webdav://", re.IGNORECASE)
 PLAIN_GIT = ("http", "git")
 FULL_COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# Of env/template.yml.
+# ETHICS_COMMISSION_UUID in env/template.yml.
 TEMPLATE_COMMISSION = "ec" * 16
 OWN_FOLDERS = ("/volatile/", "/data/")
 BACKUP_DEFAULT = Backup().url.get_secret_value()
@@ -28,11 +28,11 @@ VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 
 
 def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
-    """The broken rules of `tree`. `invalid` are paths found wrong before: what depends on them is left out."""
+    """Return the rule violations in `tree`. Rules that depend on the paths `invalid` are skipped."""
     seen = _Seen(tree, invalid)
     shapes = (_needed, _certificate, _extra_files, _settings, _vault, _dkim)
     reach = (_mount, _sftp, _plain, _source, _setup, _sentry)
-    # What would keep the site, or its operators, out, or is still as the template has it.
+    # What would make the site or the machine inaccessible, or still has the template's value.
     site = (_names, _commission, _backup_place, _ssh)
     return [problem for rule in (*shapes, *reach, *site) for problem in rule(seen)]
 
@@ -51,17 +51,17 @@ class _Seen:
         return node
 
     def text(self, path: str) -> str:
-        """The text at `path` without the spaces around it; empty where there is none, or a wrong one."""
+        """Return the text at `path`, stripped; empty if it is missing or invalid."""
         return self.verbatim(path).strip()
 
     def verbatim(self, path: str) -> str:
-        """The text at `path`, spaces and all: Python may end in a line that goes on in a blank one."""
+        """Return the unstripped text at `path`: Python that ends in a backslash needs the blank line after it."""
         node = self.node(path)
         value = scalar(node) if isinstance(node, Scalar) and path not in self.invalid else None
         return value if isinstance(value, str) else ""
 
     def texts(self, path: str) -> list[str]:
-        """The texts of the list at `path`."""
+        """Return the stripped texts of the list at `path`."""
         node = self.node(path)
         values = [scalar(item) for item in node.items if isinstance(item, Scalar)] if isinstance(node, Sequence) else []
         return [value.strip() for value in values if isinstance(value, str)]
@@ -71,12 +71,12 @@ class _Seen:
         return isinstance(node, Scalar) and scalar(node) is True
 
     def has(self, path: str) -> bool:
-        """Whether the list at `path` has an item."""
+        """Return whether the list at `path` has an item."""
         node = self.node(path)
         return isinstance(node, Sequence) and bool(node.items)
 
     def problem(self, path: str, message: str, severity: Severity = "error") -> Problem:
-        """A problem at `path`, or at the nearest thing above it that is there."""
+        """Return a problem located at `path`, or at its nearest ancestor in the file."""
         mark, above = Mark(), path
         while above:
             parent, _, key = above.rpartition(".")
@@ -88,7 +88,7 @@ class _Seen:
         return Problem(mark.line, mark.column, path, severity, message)
 
     def inside(self, path: str, line: int, message: str, severity: Severity = "warning") -> Problem:
-        """A problem in `line` of the text at `path`, where its lines are lines of the file."""
+        """Return a problem in `line` of the text at `path`; located at `path` unless the text is a `|` block."""
         node = self.node(path)
         if not (isinstance(node, Scalar) and node.literal):
             return self.problem(path, message, severity)
@@ -96,7 +96,7 @@ class _Seen:
 
 
 def _needed(seen: _Seen) -> Iterator[Problem]:
-    """A machine on standby starts nothing, so it needs nothing."""
+    """Nothing is required on standby, as nothing is started."""
     if seen.flag("appliance.standby"):
         return
     for key in keys():
@@ -114,7 +114,7 @@ def _certificate(seen: _Seen) -> Iterator[Problem]:
     elif seen.text(key) and not pem.belong_together(seen.text(key), seen.text(cert)):
         yield seen.problem(cert, f"the first certificate is not for {key}")
     elif seen.text(cert) and (reason := pem.unusable_since(seen.text(cert))):
-        # No error: a machine has to boot with it, and then serves another one.
+        # Not an error: the machine must still boot, and serves another certificate.
         yield seen.problem(cert, f"{reason}, so it is not used", "warning")
 
 
@@ -187,7 +187,7 @@ def _plain(seen: _Seen) -> Iterator[Problem]:
 
 
 def _source(seen: _Seen) -> Iterator[Problem]:
-    """Whoever is on the way can put code of theirs into what comes by http and git."""
+    """Anyone on the network path can inject code into what is fetched by http or git."""
     for section in ("appliance.git", "ecs.git", "ecs.docs.git"):
         path = f"{section}.source"
         scheme = formats.url_scheme(seen.text(path))
@@ -209,19 +209,19 @@ def _setup(seen: _Seen) -> Iterator[Problem]:
 
 
 def _sentry(seen: _Seen) -> Iterator[Problem]:
-    """A file of before containers were kept in: the application's reports of errors would silently go nowhere."""
+    """In files from before egress was restricted, the application's error reports would silently be dropped."""
     path, settings = "appliance.network.egress.containers", "ecs.settings"
     host = pysettings.url_host(seen.verbatim(settings), "SENTRY_DSN")
     if not host or any(item.startswith(path) for item in seen.invalid):
         return
     named = [egress.parse_destination(text) for text in seen.texts(path)]
-    # Whether a network has it cannot be said here.
+    # A listed network may contain the host; that is not resolved here.
     if not any(one.name == host or not one.name for one in named):
         yield seen.problem(path, f"does not name {quoted(host)}: what SENTRY_DSN sends there is refused", "warning")
 
 
 def _names(seen: _Seen) -> Iterator[Problem]:
-    """The application refuses each name that it does not know: the site would never come up."""
+    """The application rejects names that it does not know, and the site would never come up."""
     domain, hosts, path = seen.text("appliance.domain").lower(), "appliance.allowed_hosts", "ecs.settings"
     if not domain:
         return
@@ -236,14 +236,14 @@ def _names(seen: _Seen) -> Iterator[Problem]:
         )
         yield seen.inside(path, own.line, message)
     if allowed and isinstance(allowed.value, tuple) and not any(_lets_in(one.lower(), domain) for one in allowed.value):
-        # An old Django asks nobody while it debugs.
+        # Old versions of Django ignore ALLOWED_HOSTS if DEBUG is set.
         certain = debug is not None and debug.value is False
         message = f"ALLOWED_HOSTS does not let in {quoted(domain)}, appliance.domain: every page would be an error 400"
         yield seen.inside(path, allowed.line, message, "error" if certain else "warning")
 
 
 def _lets_in(pattern: str, host: str) -> bool:
-    """As Django has it."""
+    """Match a host as Django's ALLOWED_HOSTS does."""
     return pattern in ("*", host) or (pattern.startswith(".") and (host.endswith(pattern) or host == pattern[1:]))
 
 

@@ -1,4 +1,4 @@
-"""An environment as it holds, defaults included, for people to look at: no secret is in it."""
+"""Shows an environment to people, including defaults and without secrets."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from ecs_appliance.env.formats import URL
 from ecs_appliance.env.model import Env, Section
 
 MASK = "*****"
-# Words in the names of keys below storage.setup whose values are nobody's business.
+# Words in keys below storage.setup whose values are secret.
 SECRET_WORDS = re.compile("pass|secret|key", re.IGNORECASE)
 
 
 def show(env: Env) -> dict[str, str]:
-    """Every key of `env`, dotted, with its value; secrets as MASK, of URLs what opens them."""
+    """Return every dotted key of `env` with its value; MASK replaces secrets, and passwords in URLs."""
     return dict(_values(env, ""))
 
 
@@ -44,7 +44,7 @@ def _told(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def without_password(text: str) -> str:
-    """`text`, where it is a URL with MASK in place of what opens it."""
+    """Replace the password or key in `text` with MASK if it is a URL; else return it unchanged."""
     if not URL.fullmatch(text):
         return text
     masked = re.sub(r"(://[^/@:]*):[^/@]*@", rf"\1:{MASK}@", text)

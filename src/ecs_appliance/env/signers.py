@@ -1,11 +1,11 @@
-"""Public keys of those who sign code: OpenSSH's, a line each, and OpenPGP's, armored."""
+"""Validates public keys of code signers: one-line OpenSSH keys and armored OpenPGP keys."""
 
 from ecs_appliance.env import formats
 from ecs_appliance.env.packets import BEGIN, PUBLIC_KEY, dearmor, packets
 
 
 def signer(text: str) -> str:
-    """An OpenSSH public key in one line, or one armored OpenPGP public key. Raises ValueError."""
+    """Accept a one-line OpenSSH or armored OpenPGP public key and return it stripped. Raise ValueError."""
     text = text.strip()
     begun = BEGIN.search(text)
     if begun is None:

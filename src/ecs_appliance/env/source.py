@@ -1,4 +1,4 @@
-"""What a source of environments is, and those that are files of this machine."""
+"""The interface of an environment source, and sources that are local files."""
 
 import errno
 import os
@@ -10,16 +10,16 @@ from typing import Protocol
 
 from ecs_appliance.core.errors import ApplianceError, InvalidEnvError
 
-# A byte more than the check takes: enough for it to refuse what is too large.
+# One byte more than env.check accepts, so that it rejects what is too large.
 MOST_BYTES = 1024 * 1024 + 1
 
 
 class SourceError(ApplianceError):
-    """A source is there, but what it has cannot be got."""
+    """A source exists but cannot be read."""
 
 
 class NoEnvironmentError(InvalidEnvError):
-    """There is none: not found in any source, or not activated yet."""
+    """There is no environment: no source has one, or none has been activated."""
 
 
 class Kind(StrEnum):
@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Found:
-    """The content of an environment, not checked yet, and where it came from: for people, and of which kind."""
+    """The unchecked content of an environment, and where it came from: `origin` is for people, `kind` for programs."""
 
     data: bytes
     origin: str
@@ -40,25 +40,25 @@ class Found:
 
 
 class Source(Protocol):
-    """One place where an environment may be."""
+    """A place that may have an environment."""
 
     def detect(self) -> bool:
-        """Whether this place exists here, as far as can be said fast."""
+        """Return whether this source exists on this machine, as far as can be determined quickly."""
         ...
 
     def get(self) -> Found | None:
-        """What is there; None where there is no environment in it. Raises SourceError where it is broken."""
+        """Return the environment, None if it has none. Raise SourceError if the source cannot be read."""
         ...
 
 
 @dataclass(frozen=True)
 class FileSource:
-    """A file of this machine."""
+    """A local file."""
 
     path: Path
 
     def detect(self) -> bool:
-        """A symlink that leads nowhere exists too: it is broken."""
+        """Return whether the file exists. A dangling symlink does, and `get` fails."""
         return self.path.is_symlink() or self.path.exists()
 
     def get(self) -> Found:
@@ -67,7 +67,7 @@ class FileSource:
 
 @dataclass(frozen=True)
 class CloudInitSource:
-    """The copy that cloud-init keeps of the user-data it found; an empty one is none."""
+    """The copy that cloud-init keeps of the user-data it found."""
 
     path: Path
 
@@ -79,7 +79,7 @@ class CloudInitSource:
 
 
 def read_limited(path: Path) -> bytes:
-    """The content of `path`, at most as much as is needed to see that it is too large. Raises SourceError."""
+    """Return at most MOST_BYTES of `path`. Raise SourceError, also if it does not exist."""
     data = read_present(path, str(path))
     if data is None:
         raise SourceError(f"cannot read {path}: {os.strerror(errno.ENOENT)}")
@@ -87,7 +87,7 @@ def read_limited(path: Path) -> bytes:
 
 
 def read_present(path: Path, name: str) -> bytes | None:
-    """`read_limited` of what people know by `name`; None where there is no such file. Raises SourceError."""
+    """Return at most MOST_BYTES of `path`, None if it does not exist. Raise SourceError that calls it `name`."""
     try:
         with path.open("rb") as handle:
             return handle.read(MOST_BYTES)
@@ -98,16 +98,16 @@ def read_present(path: Path, name: str) -> bytes | None:
 
 
 def user_data(data: bytes, origin: str, kind: Kind) -> Found | None:
-    """What `data`, as cloud-init knows user-data, holds: unpacked; None where it is empty. Raises SourceError.
+    """Return the environment in the cloud-init user-data `data`, unpacked; None if it is empty. Raise SourceError.
 
-    Who has none for a machine gives it an empty one, for cloud-init wants a file.
+    Empty user-data means that there is none, as cloud-init requires the file to exist.
     """
     content = unpacked(data, origin)
     return Found(content, origin, kind) if content.strip() else None
 
 
 def unpacked(data: bytes, origin: str) -> bytes:
-    """User-data may be gzipped, as cloud-init has it; what it unpacks to is limited too. Raises SourceError."""
+    """Return `data`; if it is gzipped, as cloud-init allows, at most MOST_BYTES of its content. Raise SourceError."""
     if not data.startswith(b"\x1f\x8b"):
         return data
     decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -115,7 +115,7 @@ def unpacked(data: bytes, origin: str) -> bytes:
         content = decompressor.decompress(data, MOST_BYTES)
     except zlib.error:
         raise SourceError(f"{origin}: the gzipped user-data is damaged") from None
-    # zlib says nothing of one that breaks off, and half an environment may look like a whole one.
+    # zlib does not report a truncated stream, and half an environment may look complete.
     if not decompressor.eof and len(content) < MOST_BYTES:
         raise SourceError(f"{origin}: the gzipped user-data is cut off")
     return content

@@ -1,4 +1,4 @@
-"""Where an environment is looked for, and in which order; the first that exists wins, a broken one ends the search."""
+"""Looks for an environment in all sources in order: the first one wins, and a broken source ends the search."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from ecs_appliance.env.source import CloudInitSource, FileSource, Found, Kind, N
 
 
 def find(paths: Paths, runner: Runner, *, sources: Sequence[Source] | None = None) -> Found:
-    """The environment of the first source that has one, by default of `all_sources`.
+    """Return the environment of the first of `sources` that has one; by default, they are `all_sources`.
 
-    Raises SourceError of the source that exists but is broken, NoEnvironmentError where no source has one.
+    Raise SourceError if a source exists but cannot be read, NoEnvironmentError if no source has an environment.
     """
     for source in all_sources(paths, runner, os.environ) if sources is None else sources:
         found = source.get() if source.detect() else None
@@ -31,10 +31,10 @@ def find(paths: Paths, runner: Runner, *, sources: Sequence[Source] | None = Non
 
 
 def all_sources(paths: Paths, runner: Runner, environ: Mapping[str, str]) -> list[Source]:
-    """The sources that count, in the order of the manual; cloud-init's own copy comes last, for clouds not known here.
+    """Return the sources to search, in the order of the manual; cloud-init's copy, for unknown clouds, is last.
 
-    Whoever can take away a file must not get the machine another environment in its place: once it has had one, the
-    network is not asked any more, and drives only where it came from a drive.
+    Anyone who manages to remove the file must not be able to supply another environment. So once the machine has had
+    one, the network is never queried again, and drives only if it came from a drive.
     """
     named = [FileSource(Path(environ["ENV_YML"]))] if environ.get("ENV_YML") else []
     files = [*named, FileSource(paths.env_yml)]
@@ -53,11 +53,11 @@ def all_sources(paths: Paths, runner: Runner, environ: Mapping[str, str]) -> lis
 
 
 def known_kind(paths: Paths) -> Kind | None:
-    """How the environment that was active last reached the machine; None where there never was one."""
+    """Return the kind of source of the last active environment; None if there never was one."""
     text = read_optional(paths.env_kind)
     if text is None:
         return None
-    # What is damaged tells that there was one all the same.
+    # Even a damaged record proves that there was one.
     return Kind(text.strip()) if text.strip() in list(Kind) else Kind.FILE
 
 

@@ -1,6 +1,6 @@
-"""YAML to a tree that knows its lines and columns, and that no file can blow up.
+"""Parses YAML to a tree with lines and columns, bounded in depth and size.
 
-Scalars are resolved as YAML 1.1, which every tool that has read these files so far did: `yes` and `on` are booleans.
+Scalars are resolved as in YAML 1.1, like all previous tools for these files did: `yes` and `on` are booleans.
 """
 
 import re
@@ -27,7 +27,7 @@ STANDARD_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "bool"
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in the file: `line` and `column` count from 1, `start` and `end` are offsets of its text."""
+    """A place in the file: `line` and `column` count from 1, `start` and `end` are character offsets."""
 
     line: int = 1
     column: int = 1
@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scalar:
-    """`text` is what stands in the file; `literal` tells a `|` block, whose lines are lines of the file."""
+    """`text` is the value before type resolution; `literal` means a `|` block, whose lines are lines of the file."""
 
     mark: Mark
     kind: Kind
@@ -48,7 +48,7 @@ class Scalar:
 
 @dataclass
 class Sequence:
-    """`flow` tells `[a, b]` from a list of lines."""
+    """A list; `flow` means `[a, b]` notation."""
 
     mark: Mark
     flow: bool = False
@@ -58,7 +58,7 @@ class Sequence:
 
 @dataclass
 class Mapping:
-    """`keys` has the place of each key of `entries`; `flow` tells `{a: b}` from lines."""
+    """`keys` has the place of each key in `entries`; `flow` means `{a: b}` notation."""
 
     mark: Mark
     flow: bool = False
@@ -71,7 +71,7 @@ Node = Scalar | Sequence | Mapping
 
 
 class TreeError(InvalidEnvError):
-    """The text is no usable YAML; `problems` says why."""
+    """The text is not valid YAML, or not supported; `problems` says why."""
 
     def __init__(self, problems: tuple[Problem, ...], name: str = "yaml") -> None:
         super().__init__(report(problems, name))
@@ -79,8 +79,8 @@ class TreeError(InvalidEnvError):
 
 
 def parse(text: str, name: str = "yaml") -> Mapping:
-    """The tree of `text`, whose root must be a mapping. Raises TreeError with all that is wrong in the file `name`."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 # costs 0.1 s, which `--help` need not pay
+    """Parse `text`, whose root must be a mapping. Raise TreeError with all problems of the file, called `name`."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 # takes 0.1 s, which `--help` must not
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     builder = _Builder(text)
@@ -89,7 +89,7 @@ def parse(text: str, name: str = "yaml") -> Mapping:
     except MarkedYAMLError as error:
         raise TreeError(in_order([*builder.problems, _explained(error, text)]), name) from None
     except (YAMLError, ValueError, OverflowError):
-        # The parser trusts the numbers of escape sequences.
+        # The parser does not check the numbers in escape sequences.
         raise TreeError(
             in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")]), name
         ) from None
@@ -101,7 +101,7 @@ def parse(text: str, name: str = "yaml") -> Mapping:
 
 
 def typed(node: Node) -> Any:
-    """Plain Python data of `node`, numbers as numbers: for what is handed on as it is."""
+    """Convert `node` to plain Python data, numbers included: for data that is passed on unvalidated."""
     if isinstance(node, Mapping):
         return {key: typed(value) for key, value in node.entries.items()}
     if isinstance(node, Sequence):
@@ -110,14 +110,14 @@ def typed(node: Node) -> Any:
 
 
 def scalar(node: Scalar) -> str | bool | None:
-    """The value of `node`; a number as it was written, so that `0600` or the commit `1234567` lose nothing."""
+    """Return the value of `node`; numbers as written, so that `0600` or the commit `1234567` lose nothing."""
     if node.kind == "bool":
         return node.text in TRUES
     return None if node.kind == "null" else node.text
 
 
 def joined(path: str, key: str | int) -> str:
-    """`key` below the dotted `path`. A key that is no plain word may be a misplaced secret, and stays unnamed."""
+    """Append `key` to the dotted `path`; a key that is not a plain word may be a misplaced secret and becomes `?`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
     shown = key if PLAIN_KEY.fullmatch(key) else "?"
@@ -131,7 +131,7 @@ class _UnusableError(Exception):
 
 
 class _Builder:
-    """Builds the tree from parse events, so that depth, size and aliases are bounded before anything is expanded."""
+    """Builds the tree from parse events, checking depth, size and aliases before anything is expanded."""
 
     def __init__(self, text: str) -> None:
         self.problems: list[Problem] = []
@@ -215,7 +215,7 @@ class _Builder:
         return node
 
     def _placed(self, value: Node, key: Mark) -> Node:
-        """The parser has no place for a value that is not there: it is right after the colon."""
+        """Place an empty value right after its colon; the parser gives it no useful place."""
         if isinstance(value, Scalar) and value.mark.start == value.mark.end:
             colon = self._text.find(":", key.end) + 1
             return replace(value, mark=replace(key, start=colon, end=colon))
@@ -309,7 +309,7 @@ def _number(text: str) -> int | float | str:
         return text
 
 
-# The parser's own words may quote the file, and so a secret: only what it means is told.
+# The parser's messages may quote the file, and thus secrets, so they are translated.
 NEVER_CLOSED = "this quote is never closed"
 EXPLANATIONS = (
     (r"\\t", "a tab: YAML is indented with spaces"),
@@ -323,7 +323,7 @@ EXPLANATIONS = (
 )
 
 
-# What these are about began earlier than where the parser noticed.
+# The cause of these errors is before the place where the parser noticed them.
 BEGUN_BEFORE = re.compile("unexpected end of stream|expected ',' or|could not find")
 KEY = r"^[ ]*(?:- +)?[A-Za-z0-9_.-]+:"
 QUOTE_OPENED = re.compile(KEY + """ +(?=["'])""")
@@ -340,7 +340,7 @@ def _explained(error: Any, text: str) -> Problem:
     if opened:
         return _problem(opened, "", NEVER_CLOSED)
     lines = text.split("\n")
-    # What follows a first key without its blank is taken for more of the same text.
+    # Without a blank after its colon, a key is parsed as plain text that continues on the next lines.
     for number in (mark.line, mark.line - 1):
         if "could not find" in problem or "mapping values" in problem:
             line = lines[number - 1] if 0 < number <= len(lines) else ""
@@ -352,7 +352,7 @@ def _explained(error: Any, text: str) -> Problem:
 
 
 def _quote_ended_in(text: str, last: int) -> Mark | None:
-    """The place of a quote that was opened above line `last` and ends in it: it was to end in its own."""
+    """Return the place of a quote opened above line `last` and closed on it: its own closing quote is missing."""
     start = 0
     for number, line in enumerate(text.split("\n")[: last - 1], start=1):
         opened = QUOTE_OPENED.match(line)
@@ -372,5 +372,5 @@ def _explain(problem: str) -> str:
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether `text` without quotes is read as text, not as a number, a boolean or nothing."""
+    """Return whether `text` without quotes is read as text, not as a number, boolean or null."""
     return _kind(text) == "text"

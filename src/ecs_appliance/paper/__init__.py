@@ -1,1 +1,1 @@
-"""The configuration on paper: bytes to QR codes to sheets, and back. Runs on any laptop, with wheels alone."""
+"""The configuration on paper: bytes to QR codes to sheets, and back. Runs on any laptop and needs only wheels."""

@@ -1,8 +1,8 @@
-"""A file as the texts of QR codes.
+"""Converts a file to the texts of QR codes, and back.
 
-A code is a header and a part of the base32 of the gzip of the file. The header is written with the digits 0, 1, 8 and 9
-alone, which base32 does not have: `sort` brings the codes into order by it, and `base32 --ignore-garbage` skips it. So
-four public tools read the paper, and nothing has to be cut off or glued together.
+A code is a header and a part of the base32 of the gzipped file. The header consists only of the digits 0, 1, 8 and 9,
+which are not in base32: `sort` puts the codes in order by it, and `base32 --ignore-garbage` skips it. So four public
+tools can read the paper, without any cutting and joining of texts.
 """
 
 import base64
@@ -17,9 +17,9 @@ from enum import Enum
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 
-# With its header such a code is of version 32, of which four fit on a page with modules that a phone can see.
+# With its header, a code has version 32; four fit on a page, with modules large enough for a phone.
 CHARACTERS = 2100
-# As much as the predecessor's paper took, after packing.
+# After packing; as much as the predecessor's paper could hold.
 MOST_BYTES = 131_200
 DIGITS = "0189"
 NUMBER_DIGITS = 4
@@ -27,9 +27,9 @@ HASH_DIGITS = 128
 TEXT = re.compile(
     rf"([01])([{DIGITS}]{{{NUMBER_DIGITS}}})([{DIGITS}]{{{NUMBER_DIGITS}}})([{DIGITS}]{{{HASH_DIGITS}}})([A-Z2-7]+)"
 )
-# Five bytes are eight characters: a multiple of five needs no padding, for which such a QR code has no character.
+# Five bytes are eight characters of base32. Other lengths need `=`, which alphanumeric QR codes do not have.
 BYTES_PER_GROUP = 5
-# RFC 1952: deflate, with a file name and a comment; slowest compression; system unknown.
+# RFC 1952: magic, method, flags, modification time, extra flags, system.
 GZIP_HEADER = struct.Struct("<2sBBIBB")
 GZIP_MAGIC = b"\x1f\x8b"
 NAMED, COMMENTED, OTHER_FIELDS = 0x08, 0x10, 0x04
@@ -37,19 +37,19 @@ LARGEST_UNPACKED = 16 * 1024 * 1024
 
 
 class Kind(Enum):
-    """What the codes hold, by the first digit of each."""
+    """What the codes contain, by their first digit: the file, or the encrypted file."""
 
     PLAIN = "0"
     SPLIT = "1"
 
 
 class DamagedError(ApplianceError):
-    """What was read is not what was written."""
+    """The data read differs from the data written."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one code says: it is number `number` (from 1) of `total` of the file with the hash `digest`."""
+    """One code: number `number` (from 1) of `total`; `digest` is the SHA-256 of the file, encrypted if SPLIT."""
 
     kind: Kind
     number: int
@@ -59,21 +59,21 @@ class Part:
 
     @property
     def text(self) -> str:
-        """What the QR code holds."""
+        """The text of the QR code."""
         numbers = _digits(self.number.to_bytes()) + _digits(self.total.to_bytes())
         return f"{self.kind.value}{numbers}{_digits(self.digest)}{self.data}"
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a packed file says of itself: its name (of the domain) and when it was modified."""
+    """Metadata in a packed file: its name (the domain) and when it was modified."""
 
     name: str
     modified: datetime
 
 
 def parts(packed: bytes, digest: bytes, kind: Kind) -> list[Part]:
-    """`packed` cut into as few parts as it takes, all about equally long; `digest` is its name, 32 bytes."""
+    """Split `packed` into as few parts as possible, of about equal length; `digest` (32 bytes) identifies the file."""
     text = base64.b32encode(packed).decode()
     total = -(-len(text) // CHARACTERS)
     length = -(-len(text) // total)
@@ -81,7 +81,7 @@ def parts(packed: bytes, digest: bytes, kind: Kind) -> list[Part]:
 
 
 def read_part(text: str) -> Part | None:
-    """The part that the text of a QR code is; None where it is none of ours."""
+    """Parse the text of a QR code; None if it is not one of ours."""
     found = TEXT.fullmatch(text)
     if not found:
         return None
@@ -91,7 +91,7 @@ def read_part(text: str) -> Part | None:
 
 
 def join(texts: Sequence[str]) -> bytes:
-    """The bytes whose base32 is `texts`, one behind the other. Raises DamagedError."""
+    """Decode the base32 in the concatenated `texts`. Raise DamagedError."""
     text = "".join(texts).rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
@@ -100,7 +100,7 @@ def join(texts: Sequence[str]) -> bytes:
 
 
 def pack(data: bytes, label: Label) -> bytes:
-    """`data` gzipped, its length a multiple of five. Raises RefusedError where it is empty or more than paper takes."""
+    """Gzip `data` to a multiple of five bytes. Raise RefusedError if it is empty or too large for paper."""
     if not data:
         raise RefusedError("the file is empty: there is nothing to print")
     body = _deflated(data)
@@ -118,7 +118,7 @@ def pack(data: bytes, label: Label) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes:
-    """The file that was packed. Raises DamagedError, also where an end is missing."""
+    """Return the file that was packed. Raise DamagedError, also if it is truncated."""
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         data = reader.decompress(packed, LARGEST_UNPACKED)
@@ -130,7 +130,7 @@ def unpack(packed: bytes) -> bytes:
 
 
 def read_label(packed: bytes) -> Label | None:
-    """What the beginning of a packed file, as in its first part, says of it; None where it says nothing."""
+    """Return the label at the beginning of a packed file, such as its first part; None if there is none."""
     if len(packed) < GZIP_HEADER.size or not packed.startswith(GZIP_MAGIC):
         return None
     _, _, flags, modified, _, _ = GZIP_HEADER.unpack_from(packed)
@@ -139,7 +139,7 @@ def read_label(packed: bytes) -> Label | None:
 
 
 def _is_shown(name: bytes) -> bool:
-    """Whether `name` is there, and may be shown: it was read from paper that anybody may have made."""
+    """Return whether `name` is not empty and printable: the paper it was read from is untrusted."""
     return bool(name) and name.decode("ascii").isprintable()
 
 

@@ -1,4 +1,4 @@
-"""The codes that were seen, in whatever order, sorted out by the file they are of, and that file."""
+"""Groups the codes read, in any order, by their file, and recovers that file."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from ecs_appliance.paper.codes import DamagedError, Kind, Label, Part, join, rea
 from ecs_appliance.paper.predecessor import join_old, missing, read_old
 from ecs_appliance.paper.split import Share, read_share
 
-# Of a code that was read in several ways, so many combinations with those of others are tried.
+# Of different readings of the same codes, at most so many combinations are tried.
 MOST_COMBINATIONS = 4096
 MOST_PLACES = 4
 BASE32_GROUP = 8
@@ -19,7 +19,7 @@ BASE32_GROUP = 8
 
 @dataclass(frozen=True, repr=False)
 class Seen:
-    """The text of a code, and where it was seen."""
+    """The text of a code, and on which page it was read, for people."""
 
     text: str
     where: str
@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True, repr=False)
 class Codes:
-    """The codes of one file: for each number what was read as it, and where. The predecessor's have no `digest`."""
+    """The codes of one file. `read`: number → text → pages. Codes of the predecessor have no `digest`."""
 
     kind: Kind
     total: int
@@ -36,18 +36,19 @@ class Codes:
 
     @property
     def is_old(self) -> bool:
+        """Whether the predecessor printed them."""
         return not self.digest
 
     @property
     def missing(self) -> list[int]:
-        """The numbers of the codes that were not read."""
+        """Numbers of the codes that were not read."""
         if self.is_old:
             return missing(self.read)
         return [number for number in range(1, self.total + 1) if number not in self.read]
 
     @property
     def label(self) -> Label | None:
-        """What the first code says of the file, if it was read."""
+        """The label in the first code; None if that was not read, has none or is encrypted."""
         texts = self.read.get(1)
         if not texts or self.is_old or self.kind is Kind.SPLIT:
             return None
@@ -56,7 +57,7 @@ class Codes:
 
     @property
     def name(self) -> str:
-        """Which file it is, and on which pictures its codes were, for people."""
+        """Description of the file and of the pages its codes were on, for people."""
         label = self.label
         what = f"{label.name} of {label.modified:%Y-%m-%d %H:%M} UTC, " if label else ""
         what += f"SHA-256 {self.digest.hex()[:16]}…" if self.digest else "the predecessor's paper"
@@ -65,7 +66,7 @@ class Codes:
 
 @dataclass(frozen=True, repr=False)
 class Collection:
-    """Everything that was seen, sorted out. `others` counts codes that are not ours."""
+    """Everything that was read, by file. `others` counts codes that are not ours."""
 
     files: Sequence[Codes]
     shares: Sequence[tuple[Share, str]]
@@ -74,7 +75,7 @@ class Collection:
 
 @dataclass(frozen=True, repr=False)
 class Recovered:
-    """The file, and what its codes said of it. `skipped` tells what could not be read, and was not needed."""
+    """The file and its label. `skipped` lists problems with pages that could not be read but were not needed."""
 
     data: bytes
     label: Label | None
@@ -84,7 +85,7 @@ class Recovered:
 
 
 class IncompleteError(ApplianceError):
-    """Something that belongs to the file was not seen yet."""
+    """A part of the file, or a share, has not been read yet."""
 
 
 class MixedError(RefusedError):
@@ -92,7 +93,7 @@ class MixedError(RefusedError):
 
 
 def sort_out(seen: Iterable[Seen]) -> Collection:
-    """What `seen` is, by file."""
+    """Group `seen` by file."""
     new: dict[tuple[Kind, int, bytes], dict[int, dict[str, list[str]]]] = {}
     shares: dict[Share, str] = {}
     others = 0
@@ -110,15 +111,15 @@ def sort_out(seen: Iterable[Seen]) -> Collection:
 
 
 def is_ours(text: str) -> bool:
-    """Whether the text of a code is a part of a file, or a share."""
+    """Return whether the text of a code is part of a file, or a share."""
     return bool(read_part(text) or _old_part(text) or read_share(text))
 
 
 def recover(collection: Collection) -> Recovered:
-    """The one file of `collection`.
+    """Return the only file of `collection`.
 
-    Raises IncompleteError, also where there is nothing, MixedError, and DamagedError where what was read is not what
-    was printed.
+    Raise IncompleteError if something is missing, MixedError if there are several files, DamagedError if the data read
+    differs from what was printed.
     """
     codes = _only_file(collection)
     if codes.missing:
@@ -155,7 +156,7 @@ def _joined(codes: Codes, shares: Sequence[tuple[Share, str]]) -> bytes:
 
 
 def _matching(codes: Codes) -> bytes:
-    """Of what was read in several ways, that is right which has the hash on the paper."""
+    """Return the combination of readings whose hash matches the paper. Raise DamagedError if none does."""
     readings = product(*(codes.read[number] for number in range(1, codes.total + 1)))
     for texts in islice(readings, MOST_COMBINATIONS):
         try:
@@ -193,7 +194,7 @@ def _old_part(text: str) -> Part | None:
 
 
 def _highest(codes: Codes) -> str:
-    """Where what made us think that so many are missing was seen: a code of something else may look like one."""
+    """Say where the code with the highest number was read: a foreign code may look like one of the predecessor's."""
     number = max(codes.read)
     return f"code {number:02} was seen in {_places(chain(*codes.read[number].values()))}: leave it out if it is none"
 

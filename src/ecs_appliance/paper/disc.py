@@ -1,4 +1,4 @@
-"""Files as the bytes of a data disc: ISO 9660 with the names of Joliet and Rock Ridge, as every system reads one."""
+"""Creates the image of a data disc: ISO 9660 with Joliet and Rock Ridge names, readable on every system."""
 
 import io
 import re
@@ -11,17 +11,17 @@ from pycdlib import PyCdlib
 LABEL = "cidata"
 SYSTEM = "LINUX"
 APPLICATION = "ECS-APPLIANCE"
-# Names of up to 31 characters in the plain name space.
+# Interchange level: allows names of up to 31 characters in plain ISO 9660.
 LEVEL = 3
 STEM_CHARACTERS = 20
-# The disc holds secrets: where Rock Ridge is honoured, the owner alone reads them.
+# The disc contains secrets. Systems that honour Rock Ridge let only the owner read them.
 MODE = 0o100400
-# What a disc is dated by that nobody gave a date: the same files make the same bytes.
+# Default date: the same files make the same bytes.
 UNDATED = datetime(2000, 1, 1, tzinfo=UTC)
 
 SECTOR = 2048
 FIRST_DESCRIPTOR, TERMINATOR = 16, 255
-# ECMA-119: 8.4 volume descriptors, 9.1 directory records. SUSP and Rock Ridge: entries behind the name.
+# Offsets from ECMA-119: 8.4 volume descriptors, 9.1 directory records. SUSP and Rock Ridge: entries after the name.
 VOLUME_DATES = (813, 830, 864)
 ROOT_RECORD = 156
 RECORD_EXTENT, RECORD_LENGTH, RECORD_DATE, RECORD_NAME_LENGTH, RECORD_NAME = 2, 10, 18, 32, 33
@@ -30,10 +30,10 @@ ENTRY_HEAD, TIMES_HEAD = 4, 5
 
 
 def make_disc(files: Mapping[str, bytes], *, label: str = LABEL, dated: datetime = UNDATED) -> bytes:
-    """A disc image with `files` (name of at most 64 bytes → content) in its only folder, and the volume label `label`.
+    """Return a disc image with `files` (name of at most 64 bytes → content) in its root, and the volume label `label`.
 
-    Made in memory alone. The same arguments make the same bytes; every date in it is `dated`, which has a time zone.
-    Raises ValueError for two names that are one where only plain ISO 9660 is read.
+    Works in memory only. The same arguments make the same bytes; all dates in it are `dated`, which has a time zone.
+    Raise ValueError if two names are identical in plain ISO 9660.
     """
     plain = {name: plain_name(name) for name in files}
     if len(set(plain.values())) < len(plain):
@@ -62,7 +62,7 @@ def make_disc(files: Mapping[str, bytes], *, label: str = LABEL, dated: datetime
 
 
 def plain_name(name: str) -> str:
-    """`name` as plain ISO 9660 has it: capitals, digits and underscores, one full stop, a version."""
+    """Convert `name` to plain ISO 9660: capitals, digits and underscores, one full stop, a version."""
     stem, _, extension = name.upper().rpartition(".")
     if not stem:
         stem, extension = extension, ""
@@ -71,7 +71,7 @@ def plain_name(name: str) -> str:
 
 
 def _dated(image: bytearray, moment: datetime) -> bytes:
-    """`image` with `moment` for all its dates: pycdlib writes the time it runs at, in the time zone it runs in."""
+    """Set all dates in `image` to `moment`; pycdlib always writes the current local time."""
     utc = moment.astimezone(UTC)
     short = struct.pack("7B", utc.year - 1900, utc.month, utc.day, utc.hour, utc.minute, utc.second, 0)
     long = f"{utc:%Y%m%d%H%M%S}00".encode() + b"\0"
@@ -85,7 +85,7 @@ def _dated(image: bytearray, moment: datetime) -> bytes:
 
 
 def _descriptors(image: bytearray) -> Iterator[int]:
-    """Where the volume descriptors begin: one of plain names, one of Joliet's."""
+    """Yield the offsets of the volume descriptors: plain ISO 9660, then Joliet."""
     descriptor = FIRST_DESCRIPTOR * SECTOR
     while image[descriptor] != TERMINATOR:
         yield descriptor
@@ -93,7 +93,7 @@ def _descriptors(image: bytearray) -> Iterator[int]:
 
 
 def _records(image: bytearray, root: int) -> Iterator[int]:
-    """Where the folder's record `root` and the records in the folder begin; none goes over the end of a sector."""
+    """Yield the offsets of the folder's record `root` and of the records in it; none crosses the end of a sector."""
     yield root
     (extent,) = struct.unpack_from("<I", image, root + RECORD_EXTENT)
     (length,) = struct.unpack_from("<I", image, root + RECORD_LENGTH)
@@ -105,7 +105,7 @@ def _records(image: bytearray, root: int) -> Iterator[int]:
 
 
 def _time_stamps(image: bytearray, record: int) -> Iterator[int]:
-    """Where the dates of Rock Ridge's entries TF of a record begin."""
+    """Yield the offsets of the dates in the Rock Ridge TF entries of a record."""
     name_length = image[record + RECORD_NAME_LENGTH]
     entry = record + RECORD_NAME + name_length + (name_length + 1) % 2
     while entry + ENTRY_HEAD <= record + image[record]:

@@ -1,4 +1,4 @@
-"""The page at the end: how to get the file back in ten years, when nothing is left but this paper and public tools."""
+"""The page of instructions: how to get the file back when only this paper and public tools are left."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,34 +9,34 @@ from ecs_appliance.paper.split import COUNTER, Scheme
 from ecs_appliance.paper.words import Words
 
 PICTURES = "scan*.png"
-# Without a bus: zbarimg tells everybody who listens there what it reads.
+# Without D-Bus, as zbarimg sends what it reads to the bus.
 READ = "DBUS_SYSTEM_BUS_ADDRESS=none zbarimg --quiet --raw -Sdisable -Sqrcode.enable"
 DECODE = "LC_ALL=C sort -u | base32 -di"
-# What is written next belongs to its owner alone.
+# Files created after it are readable by their owner only.
 PRIVATELY = "umask 077"
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A piece of the page; a command is set apart, and may be typed as it stands."""
+    """A paragraph of the page; a command can be typed as it is printed."""
 
     text: str
     kind: Literal["text", "heading", "command"] = "text"
 
 
 def plain_command(pictures: str = PICTURES) -> str:
-    """What reads the codes in `pictures` back to env.yml with public tools alone."""
+    """Return the command that reads the codes in `pictures` back to env.yml with public tools."""
     return f"{READ} {pictures} | {DECODE} | gunzip > env.yml"
 
 
 def split_command(key: str, pictures: str = PICTURES) -> str:
-    """The same for a file that was split; `key` is the secret in hexadecimal, which the shares give."""
+    """Return the same command for a split file; `key` is the key in hexadecimal, recovered from the shares."""
     unlock = f"openssl enc -d -aes-256-ctr -K {key} -iv {COUNTER.hex()}"
     return f"{READ} {pictures} | grep -v SHARE | {DECODE} | {unlock} | gunzip > env.yml"
 
 
 def instructions(words: Words, digest: bytes, total: int, scheme: Scheme | None) -> Iterator[Paragraph]:
-    """The page in `words`, for a file of `total` codes with this digest, split by `scheme` if there is one."""
+    """Yield the page in `words` for a file of `total` codes with this digest; `scheme` is None if it is not split."""
     yield Paragraph(words.purpose_heading, "heading")
     yield Paragraph(words.purpose)
     if scheme:

@@ -1,4 +1,4 @@
-"""PDF and picture files as grey pictures of their pages."""
+"""Reads the pages of PDF and image files as greyscale images."""
 
 import ctypes
 import io
@@ -24,18 +24,18 @@ from ecs_appliance.core.errors import ApplianceError
 DOTS_PER_INCH = 300
 POINTS_PER_INCH = 72
 SNIFFED_BYTES = 1024
-# A sheet of A3 at 600 dpi has 70 million; what claims to have much more is not unpacked.
+# A3 at 600 dpi has 70 million; images that claim far more are not decoded.
 MOST_PIXELS = 150_000_000
-# A3 at 300 dpi has 17 million; photos in a PDF claim to be metres wide.
+# A3 at 300 dpi has 17 million; pages made from photos may claim to be metres wide.
 MOST_DRAWN_PIXELS = 20_000_000
 LONGEST_DRAWN_SIDE = 30_000
-# Faxes have about 204 dots an inch across, and 98 or 391 down; a ratio beyond is nonsense, one below harmless.
+# Faxes have about 204 dpi across and 98 or 391 dpi down. Larger ratios are nonsense, smaller ones harmless.
 LEAST_STRETCH, MOST_STRETCH = 1.2, 4
 SIXTEEN_BITS = ("I", "I;16", "I;16B", "I;16L")
 
-# Not all that Pillow knows: for EPS it would run Ghostscript. Photos of several pictures (MPO) are JPEG to it.
+# Not all formats of Pillow: for EPS it would run Ghostscript. Multi-picture photos (MPO) count as JPEG.
 FORMATS = ("PNG", "JPEG", "TIFF", "HEIF", "WEBP", "BMP", "GIF", "PPM")
-# What the decoders raise where a file is not as they expect.
+# What the decoders raise for malformed files.
 DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -65,38 +65,38 @@ for library in ("PIL", "pypdfium2"):
 
 
 class UnreadableError(ApplianceError):
-    """A file that is no PDF or picture, or a damaged one, or such a page."""
+    """A file or page that is damaged, or is neither PDF nor image."""
 
 
 @dataclass(frozen=True, repr=False)
 class Page:
-    """One page, and where it is, for people; to be used only until the next one is taken."""
+    """One page; `where` describes it to people. Valid only until the next one is requested."""
 
     where: str
     draw: Callable[[], Image.Image]
 
     def picture(self) -> Image.Image:
-        """The page in grey, drawn or decoded now. Raises UnreadableError."""
+        """Render or decode the page in greyscale. Raise UnreadableError."""
         return self.draw()
 
 
 @dataclass(frozen=True, repr=False)
 class Document:
-    """A file with pages, on disk, or as bytes that never were there."""
+    """A file with pages, on disk or in memory."""
 
     name: str
     source: Path | bytes
 
 
 def on_disk(file: Path) -> Document:
-    """The document in `file`."""
+    """Return the document in `file`."""
     return Document(str(file), file)
 
 
 def pages(document: Document) -> Iterator[Page]:
-    """Every page of a PDF, at 300 dpi unless that is too large, or every picture in an image file.
+    """Yield every page of a PDF, at 300 dpi unless that is too large, or every picture in an image file.
 
-    The document stays open while this is iterated. Raises UnreadableError where it cannot be opened as a whole.
+    The document stays open during the iteration. Raise UnreadableError if it cannot be opened at all.
     """
     with _handle(document) as handle:
         start = handle.read(SNIFFED_BYTES)
@@ -108,7 +108,7 @@ def _handle(document: Document) -> BinaryIO:
     if isinstance(document.source, bytes):
         return io.BytesIO(document.source)
     try:
-        # Opening a pipe may wait for ever.
+        # Opening a pipe may block forever.
         if not stat.S_ISREG(document.source.stat().st_mode):
             raise UnreadableError(f"{document.name} is no regular file", "save it as a file, and give that")
         return document.source.open("rb")
@@ -118,7 +118,7 @@ def _handle(document: Document) -> BinaryIO:
 
 @contextmanager
 def _decoding(problem: str, remedy: str) -> Iterator[None]:
-    """Tell of whatever a decoder raises as `problem`, and keep its warnings to ourselves."""
+    """Convert any exception of a decoder to UnreadableError, and suppress its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -160,7 +160,7 @@ def _image_pages(name: str, handle: BinaryIO) -> Iterator[Page]:
             except UnreadableError as error:
                 yield Page(where, partial(_fail, error))
                 if opened.tell() != number:
-                    # It would be the same place in the file for ever.
+                    # The decoder does not get past this place in the file.
                     return
             else:
                 yield Page(where, partial(_decoded, opened, where))
@@ -183,7 +183,7 @@ def _has_several(opened: Image.Image) -> bool:
 
 
 def _turn(opened: Image.Image, number: int) -> bool:
-    """Go to picture `number` of the file; False where there is none."""
+    """Go to picture `number` of the file; return False if there is none."""
     try:
         opened.seek(number)
     except EOFError:
@@ -203,7 +203,7 @@ def _decoded(opened: Image.Image, where: str) -> Image.Image:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """`image` on white paper in 256 shades."""
+    """Convert `image` to 8-bit greyscale, transparent parts to white."""
     if image.mode in SIXTEEN_BITS:
         return image.convert("I").point(lambda level: level / 256).convert("L")
     if image.has_transparency_data:
@@ -213,7 +213,7 @@ def _grey(image: Image.Image) -> Image.Image:
 
 
 def _squared(image: Image.Image, dpi: tuple[float, float]) -> Image.Image:
-    """`image` with as many dots an inch across as down: its coarser side is enlarged."""
+    """Enlarge the coarser side of `image`, so that it has the same resolution in both directions."""
     across, down = map(float, dpi)
     if not (across > 0 and down > 0 and LEAST_STRETCH < max(across / down, down / across) < MOST_STRETCH):
         return image

@@ -1,7 +1,7 @@
-"""Where the codes of a sheet are: those that were read lead to those whose own marks a fold or a stain hides.
+"""Finds codes whose finder patterns are damaged, by the positions of the sheet's other codes.
 
-A reader finds a QR code by the squares in three of its corners. Where one of them is spoilt it sees no code at all,
-though what the code holds would stand the damage.
+A reader finds a QR code by the squares in three of its corners. If a fold or stain hides one of them, it finds no code
+at all, although error correction could repair the damage.
 """
 
 from collections import defaultdict
@@ -14,9 +14,9 @@ from ecs_appliance.paper.codes import Kind, Part
 from ecs_appliance.paper.sheets import CODE_SIZE, CODES_PER_PAGE, QUIET, place
 
 Point = tuple[float, float]
-# What a module is drawn with, about as in a scan at 300 dpi.
+# Per module; about as in a scan at 300 dpi.
 PIXELS = 8
-# A finder pattern is squares within squares: their distance from its edge in modules, from the white around it inwards.
+# Nested squares of a finder pattern, from the white around it inwards: distance from its edge in modules, colour.
 SQUARES = ((-1, "white"), (0, "black"), (1, "white"), (2, "black"))
 FINDER = 7
 MODULES_PER_VERSION = 4
@@ -24,7 +24,7 @@ MODULES_PER_VERSION = 4
 
 @dataclass(frozen=True)
 class Located:
-    """A code that was read, its side in modules, and its corners in the picture, clockwise from its own upper left."""
+    """A code that was read, its side in modules, and its corners in the picture, clockwise from its own top left."""
 
     part: Part
     modules: int
@@ -32,7 +32,7 @@ class Located:
 
 
 def hidden(image: Image.Image, located: Iterable[Located]) -> Iterator[Image.Image]:
-    """The codes of the same sheets that were not read: cut out of `image`, upright, their finder patterns redrawn."""
+    """Yield the unread codes of the same sheets, cut out of `image`, upright, with redrawn finder patterns."""
     sheets: defaultdict[tuple[Kind, int, bytes, int], dict[int, Located]] = defaultdict(dict)
     for code in located:
         part = code.part
@@ -45,8 +45,9 @@ def hidden(image: Image.Image, located: Iterable[Located]) -> Iterator[Image.Ima
 
 
 def projection(pairs: Iterable[tuple[Point, Point]]) -> list[float]:
-    """Of a plane seen from elsewhere: the eight numbers, as Pillow wants them, that best take each first point to its
-    second; given four pairs or more. Raises ZeroDivisionError where they are on one line."""
+    """Return Pillow's eight coefficients of the perspective transform that best maps first points to second ones.
+
+    Needs four pairs or more. Raise ZeroDivisionError if the points are on one line."""
     equations: list[list[float]] = []
     for (x, y), (to_x, to_y) in pairs:
         equations.append([x, y, 1, 0, 0, 0, -x * to_x, -y * to_x, to_x])
@@ -66,7 +67,7 @@ def _cut_out(image: Image.Image, number: int, total: int, read: Mapping[int, Loc
     except ZeroDivisionError:
         return
     most = max(code.modules for code in read.values())
-    # The last part is a little shorter than the others.
+    # The last part may be slightly shorter, and its code one version smaller.
     for modules in (most, most - MODULES_PER_VERSION) if number == total else (most,):
         size = (modules + 2 * QUIET) * PIXELS
         matrix = (a / size, b / size, c, d / size, e / size, f, g / size, h / size)
@@ -93,7 +94,7 @@ def _draw_marks(image: Image.Image, modules: int) -> None:
 
 
 def _solved(rows: list[list[float]]) -> list[float]:
-    """The unknowns of linear equations, whose last column is the right side, by Gauss and Jordan."""
+    """Solve linear equations by Gauss-Jordan elimination; the last column is the right-hand side."""
     for pivot in range(len(rows)):
         largest = max(range(pivot, len(rows)), key=lambda row: abs(rows[row][pivot]))
         rows[pivot], rows[largest] = rows[largest], rows[pivot]

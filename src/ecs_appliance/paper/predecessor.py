@@ -1,6 +1,6 @@
-"""Codes as the predecessor printed them: base32 of a gzip, alone, or cut up and numbered by two digits and a space.
+"""Reads codes printed by the predecessor: base32 of a gzip, whole, or in parts numbered by two digits and a space.
 
-They carry no count and no hash of the whole: gzip's own checksum and length are all there is to go by.
+They contain neither the number of codes nor a hash of the file; only gzip's checksum and length can be verified.
 """
 
 import re
@@ -9,13 +9,13 @@ from collections.abc import Collection
 from ecs_appliance.paper.codes import DamagedError, join, unpack
 
 NUMBERED = re.compile(r"([0-9]{2}) ([A-Z2-7]{8,}=*)")
-# Base32 of what every gzip begins with.
+# Base32 of the first bytes of every gzip.
 GZIP_START = "D6FQ"
 ALONE = re.compile(rf"{GZIP_START}[A-Z2-7]*=*")
 
 
 def read_old(text: str) -> tuple[int, str] | None:
-    """Number (from 0) and content of the code with this text; None where it is none of the predecessor's."""
+    """Return number (from 0) and content of the code with this text; None if it is not one of the predecessor's."""
     alone = ALONE.fullmatch(text)
     if alone:
         return 0, text
@@ -24,12 +24,12 @@ def read_old(text: str) -> tuple[int, str] | None:
 
 
 def missing(found: Collection[int]) -> list[int]:
-    """The numbers that are certainly missing. How many there were is not known before the last was found."""
+    """Return the missing numbers below the highest one found; the total number is not known."""
     return [number for number in range(max(found)) if number not in found]
 
 
 def join_old(found: dict[int, str]) -> bytes:
-    """The gzip of the codes `found`, none of which is missing before the last. Raises ApplianceError."""
+    """Return the gzip in the codes `found`, which have no gaps. Raise DamagedError if it is damaged or incomplete."""
     packed = join([found[number] for number in sorted(found)])
     try:
         unpack(packed)

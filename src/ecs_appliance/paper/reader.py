@@ -1,4 +1,4 @@
-"""QR codes in a picture, by zxing-cpp: as it is first, then, if need be, helped by what a bad picture lacks."""
+"""Reads the QR codes in an image with zxing-cpp; defines ways to enhance bad images first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from PIL import Image, ImageFilter
 from ecs_appliance.paper.codes import read_part
 from ecs_appliance.paper.placement import MODULES_PER_VERSION, Located, hidden
 
-# Of a code's side in modules: what is left without its version.
+# Side of a QR code in modules, without MODULES_PER_VERSION times its version.
 SMALLEST = 17
-# What is scanned at 300 dpi is enlarged by as much; what is larger, up to a size that is read in seconds.
+# Factor for scans at 300 dpi; larger images are enlarged only to a size that is read in seconds.
 ENLARGED = 1.5
 SHARPENED_PIXELS = 20_000_000
 QR_CODES = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
@@ -20,7 +20,7 @@ QR_CODES = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 @dataclass(frozen=True)
 class Attempt:
-    """A way to look at a picture, and what it is good for."""
+    """A way to prepare an image for reading; `why` describes it."""
 
     why: str
     prepare: Callable[[Image.Image], Image.Image]
@@ -36,7 +36,7 @@ def _sharpened(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.UnsharpMask(4, percent=200, threshold=0))
 
 
-# Each reads what the others do not: see docs/performance.md.
+# Each reads codes that the others do not, see docs/performance.md.
 ATTEMPTS: Sequence[Attempt] = (
     Attempt("as it is", lambda image: image),
     Attempt("enlarged and sharpened", _sharpened),
@@ -45,9 +45,9 @@ ATTEMPTS: Sequence[Attempt] = (
 
 
 def read_codes(image: Image.Image) -> list[str]:
-    """The texts of all QR codes in the grey `image`, each once, whichever way it is turned.
+    """Return the texts of all QR codes in the greyscale `image`, each once, at any rotation.
 
-    Where some of a sheet are read, the others are looked for where they have to be.
+    If some codes of a sheet can be read, the others are looked for at their expected positions.
     """
     found = _find(image)
     texts = [code.text for code in found]

@@ -1,4 +1,4 @@
-"""From scans and photos of the sheets back to the file."""
+"""Recovers the file from scans and photos of the sheets."""
 
 import gzip
 import os
@@ -23,13 +23,13 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Reading:
-    """What was seen so far, and what could not be read, by its name."""
+    """Codes read so far, and errors of pages and documents, by name."""
 
     seen: list[Seen] = field(default_factory=list)
     unreadable: dict[str, UnreadableError] = field(default_factory=dict)
 
     def recovered(self) -> Recovered:
-        """The file. Raises as `recover` does; then also tells what could not be read."""
+        """Return the file. Raise as `recover` does, with the pages that could not be read added to the message."""
         skipped = tuple(problem.message for problem in self.unreadable.values())
         try:
             return replace(recover(sort_out(self.seen)), skipped=skipped)
@@ -38,12 +38,11 @@ class Reading:
 
 
 def scan(documents: Sequence[Document], output: Path, *, progress: Progress = lambda _: None) -> Recovered:
-    """Read `documents` and write the file they are of to `output`, 0600 and as old as it was; gzipped where its name
-    ends so.
+    """Recover the file from `documents` and write it to `output`, 0600, with its original modification time.
 
-    What was read of an incomplete set is kept beside `output` and counts the next time. `progress` is told the page
-    that is read. Raises RefusedError where `output` is there already, IncompleteError, MixedError, DamagedError,
-    UnreadableError; then `output` is not written.
+    `output` is gzipped if its name ends in .gz. Codes of an incomplete set are stored next to `output` and used by the
+    next run. `progress` is called with the page being read. Raise RefusedError if `output` exists, IncompleteError,
+    MixedError, DamagedError or UnreadableError; `output` is not written then.
     """
     partial = output.with_name(output.name + PARTIAL)
     reading = Reading(_load(output, partial))
@@ -67,10 +66,10 @@ def read(
     progress: Progress = lambda _: None,
     attempts: Sequence[Attempt] = ATTEMPTS,
 ) -> Recovered:
-    """The file of which `documents`, and what `reading` has already, are sheets; what is seen is added to `reading`.
+    """Return the file recovered from `documents` and the codes already in `reading`; add new codes to `reading`.
 
-    Every page is looked at as it is; then those that may have more on them, with more and more effort: `attempts`.
-    Raises as `scan` does.
+    Apply each of `attempts`, in order of effort, to all pages that may have more codes, until the file is complete.
+    Raise IncompleteError, MixedError, DamagedError or UnreadableError.
     """
     texts: defaultdict[str, set[str]] = defaultdict(set)
     for attempt in attempts:
@@ -97,7 +96,7 @@ def read(
 
 
 def _is_whole(texts: Iterable[str]) -> bool:
-    """Whether `texts`, of one picture, are all codes of the sheets in it, as far as can be told."""
+    """Return whether `texts`, read from one page, are all codes of its sheets, as far as can be determined."""
     parts = {text: part for text in texts if (part := read_part(text))}
     numbers = {(part.digest, part.number) for part in parts.values()}
     if not parts:
@@ -121,7 +120,7 @@ def _pages(documents: Iterable[Document], unreadable: dict[str, UnreadableError]
 
 
 def _load(output: Path, partial: Path) -> list[Seen]:
-    """What was read before; also makes sure that nothing is in the way."""
+    """Return the codes of earlier runs. Raise RefusedError if `output` exists."""
     try:
         if os.path.lexists(output):
             raise RefusedError(f"{output} is there already: it is never overwritten", "choose another --output")
@@ -135,7 +134,7 @@ def _file(partial: Path) -> StateFile[list[tuple[str, str]]]:
 
 
 def _save(partial: Path, seen: Sequence[Seen], output: Path) -> str:
-    """Keep what was seen for the next time; what to do then."""
+    """Store the codes for the next run; return what the operator has to do."""
     if not seen:
         return ""
     try:
@@ -150,7 +149,7 @@ def _write(output: Path, recovered: Recovered) -> None:
     try:
         write_new(output, data, mode=0o600)
         if recovered.label:
-            # Printed again, it makes the same codes.
+            # So that printing it again makes the same codes.
             moment = recovered.label.modified.timestamp()
             os.utime(output, (moment, moment))
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The sheets of paper as PDF: the text, or the share; the codes; and how to get the file back."""
+"""Creates the sheets as PDF: the text or the share, the codes, and instructions for getting the file back."""
 
 import io
 import textwrap
@@ -31,10 +31,10 @@ CODES_TOP = 34 * mm
 ROW = CODE_SIZE + 10 * mm
 SHARE_SIZE = 75 * mm
 WORDS_PER_COLUMN = 11
-# The white around a QR code that readers rely on, in modules (ISO/IEC 18004).
+# Quiet zone around a QR code, in modules (ISO/IEC 18004).
 QUIET = 4
 
-# Of a paragraph, by its kind.
+# By kind of paragraph.
 FONTS = {"text": (FONT, 10), "heading": (BOLD, 10), "command": (FIXED_FONT, TEXT_SIZE)}
 FOOT, FOOT_SIZE, FOOT_LEADING = MARGIN * 0.6, 8.6, 4 * mm
 
@@ -43,7 +43,7 @@ Draw = Callable[[Canvas], None]
 
 @dataclass(frozen=True, repr=False)
 class Sheets:
-    """What is to be printed: `text` where people may read it, `share` where the file is split."""
+    """What is printed: the codes and, for people, `text`; or a `share` if the file is split."""
 
     label: Label
     digest: bytes
@@ -53,7 +53,7 @@ class Sheets:
 
 
 def make_pdf(sheets: Sheets) -> bytes:
-    """The PDF of `sheets`, A4; for the same input the same."""
+    """Return `sheets` as an A4 PDF; the same input makes the same bytes."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=1, pageCompression=1)
     canvas.setTitle(_subject(sheets))
@@ -67,13 +67,13 @@ def make_pdf(sheets: Sheets) -> bytes:
 
 
 def place(number: int) -> tuple[float, float]:
-    """How far from the left and from the top of its page code `number` is, in points."""
+    """Return the distance of code `number` from the left and the top of its page, in points."""
     down, across = divmod((number - 1) % CODES_PER_PAGE, 2)
     return WIDTH / 2 + (across - 1) * CODE_SIZE, CODES_TOP + down * ROW
 
 
 def _pages(sheets: Sheets) -> Iterator[tuple[Draw, Words]]:
-    """What draws each page, and the language that its number is told in."""
+    """Yield a function that draws the page, and the language of its page number, for each page."""
     if sheets.share:
         yield partial(_draw_share, share=sheets.share), ENGLISH
     lines = list(numbered(sheets.text)) if sheets.text else []
@@ -83,7 +83,7 @@ def _pages(sheets: Sheets) -> Iterator[tuple[Draw, Words]]:
         parts = sheets.parts[start : start + CODES_PER_PAGE]
         yield partial(_draw_codes, parts=parts, digest=sheets.digest), ENGLISH
     scheme = sheets.share.scheme if sheets.share else None
-    # German is read by those who find it; the English page stays the last, as on older paper.
+    # Finders read German; the English page stays last, as on older paper.
     for words in (GERMAN, ENGLISH):
         paragraphs = instructions(words, sheets.digest, len(sheets.parts), scheme)
         yield partial(_draw_instructions, words=words, paragraphs=list(paragraphs)), words
@@ -132,8 +132,8 @@ def _draw_codes(canvas: Canvas, parts: Sequence[Part], digest: bytes) -> None:
 
 
 def _draw_code(canvas: Canvas, text: str, left: float, bottom: float, size: float) -> None:
-    """A QR code of error correction level M, which stands 15 % of damage, as shapes: sharp at any resolution."""
-    # One mask does: base32 of packed data looks like noise already.
+    """Draw a QR code with error correction level M (15 %) as vector shapes, sharp at any resolution."""
+    # No mask has to be chosen, as base32 of compressed data already looks like noise.
     code = segno.make(text, error="m", mode="alphanumeric", mask=0, boost_error=False, micro=False)
     rows = code.matrix
     module = size / (len(rows) + 2 * QUIET)
@@ -161,7 +161,7 @@ def _draw_share(canvas: Canvas, share: Share) -> None:
 
 
 def _draw_share_words(canvas: Canvas, share: Share, words: Words, down: float) -> None:
-    """What this is: a headline `down` points from the top, and three lines."""
+    """Draw the description of the share: a headline `down` points from the top, and three lines."""
     scheme = share.scheme
     canvas.setFont(BOLD, 20)
     canvas.drawString(MARGIN, HEIGHT - down, words.share.format(number=share.number, total=scheme.total))
@@ -189,7 +189,7 @@ def _draw_instructions(canvas: Canvas, words: Words, paragraphs: Sequence[Paragr
 
 
 def _wrapped(paragraph: Paragraph, font: str, size: float) -> list[str]:
-    """The lines of `paragraph`; those of a command but the last end in a backslash."""
+    """Return the lines of `paragraph`; those of a command, except the last, end in a backslash."""
     if paragraph.kind != "command":
         return list(simpleSplit(paragraph.text, font, size, WIDTH - 2 * MARGIN))
     lines = textwrap.wrap(paragraph.text, WRAPPED_COMMAND, initial_indent="   ", subsequent_indent="   ")

@@ -1,6 +1,6 @@
-"""k of n: the file is encrypted, and its key is split into shares by Shamir's scheme as SLIP-39 publishes it.
+"""k of n: encrypts the file and splits its key into shares by Shamir's scheme, as specified in SLIP-39.
 
-Every sheet has all of the encrypted file and one share as words. Any k shares give the key; fewer tell nothing of it.
+Every set of sheets has the whole encrypted file and one share, as words. Any k shares give the key; fewer, nothing.
 """
 
 import re
@@ -18,10 +18,10 @@ from shamir_mnemonic import MnemonicError, combine_mnemonics, generate_mnemonics
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 
 KEY_BYTES = 32
-# A key encrypts one file once: there is nothing to tell apart by another beginning.
+# A constant is safe because each key encrypts only one file.
 COUNTER = bytes(16)
 FEWEST_NEEDED, MOST_SHARES = 2, 16
-# All of 16 shares, half of which are needed.
+# 16 choose 8, the largest possible number.
 MOST_COMBINATIONS = 12_870
 SCHEME = re.compile(r"([0-9]{1,2})of([0-9]{1,2})")
 DIGEST_CHARACTERS = 16
@@ -30,7 +30,7 @@ TEXT = re.compile(r"SHARE ([0-9]+)/([0-9]+) NEEDS ([0-9]+) OF ([0-9A-F]{16}) ([A
 
 @dataclass(frozen=True)
 class Scheme:
-    """`needed` of `total` shares recover."""
+    """`needed` of `total` shares recover the key."""
 
     needed: int
     total: int
@@ -38,7 +38,7 @@ class Scheme:
 
 @dataclass(frozen=True, repr=False)
 class Share:
-    """Share `number` (from 1) of a key, as the words of SLIP-39; `digest` leads to the file that the key opens."""
+    """Share `number` (from 1) of a key, as SLIP-39 words; `digest` identifies the file that the key decrypts."""
 
     number: int
     scheme: Scheme
@@ -47,13 +47,13 @@ class Share:
 
     @property
     def text(self) -> str:
-        """What its QR code holds."""
+        """The text of its QR code."""
         scheme = self.scheme
         return f"SHARE {self.number}/{scheme.total} NEEDS {scheme.needed} OF {self.digest} {self.words.upper()}"
 
 
 def read_scheme(text: str) -> Scheme:
-    """What `2of3` says. Raises RefusedError."""
+    """Parse a scheme such as `2of3`. Raise RefusedError."""
     found = SCHEME.fullmatch(text)
     if found and FEWEST_NEEDED <= int(found[1]) <= int(found[2]) <= MOST_SHARES:
         return Scheme(int(found[1]), int(found[2]))
@@ -63,7 +63,7 @@ def read_scheme(text: str) -> Scheme:
 
 
 def read_share(text: str) -> Share | None:
-    """The share that the text of a QR code is; None where it is none."""
+    """Parse the text of a QR code as a share; None if it is not one."""
     found = TEXT.fullmatch(text)
     if not found:
         return None
@@ -72,22 +72,22 @@ def read_share(text: str) -> Share | None:
 
 
 def encrypt(data: bytes) -> tuple[bytes, bytes]:
-    """`data` by AES-256 in counter mode, just as long as it was, and its new key."""
+    """Encrypt `data` by AES-256 in counter mode; return the ciphertext, of the same length, and the new key."""
     key = secrets.token_bytes(KEY_BYTES)
     return _crypted(data, key), key
 
 
 def make_shares(key: bytes, scheme: Scheme, digest: bytes) -> list[Share]:
-    """The shares of `key`; `digest` is that of what it opens."""
+    """Split `key` into shares; `digest` is the SHA-256 of the encrypted file."""
     words = generate_mnemonics(1, [(scheme.needed, scheme.total)], key)[0]
     opens = short(digest)
     return [Share(number, scheme, opens, mnemonic) for number, mnemonic in enumerate(words, 1)]
 
 
 def decrypt(data: bytes, shares: Sequence[Share]) -> bytes:
-    """What was encrypted, given at least as many shares as are needed, of which some may have been misread.
+    """Decrypt `data` with at least as many shares as needed, some of which may have been misread.
 
-    Raises ApplianceError where too few of them go together.
+    Raise ApplianceError if no combination of them is valid.
     """
     for some in islice(combinations(shares, shares[0].scheme.needed), MOST_COMBINATIONS):
         with suppress(MnemonicError):
@@ -98,11 +98,11 @@ def decrypt(data: bytes, shares: Sequence[Share]) -> bytes:
 
 
 def short(digest: bytes) -> str:
-    """The beginning of a digest, by which a share tells what it is of."""
+    """Return the beginning of a digest in hex, which identifies the file on a share."""
     return digest.hex().upper()[:DIGEST_CHARACTERS]
 
 
 def _crypted(data: bytes, key: bytes) -> bytes:
-    """Counter mode is its own inverse."""
+    """Encrypt or decrypt; in counter mode, this is the same."""
     encryptor = Cipher(AES(key), CTR(COUNTER)).encryptor()
     return encryptor.update(data) + encryptor.finalize()

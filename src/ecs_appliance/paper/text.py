@@ -1,8 +1,8 @@
-"""Text as numbered lines of a page, from which it can be typed again."""
+"""Formats text as numbered lines for printing, from which it can be typed again."""
 
 from collections.abc import Iterator
 
-# The fonts that every PDF reader has know the characters of Western Europe.
+# The standard PDF fonts cover only Western European characters.
 CHARACTERS = "cp1252"
 COLUMNS = 92
 NUMBER_COLUMNS = 5
@@ -15,7 +15,7 @@ HOW_TO_TYPE = (
 
 
 def numbered(text: str) -> Iterator[str]:
-    """The lines of `text`, each led by its number, in the notation of HOW_TO_TYPE."""
+    """Yield the lines of `text` with their numbers, in the notation described in HOW_TO_TYPE."""
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         shown = "".join(_printable(character) for character in line)
         chunks = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)] or [""]

@@ -1,4 +1,4 @@
-"""Does the paper hold the file? Told by reading it back, the way one would after a disaster."""
+"""Verifies that paper contains the file, by reading it back as after a disaster."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,14 +12,14 @@ from ecs_appliance.paper.scan import Progress, Reading, read
 
 
 class UnprovenError(ApplianceError):
-    """The paper does not give the file back."""
+    """The file cannot be recovered from the paper."""
 
 
 def verify(papers: Sequence[Document], data: bytes, *, progress: Progress = lambda _: None) -> Recovered:
-    """Read `papers`, PDFs or scans, all together, and compare what they hold with `data`.
+    """Read `papers` (PDFs or scans) together, and compare the file on them with `data`.
 
-    Of a file that was split, `papers` have to be as many shares as are needed, or more: then every share is tried
-    together with those after it. Raises UnprovenError, or as `read` does.
+    For a split file, `papers` must have at least as many shares as needed; every share is tried in combination with
+    those after it. Raise UnprovenError, or as `read` does.
     """
     reading = Reading()
     recovered = read(papers, reading, progress=progress)
@@ -29,9 +29,9 @@ def verify(papers: Sequence[Document], data: bytes, *, progress: Progress = lamb
 
 
 def verify_each(papers: Sequence[Document], data: bytes) -> Recovered:
-    """The same, where each of `papers` is a set of sheets of its own: the whole file, or a share with all of the codes.
+    """Verify `papers` as `verify` does; each must be a complete set: the whole file, or a share with all codes.
 
-    Raises UnprovenError also for a set that is not complete.
+    Raise UnprovenError also if a set is incomplete.
     """
     readings = [_read_alone(paper) for paper in papers]
     together = Reading(list(chain(*(reading.seen for reading in readings))))
@@ -42,7 +42,7 @@ def verify_each(papers: Sequence[Document], data: bytes) -> Recovered:
 
 
 def _read_alone(paper: Document) -> Reading:
-    """What is on `paper`. A share alone is never enough: where all that is on it was seen, nobody looks closer."""
+    """Read `paper` alone. One share never suffices to recover, so stop as soon as its set is complete."""
     for attempts in (ATTEMPTS[:1], ATTEMPTS):
         reading = Reading()
         try:
@@ -55,13 +55,13 @@ def _read_alone(paper: Document) -> Reading:
 
 
 def _is_set(reading: Reading) -> bool:
-    """Whether it is all codes of one file, and one share."""
+    """Return whether `reading` has all codes of one file, and one share."""
     collection = sort_out(reading.seen)
     return [codes.missing for codes in collection.files] == [[]] and len(collection.shares) == 1
 
 
 def _try_shares(reading: Reading, data: bytes, papers: Sequence[Document]) -> None:
-    """Each share is good for something, not only those that were enough."""
+    """Recover with every share, not only with those that sufficed, and compare. Raise UnprovenError."""
     collection = sort_out(reading.seen)
     shares = list(collection.shares)
     for start in range(len(shares)):

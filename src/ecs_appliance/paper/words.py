@@ -1,4 +1,4 @@
-"""What the paper says to whoever finds it, in German and English. Names in braces are put in by `instructions`."""
+"""Texts printed on the paper for its finder, in German and English. Names in braces are filled in when it is drawn."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ SOFTWARE, APPLICATION = "https://github.com/ecs-org/ecs-appliance", "https://git
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one language: what stands on each page, on the first page of a share, and on the page at the end."""
+    """The texts in one language: on each page, on the first page of a share, and on the page of instructions."""
 
     page: str
     warning: str

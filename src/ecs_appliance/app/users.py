@@ -9,7 +9,7 @@ from ecs_appliance.app.arguments import checked_address, checked_gender, checked
 from ecs_appliance.app.shell import Send, run_script
 from ecs_appliance.core.log import register_secret
 
-# 80 bits with a length of 17; without characters that are easily confused when read from paper.
+# 85 bits with a length of 17; without characters that are easily confused when read from paper.
 PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("l1o0")))
 PASSWORD_LENGTH = 17
 

@@ -39,7 +39,7 @@ include_dir = 'conf.d'
 
 
 def reclaim_folders(paths: Paths, *, dry: bool = False) -> dict[str, str]:
-    """Give /etc/postgresql and the home of the server's account to root; return what was changed.
+    """Give /etc/postgresql and the home of the server's account to root (not if `dry`); return what was wrong, by path.
 
     Debian gives both to the account, again at each upgrade, but root writes there and the server only reads; the
     account needs only the cluster itself. Links inside the first are removed. Raise OSError if a folder is a link.

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 USER = "app"
 REGISTER_TIMEOUT = 180
-# One name: an order, a challenge, its validation, a certificate.
+# For one name: order, challenge, validation and certificate.
 ISSUE_TIMEOUT = 300
 ERROR_TYPE = re.compile(r"urn:ietf:params:acme:error:([A-Za-z]+)")
 DETAIL = re.compile(r'"detail"\]?\s*:?\s*("(?:[^"\\]|\\.)*")')

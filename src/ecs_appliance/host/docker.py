@@ -143,7 +143,7 @@ def exec_in(
     container: str,
     argv: Sequence[str],
     *,
-    input: str | bytes | None = None,  # noqa: A002 # as the runner's
+    input: str | bytes | None = None,  # noqa: A002 # as in Runner.run
     timeout: float = ASK_SECONDS,
     user: str = "",
 ) -> Result:

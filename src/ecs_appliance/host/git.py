@@ -166,7 +166,7 @@ class _Git:
         *arguments: str,
         timeout: float = LOCAL_SECONDS,
         ok: Sequence[int] = (0,),
-        input: str | None = None,  # noqa: A002 # as the runner's
+        input: str | None = None,  # noqa: A002 # as in Runner.run
         output: IO[bytes] | None = None,
     ) -> Result:
         with _config_file(self.source, self.user) as config:

@@ -158,7 +158,7 @@ def parse(listing: str) -> list[Key]:
     follows = False
     for line in listing.split("\n"):
         words = line.split(":")
-        kind, filled = words[0], len(words) > 9  # noqa: PLR2004 # the tenth has names and fingerprints
+        kind, filled = words[0], len(words) > 9  # noqa: PLR2004 # the tenth field contains user ids and fingerprints
         if kind in ("pub", "sec") and filled:
             keys.append(Key("", kind == "sec", (), (words[4],), not set(words[1]) & set(UNUSABLE)))
         elif keys and filled:

@@ -19,7 +19,7 @@ from ecs_appliance.host.git import pack
 
 SECONDS = 600
 # On disk, not in memory. The limit stops archives of a tree that contains the same file very often.
-SCRATCH = "/var/tmp"  # noqa: S108 # folders of tempfile's in it
+SCRATCH = "/var/tmp"  # noqa: S108 # tempfile creates folders in it
 LARGEST = 8 << 30
 FENCE = (
     *("prlimit", f"--fsize={LARGEST}", "--", "unshare", "--net", "--"),
@@ -98,7 +98,7 @@ class Quarantine:
     def run(
         self,
         *argv: str,
-        input: str | bytes | IO[bytes] | None = None,  # noqa: A002 # as the runner's
+        input: str | bytes | IO[bytes] | None = None,  # noqa: A002 # as in Runner.run
         output: IO[bytes] | None = None,
         env: Mapping[str, str] | None = None,
         ok: range | tuple[int, ...] = (0,),

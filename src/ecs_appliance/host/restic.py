@@ -90,7 +90,7 @@ class Policy:
 class Repository:
     """A repository at `location` in restic's notation; `shown` is the location without secrets.
 
-    Commands that only read take no lock: a recovery never writes to its source, which may be read-only.
+    The commands that a recovery uses take no lock: it never writes to its source, which may be read-only.
     """
 
     runner: Runner

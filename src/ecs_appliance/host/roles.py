@@ -50,7 +50,7 @@ def stored_method(server: Server, name: str) -> PasswordMethod | None:
 
 
 def restrict_role(server: Server, name: str) -> tuple[str, ...]:
-    """Remove all role attributes and memberships from role `name`, and return the removed ones."""
+    """Remove the attributes POWERS and all memberships from role `name`, and return the removed ones."""
     columns = sql.SQL(", ").join(sql.Identifier(f"rol{power}") for power in ("super", *POWERS[1:]))
     memberships = """
         select quote_ident(pg_get_userbyid(roleid)), quote_ident(pg_get_userbyid(grantor))

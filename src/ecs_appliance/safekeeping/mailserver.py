@@ -13,7 +13,7 @@ from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.env import formats
 
-PASSWORD_VARIABLE = "ECS_SMTP_PASSWORD"  # noqa: S105 # its name
+PASSWORD_VARIABLE = "ECS_SMTP_PASSWORD"  # noqa: S105 # only the name
 EXPECTED = "expected smtp://[user@]host[:port] or smtps://[user@]host[:port]"
 LARGEST_PASSWORD = 1024
 

@@ -1,1 +1,1 @@
-"""The application: source, images, migration, users."""
+"""The application: its source, images, migrations, users and certificates."""

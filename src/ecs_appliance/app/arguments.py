@@ -1,4 +1,4 @@
-"""What an operator may say about people: checked before the application is asked."""
+"""Validate operators' input about people before the application is called: return it, or raise ArgumentError."""
 
 from ecs_appliance.core.errors import ApplianceError, ExitCode
 from ecs_appliance.env.formats import mail_address
@@ -8,13 +8,13 @@ MOST_DAYS = 3650
 
 
 class ArgumentError(ApplianceError):
-    """What is asked for cannot be; nothing was touched."""
+    """An argument is invalid; nothing was changed."""
 
     exit_code = ExitCode.USAGE
 
 
 def checked_address(email: str) -> str:
-    """A mail address that a new user, or a mail, may have."""
+    """Return `email` if it is a valid mail address for a new user or a mail."""
     try:
         return mail_address(email)
     except ValueError:
@@ -22,7 +22,7 @@ def checked_address(email: str) -> str:
 
 
 def checked_known_address(email: str) -> str:
-    """What may be the address of a user who is there: the application takes more than we do."""
+    """Return `email` if it may be an existing user's: the application accepts more than we do for new ones."""
     name, at, host = email.rpartition("@")
     if not (at and name and host and email.isprintable()):
         raise _no_address(email)
@@ -30,14 +30,14 @@ def checked_known_address(email: str) -> str:
 
 
 def checked_subject_address(email: str) -> str:
-    """A mail address that fits into a certificate: the application writes `/emailAddress=` and it, as in openssl."""
+    """Return `email` if it can be in a certificate: the application passes `/emailAddress=EMAIL` to openssl."""
     if "/" in checked_address(email):
         raise ArgumentError(f"{email!r} has a slash, which no certificate can hold", "give the user another address")
     return email
 
 
 def checked_name(kind: str, name: str) -> str:
-    """A person's name, without blanks around it; `kind` is what an error calls it."""
+    """Return a person's name without surrounding blanks; `kind` is its name in the error."""
     stripped = name.strip(" ")
     if not stripped or not stripped.isprintable() or len(stripped) > LONGEST_NAME:
         raise ArgumentError(f"{name!r} is no {kind}", f"one line of text is needed, up to {LONGEST_NAME} characters")
@@ -45,14 +45,14 @@ def checked_name(kind: str, name: str) -> str:
 
 
 def checked_gender(gender: str) -> str:
-    """f or m, as the application knows them."""
+    """Return `gender` as the application's f or m."""
     if gender.lower() not in ("f", "m"):
         raise ArgumentError(f"{gender!r} is no gender that the application knows", "f or m")
     return gender.lower()
 
 
 def checked_certificate_name(name: str) -> str:
-    """It becomes part of an openssl subject, a mail's subject and a file's name."""
+    """Return `name` if it can be part of an openssl subject, a mail's subject and a file name."""
     plain = name == name.strip() and name.isprintable() and not set(name) & set('/\\+="<>,;')
     if not plain or not name or name.startswith((".", "-")) or len(name.encode()) > LONGEST_NAME:
         raise ArgumentError(
@@ -62,14 +62,14 @@ def checked_certificate_name(name: str) -> str:
 
 
 def checked_known_certificate_name(name: str) -> str:
-    """What may be the name of a certificate that is there: the application takes more than we do."""
+    """Return `name` if it may be an existing certificate's: the application accepts more than we do for new ones."""
     if not name or name.encode(errors="ignore").decode() != name:
         raise ArgumentError(f"{name!r} is no name for a certificate", "appliance cert list --all shows them")
     return name
 
 
 def checked_days(days: int) -> int:
-    """How long a certificate may be valid."""
+    """Return `days` if a certificate may be valid for so long."""
     if not 1 <= days <= MOST_DAYS:
         raise ArgumentError(f"a certificate cannot be valid for {days} days", f"1 to {MOST_DAYS}")
     return days

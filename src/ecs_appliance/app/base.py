@@ -1,4 +1,4 @@
-"""The Debian image that ours stand on, made of Debian's signed packages: a tag of a registry proves no origin."""
+"""Build the Debian base image from Debian's signed packages, since a registry's tag does not prove its origin."""
 
 import io
 import logging
@@ -17,32 +17,32 @@ log = logging.getLogger(__name__)
 VENDOR = "org.opencontainers.image.vendor"
 OURS = "ecs-appliance"
 BOOTSTRAP_SECONDS = 1800
-# Older ones are made anew, but only where something is built on them anyway: a start never waits for that.
+# An older one is rebuilt, but only if something is built on it anyway, so that a start never waits for it.
 FRESH = timedelta(days=7)
 SOURCES = (
     "deb http://deb.debian.org/debian {suite} main",
     "deb http://deb.debian.org/debian {suite}-updates main",
     "deb http://deb.debian.org/debian-security {suite}-security main",
 )
-# A machine in a closed network has its own mirror: what serves the machine serves its images.
+# A machine in a closed network has its own mirror, which its images use too.
 HOST_SOURCES = "/etc/apt/sources.list.d/debian.sources"
-# As in Debian's own slim images: neither documentation nor translations …
+# As in Debian's own slim images: no documentation or translations …
 SLIM = (
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/locale/*/LC_MESSAGES/*.mo",
 )
-# … and no service is started while packages install.
+# … and no services started when packages are installed.
 POLICY = ("./usr/sbin/policy-rc.d", b"#!/bin/sh\nexit 101\n")
 
 
 def ensure_base(
     runner: Runner, paths: Paths, *, suite: str = "trixie", proxy: str | None = None, refresh: bool = False
 ) -> str:
-    """Have `debian:SUITE-slim` and return its id. With `refresh` one older than a week is replaced, where that works.
+    """Build `debian:SUITE-slim` if missing and return its id. With `refresh`, try to replace one older than a week.
 
-    `proxy` is the HTTP proxy to download through. Raises CommandError where there is no such image and none can be had.
+    `proxy` is the HTTP proxy for downloads. Raise ProcessError if there is no image and it cannot be built.
     """
     reference = f"debian:{suite}-slim"
     present = docker.inspect_image(runner, reference)
@@ -61,7 +61,7 @@ def ensure_base(
 
 
 def is_stale(created: str, now: datetime) -> bool:
-    """Whether an image `created` then (RFC 3339) is older than a week."""
+    """Return whether an image `created` at that time (RFC 3339) is older than a week."""
     return now - datetime.fromisoformat(created) > FRESH
 
 
@@ -75,7 +75,7 @@ def _obtain(runner: Runner, paths: Paths, reference: str, suite: str, proxy: str
 
 
 def _sources(paths: Paths, suite: str) -> list[str]:
-    """Arguments of mmdebstrap: the machine's own file where it is of the same suite, else Debian's mirrors."""
+    """Return mmdebstrap's sources: the machine's own file if it is for the same suite, else Debian's mirrors."""
     own = paths.at(HOST_SOURCES)
     if own.is_file() and f"{suite}-security" in own.read_text():
         return [str(own)]
@@ -84,15 +84,15 @@ def _sources(paths: Paths, suite: str) -> list[str]:
 
 def _bootstrap(runner: Runner, archive: Path, suite: str, sources: list[str], proxy: str | None) -> None:
     options = ["--variant=minbase", *(f"--dpkgopt={line}" for line in SLIM)]
-    # As a variable: given as an option it would stay in the image.
+    # As a variable, since an option would stay in the image.
     environment = {"http_proxy": proxy} if proxy else {}
-    # In a namespace of its own: it makes all mounts private, and services started later would keep docker's for good.
+    # In its own namespace: mmdebstrap makes all mounts private, and services started later would keep docker's forever.
     command = ["unshare", "--mount", "mmdebstrap", *options, suite, str(archive), *sources]
     runner.run(command, timeout=BOOTSTRAP_SECONDS, env=environment)
 
 
 def _add_policy(archive: Path) -> None:
-    """mmdebstrap has a policy of its own and removes it at the end, so ours is appended to what it made."""
+    """Append our policy-rc.d to the archive: mmdebstrap uses its own and removes it at the end."""
     name, content = POLICY
     entry = tarfile.TarInfo(name)
     entry.mode, entry.size = 0o755, len(content)

@@ -1,4 +1,4 @@
-"""Client certificates of the application's users, made, listed and revoked from outside."""
+"""Create, list and revoke client certificates of the application's users from the host."""
 
 import base64
 from collections.abc import Sequence
@@ -65,8 +65,8 @@ def main(data):
         found = found.filter(user__email__iexact=data['email'])
     return {{'certificates': [describe(certificate) for certificate in found]}}
 """
-# The application's own revoke() saves, then writes the list of all it sees revoked: two at a time could each miss the
-# other's. Who holds the authority's row is alone; what is cut off is as if it had never begun.
+# The application's revoke() saves, then writes the list of all revoked certificates that it sees: of two at a time,
+# each could miss the other's. Locking the authority's row serializes them; an interrupted one is rolled back.
 REVOKE_CERTIFICATES = f"""
 from django.db import transaction
 from ecs.pki.models import Certificate, CertificateAuthority
@@ -87,7 +87,7 @@ def main(data):
 
 @dataclass(frozen=True)
 class ClientCertificate:
-    """A PKCS #12 file (RC2-40 and 3DES: OpenSSL 3 needs -legacy) and the passphrase that opens it."""
+    """A PKCS #12 file (RC2-40 and 3DES: OpenSSL 3 needs -legacy) and its passphrase."""
 
     pkcs12: bytes
     passphrase: str
@@ -98,7 +98,7 @@ class ClientCertificate:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the application keeps of a client certificate; `user` is a mail address, `revoked` None or since when."""
+    """The application's record of a client certificate; `user` is a mail address, `revoked` since when, or None."""
 
     name: str
     user: str
@@ -109,12 +109,12 @@ class Certificate:
 
     @property
     def serial_text(self) -> str:
-        """The serial as nginx and openssl write it."""
+        """The serial in the notation of nginx and openssl."""
         digits = f"{self.serial:X}"
         return digits.zfill(len(digits) + len(digits) % 2)
 
     def state(self, now: datetime | None = None) -> State:
-        """What it is at `now`, which is this moment without one."""
+        """Return its state at `now`, by default the current time."""
         if self.revoked:
             return "revoked"
         return "valid" if (now or datetime.now(UTC)) < self.expires else "expired"
@@ -122,7 +122,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Revoked:
-    """A certificate that is revoked; `new`: it was not before."""
+    """A revoked certificate; `new` if it was not revoked before."""
 
     certificate: Certificate
     new: bool
@@ -131,10 +131,10 @@ class Revoked:
 def create_client_certificate(
     send: Send, email: str, name: str, days: int, *, send_to: str = "", mail: bool = True
 ) -> ClientCertificate:
-    """Make a client certificate `name` for the user `email`, valid for `days`, and return it.
+    """Create a client certificate `name` for the user `email`, valid for `days`, and return it.
 
-    With `mail` it is sent to the user, or to `send_to`; where that fails, none is made. `send` is
-    `shell.in_web(runner)`. Raises ArgumentError, NotRunningError, RefusedError, ApplianceError.
+    With `mail` it is sent to the user, or to `send_to`; if that fails, it is not created. `send` is
+    `shell.in_web(runner)`. Raise ArgumentError, NotRunningError, RefusedError or ApplianceError.
     """
     data = {
         "email": checked_subject_address(email),
@@ -149,15 +149,15 @@ def create_client_certificate(
 
 
 def list_certificates(send: Send, email: str | None = None) -> list[Certificate]:
-    """The certificates of all users or of `email`, by name; raises as `create_client_certificate` does."""
+    """Return the certificates of all users or of `email`, by name. Raise as `create_client_certificate` does."""
     data = {"email": None if email is None else checked_known_address(email)}
     return [_read(told) for told in run_script(send, LIST_CERTIFICATES, data)["certificates"]]
 
 
 def revoke_certificates(send: Send, names: Sequence[str]) -> list[Revoked]:
-    """Revoke the certificates `names`, all or none, and return them; raises as `create_client_certificate` does.
+    """Revoke the certificates `names`, all or none, and return them. Raise as `create_client_certificate` does.
 
-    One that is revoked already stays as it is. nginx follows a moment later: see `app.revocation`.
+    Those already revoked stay unchanged. nginx follows shortly afterwards, see `app.revocation`.
     """
     answer = run_script(send, REVOKE_CERTIFICATES, {"names": [checked_known_certificate_name(name) for name in names]})
     return [Revoked(_read(told), new=told["name"] in answer["new"]) for told in answer["certificates"]]

@@ -1,4 +1,4 @@
-"""The application's documents as it reads them itself: its rows, and each file decrypted and its signature verified."""
+"""Have the application read its documents: list the rows, decrypt each file and verify its signature."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def read_documents(send: Send, proven: Iterable[str]) -> tuple[frozenset[str], Mapping[str, str]]:
-    """Return the documents that have a row, and those of them that are not readable, with a reason each.
+    """Return the names of the documents that have a row, and the unreadable ones of them with the reason for each.
 
-    All are read but those in `proven`. Raises ApplianceError where the application cannot tell.
+    Documents in `proven` are not read. Raise ApplianceError if the application fails.
     """
     answer = run_script(send, SCRIPT.read_text(), {"proven": sorted(proven)})
     documents, unreadable = answer["documents"], answer["unreadable"]

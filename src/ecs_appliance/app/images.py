@@ -1,4 +1,4 @@
-"""The images of a site: the application's by its commit, our own by what they are made of; built only where missing."""
+"""Build missing images of a site, tagged by commit (the application) or by a digest of their inputs (our own)."""
 
 import hashlib
 import logging
@@ -22,17 +22,17 @@ APP = "ecs/ecs"
 OWN = ("redis", "memcached")
 REPOSITORIES = (APP, *(f"ecs/{name}" for name in OWN))
 DOCS_LABEL = "org.ecs-appliance.docs"
-# Of layers that no image has, for builds to come.
+# Build cache to keep for later builds.
 LAYERS_BYTES = 4_000_000_000
 
 
 class BuildError(ApplianceError):
-    """An image could not be built; what runs is not touched."""
+    """An image could not be built; the running site is not affected."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Tags of the images of a site, and which of them were built just now."""
+    """Tags of a site's images, and which of them have just been built."""
 
     app: str
     own: Mapping[str, str]
@@ -40,12 +40,12 @@ class Images:
 
 
 def app_tag(commit: str) -> str:
-    """The name of the application's image of `commit`."""
+    """Return the tag of the application's image of `commit`."""
     return f"{APP}:{commit}"
 
 
 def own_tag(folder: Path, base: str) -> str:
-    """The name of the image made from `folder` on the base image of id `base`: another content has another name."""
+    """Return the tag of the image built from `folder` on the base image with id `base`, by a digest of both."""
     digest = hashlib.sha256(base.encode())
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"\0{file.relative_to(folder)}\0{file.stat().st_mode & 0o111:o}\0".encode())
@@ -56,9 +56,9 @@ def own_tag(folder: Path, base: str) -> str:
 def plan_app_build(
     sources: Sources, *, labels: Mapping[str, str] | None, proxy: str | None, force: bool = False
 ) -> Build | None:
-    """How to build the application, or None where its image is as it should be.
+    """Return how to build the application, or None if its image is up to date.
 
-    `labels` are those of the image that its tag names now, None where there is none.
+    `labels` are those of the existing image with its tag, None if there is none.
     """
     docs = sources.docs.id if sources.docs else ""
     if labels is not None and labels.get(DOCS_LABEL, "") == docs and not force:
@@ -68,7 +68,7 @@ def plan_app_build(
 
 
 def plan_own_builds(folders: Collection[Path], base: str, present: Collection[str], proxy: str | None) -> list[Build]:
-    """How to build those of our own images whose tag is not in `present`."""
+    """Return how to build those of our own images whose tag is not in `present`."""
     wanted = {own_tag(folder, base): folder for folder in folders}
     return [Build(folder, (name,), _proxy_args(proxy)) for name, folder in wanted.items() if name not in present]
 
@@ -84,11 +84,11 @@ def ensure_images(
     force: bool = False,
     on_line: Callable[[str], None] = log.info,
 ) -> Images:
-    """Have every image for `sources`; those of our own come from the folders redis and memcached of `containers`.
+    """Build the missing images for `sources`; our own from the folders redis and memcached of `containers`.
 
-    What runs keeps its image, and `ecs/ecs` names it, until `activate_images`. `force` builds the application anew.
+    `ecs/ecs:latest` keeps naming the running image until `activate_images`. `force` rebuilds the application.
     Git runs as `user` in the application's repositories.
-    Raises BuildError with the last lines of the build.
+    Raise BuildError with the last lines of the build.
     """
     tag = app_tag(sources.app.id)
     present = docker.inspect_image(runner, tag)
@@ -113,12 +113,12 @@ def ensure_images(
 
 
 def activate_images(runner: Runner, images: Images) -> None:
-    """Let plain `ecs/ecs` name what runs from now on."""
+    """Tag the application's image as `ecs/ecs:latest`."""
     docker.tag(runner, images.app, f"{APP}:latest")
 
 
 def prune_images(runner: Runner, keep: Collection[str]) -> list[str]:
-    """Remove our images but those tagged `latest` or in `keep`, and layers past a bound; returns the tags removed."""
+    """Remove our images except those tagged `latest` or in `keep`, limit the build cache; return the removed tags."""
     latest = {f"{repository}:latest" for repository in REPOSITORIES}
     same = {tag for name in latest if (image := docker.inspect_image(runner, name)) for tag in image.tags}
     removed = docker.prune(runner, REPOSITORIES, {*keep, *latest, *same})
@@ -135,7 +135,7 @@ def _build(
         with transcript(file, on_line) as keep:
             docker.build(runner, build, keep, archive=archive)
     except ProcessError as error:
-        # No start, and so no cleanup, follows; it is tried again day by day.
+        # No start follows, and so no cleanup, but the build is retried every day.
         docker.bound_layers(runner, LAYERS_BYTES)
         raise BuildError(
             f"{build.tags[0]} could not be built: {error.message}",

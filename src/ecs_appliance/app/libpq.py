@@ -1,4 +1,4 @@
-"""Which way of logging in to PostgreSQL the application's image knows."""
+"""Determine which password method for PostgreSQL the application's image supports."""
 
 import logging
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 SECONDS = 120
 TAG = "last_libpq"
 FIRST_WITH_SCRAM = 100000
-# Runs in whatever Python the image has. A driver may bring its own libpq along, so it is asked before the system's.
+# Runs in any Python. A driver may contain its own libpq, so query it before the system's.
 QUESTION = """
 def newest():
     try:
@@ -40,16 +40,16 @@ PYTHON = (
 
 
 def password_method(runner: Runner, image: str, tags: Marks) -> PasswordMethod:
-    """SCRAM where the libpq in `image` is 10 or newer; md5, which every one knows, where it is older or not found.
+    """Return SCRAM if the libpq in `image` is version 10 or newer, else md5, which every version supports.
 
-    Asks each image only once, and keeps the answer in `tags`.
+    Query each image only once, and store the result in `tags`.
     """
     version = libpq_version(runner, image, tags)
     return "scram-sha-256" if version >= FIRST_WITH_SCRAM else "md5"
 
 
 def libpq_version(runner: Runner, image: str, tags: Marks) -> int:
-    """The version of the libpq in `image` as libpq numbers it (90524 is 9.5.24); 0 where there is none to be found."""
+    """Return the version of the libpq in `image` as an integer (90524 is 9.5.24); 0 if it is not found."""
     identity = image_id(runner, image)
     known, _, version = (tags.get(TAG) or "").partition(" ")
     if identity is not None and known == identity:

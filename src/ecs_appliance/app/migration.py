@@ -1,4 +1,4 @@
-"""Bringing the database to the application's version, before it starts; never without a dump to go back to."""
+"""Migrate the database to the application's version before a start, after a dump for going back."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -18,17 +18,17 @@ from ecs_appliance.host.docker import Mount, Task, run_once
 
 log = logging.getLogger(__name__)
 
-# `held`: migrations are due, but the environment lets none run by itself.
+# `held`: migrations are due, but the environment does not allow automatic ones.
 Decision = Literal["migrate", "bootstrap", "held"]
 
-# Of the entry point, as in containers/compose.yml; docker's init is root and passes signals on to app.
+# What the entry point needs, as in containers/compose.yml; docker's init runs as root and forwards signals to app.
 CAPABILITIES = ("CHOWN", "FOWNER", "SETUID", "SETGID", "KILL")
 MIGRATE_SECONDS = 4 * 3600
 BOOTSTRAP_SECONDS = 900
 KEPT_DUMPS = 3
-# The table of the migrations that have come through.
+# Django's table of applied migrations.
 APPLIED = "public.django_migrations"
-# Exit codes of `docker run` where the container's command did not begin, as it says itself.
+# Exit codes of `docker run`, and the prefix of its message, if the container's command did not start.
 NOT_BEGUN, DOCKER_SAYS = (125, 126, 127), "docker: "
 COMMANDS: dict[Decision, tuple[str, ...]] = {
     "migrate": ("migrate",),
@@ -37,16 +37,16 @@ COMMANDS: dict[Decision, tuple[str, ...]] = {
 
 
 class MigrationError(LatchedError):
-    """A migration failed: the database may be between two versions."""
+    """A migration failed; the database may be in a state between two versions."""
 
 
 class BootstrapError(ApplianceError):
-    """A version cannot make the data that it needs; migrations are through."""
+    """The application's bootstrap failed, after all migrations were applied."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """The database `name` of `server`; `owner` is the (uid, gid) that its dumps are given to."""
+    """The database `name` of `server`; `owner` is the (uid, gid) of its dumps."""
 
     server: postgres.Server
     name: str
@@ -54,10 +54,10 @@ class Database:
 
 
 def plan_migration(last: str | None, target: str, added: Sequence[str] | None, *, auto: bool) -> Decision:
-    """What to do before `target` starts where `last` ran last (None: nothing yet).
+    """Decide what to do before `target` starts, if `last` was migrated last (None: never).
 
-    `added` are the migrations that came in between, None where that is unknown: then they are assumed. A database that
-    no version has run on is migrated even without `auto`, for nothing runs on it otherwise.
+    `added` are the migrations added in between; None means unknown, so some are assumed. A database that was never
+    migrated is migrated even without `auto`, since no version can run on it otherwise.
     """
     if last is None:
         return "migrate"
@@ -67,13 +67,13 @@ def plan_migration(last: str | None, target: str, added: Sequence[str] | None, *
 
 
 def app_mounts(paths: Paths) -> tuple[Mount, ...]:
-    """The volumes of web and worker."""
+    """Return the volumes of web and worker."""
     durable = [Mount(paths.data / name, f"/app/{name}") for name in ("ecs-storage-vault", "ecs-ca")]
     return (*durable, *keyring_mounts(paths), Mount(paths.volatile / "ecs-cache", "/app/ecs-cache"))
 
 
 def app_task(name: str, image: str, paths: Paths, site: Site, argv: tuple[str, ...]) -> Task:
-    """A container `name` of the application that runs `argv` once, with its volumes, without redis and memcached."""
+    """Return the one-off container `name` that runs the application's `argv`, with its volumes, without redis."""
     mounts, env = app_mounts(paths), once_environment(site)
     return Task(
         name, image, argv, mounts=mounts, tmpfs=(SCRATCH,), env=env, network=networks.TASKS, capabilities=CAPABILITIES
@@ -91,10 +91,10 @@ def run_migration(
     database: Database,
     on_line: Callable[[str], None] = log.info,
 ) -> Path | None:
-    """Do what `decision` says with `image`, of commit `target`; returns the dump made before, None without one.
+    """Carry out `decision` with `image`, of commit `target`; return the dump made before a migration, else None.
 
-    Raises MigrationError (latches) where a migration fails or takes over four hours, BootstrapError, and ApplianceError
-    for a dump that fails and for `held`.
+    Raise MigrationError (latches) if a migration fails or takes over four hours, BootstrapError, and ApplianceError if
+    the dump fails or for `held`.
     """
     if decision == "held":
         raise ApplianceError(
@@ -108,21 +108,21 @@ def run_migration(
     dump = _dump_before(runner, paths.pgdump, target, database)
     with transcript(paths.logs / "migration.log", on_line) as keep:
         _migrate(runner, task, dump, keep)
-    # Never the one just made, wherever a clock that was set back has sorted it.
+    # Never remove the one just made, even if a clock that was set back sorts it among the oldest.
     _remove([other for other in outdated(list_dumps(paths.pgdump, database.name)) if other != dump])
     return dump
 
 
 def list_dumps(folder: Path, database: str) -> list[Path]:
-    """The dumps of `database` that were made before migrations, oldest first."""
+    """Return the dumps of `database` made before migrations, oldest first."""
     return sorted(folder.glob(f"{database}-before-migration.*.pgdump"))
 
 
 def outdated(dumps: Sequence[Path], target: str | None = None) -> list[Path]:
-    """Which of `dumps`, oldest first, to remove: all but the newest three.
+    """Return which of `dumps`, oldest first, to remove: all but the newest three.
 
-    While the migration to `target` has not come through, the first dump made for it stays too: later ones may be of a
-    database that is already half migrated.
+    While the migration to `target` has not succeeded, keep its first dump too: later ones may contain a partially
+    migrated database.
     """
     first = next((dump for dump in dumps if target and f".{target[:12]}." in dump.name), None)
     return [dump for dump in dumps[:-KEPT_DUMPS] if dump != first]
@@ -138,7 +138,7 @@ def _dump_before(runner: Runner, folder: Path, target: str, database: Database) 
 
 
 def _migrate(runner: Runner, task: Task, dump: Path, on_line: Callable[[str], None]) -> None:
-    """Whatever ends a migration that has begun must not have it tried again."""
+    """Run the migration; any failure after it has started latches, so that it is not retried."""
     try:
         run_once(runner, task, timeout=MIGRATE_SECONDS, on_line=on_line)
     except Exception as error:

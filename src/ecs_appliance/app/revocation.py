@@ -1,4 +1,4 @@
-"""From the application's revocation to nginx's refusal: watch-ecs-ca takes it there, this waits for it."""
+"""Revoke certificates and wait until nginx refuses them; watch-ecs-ca passes the revocation list to nginx."""
 
 import time
 from collections.abc import Collection
@@ -20,10 +20,10 @@ POLL_SECONDS = 0.05
 
 
 def revoke_and_wait(send: Send, paths: Paths, runner: Runner, names: Collection[str]) -> tuple[list[Revoked], float]:
-    """Revoke the certificates `names`, and return when nginx refuses them at the next handshake.
+    """Revoke the certificates `names` and wait until nginx refuses them in handshakes.
 
-    Returns them, and the seconds that nginx took. Raises as `revoke_certificates` does, and DeadlineError where nginx
-    did not follow within `SECONDS`: they are revoked then, and not refused yet.
+    Return them and the seconds that nginx took. Raise as `revoke_certificates` does, and DeadlineError if nginx does
+    not follow within `SECONDS`: then they are revoked, but not refused yet.
     """
     before = serving_workers(runner)
     revoked = revoke_certificates(send, list(names))
@@ -33,10 +33,10 @@ def revoke_and_wait(send: Send, paths: Paths, runner: Runner, names: Collection[
 
 
 def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, former: Collection[int]) -> float:
-    """Wait until nginx has a revocation list with `serials` in use, and no worker of before takes connections any more.
+    """Wait until nginx uses a revocation list with `serials` and no old worker accepts connections any more.
 
-    Workers of before are `former`, and those that are seen while the list is not there yet. Returns the seconds it
-    took; raises DeadlineError after `SECONDS`.
+    Old workers are `former` and those seen before the list is deployed. Return the seconds it took. Raise
+    DeadlineError after `SECONDS`.
     """
     began, old = time.monotonic(), set(former)
     while True:
@@ -52,7 +52,7 @@ def await_refusal(paths: Paths, runner: Runner, serials: Collection[int], *, for
 
 
 def revoked_serials(file: Path) -> set[int]:
-    """The serials on the revocation list `file`; none where there is no list, or none that can be read."""
+    """Return the serials on the revocation list `file`; empty if it is missing or cannot be read."""
     try:
         return {entry.serial_number for entry in x509.load_pem_x509_crl(read_untrusted(file, LARGEST_FILE))}
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the application's containers are told through their environment (docs/manual.md, Environment mapping)."""
+"""Configure the application's containers through environment variables (docs/manual.md, Environment mapping)."""
 
 import hashlib
 import secrets
@@ -14,20 +14,20 @@ from ecs_appliance.host.networks import BRIDGE
 
 SMTP_URL = f"smtp://{BRIDGE}:25"
 MEMCACHED_URL = "memcached://ecs_memcached_1:11211"
-# What celery does with the queue: nothing that reaches past its data, as CONFIG, DEBUG, MODULE, REPLICAOF or SAVE do.
-# Newer versions of celery bring scripts for their locks. `health` is the health check's: it may ask, and see nothing.
+# What celery needs for the queue (newer versions use scripts for their locks), but no commands beyond the data, such as
+# CONFIG, DEBUG, MODULE, REPLICAOF or SAVE. `health`, for the health check, may only ping.
 ACL_FILE = "redis.acl"
 REDIS_ACL = """\
 user default on #{digest} ~* &* +@read +@write +@pubsub +@transaction +@connection +@scripting -@dangerous -@admin +info
 user health on nopass resetkeys resetchannels -@all +ping
 """
-# The kernel's limit of one string of a process's environment.
+# The kernel's limit for one string of a process's environment.
 LONGEST_VALUE = 128 * 1024 - 1
 
 
 @dataclass(frozen=True)
 class Site:
-    """What of the environment reaches the application. `settings` and `database_url` hold secrets."""
+    """The part of env.yml that the application receives. `settings` and `database_url` contain secrets."""
 
     database_url: str
     settings: str
@@ -39,9 +39,9 @@ class Site:
 
 
 def ensure_database_url(folder: Path, database: str) -> str:
-    """The application's DATABASE_URL, kept in `folder`/database_url.env (0600) with a password that is made only once.
+    """Write `folder`/database_url.env (0600) with the application's DATABASE_URL, and return that URL.
 
-    Raises ApplianceError where that file is damaged.
+    The password is generated once and then kept. Raise ApplianceError if an existing file is damaged.
     """
     file = folder / "database_url.env"
     password = _known_password(file, "DATABASE_URL")
@@ -51,9 +51,9 @@ def ensure_database_url(folder: Path, database: str) -> str:
 
 
 def plan_service_files(folder: Path) -> dict[str, str]:
-    """The files, by name, that let the containers of a site to each other: one variable a file, for those who need it.
+    """Return the files, by name, with which a site's containers reach each other: one variable per file.
 
-    The queue's password is that of `folder`, or a new one; its server gets a digest of it. Raises ApplianceError where
+    The queue's password is the one in `folder`, or a new one; redis gets only a digest of it. Raise ApplianceError if
     the file with the password is damaged.
     """
     password = _known_password(folder / "redis_url.env", "REDIS_URL")
@@ -66,18 +66,21 @@ def plan_service_files(folder: Path) -> dict[str, str]:
 
 
 def ensure_service_files(folder: Path) -> list[str]:
-    """Have the files of `plan_service_files` in `folder`; returns the names of those that were written."""
+    """Write the files of `plan_service_files` to `folder`; return the names of those that were changed."""
     files = plan_service_files(folder)
-    # redis is not root in its container: what it reads is for all to read, in a folder that is root's alone.
+    # redis does not run as root in its container, so its file is world-readable, in a folder that only root can enter.
     modes = {name: 0o644 if name == ACL_FILE else 0o600 for name in files}
     written = [name for name, text in files.items() if write_changed(folder / name, text, mode=modes[name])]
-    # Of earlier releases, which gave every container everything.
+    # From earlier releases, which gave all variables to every container.
     (folder / "service_urls.env").unlink(missing_ok=True)
     return written
 
 
 def read_password(file: Path, name: str = "DATABASE_URL") -> str | None:
-    """The password in the URL that `file` gives to the variable `name`, or None where there is no such file."""
+    """Return the password in the URL of the variable `name` in `file`, or None if `file` does not exist.
+
+    Raise ApplianceError if the file contains no such password.
+    """
     text = read_optional(file)
     if text is None:
         return None
@@ -96,10 +99,10 @@ def _known_password(file: Path, name: str) -> str:
 
 
 def once_environment(site: Site) -> dict[str, str]:
-    """Every variable of a container that runs once, beside or without the running site.
+    """Return the environment variables of a one-off container of the application.
 
-    Without REDIS_URL and MEMCACHED_URL the application runs its tasks inline and caches in its own memory. Raises
-    ApplianceError for settings that are too long.
+    Without REDIS_URL and MEMCACHED_URL, the application runs its tasks inline and caches in its own memory. Raise
+    ApplianceError if the settings are too long.
     """
     if len(f"ECS_SETTINGS={site.settings}".encode()) > LONGEST_VALUE:
         raise ApplianceError("ecs.settings is longer than the 128 KiB a process can be given", "shorten ecs.settings")
@@ -107,7 +110,7 @@ def once_environment(site: Site) -> dict[str, str]:
         "SMTP_URL": SMTP_URL,
         "DATABASE_URL": site.database_url,
         "ECS_SETTINGS": site.settings,
-        # Unset or empty, the application would let everybody become a test user.
+        # If unset or empty, the application would let everybody become a test user.
         "ECS_USERSWITCHER_ENABLED": "true" if site.userswitcher else "false",
         "ECS_USERSWITCHER_PARAMETER": site.userswitcher_parameter,
     }

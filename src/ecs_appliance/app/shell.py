@@ -1,4 +1,4 @@
-"""Python run inside the application. What it is told are data, never code; what it answers is one marked line."""
+"""Run Python scripts inside the application. Input is passed as data, never as code; the answer is one marked line."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ WEB = "ecs_ecs.web_1"
 ARGV = ("run", "./manage.py", "shell")
 SECONDS = 120
 ANSWER = re.compile(r"@@appliance:([A-Za-z0-9+/=]+)@@")
-# Runs in the application's Python 3.5 too. `main(data)` is the script's.
+# Must also run in Python 3.5. The script defines `main(data)`.
 FRAME = """
 import base64, json, traceback
 class Refused(Exception):
@@ -44,7 +44,7 @@ Answer = Mapping[str, Any]
 
 
 def in_web(runner: Runner, container: str = WEB, *, seconds: float = SECONDS) -> Send:
-    """Runs scripts in the running site, each for `seconds` at most. Raises NotRunningError where it does not run."""
+    """Return a function that runs scripts in the running site, at most `seconds` each, or raises NotRunningError."""
 
     def send(text: str) -> Result:
         state = docker.inspect_container(runner, container)
@@ -56,7 +56,7 @@ def in_web(runner: Runner, container: str = WEB, *, seconds: float = SECONDS) ->
 
 
 def start_hint(paths: Paths) -> str:
-    """How the site is started: not by a start alone where a failure keeps it down."""
+    """Return the hint how to start the site, which differs if the latch exists."""
     if not paths.latch.exists():
         return "systemctl start appliance"
     cause = f"what {paths.latch} says keeps it down: fix that"
@@ -64,12 +64,12 @@ def start_hint(paths: Paths) -> str:
 
 
 def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:
-    """Runs scripts in a container of `image` that is there for that only: before the site starts."""
+    """Return a function that runs scripts in one-off containers of `image`, for use before the site starts."""
     return in_task(runner, app_task("appliance-shell", image, paths, site, ARGV))
 
 
 def in_task(runner: Runner, task: Task, *, seconds: float = SECONDS) -> Send:
-    """Runs scripts in the container that `task`, of ARGV, describes, each for `seconds` at most."""
+    """Return a function that runs scripts in the container `task`, whose argv is ARGV, for at most `seconds` each."""
 
     def send(text: str) -> Result:
         return docker.run_once(runner, task, timeout=seconds, input=text)
@@ -78,14 +78,14 @@ def in_task(runner: Runner, task: Task, *, seconds: float = SECONDS) -> Send:
 
 
 def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
-    """Run `script`, which defines `main(data)`, and return what that returns.
+    """Run `script`, which defines `main(data)`, and return the result of `main`.
 
-    It may raise `Refused(message[, hint])`, which arrives as RefusedError; every other failure is an ApplianceError.
+    If it raises `Refused(message[, hint])`, raise RefusedError; for any other failure, ApplianceError.
     """
     try:
         result = send(embed(script, data))
     except CommandError as error:
-        # It may have answered before it failed, and an answer may hold a passphrase.
+        # It may have answered before it failed, and an answer may contain a passphrase.
         raise CommandError(ANSWER.sub("…", error.message), error.hint, returncode=error.returncode) from None
     found = ANSWER.findall(result.stdout)
     if not found:
@@ -101,9 +101,9 @@ def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
 
 
 def embed(script: str, data: Mapping[str, Any]) -> str:
-    """`script` and `data` as one line of Python: an interactive interpreter reading stdin knows no other blocks."""
+    """Return `script` and `data` as one line of Python, since an interactive interpreter reads stdin line by line."""
     framed = FRAME % {"script": script, "data": _encoded(json.dumps(data))}
-    # Its own namespace: some shells run their stdin inside a function, where imports would not be seen.
+    # In its own namespace: some shells run stdin inside a function, where the script's functions would not see imports.
     return f"exec(__import__('base64').b64decode('{_encoded(framed)}').decode('utf-8'), {{}})\n"
 
 

@@ -1,4 +1,4 @@
-"""The application's source and its user manual: side by side as checkouts, one in the other as the build gets them."""
+"""Fetch the application's source and user manual as two checkouts, and combine them into one archive for a build."""
 
 import logging
 import tempfile
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 MANUAL = "user-manual-de"
 HELP = "static/help"
-# In place of a branch, where env.yml names a commit.
+# Used instead of a branch if env.yml names a commit.
 PINNED = "pinned"
 
 
@@ -28,7 +28,7 @@ PINNED = "pinned"
 class Origin:
     """Where a checkout comes from; `commitid` pins it. An empty `source` means there is none.
 
-    Where there are `signers`, one of them has to have signed it, and it has to go on from one of `after`.
+    With `signers`, the commit must be signed by one of them and be a descendant of one of `after` (if any).
     """
 
     source: str
@@ -40,24 +40,24 @@ class Origin:
 
 @dataclass(frozen=True)
 class Sources:
-    """The commits of the application and of its manual (None where it has none)."""
+    """The commits of the application and of its manual (None if there is none)."""
 
     app: Commit
     docs: Commit | None
 
 
 def fetch_sources(runner: Runner, paths: Paths, app: Origin, docs: Origin, *, user: str | None) -> Sources:
-    """Fetch both and return their target commits; the checkouts stay as they are.
+    """Fetch both and return their target commits, without changing the checkouts.
 
-    Raises ApplianceError where the application cannot be had, DistrustedError where it is not to be trusted. A manual
-    of which the same is true is logged, and the one fetched before is used, if there is one: nobody waits with an
-    update for the manual.
+    Raise ApplianceError if the application cannot be fetched, DistrustedError if it is not trusted. For the manual, log
+    such a failure and use the checked-out commit, if there is one and it is trusted, so that the manual never blocks
+    an update.
     """
     return Sources(_fetch(runner, paths.source, app, user), _fetch_docs(runner, paths.docs_source, docs, user))
 
 
 def checkout_sources(runner: Runner, paths: Paths, sources: Sources, *, user: str | None) -> None:
-    """Set the fetched checkouts to `sources`, for people to look at; nothing is built of them."""
+    """Check out `sources`, for people to read; builds do not use the checkouts."""
     git.checkout(runner, paths.source, sources.app.id, user=user)
     if sources.docs is not None:
         git.checkout(runner, paths.docs_source, sources.docs.id, user=user)
@@ -65,11 +65,11 @@ def checkout_sources(runner: Runner, paths: Paths, sources: Sources, *, user: st
 
 @contextmanager
 def archived(runner: Runner, paths: Paths, sources: Sources, *, user: str | None) -> Iterator[IO[bytes]]:
-    """What to build: a tar of exactly the commit, with the manual as its static/help and a `.git` that names it.
+    """Provide a tar for the build: exactly the commit, with the manual in static/help and a minimal `.git`.
 
-    ECS's build asks git for its version, and its entry point does not start without one. Git in the checkouts runs as
-    `user`. Whatever lies there beside the commits, or by their names, is not in the tar.
-    Raises ApplianceError where a commit is not what its name says.
+    The `.git` is needed because ECS's build gets its version from git, and its entry point does not start without one.
+    Git runs as `user` in the checkouts. Uncommitted files and forged objects there do not get into the tar.
+    Raise ApplianceError if an object does not match its commit id.
     """
     with tempfile.TemporaryFile(dir=SCRATCH) as file:
         with quarantine(runner) as held:
@@ -89,7 +89,7 @@ def archived(runner: Runner, paths: Paths, sources: Sources, *, user: str | None
 
 
 def _took(held: Quarantine, repository: Path, commit: str, user: str | None) -> bool:
-    """Whether `commit`, without its files, is in quarantine now; a source without history lacks it."""
+    """Take `commit` without its files into quarantine; return False if it is missing, as in a shallow source."""
     try:
         held.take(repository, commit, user=user, files=False)
     except (CommandError, RefusedError):
@@ -100,7 +100,7 @@ def _took(held: Quarantine, repository: Path, commit: str, user: str | None) -> 
 def migrations_added(
     runner: Runner, paths: Paths, last: str | None, target: str, *, user: str | None = None
 ) -> list[str] | None:
-    """Files under a `migrations` folder that `target` has and `last` has not; None where that cannot be said."""
+    """Return the files under `migrations` folders that `target` has and `last` has not; None if unknown."""
     if last is None:
         return None
     return git.files_added(runner, paths.source, last, target, "**/migrations/**", user=user)

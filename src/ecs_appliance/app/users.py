@@ -1,4 +1,4 @@
-"""Users of the application, made, listed and disabled from outside."""
+"""Create, list and disable users of the application from the host."""
 
 import secrets
 import string
@@ -9,7 +9,7 @@ from ecs_appliance.app.arguments import checked_address, checked_gender, checked
 from ecs_appliance.app.shell import Send, run_script
 from ecs_appliance.core.log import register_secret
 
-# 80 bits, easily read from paper: no letter that looks like a digit.
+# 85 bits with a length of 17; without characters that are easily confused when read from paper.
 PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("l1o0")))
 PASSWORD_LENGTH = 17
 
@@ -62,8 +62,8 @@ def main(data):
     } for pk, email, first, last, active, login, internal, test
         in User.objects.order_by('email').values_list(*fields)]}
 """
-# Before Django 1.10 a session went on, whether its user was active or not. Where sessions are in no table, a void
-# password ends them: they hold a digest of the one they began with.
+# Before Django 1.10, sessions of inactive users went on. If sessions are not stored in a table, an unusable password
+# ends them, since they contain a digest of the password hash.
 DISABLE_USER = """
 import time
 from importlib import import_module
@@ -110,7 +110,7 @@ def main(data):
 
 @dataclass(frozen=True)
 class User:
-    """A user of the application; `certificates` counts the valid ones, `test`: the application makes it by itself."""
+    """A user of the application; `certificates` counts the valid ones, `test` marks the application's test users."""
 
     email: str
     first_name: str
@@ -124,7 +124,7 @@ class User:
 
 @dataclass(frozen=True)
 class Created:
-    """An internal user with a new password; `before` is the name of the one there was already, None for a new one."""
+    """An internal user with a new password; `before` is the previous name of an existing user, None for a new one."""
 
     email: str
     password: str
@@ -135,8 +135,8 @@ class Created:
 class Disabled:
     """A user who can no longer log in.
 
-    `sessions` were running and are ended; None where the application keeps no list of them: those are ended too, and
-    the password is void. `certificates` are the names of those that are still valid.
+    `sessions` is the number of sessions that were ended; None if the application does not list its sessions, which
+    were then ended by making the password unusable. `certificates` are the names of those that are still valid.
     """
 
     email: str
@@ -146,10 +146,10 @@ class Disabled:
 
 
 def create_internal_user(send: Send, email: str, first: str, last: str, gender: str, *, reset: bool = False) -> Created:
-    """Make `email` an internal user of the group EC-Office, with a new password.
+    """Create `email` as an internal user of the group EC-Office, with a new password.
 
-    A user whom the application knows by that address, however it is written, is only changed where `reset` says so.
-    `send` is `shell.in_web(runner)`. Raises ArgumentError, NotRunningError, RefusedError, ApplianceError.
+    An existing user with that address, ignoring case, is changed only with `reset`. `send` is `shell.in_web(runner)`.
+    Raise ArgumentError, NotRunningError, RefusedError or ApplianceError.
     """
     data = {
         "email": checked_address(email),
@@ -165,20 +165,20 @@ def create_internal_user(send: Send, email: str, first: str, last: str, gender: 
 
 
 def list_users(send: Send) -> list[User]:
-    """All users, test users too; internal ones first, then by address. Raises NotRunningError, ApplianceError."""
+    """Return all users by address, internal ones first, test users last. Raise NotRunningError or ApplianceError."""
     told = run_script(send, LIST_USERS, {})["users"]
     users = [User(**{**user, "last_login": _time(user["last_login"])}) for user in told]
     return sorted(users, key=lambda user: (user.test, not user.internal, user.email.lower()))
 
 
 def disable_user(send: Send, email: str) -> Disabled:
-    """Let `email` in no more and end its running sessions; raises as `create_internal_user` does."""
+    """Deactivate the user `email` and end its sessions. Raise as `create_internal_user` does."""
     answer = run_script(send, DISABLE_USER, {"email": checked_known_address(email)})
     return Disabled(**{**answer, "certificates": tuple(answer["certificates"])})
 
 
 def disable_test_users(send: Send) -> int:
-    """Deactivate the users that each bootstrap makes for tests; returns how many were active."""
+    """Deactivate the test users that each bootstrap creates; return how many were active."""
     return int(run_script(send, DISABLE_TEST_USERS, {})["count"])
 
 

@@ -1,7 +1,7 @@
-"""The document vault's keys: from the environment into the GnuPG 1.4 keyring that the application reads.
+"""Install the document vault's keys from env.yml in the GnuPG 1.4 keyring that the application reads.
 
-Without its own keys there the application would silently take publicly known ones, and with others before them it would
-encrypt for whoever has those: so everything is verified, and only root writes the keyring. Containers see a copy.
+Without them, the application would silently use publicly known keys, and with other keys before them, encrypt to those.
+So everything is verified, and only root writes the keyring. Containers see a copy.
 """
 
 import hashlib
@@ -33,15 +33,15 @@ ENCRYPT_UID = "ecs_mediaserver"
 SIGN_UID = "ecs_authority"
 APP_OWNER = (1000, 1000)
 PUBLIC, SECRET = "pubring.gpg", "secring.gpg"
-# gpg takes instructions from this file, and from no other where it is there: further keyrings, whom to encrypt to.
+# If it exists, gpg reads options (more keyrings, more recipients) from no other file.
 OPTIONS = "gpg.conf"
-# What gpg itself leaves beside its keyrings, and we when killed in the midst of writing.
+# Files that gpg leaves next to its keyrings, and our own temporary files of a killed run.
 USUAL = re.compile(r"random_seed|trustdb\.gpg|(pub|sec)ring\.gpg~|\.#lk.*|.*\.lock|\.(pub|sec)ring\.gpg\.[0-9a-f]+")
-# In bytes; two keys take some 10 KiB.
+# In bytes; two keys take about 10 KiB.
 LARGEST_KEYRING = 1024 * 1024
 LIST_SECONDS = 120
 IN_CONTAINER = "/app/ecs-gpg"
-# What gpg writes beside its keyrings goes there; gone with the container.
+# A tmpfs for what gpg writes next to its keyrings.
 SCRATCH = f"{IN_CONTAINER}:size=4m,mode=0700,uid={APP_OWNER[0]},gid={APP_OWNER[1]}"
 LIST_IN_IMAGE = (
     f"gpg=$(command -v gpg1 || command -v gpg) && for what in keys secret-keys; do "
@@ -51,7 +51,7 @@ LIST_IN_IMAGE = (
 
 @dataclass(frozen=True)
 class VaultKeys:
-    """The two private key blocks of the environment."""
+    """The two private key blocks from env.yml."""
 
     encrypt: str
     sign: str
@@ -61,13 +61,13 @@ class VaultKeys:
 
     @property
     def blocks(self) -> tuple[bytes, bytes]:
-        """As gpg takes them."""
+        """The blocks as input for gpg."""
         return self.encrypt.encode(), self.sign.encode()
 
 
 @dataclass(frozen=True)
 class Found:
-    """A keyring as it was found, and what is `odd` about it, in words; `extra` are the names of what lay beside."""
+    """A keyring as found, what is suspicious about it (`odd`), and the names of other files in its folder (`extra`)."""
 
     ring: Ring
     odd: tuple[str, ...]
@@ -76,7 +76,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Record:
-    """What was built last: digests of keyring with keys, and of it alone; the fingerprints that come first."""
+    """What was built last: digests of keyring and keys, and of the keyring; the fingerprints of env.yml's keys."""
 
     state: str = ""
     ring: str = ""
@@ -84,12 +84,11 @@ class Record:
 
 
 def ensure_vault_keys(runner: Runner, paths: Paths, keys: VaultKeys) -> bool:
-    """Have both keys in the keyring of the machine, and a copy of it for containers; returns whether it was built anew.
+    """Install both keys in the machine's keyring and copy it for containers; return whether it was rebuilt.
 
-    The wanted keys come first, exactly as the environment has them, so that gpg takes them for new documents, and all
-    others behind them, so that old documents still open. A keyring that shows another hand than ours and gpg's is kept
-    aside, see `find_suspects`. Raises InvalidEnvError for a block that is not exactly one unprotected private key of
-    its name.
+    The keys of env.yml come first, unchanged, so that gpg uses them for new documents, followed by all others, so that
+    old documents can still be decrypted. A keyring that something else than we or gpg changed is set aside, see
+    `find_suspects`. Raise InvalidEnvError if a block is not exactly one private key with the expected user id.
     """
     _close(paths.vault_keys)
     found = _find(paths.vault_keys)
@@ -103,9 +102,9 @@ def ensure_vault_keys(runner: Runner, paths: Paths, keys: VaultKeys) -> bool:
 
 
 def copy_keyring(paths: Paths) -> None:
-    """Make the copy that containers mount, of files that nobody has open, whoever owns the keyring of `paths`.
+    """Copy the keyring of `paths` to the files that containers mount, which are new ones that no process has open.
 
-    Raises ApplianceError where that is none.
+    Raise ApplianceError if a file of the keyring cannot be read or is no regular file.
     """
     for name in (PUBLIC, SECRET):
         try:
@@ -118,19 +117,19 @@ def copy_keyring(paths: Paths) -> None:
 
 
 def keyring_mounts(paths: Paths) -> tuple[Mount, ...]:
-    """The keyring as application containers see it: files that they can neither write nor replace."""
+    """Return the mounts of the keyring for application containers, which can neither write nor replace the files."""
     names = (PUBLIC, SECRET, OPTIONS)
     return tuple(Mount(paths.keyring / name, f"{IN_CONTAINER}/{name}", read_only=True) for name in names)
 
 
 def find_suspects(paths: Paths) -> dict[Path, str]:
-    """The keyrings that were kept aside since another hand than ours had been at them, and why."""
+    """Return the keyrings that were set aside as suspicious, with the reason for each."""
     folders = sorted(paths.vault_keys.parent.glob(f"{paths.vault_keys.name}.suspect-*"))
     return {folder: (read_optional(folder / "why") or "").strip() for folder in folders}
 
 
 def check_in_image(runner: Runner, image: str, paths: Paths) -> None:
-    """Have the image's own gpg take the environment's keys, where containers see them. Raises ApplianceError if not."""
+    """Raise ApplianceError unless the image's own gpg uses the keys of env.yml, mounted as for the application."""
     task = Task(
         "appliance-vaultkeys",
         image,
@@ -181,7 +180,7 @@ def _fingerprint(keys: Sequence[Key], name: str, uid: str) -> str:
 
 
 def _misplaced(keys: Sequence[Key], wanted: Sequence[str]) -> list[str]:
-    """The keyrings of `keys` in which gpg would find another key before one of `wanted`, or not use that."""
+    """Return the names of the rings in which the keys `wanted` are not the first ones, in that order and usable."""
     rings = {PUBLIC: [key for key in keys if not key.secret], SECRET: [key for key in keys if key.secret]}
     return [
         name
@@ -191,7 +190,7 @@ def _misplaced(keys: Sequence[Key], wanted: Sequence[str]) -> list[str]:
 
 
 def _disorder(paths: Paths, ring: Ring, seen: Sequence[Key], wanted: Sequence[str]) -> Iterator[str]:
-    """What shows that the keyring is not as we left it; after a rotation ours has the keys of before."""
+    """Yield signs that others changed the keyring; one we built last has none, even with old keys after a rotation."""
     if ring == Ring() or _record(paths).ring == _digest(ring.public, ring.secret):
         return
     for name in _misplaced(seen, wanted):
@@ -218,7 +217,7 @@ def _is_usual(file: Path) -> bool:
 
 
 def _keep_aside(paths: Paths, found: Found, odd: Sequence[str]) -> None:
-    """All of it, and why. What is in a keyring's place and is none goes there too, so that one can be made."""
+    """Set the keyring, other files and the reasons aside; move away what is in a ring's place but no regular file."""
     folder = paths.vault_keys
     suspect = folder.with_name(f"{folder.name}.suspect-{time.strftime('%Y%m%d-%H%M%S')}")
     suspect.mkdir(mode=0o700, exist_ok=True)
@@ -234,7 +233,7 @@ def _keep_aside(paths: Paths, found: Found, odd: Sequence[str]) -> None:
 
 
 def _close(folder: Path) -> None:
-    """Let nobody but root into `folder`. It may be a link that somebody put there: then it is refused."""
+    """Create `folder` if missing and make it accessible only to root. Raise OSError if it is a link."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -245,7 +244,7 @@ def _close(folder: Path) -> None:
 
 
 def _state(ring: Ring, keys: VaultKeys) -> str:
-    """What tells whether anything has to be looked at: the same keys, the same keyring."""
+    """Return a digest of keyring and keys; while it stays the same, nothing needs to be rebuilt."""
     return _digest(ring.public, ring.secret, *keys.blocks)
 
 

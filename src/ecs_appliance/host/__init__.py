@@ -1,1 +1,1 @@
-"""One thin adapter for each tool of the machine."""
+"""Thin adapters, one for each tool of the machine."""

@@ -1,4 +1,4 @@
-"""apt: Debian's package lists and security updates, in turns with Debian's own daily timers."""
+"""apt: update package lists, install packages and security updates, while excluding Debian's own daily timers."""
 
 import logging
 import shutil
@@ -12,28 +12,28 @@ from ecs_appliance.core.runner import Runner
 log = logging.getLogger(__name__)
 
 SECONDS = 3600
-# The timers hold it while they work. apt waits for dpkg's lock by itself (DPkg::Lock::Timeout), but not for that of the
-# lists, and unattended-upgrade for none.
+# Debian's timers hold it while they run. apt waits for dpkg's lock (DPkg::Lock::Timeout), but not for that of the
+# lists, and unattended-upgrade waits for neither.
 DAILY_LOCK = "/var/lib/apt/daily_lock"
 
 
 def update_lists(paths: Paths, runner: Runner) -> None:
-    """Fetch the package lists. Raises CommandError, BusyError where the timers take an hour."""
+    """Update the package lists. Raise CommandError, or BusyError if the timers hold their lock for an hour."""
     with _turn(paths):
         _update_lists(runner)
 
 
 def install_security_updates(paths: Paths, runner: Runner) -> None:
-    """Fetch the lists and install what unattended-upgrades is told to. Raises as `update_lists` does."""
+    """Update the lists and install what unattended-upgrades is configured for. Raise as `update_lists` does."""
     with _turn(paths):
         _update_lists(runner)
         runner.run(["unattended-upgrade"], timeout=SECONDS, on_line=log.debug)
 
 
 def provide(paths: Paths, runner: Runner, commands: Sequence[str]) -> None:
-    """Have `commands`, each of a package of that name, which is installed where it is missing.
+    """Install the missing ones of `commands`, each from the package of the same name.
 
-    Raises as `update_lists` does.
+    Raise as `update_lists` does.
     """
     missing = [command for command in commands if shutil.which(command) is None]
     if not missing:

@@ -1,4 +1,4 @@
-"""The cluster of the database server, made by us: Debian makes none where the machine's locale is not there yet."""
+"""Create the database cluster: Debian creates none if the machine's locale is not generated yet."""
 
 import grp
 import shutil
@@ -14,18 +14,18 @@ UNIT = f"postgresql@{VERSION}-{NAME}.service"
 LOG = f"/var/log/postgresql/postgresql-{VERSION}-{NAME}.log"
 BINARIES = Path(f"/usr/lib/postgresql/{VERSION}/bin")
 ACCOUNT = "postgres"
-# The role of the application; host.roles puts right at each start what it may.
+# The application's role; host.roles resets its privileges at each start.
 ROLE = "app"
 CONFIGURATION = f"/etc/postgresql/{VERSION}/{NAME}"
-# There while the cluster is made: what a killed run left holds nothing yet, and is made anew …
+# Exists while the cluster is created: what a killed run left contains no data and is recreated …
 UNFINISHED = "/var/lib/ecs-appliance/cluster.unfinished"
-# … unless the server has run on it: then it was whole.
+# … unless the server has run on it: then it was complete.
 STARTED = "postmaster.opts"
-# Whatever the machine speaks: databases choose a locale of their own, and messages are read by programs.
+# Independent of the machine's locale: each database has its own, and programs parse the messages.
 SHAPE = ("--locale=C.UTF-8", "--encoding=UTF8")
 CREATE_SECONDS = 600
-# For files of a cluster that have no configuration: Debian's tools make one for an empty folder only. All else is in
-# conf.d, pg_hba.conf and pg_ident.conf, which states write.
+# For an existing data folder without configuration: Debian's tools create one for an empty folder only. Everything else
+# is in conf.d, pg_hba.conf and pg_ident.conf, which states write.
 ADOPTED = f"""\
 # Written by the appliance, for the cluster that was there without it.
 data_directory = '/var/lib/postgresql/{VERSION}/{NAME}'
@@ -39,16 +39,16 @@ include_dir = 'conf.d'
 
 
 def reclaim_folders(paths: Paths, *, dry: bool = False) -> dict[str, str]:
-    """Have all of /etc/postgresql, and the home of the server's account, belong to root; returns what was wrong.
+    """Give /etc/postgresql and the home of the server's account to root (not if `dry`); return what was wrong, by path.
 
-    Links in the first go. The server only reads there, and root writes there; Debian gives both to the account, anew at
-    each upgrade. Its own is the cluster alone. Raises OSError where one of the folders is a link.
+    Debian gives both to the account, again at each upgrade, but root writes there and the server only reads; the
+    account needs only the cluster itself. Links inside the first are removed. Raise OSError if a folder is a link.
     """
     changes = {}
     top = paths.at("/etc/postgresql")
     if top.exists():
         changes.update(reclaim(top, group=grp.getgrnam(ACCOUNT).gr_gid, dry=dry).changes())
-    # That the home is a link is root's own doing (lifecycle.storage).
+    # Resolved, since root itself makes the home a link (lifecycle.storage).
     home = paths.cluster.parents[1].resolve()
     for folder in (home, home / VERSION):
         changes.update(reclaim(folder, group=0, dry=dry, deep=False).changes())
@@ -56,15 +56,15 @@ def reclaim_folders(paths: Paths, *, dry: bool = False) -> dict[str, str]:
 
 
 def has_cluster(paths: Paths) -> bool:
-    """Return whether the cluster is there, made to its end."""
+    """Return whether the cluster exists and is complete."""
     is_configured = (paths.at(CONFIGURATION) / "postgresql.conf").exists()
     return is_configured and not _is_unfinished(paths)
 
 
 def ensure_cluster(paths: Paths, runner: Runner) -> bool:
-    """Make the cluster, or its configuration, where there is none; returns whether it did. Raises CommandError.
+    """Create the cluster, or its configuration, if missing; return whether anything was created. Raise CommandError.
 
-    Files without a configuration, as on the data volume of another machine, are kept and used.
+    A data folder without configuration, such as on the data volume of another machine, is kept and used.
     """
     if has_cluster(paths):
         return False
@@ -85,7 +85,7 @@ def _adopt(paths: Paths) -> None:
     folder = paths.at(CONFIGURATION)
     write_atomic(folder / "start.conf", "auto\n", mode=0o644)
     (folder / "conf.d").mkdir(mode=0o755, exist_ok=True)
-    # Last: with it, the configuration is there.
+    # Last, because `has_cluster` looks for this file.
     write_atomic(folder / "postgresql.conf", ADOPTED, mode=0o644)
 
 

@@ -1,4 +1,4 @@
-"""dehydrated, the ACME client: run as the account app, which owns its keys and its account."""
+"""dehydrated, the ACME client: runs as the account app, which owns its keys and its ACME account."""
 
 import base64
 import datetime
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 USER = "app"
 REGISTER_TIMEOUT = 180
-# One name: an order, a challenge, its validation, a certificate.
+# For one name: order, challenge, validation and certificate.
 ISSUE_TIMEOUT = 300
 ERROR_TYPE = re.compile(r"urn:ietf:params:acme:error:([A-Za-z]+)")
 DETAIL = re.compile(r'"detail"\]?\s*:?\s*("(?:[^"\\]|\\.)*")')
 RETRY_AFTER = re.compile(r"^retry-after:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-# How Let's Encrypt says it within the message.
+# Let's Encrypt's form of it, within the message.
 RETRY_AT = re.compile(r"retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
 CONNECTION = re.compile(r"Problem connecting to server \(\w+ for (\S+); curl returned with (\d+)\)")
 PLAIN_ERROR = re.compile(r"^\s*(?:\+ )?ERROR: (.+)$", re.MULTILINE)
@@ -30,7 +30,7 @@ CHALLENGE = "Challenge is invalid"
 CLOSED = "Account has been deactivated"
 UNREACHED = "unreached"
 SECONDS = re.compile(r"[0-9]{1,10}")
-# Of what a server says, and of what the client has printed.
+# Limits: characters of a server's message, lines of the client's output that are logged.
 LONGEST_WORDS, TOLD_LINES = 300, 15
 FILE_TIMEOUT = 30
 CURL = {6: "its name cannot be resolved", 7: "nothing answers there", 28: "it did not answer in time"}
@@ -38,11 +38,11 @@ CURL_TRUST = (35, 51, 60, 77)
 
 
 class AcmeError(NetworkError):
-    """The ACME server gave no certificate.
+    """The ACME server issued no certificate.
 
-    `kind` is the protocol's own name of the error (rateLimited, unauthorized …; RFC 8555, 6.7), `UNREACHED`, or empty
-    without one; `account_lost` says that the server does not know the account, or has closed it; `retry_at` is the Unix
-    time before which it wants not to be asked again.
+    `kind` is the protocol's name of the error (rateLimited, unauthorized …; RFC 8555, 6.7), `UNREACHED`, or empty if
+    unknown; `account_lost` means that the server does not know the account or has deactivated it; `retry_at` is the
+    Unix time before which it does not want another request, 0 without one.
     """
 
     def __init__(self, message: str, *, kind: str = "", account_lost: bool = False, retry_at: float = 0.0) -> None:
@@ -54,29 +54,29 @@ class AcmeError(NetworkError):
 
 @dataclass(frozen=True)
 class Client:
-    """dehydrated as /etc/dehydrated configures it for the authority `directory`, with its state in `folder`."""
+    """dehydrated as configured in /etc/dehydrated, for the authority `directory`, with its state in `folder`."""
 
     runner: Runner
     folder: Path
     directory: str
 
     def register(self) -> None:
-        """Have an account, made at the first time; its terms are accepted. Raises AcmeError."""
+        """Create the account if there is none and accept the authority's terms. Raise AcmeError."""
         self._run("dehydrated", "--no-lock", "--register", "--accept-terms", timeout=REGISTER_TIMEOUT)
 
     def issue(self, name: str) -> None:
-        """Get a new certificate for `name`, whatever there is. Raises AcmeError."""
-        # Without its own lock: that of a killed run would stay for ever, and ours orders all runs.
+        """Obtain a new certificate for `name`, even if there is a valid one. Raise AcmeError."""
+        # Without its own lock, which a killed run would leave forever; our lock serializes all runs.
         words = ("--no-lock", "--cron", "--force", "--domain", name, "--alias", name)
         self._run("dehydrated", *words, timeout=ISSUE_TIMEOUT)
 
     def forget_account(self) -> None:
-        """Put the account aside that this authority no longer knows: the next `register` makes one."""
+        """Move the account that this authority no longer knows aside, so that `register` creates another one."""
         account = self.folder / "accounts" / account_folder(self.directory)
         aside = self.folder / "accounts.unknown"
         if not account.is_dir():
             return
-        # As its owner: what lies in that folder must not lead root elsewhere.
+        # As the folder's owner, so that links in it cannot lead root elsewhere.
         self._run("rm", "-rf", "--", str(aside), timeout=FILE_TIMEOUT)
         self._run("mv", "-T", "--", str(account), str(aside), timeout=FILE_TIMEOUT)
 
@@ -93,12 +93,12 @@ class Client:
 
 
 def account_folder(directory: str) -> str:
-    """How dehydrated names the folder of the account with the authority `directory`."""
+    """Return dehydrated's folder name for the account with the authority `directory`."""
     return base64.urlsafe_b64encode(f"{directory}\n".encode()).decode().rstrip("=")
 
 
 def read_failure(output: str) -> AcmeError:
-    """What dehydrated's `output` says of a failure, in a sentence."""
+    """Return the failure that dehydrated's `output` reports, with a one-sentence message."""
     connection = CONNECTION.search(output)
     if connection:
         url, reason = connection.group(1), _curl(int(connection.group(2)))
@@ -132,7 +132,7 @@ def _unquoted(literal: str) -> str:
 
 
 def _short(text: str) -> str:
-    """What somebody far away says, as one line that a terminal and a journal can bear."""
+    """Return a remote server's text as one short, printable line."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST_WORDS else f"{line[:LONGEST_WORDS]}…"
 

@@ -1,4 +1,4 @@
-"""Docker's command line, as far as the appliance uses it. Values of the environment never stand in an argv."""
+"""Wrap docker's command line. Values of environment variables never appear in an argv."""
 
 import csv
 import json
@@ -15,19 +15,19 @@ from ecs_appliance.core.runner import CommandError, Process, Result, Runner, Sys
 from ecs_appliance.host.networks import Network
 
 ASK_SECONDS = 60
-# Of the site's containers, as docker compose labels them.
+# Compose project of the site's containers.
 PROJECT = "ecs"
 BUILD_SECONDS = 3600
 IMPORT_SECONDS = 600
-# Where the containers' limit of memory is set; what runs once counts towards it too.
+# The slice that limits the containers' memory; one-off containers count towards it too.
 SLICE = "ecs.slice"
-# A container that is asked to end gets longer than the slowest of them needs.
+# Grace period for stopping a container; longer than the slowest one needs.
 STOP_SECONDS = 15
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image as `docker image inspect` knows it; `created` is RFC 3339."""
+    """An image as reported by `docker image inspect`; `created` is RFC 3339."""
 
     id: str
     tags: tuple[str, ...]
@@ -37,7 +37,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Container:
-    """The state of a container; `health` is "" where it has no health check, `service` where compose made none."""
+    """The state of a container; `health` is "" without a health check, `service` if compose did not create it."""
 
     name: str
     service: str
@@ -48,13 +48,13 @@ class Container:
 
     @property
     def up(self) -> bool:
-        """Whether it runs, and its health check, where it has one, says so too."""
+        """Return whether it is running and, if it has a health check, healthy."""
         return self.status == "running" and self.health in ("", "healthy")
 
 
 @dataclass(frozen=True)
 class Build:
-    """What to build: `context` is the folder of the Dockerfile (None: an archive), `tags` the names of the result."""
+    """What to build: `context` is the Dockerfile's folder (None: an archive), `tags` are the names of the image."""
 
     context: Path | None
     tags: tuple[str, ...]
@@ -64,7 +64,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Mount:
-    """`source` on the host, `target` in the container."""
+    """A bind mount of `source` on the host at `target` in the container."""
 
     source: Path
     target: str
@@ -73,10 +73,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class Task:
-    """A container that runs once. `name` makes it findable; `env` reaches it without standing in any argv.
+    """A container that runs once.
 
-    It has no capabilities but `capabilities`, and cannot gain any, and no network but `network`. `tmpfs` are places in
-    memory, with options.
+    `env` is passed without appearing in any argv. The container has only the given `capabilities`, cannot gain
+    others, and has no network except `network`. `tmpfs` lists mount points with their options.
     """
 
     name: str
@@ -95,7 +95,7 @@ class Task:
 
 
 def inspect_image(runner: Runner, reference: str) -> Image | None:
-    """The image that `reference` (a tag or an id) names, or None."""
+    """Return the image that `reference` (a tag or an id) names, or None."""
     for found in _inspect(runner, "image", reference):
         labels = found["Config"].get("Labels") or {}
         return Image(found["Id"], tuple(found.get("RepoTags") or ()), found["Created"], labels)
@@ -103,33 +103,33 @@ def inspect_image(runner: Runner, reference: str) -> Image | None:
 
 
 def image_exists(runner: Runner, reference: str) -> bool:
-    """Whether `reference` names an image of this machine."""
+    """Return whether `reference` names an image on this machine."""
     return inspect_image(runner, reference) is not None
 
 
 def image_id(runner: Runner, reference: str) -> str | None:
-    """The id of the image that `reference` names, or None."""
+    """Return the id of the image that `reference` names, or None."""
     image = inspect_image(runner, reference)
     return image.id if image else None
 
 
 def import_tar(runner: Runner, archive: Path, reference: str, *, labels: Mapping[str, str] | None = None) -> str:
-    """Make an image `reference` of a root filesystem's tar; returns its id."""
+    """Import the tar of a root filesystem as image `reference` and return its id."""
     changes = [f"--change=LABEL {name}={json.dumps(value)}" for name, value in (labels or {}).items()]
     command = ["docker", "import", *changes, '--change=CMD ["bash"]', str(archive), reference]
     return runner.run(command, timeout=IMPORT_SECONDS).stdout.strip()
 
 
 def tag(runner: Runner, image: str, reference: str) -> None:
-    """Let `reference` name `image` too."""
+    """Add the tag `reference` to `image`."""
     runner.run(["docker", "tag", image, reference], timeout=ASK_SECONDS)
 
 
 def build(runner: Runner, build: Build, on_line: Callable[[str], None], *, archive: IO[bytes] | None = None) -> None:
-    """Build with BuildKit, what has no context of `archive`, a tar; `on_line` gets its log as it comes.
+    """Build with BuildKit and pass each line of its log to `on_line`; without a context, build from the tar `archive`.
 
-    A folder of another account is no context: the client, which is root, would follow links that change under it.
-    Raises CommandError with the log's last lines.
+    Do not use another account's folder as context: the client runs as root and would follow links that the account
+    swaps meanwhile. Raise CommandError with the last lines of the log.
     """
     options = [f"--tag={name}" for name in build.tags]
     options += [f"--build-arg={name}={value}" for name, value in build.args.items()]
@@ -143,11 +143,11 @@ def exec_in(
     container: str,
     argv: Sequence[str],
     *,
-    input: str | bytes | None = None,  # noqa: A002 # as the runner's
+    input: str | bytes | None = None,  # noqa: A002 # as in Runner.run
     timeout: float = ASK_SECONDS,
     user: str = "",
 ) -> Result:
-    """Run `argv` in the running `container`. Raises CommandError where it fails or no such container runs."""
+    """Run `argv` in the running `container`. Raise CommandError if it fails or the container is not running."""
     options = ["--interactive"] if input is not None else []
     options += [f"--user={user}"] if user else []
     return runner.run(["docker", "exec", *options, container, *argv], timeout=timeout, input=input)
@@ -162,9 +162,9 @@ def run_once(
     on_line: Callable[[str], None] | None = None,
     ok: Sequence[int] = (0,),
 ) -> Result:
-    """Run `task` to its end in a container that is gone afterwards, also after `timeout` seconds or a failure.
+    """Run `task` to completion in a container that is removed afterwards, also after a timeout (seconds) or failure.
 
-    One of its name that an interrupted run left is removed first. Raises CommandError, DeadlineError.
+    First remove a container of this name that an interrupted run left behind. Raise CommandError or DeadlineError.
     """
     remove_container(runner, task.name)
     if task.network:
@@ -173,17 +173,17 @@ def run_once(
     try:
         return runner.run(command, timeout=timeout, input=input, env=task.env, on_line=on_line, ok=ok)
     finally:
-        # Killing docker's client, as a timeout does, leaves its container running.
+        # A timeout only kills docker's client; the container would keep running.
         remove_container(runner, task.name)
 
 
 def remove_container(runner: Runner, name: str) -> None:
-    """Kill and remove the container `name` where there is one."""
+    """Kill and remove the container `name` if it exists."""
     runner.run(["docker", "rm", "--force", "--volumes", name], timeout=ASK_SECONDS, ok=(0, 1))
 
 
 def ensure_network(runner: Runner, network: Network) -> None:
-    """Have `network`, whose containers do not reach each other."""
+    """Create `network` if it is missing; its containers cannot reach each other."""
     if _inspect(runner, "network", network.name):
         return
     bridge = "com.docker.network.bridge"
@@ -193,12 +193,12 @@ def ensure_network(runner: Runner, network: Network) -> None:
 
 
 def inspect_container(runner: Runner, name: str) -> Container | None:
-    """The state of the container `name`, or None."""
+    """Return the state of the container `name`, or None if it does not exist."""
     return next(map(_container, _inspect(runner, "container", name)), None)
 
 
 def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
-    """The containers of the compose project `project`, by name, ended ones too; not those of `compose run`."""
+    """Return the containers of compose project `project` sorted by name, also exited ones, without `compose run`'s."""
     command = ["docker", "ps", "--all", "--quiet", *_of_project(project)]
     ids = runner.run(command, timeout=ASK_SECONDS).lines()
     found = _inspect(runner, "container", *ids) if ids else []
@@ -206,32 +206,32 @@ def project_containers(runner: Runner, project: str) -> tuple[Container, ...]:
 
 
 def follow_ends(runner: SystemRunner, project: str, on_end: Callable[[str], None]) -> Process:
-    """Start what calls `on_end` with the name of each container of `project` that ends or is removed, from now on."""
+    """Start a process that calls `on_end` with the name of each container of `project` that exits or is removed."""
     filters = [*_of_project(project), "--filter=event=die", "--filter=event=destroy"]
     return runner.spawn(["docker", "events", *filters, "--format={{.Actor.Attributes.name}}"], on_line=on_end)
 
 
 def container_addresses(runner: Runner) -> dict[str, str]:
-    """The names of the containers that run, by their addresses."""
+    """Return the names of the running containers by IP address."""
     ids = runner.run(["docker", "ps", "--quiet"], timeout=ASK_SECONDS).lines()
     template = "{{.Name}}{{range .NetworkSettings.Networks}} {{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
     command = ["docker", "inspect", f"--format={template}", *ids]
-    # One that has just ended is not shown, and no fault.
+    # A container that has just exited makes inspect return 1.
     lines = runner.run(command, timeout=ASK_SECONDS, ok=(0, 1)).lines() if ids else []
     found = (line.split() for line in lines)
     return {address: name.removeprefix("/") for name, *addresses in found for address in addresses}
 
 
 def list_tags(runner: Runner, repository: str) -> list[str]:
-    """All `repository:tag` names of `repository`, newest first."""
+    """Return all `repository:tag` names of `repository`, newest first."""
     command = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", repository]
     return [name for name in runner.run(command, timeout=ASK_SECONDS).lines() if not name.endswith(":<none>")]
 
 
 def prune(runner: Runner, repositories: Collection[str], keep: Collection[str]) -> list[str]:
-    """Remove tags of `repositories` but those in `keep`, then images without tag; returns the tags removed.
+    """Remove the tags of `repositories` that are not in `keep`, then untagged images; return the removed tags.
 
-    Volumes without a name that no container has go too. An image that a container uses stays, and a named volume.
+    Also remove anonymous volumes that no container uses. Images in use and named volumes stay.
     """
     removed = []
     for repository in repositories:
@@ -244,7 +244,7 @@ def prune(runner: Runner, repositories: Collection[str], keep: Collection[str]) 
 
 
 def bound_layers(runner: Runner, size: int) -> None:
-    """Keep at most `size` bytes of layers for later builds, beside those of images: the ones not used longest go."""
+    """Limit the build cache, apart from the layers of images, to `size` bytes; the least recently used go first."""
     command = ["docker", "builder", "prune", "--force", f"--keep-storage={size}"]
     runner.run(command, timeout=IMPORT_SECONDS)
 
@@ -254,7 +254,7 @@ def _remove_tag(runner: Runner, name: str) -> bool:
 
 
 def _run_command(task: Task, *, interactive: bool) -> list[str]:
-    # Its output is ours already; docker's own log would keep it a second time.
+    # The runner receives the output; docker's own log would store it a second time.
     network = task.network.name if task.network else "none"
     options = [f"--name={task.name}", "--rm", "--init", "--log-driver=none", f"--network={network}"]
     options += ["--security-opt=no-new-privileges:true", "--cap-drop=ALL"]
@@ -272,7 +272,7 @@ def _run_command(task: Task, *, interactive: bool) -> list[str]:
 
 
 def _mount_option(mount: Mount) -> str:
-    """It as docker reads it: a line of CSV. Raises ApplianceError where its source is a link, or not there."""
+    """Return the mount as docker's CSV option. Raise ApplianceError if its source is a link or does not exist."""
     source = folders.real_path(mount.source.parent) / mount.source.name
     if source.is_symlink() or not (source.is_dir() or source.is_file()):
         raise ApplianceError(
@@ -302,7 +302,7 @@ def _of_project(project: str) -> list[str]:
 
 
 def _inspect(runner: Runner, kind: str, *names: str) -> list[dict]:  # type: ignore[type-arg] # docker's own JSON
-    """Those of `names` that are there."""
+    """Return docker's JSON for those of `names` that exist."""
     result = runner.run(["docker", kind, "inspect", *names], timeout=ASK_SECONDS, ok=(0, 1))
     if result.returncode == 0 or re.search("no such|not found", result.stderr.lower()):
         return json.loads(result.stdout or "[]")  # type: ignore[no-any-return]

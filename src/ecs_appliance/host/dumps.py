@@ -1,4 +1,4 @@
-"""The application's database in a file, and back: made and loaded as the application's role."""
+"""Dump the application's database to a file and load it again, as the application's role."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from ecs_appliance.host.postgres import Server
 
 LIST_SECONDS = 300
 DESCRIBE_SECONDS, DESCRIBE_LOCK_WAIT = 120, "10s"
-# Whoever holds a table shut meanwhile has the dump fail, not wait.
+# If a table stays locked longer than this, the dump fails.
 LOCK_WAIT = "5min"
 WITHOUT = (
     "--no-owner",
@@ -23,17 +23,17 @@ WITHOUT = (
     "--no-subscriptions",
     "--no-tablespaces",
 )
-# Of a dump's contents what takes a superuser; each start makes the extension itself.
+# Entries of a dump that only a superuser may restore; each start creates the extension itself.
 NOT_LOADED = re.compile(
     r"\d+; \d+ \d+ (EXTENSION - (plpgsql|pg_stat_statements)|COMMENT - EXTENSION|SCHEMA - public)( |$)"
 )
 
 
 def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout: float) -> None:
-    """Fill the empty `database` from `packed`, a dump in custom format, gzipped: with all of it, or with nothing.
+    """Load `packed`, a gzipped dump in custom format, into the empty `database` in a single transaction.
 
-    Whatever the dump has run by that runs as the application's role, which owns what is made. Raises CommandError,
-    DeadlineError (after `timeout` s).
+    Code in the dump runs as the application's role, which owns all that is created. Raise CommandError, or
+    DeadlineError after `timeout` seconds.
     """
     with tempfile.NamedTemporaryFile("w", prefix="appliance-load.") as wanted:
         wanted.writelines(f"{number}\n" for number in plan_load(_contents(runner, packed)))
@@ -45,13 +45,13 @@ def load(runner: Runner, server: Server, packed: Path, database: str, *, timeout
 
 
 def plan_load(contents: list[str]) -> list[str]:
-    """The numbers of what is to be loaded of a dump, of which `pg_restore --list` says `contents`."""
+    """Return the ids of the entries to load, given the output `contents` of `pg_restore --list`."""
     entries = [line for line in contents if line[:1].isdigit()]
     return [line.partition(";")[0] for line in entries if not NOT_LOADED.match(line)]
 
 
 def _contents(runner: Runner, packed: Path) -> list[str]:
-    # pg_restore reads no further than the contents: that gunzip is cut off then is no failure.
+    # No pipefail: pg_restore stops reading after the table of contents, which ends gunzip by SIGPIPE.
     pipe = 'gunzip --stdout "$1" | pg_restore --list'
     return runner.run(["bash", "-c", pipe, "bash", packed], timeout=LIST_SECONDS).lines()
 
@@ -65,10 +65,10 @@ def dump(
     owner: tuple[int, int] | None = None,
     timeout: float = 3 * 3600,
 ) -> None:
-    """Dump `database` into `target`, custom format, uncompressed, 0600, of `owner` (uid, gid); at most `timeout` s.
+    """Dump `database` into `target`: custom format, uncompressed, mode 0600, owned by `owner` (uid, gid).
 
-    It is built beside the folder of `target`, which may be anybody's, as `.FOLDER.new`. A dump that fails leaves an
-    older `target` as it is. Raises CommandError, DeadlineError.
+    It is written as `.FOLDER.new` next to the folder of `target`, since another account may own that folder. If it
+    fails, an older `target` stays unchanged. Raise CommandError, or DeadlineError after `timeout` seconds.
     """
     folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,9 +84,9 @@ def dump(
 
 
 def describe(runner: Runner, server: Server, database: str, table: str) -> str:
-    """Return a digest of the schema of `database` and of the rows of its `table`: equal where nothing changed.
+    """Return a digest of the schema of `database` and of the rows of its `table`; it changes only if these do.
 
-    Raises CommandError, also where there is no such table, and DeadlineError.
+    Raise CommandError, also if the table does not exist, or DeadlineError.
     """
     dumping = (
         "pg_dump",
@@ -95,7 +95,7 @@ def describe(runner: Runner, server: Server, database: str, table: str) -> str:
         f"--lock-wait-timeout={DESCRIBE_LOCK_WAIT}",
         f"--dbname={database}",
     )
-    # pg_dump makes up the key of its first and last line each time.
+    # pg_dump writes \restrict and \unrestrict with a new random key each time.
     keys = "^.(un)?restrict "
     pipe = '{ "${@:3}" --schema-only; "${@:3}" --data-only --table="$1"; } | grep -E -v "$2" | sha256sum'
     found = runner.run(
@@ -106,7 +106,7 @@ def describe(runner: Runner, server: Server, database: str, table: str) -> str:
 
 @contextmanager
 def _building_site(path: Path) -> Iterator[tuple[Path, int]]:
-    """A new file `path`, 0600, open; gone afterwards where it still lies there, and so is one of a killed run."""
+    """Create and open the file `path` (0600), replacing one of a killed run; remove it afterwards if still there."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:

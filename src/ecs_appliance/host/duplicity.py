@@ -1,4 +1,4 @@
-"""duplicity: the predecessor's archives, encrypted to a PGP key, read and never written to."""
+"""duplicity: read the predecessor's archives, which are encrypted to a PGP key; never write to them."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import CommandError, Result, Runner
 
 SECONDS = 24 * 3600
-# GnuPG 1.4 needs no agent, whose sockets and processes would stay behind.
+# GnuPG 1.4 needs no agent, which would leave sockets and processes behind.
 GPG = "gpg1"
 TIME = r"\d{8}T\d{6}Z"
 NAME = re.compile(
@@ -22,32 +22,32 @@ NAME = re.compile(
 LISTED = re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4} (?P<name>.+)")
 VOLUME = re.compile(r"Processed volume (?P<done>\d+) of (?P<all>\d+)")
 DAMAGE = "Invalid data"
-# Passed to gpg with each call; the keys of an archive are without passphrase.
+# For each call of gpg; the keys of an archive have no passphrase.
 NO_PASSPHRASE = {"PASSPHRASE": "", "LC_ALL": "C.UTF-8"}
 
 
 class DamagedArchiveError(ApplianceError):
-    """A volume is not what was written."""
+    """A volume is damaged."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """A time that an archive can go back to: `size` bytes of it are read for that."""
+    """A point in time that an archive can restore, which reads `size` bytes of it."""
 
     name: str
     size: int
 
     @property
     def time(self) -> datetime:
-        """When the backup that made it began."""
+        """When the backup that created it began."""
         return datetime.strptime(self.name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
 
 @dataclass
 class _Set:
-    """A backup: a full one, or what changed since the one of the time `base`.
+    """A backup: a full one (`base` is ""), or an incremental one on top of that of the time `base`.
 
-    Its manifest is written last: a backup that was cut off has none.
+    The manifest is written last, so an interrupted backup has none.
     """
 
     base: str
@@ -57,28 +57,28 @@ class _Set:
 
     @property
     def gaps(self) -> list[int]:
-        """The volumes that are missing, as far as the last one there tells."""
+        """The missing volumes, as far as the highest existing number shows."""
         return sorted(set(range(1, max(self.volumes, default=0))) - self.volumes)
 
 
 def file_url(folder: Path) -> str:
-    """What duplicity calls the folder `folder`."""
+    """Return duplicity's URL of the folder `folder`."""
     return f"file://{quote(str(folder))}"
 
 
 def rclone_url(place: str) -> str:
-    """What duplicity calls rclone's `place` (REMOTE:PATH); it takes one slash away."""
+    """Return duplicity's URL of rclone's `place` (REMOTE:PATH); duplicity removes one slash from it."""
     remote, _, path = place.partition(":")
     return f"rclone://{remote}:/{quote(path)}"
 
 
 def is_archive(names: Iterable[str]) -> bool:
-    """Whether a folder with files of these `names` is an archive of duplicity's."""
+    """Return whether a folder with files of these `names` is a duplicity archive."""
     return any(map(NAME.fullmatch, names))
 
 
 def find_moments(sizes: Mapping[str, int]) -> list[Moment]:
-    """The moments that an archive of these files, name to bytes, has whole, oldest first."""
+    """Return the moments that an archive of these files (name to bytes) can restore completely, oldest first."""
     sets = _group(sizes)
     read: dict[str, int] = {}
     for time in sorted(sets):
@@ -89,7 +89,7 @@ def find_moments(sizes: Mapping[str, int]) -> list[Moment]:
 
 
 def find_gaps(names: Iterable[str]) -> list[str]:
-    """Which volumes are missing among the files `names` of an archive: nothing that needs them can be restored."""
+    """Return which volumes are missing among the files `names` of an archive; what needs them cannot be restored."""
     sets = _group(dict.fromkeys(names, 0))
     return [
         f"volume {number} of {time}" for time, each in sorted(sets.items()) if each.manifest for number in each.gaps
@@ -110,7 +110,7 @@ def _group(sizes: Mapping[str, int]) -> dict[str, _Set]:
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive at `url`, as duplicity names it. `keys` is the keyring that opens it, `cache` a folder of ours."""
+    """An archive at `url` in duplicity's notation. `keys` is the folder of its keyring, `cache` a folder of our own."""
 
     runner: Runner
     url: str
@@ -119,22 +119,22 @@ class Archive:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def list_files(self, moment: str) -> list[str]:
-        """The paths, files and folders, that it has of `moment`. Raises CommandError."""
+        """Return the paths of files and folders at `moment`. Raise CommandError."""
         said = self._run("list-current-files", f"--time={moment}", self.url)
         return [found["name"] for line in said.stdout.splitlines() if (found := LISTED.fullmatch(line))]
 
     def restore(self, moment: str, target: Path, note: Callable[[float], None], *, damaged: bool = False) -> None:
-        """Have what it has of `moment` in `target`, which is not there yet; `note` hears which part is done.
+        """Restore `moment` into `target`, which must not exist yet; pass the completed fraction (0 to 1) to `note`.
 
-        Raises DamagedArchiveError where a volume is not what it was, or, of a `damaged` one, leaves out what was in it;
-        CommandError where anything else is wrong.
+        Raise DamagedArchiveError if a volume is damaged; with `damaged`, skip its contents instead. Raise CommandError
+        for any other failure.
         """
 
         def hear(line: str) -> None:
             if found := VOLUME.search(line):
                 note(int(found["done"]) / int(found["all"]))
             elif DAMAGE in line and not damaged:
-                # By itself it may wait for ever for a gpg that waits for it.
+                # Otherwise duplicity and gpg may wait for each other forever.
                 raise DamagedArchiveError("a volume of the old archive is not what it was", "")
 
         options = ["--ignore-errors"] if damaged else []
@@ -152,5 +152,5 @@ class Archive:
 
 
 def is_wrong_key(error: CommandError) -> bool:
-    """Whether `error` is of a key that does not open the archive."""
+    """Return whether `error` means that the key does not open the archive."""
     return "secret key not available" in error.output or "No secret key" in error.output

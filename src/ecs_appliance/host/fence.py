@@ -1,4 +1,4 @@
-"""Processes of the moment that work on what cannot be trusted: another account, no network, no other data."""
+"""Run temporary processes on untrusted data: under another account, without network, without access to other data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ecs_appliance.core.runner import CommandError, Result, Runner
 from ecs_appliance.host import systemd
 
 START_SECONDS, STOP_SECONDS = 60, 120
-# Where data, sockets and secrets of the machine are: inside there is nothing but what is named.
+# Data, sockets and secrets of the machine; of these folders, only the paths that a fence names are visible.
 HIDDEN = ("/app", "/data", "/run", "/volatile")
 PROPERTIES = (
     "CapabilityBoundingSet=",
@@ -44,10 +44,10 @@ PROPERTIES = (
 
 @dataclass(frozen=True)
 class Fence:
-    """The service `unit`, made for one process of the account `user` at a time.
+    """The transient service `unit`, for one process of the account `user` at a time.
 
-    Of the machine's data it sees `writable` and `readable`, as far as the account and its `groups` may. `properties`
-    are further ones of systemd's.
+    Of the machine's data it sees only `writable` and `readable`, within the permissions of the account and its
+    `groups`. `properties` are additional ones for systemd.
     """
 
     unit: str
@@ -58,7 +58,7 @@ class Fence:
     properties: tuple[str, ...] = ()
 
     def run(self, runner: Runner, argv: Sequence[str | Path], *, timeout: float) -> Result:
-        """Run `argv` to its end, after what a killed caller left. Raises CommandError, DeadlineError."""
+        """Run `argv` to completion, stopping what a killed caller left first. Raise CommandError or DeadlineError."""
         self.stop(runner)
         try:
             return runner.run([*self._command("--wait", "--pipe"), *argv], timeout=timeout)
@@ -66,22 +66,22 @@ class Fence:
             failed = f"{argv[0]} failed: {error.output or error.message}"
             raise CommandError(failed, error.hint, returncode=error.returncode, output=error.output) from None
         finally:
-            # Killing its client, as a timeout does, leaves it running.
+            # A timeout only kills systemd-run; the service would keep running.
             self.stop(runner)
 
     def start(self, runner: Runner, argv: Sequence[str | Path], *, log: Path) -> None:
-        """Start `argv`, whose output goes to the new file `log`, and return at once. Raises CommandError."""
+        """Start `argv` with its output in the new file `log`, and return at once. Raise CommandError."""
         self.stop(runner)
         output = (f"--property=StandardOutput=truncate:{log}", "--property=StandardError=inherit")
         runner.run([*self._command(*output), *argv], timeout=START_SECONDS)
 
     def runs(self, runner: Runner) -> bool:
-        """Whether what was started goes on."""
+        """Return whether the service is still running."""
         return systemd.is_active(runner, self.unit)
 
     def stop(self, runner: Runner) -> None:
-        """End it, where it runs, whoever started it."""
-        # There is no such unit once its process has ended.
+        """Stop the service if it is running, whoever started it."""
+        # The unit does not exist once its process has exited, so any exit code is fine.
         runner.run(["systemctl", "stop", self.unit], timeout=STOP_SECONDS, ok=range(256))
 
     def _command(self, *options: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Git checkouts that follow a source: fetched first, looked at, then checked out."""
+"""Maintain git checkouts that follow a source: fetch first, then inspect, then check out."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ FETCH_SECONDS = 1800
 LOCAL_SECONDS = 300
 REMOTE = "appliance"
 MOST_TAGS = 50
-# The address is kept out of argv, for it may hold a token; hooks and helpers of whoever runs git stay out of it.
+# Keeps the URL, which may contain a token, out of argv, and the user's own hooks and helpers out of use.
 CONFIG = """\
 [core]
     hooksPath = /dev/null
@@ -34,7 +34,7 @@ CONFIG = """\
     fetch = +refs/heads/*:refs/remotes/origin/*
     uploadpack = {uploadpack}
 """
-# A local source may belong to another account: root reads it as that account, others have nothing to lose there.
+# A local source may belong to another account. Root reads it as that account (AS_OWNER); other users may read any.
 ANYBODYS = """\
 [safe]
     directory = *
@@ -44,7 +44,7 @@ AS_OWNER = (
     "env GIT_CONFIG_GLOBAL=/dev/null HOME=/ "
     "setpriv --reuid={uid} --regid={gid} --clear-groups --no-new-privs -- git-upload-pack"
 )
-# Nobody on the way can change what comes by these; the others are for what is known by its id or its signature.
+# Nobody can tamper with the data of these protocols on the way; the others are for commits checked by id or signature.
 AUTHENTIC = "file:https:ssh"
 PLAIN = f"{AUTHENTIC}:git:http"
 ENVIRONMENT = {
@@ -75,11 +75,11 @@ def fetch(
     user: str | None = None,
     plain: bool = False,
 ) -> Commit:
-    """Fetch all of `source` into the repository of `folder`, made where missing, and leave its files as they are.
+    """Fetch all of `source` into the repository of `folder`, created if missing, without changing its files.
 
-    Return the commit at `commitid`, or else at the head of `branch`; an empty `branch` is the source's default one.
-    Git runs as `user`. What an earlier, interrupted run left is repaired. `plain` allows git:// and http:// too, by
-    which others may put in their commits. Raises ApplianceError naming what is missing.
+    Return the commit `commitid`, or else the head of `branch`; an empty `branch` means the source's default branch.
+    Git runs as `user`. Repair what an interrupted run left behind. `plain` also allows git:// and http://, where
+    others on the network can inject commits. Raise ApplianceError naming what is missing.
     """
     _check_arguments(source, branch, commitid)
     git = _Git(runner, folder, user, source, plain)
@@ -94,7 +94,7 @@ def fetch(
 
 
 def checkout(runner: Runner, folder: Path, commit: str, *, user: str | None = None) -> None:
-    """Set the files of `folder` to `commit`: local changes and files that git does not know are removed."""
+    """Set the files of `folder` to `commit`, removing local changes and untracked files."""
     git = _Git(runner, folder, user)
     _remove_locks(git)
     git("checkout", "--quiet", "--force", "--detach", _checked_id(commit), "--")
@@ -102,9 +102,9 @@ def checkout(runner: Runner, folder: Path, commit: str, *, user: str | None = No
 
 
 def head(runner: Runner, folder: Path, *, user: str | None = None) -> str | None:
-    """The full id of the commit that `folder` is at; None where it is no checkout.
+    """Return the full id of the commit that `folder` is at; None if it is no checkout.
 
-    Runs git as `user`: whoever may write a repository's configuration has git run programs.
+    Git runs as `user`, because anyone who may write a repository's configuration can make git run programs.
     """
     if not (folder / ".git").exists():
         return None
@@ -114,9 +114,9 @@ def head(runner: Runner, folder: Path, *, user: str | None = None) -> str | None
 def files_added(
     runner: Runner, folder: Path, old: str, new: str, pattern: str, *, user: str | None = None
 ) -> list[str] | None:
-    """Paths matching the glob `pattern` (`**/migrations/**`) that `new` has and `old` has not; `user` as for `head`.
+    """Return the paths matching the glob `pattern` (`**/migrations/**`) that `new` has and `old` has not.
 
-    None where one of the two commits is unknown, so that nothing can be said.
+    Return None if one of the two commits is unknown. `user` as for `head`.
     """
     git = _Git(runner, folder, user)
     if _resolve(git, old) is None or _resolve(git, new) is None:
@@ -127,12 +127,12 @@ def files_added(
 
 
 def is_full_id(text: str) -> bool:
-    """Whether `text` names one commit, and no other ever."""
+    """Return whether `text` is a full commit id, which can never name another commit."""
     return FULL_ID.fullmatch(text) is not None
 
 
 def contains(runner: Runner, folder: Path, commit: str, ancestor: str, *, user: str | None = None) -> bool:
-    """Whether `ancestor` is `commit` or in its history; false too where it is unknown. `user` as for `head`."""
+    """Return whether `ancestor` is `commit` or in its history; False also if it is unknown. `user` as for `head`."""
     if not FULL_ID.fullmatch(ancestor):
         return False
     git = _Git(runner, folder, user)
@@ -140,7 +140,7 @@ def contains(runner: Runner, folder: Path, commit: str, ancestor: str, *, user: 
 
 
 def pack(runner: Runner, folder: Path, commit: str, file: IO[bytes], *, user: str | None, files: bool) -> list[str]:
-    """Write `commit` and its annotated tags to `file` as a pack, with or without the files; returns the tags' ids."""
+    """Write `commit` and its annotated tags to `file` as a pack, with its files if `files`; return the tags' ids."""
     git = _Git(runner, folder, user)
     listed = "--format=%(objecttype) %(objectname)"
     found = git("for-each-ref", f"--count={MOST_TAGS}", f"--points-at={_checked_id(commit)}", listed, "refs/tags")
@@ -153,7 +153,7 @@ def pack(runner: Runner, folder: Path, commit: str, file: IO[bytes], *, user: st
 
 @dataclass(frozen=True)
 class _Git:
-    """Git in `folder` as `user`, with our own configuration only."""
+    """Run git in `folder` as `user`, with our own configuration only."""
 
     runner: Runner
     folder: Path
@@ -166,7 +166,7 @@ class _Git:
         *arguments: str,
         timeout: float = LOCAL_SECONDS,
         ok: Sequence[int] = (0,),
-        input: str | None = None,  # noqa: A002 # as the runner's
+        input: str | None = None,  # noqa: A002 # as in Runner.run
         output: IO[bytes] | None = None,
     ) -> Result:
         with _config_file(self.source, self.user) as config:
@@ -199,7 +199,7 @@ def _config_file(source: str, user: str | None) -> Iterator[Path]:
 
 
 def _upload_pack(source: str, user: str | None) -> str:
-    """The program that reads `source`: where root fetches what lies in a folder of another account, as that account."""
+    """Return the program that reads `source`; when root fetches from another account's folder, it runs as its owner."""
     folder = Path(source.removeprefix("file://"))
     if user or not folder.is_absolute() or not folder.exists() or not (owner := folder.stat()).st_uid:
         return UPLOAD_PACK
@@ -217,7 +217,7 @@ def _give(path: Path, user: str | None) -> None:
 
 
 def _secrets(source: str) -> tuple[str, ...]:
-    """The password in `source`; of a web address without one the user, for a token may stand there alone."""
+    """Return the password in `source`; for a web URL without one, the user name, which may be a token."""
     try:
         parts = urlsplit(source)
     except ValueError:
@@ -244,24 +244,24 @@ def _prepare(git: _Git) -> None:
     folder, fresh = git.folder, _fresh(git)
     _remove_locks(git)
     if folder.is_dir() and not (folder / ".git").exists() and (fresh / ".git").is_dir():
-        # A repair was killed between its last two steps: only then one of them has it.
+        # `_replace_repository` was killed between its last two steps.
         (fresh / ".git").rename(folder / ".git")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ".git").is_dir():
         raise RefusedError(f"{folder} is in the way: it has files, but is no git checkout", f"move {folder} away")
     if not folder.is_dir():
         folder.mkdir(parents=True)
         _give(folder, git.user)
-    # On a repository that is already there this changes nothing; one half made it completes.
+    # Changes nothing in an existing repository and completes an unfinished one.
     git("init", "--quiet", "--initial-branch=appliance")
 
 
 def _remove_locks(git: _Git) -> None:
-    """Whoever fetches holds the appliance's lock: a lock of git's is one that a killed process left."""
+    """Remove git's locks: the caller holds the appliance's lock, so only a killed process can have left them."""
     repository = git.folder / ".git"
     if repository.is_symlink():
         raise RefusedError(f"{repository} is a link, not a repository", f"move {git.folder} away")
     if repository.is_dir():
-        # As the user, and find follows no link. A lock that it cannot remove, git names itself.
+        # As the user, and find follows no links. If a lock cannot be removed, git reports it.
         command = ["find", str(repository), "-name", "*.lock", "-delete"]
         git.runner.run(command, timeout=LOCAL_SECONDS, user=git.user, cwd=Path("/"), ok=(0, 1))
 
@@ -274,22 +274,22 @@ def _fetch_all(git: _Git) -> None:
     except CommandError:
         if not deepen:
             raise
-        # A source that is shallow itself has nothing to deepen with.
+        # --unshallow fails if the source itself is shallow.
         git("fetch", *options[: -len(deepen)], REMOTE, timeout=FETCH_SECONDS)
 
 
 def _is_sound(git: _Git) -> bool:
-    """Whether fsck, whose exit code is a sum of what it found, found nothing."""
+    """Return whether fsck found nothing; its exit code is a bit mask of what it found."""
     return git("fsck", "--connectivity-only", "--no-dangling", ok=range(256)).returncode == 0
 
 
 def _fresh(git: _Git) -> Path:
-    """Where a damaged repository is made anew."""
+    """Return the folder in which a damaged repository is recreated."""
     return git.folder.with_name(f".{git.folder.name}.fresh")
 
 
 def _replace_repository(git: _Git) -> None:
-    """Fetch anew beside a damaged repository, and take its place only once that has worked."""
+    """Fetch into a new repository next to a damaged one, and replace that only once this has succeeded."""
     beside = _fresh(git)
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -337,7 +337,7 @@ def _default_branch(git: _Git) -> str:
 def _pinned(git: _Git, commitid: str) -> str:
     found = _resolve(git, commitid)
     if found is None and FULL_ID.fullmatch(commitid):
-        # A commit that no branch holds any more may still be served by its id.
+        # The source may still serve, by id, a commit that is in no branch any more.
         git("fetch", "--quiet", "--update-shallow", REMOTE, commitid, timeout=FETCH_SECONDS, ok=(0, 1, 128))
         found = _resolve(git, commitid)
     if found is None:

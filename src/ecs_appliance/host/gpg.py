@@ -1,7 +1,7 @@
-"""GnuPG 1.4: the only one whose keyrings the application reads. Key material goes through stdin.
+"""GnuPG 1.4, the only version whose keyrings the application reads. Key material is passed through stdin.
 
-What others may have written is only ever parsed in the sandbox, and by an explicit command: without one, gpg guesses by
-what it is given, and prints what a packet has in it.
+Untrusted data is parsed only in the sandbox and with an explicit command: without one, gpg guesses from the input what
+to do and prints the contents of packets.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ PROGRAM = "gpg1"
 SECONDS = 60
 OPTIONS = ("--batch", "--no-tty", "--no-options", "--no-permission-warning", "--trust-model=always")
 LISTING = "--with-colons --fixed-list-mode --with-fingerprint"
-# In hexadecimal digits. Those of version 3 are shorter, and forged at will.
+# In hexadecimal digits. Fingerprints of version 3 keys are shorter and easy to forge.
 FINGERPRINT_DIGITS = 40
-# What it marks keys with that it will not use: disabled, expired, invalid, revoked.
+# Validity letters of keys that gpg does not use: disabled, expired, invalid, revoked.
 UNUSABLE = "deir"
 PROBE = b"round trip"
 
@@ -28,7 +28,7 @@ list() {{
     gpg "$1" {LISTING} --list-keys || :
     gpg "$1" {LISTING} --list-secret-keys || :
 }}"""
-# Each block by itself; the rings as gpg finds keys in them, and what of them are keys at all.
+# List the keys of each block separately, those that gpg finds in the rings, and those of them that can be imported.
 LOOK = f"""
 {GPG}{LIST}
 for block in block.*; do
@@ -43,7 +43,7 @@ for ring in pubring.gpg secring.gpg; do cp "$ring" seen/; gpg kept --import "$ri
 list seen >keys.seen
 list kept >keys.kept
 """
-# The first two as they are in their blocks: the old ring's versions of them may be revoked, by whoever has the secret.
+# The keys of the blocks come only from there: anyone with the secret may have revoked their copies in the old ring.
 BUILD = f"""
 {GPG}{LIST}
 mkdir new kept
@@ -65,7 +65,7 @@ then gpg new --status-fd=3 --decrypt sealed 3>status >opened 2>>said || :; fi
 
 @dataclass(frozen=True)
 class Key:
-    """A primary key: `secret` or public, with the ids of it and its subkeys; `usable` unless gpg would pass it over."""
+    """A primary key, `secret` or public; `ids` are those of it and its subkeys, `usable` is False if gpg ignores it."""
 
     fingerprint: str
     secret: bool
@@ -84,7 +84,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class Sight:
-    """What gpg makes of key blocks and of a ring: `seen` is what it finds there, `kept` what of it can be imported."""
+    """The keys that gpg finds in key `blocks` and in a ring (`seen`), and those of the ring it can import (`kept`)."""
 
     blocks: tuple[tuple[Key, ...], ...]
     seen: tuple[Key, ...]
@@ -92,7 +92,7 @@ class Sight:
 
 
 def look(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
-    """Look at armored `blocks` and at `ring`, in the sandbox. What holds no key has none."""
+    """List the keys of armored `blocks` and of `ring`, in the sandbox; empty for data without keys."""
     names = [f"block.{number}" for number in range(len(blocks))]
     results = [*(f"keys.{name}" for name in names), "keys.seen", "keys.kept"]
     files = {**dict(zip(names, blocks, strict=True)), **_files(ring)}
@@ -102,17 +102,17 @@ def look(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
 
 
 def list_keys(runner: Runner, data: bytes) -> list[Key]:
-    """The primary keys in `data`, an armored block or a keyring: public ones, then secret ones."""
+    """Return the primary keys in `data`, an armored block or a keyring: first the public, then the secret ones."""
     return list(look(runner, [data], Ring()).blocks[0])
 
 
 def build_ring(
     runner: Runner, blocks: Sequence[bytes], ring: Ring, behind: Sequence[str], *, recipient: str, signer: str
 ) -> tuple[Ring, tuple[Key, ...]]:
-    """A new ring of `blocks`, one secret key each, and behind them the keys of `ring` with the fingerprints `behind`.
+    """Build a ring from `blocks`, one secret key each, followed by the keys of `ring` with the fingerprints `behind`.
 
-    Returned with its listing. Raises ApplianceError where what the second key signs for the first, by the names
-    `recipient` and `signer`, cannot be written and read.
+    Return it with its listing. Raise ApplianceError if a message signed by `signer` and encrypted to `recipient` (the
+    user ids of the second and first key) cannot be written and read.
     """
     names = {f"block.{number}": block for number, block in enumerate(blocks)}
     asked = {"behind": "".join(f"{each}\n" for each in behind).encode(), "probe": PROBE}
@@ -129,7 +129,7 @@ def _files(ring: Ring) -> dict[str, bytes]:
 
 
 def _check_round_trip(told: dict[str, bytes], keys: Sequence[Key], signer: str, recipient: str) -> None:
-    """It was the first key that it was sealed to, and the second that signed."""
+    """Raise ApplianceError unless the probe was encrypted to the first key, signed by the second, and decrypted."""
     said = told["said"].decode(errors="replace").strip()
     words = [line.split(" ") for line in told["status"].decode(errors="replace").split("\n")]
     sealed_to = [line[2] for line in words if line[1:2] == ["ENC_TO"]]
@@ -144,21 +144,21 @@ def _check_round_trip(told: dict[str, bytes], keys: Sequence[Key], signer: str, 
 
 
 def import_keys(runner: Runner, home: Path, data: bytes) -> None:
-    """Import `data`, which is of this machine's own env.yml, into the keyring of `home`. Raises CommandError."""
-    # 2: some of it was there already.
+    """Import `data`, from this machine's own env.yml, into the keyring in `home`. Raise CommandError."""
+    # 2: some of the keys existed already.
     runner.run([PROGRAM, *OPTIONS, f"--homedir={home}", "--import"], timeout=SECONDS, input=data, ok=(0, 2))
 
 
 def parse(listing: str) -> list[Key]:
-    """The keys of a listing with colons.
+    """Return the keys of a listing made with --with-colons.
 
-    A fingerprint is what directly follows its key; lines end at newlines only, for a name may have any other character.
+    A fingerprint directly follows its key; lines end at newlines only, since a name may contain any other character.
     """
     keys: list[Key] = []
     follows = False
     for line in listing.split("\n"):
         words = line.split(":")
-        kind, filled = words[0], len(words) > 9  # noqa: PLR2004 # the tenth has names and fingerprints
+        kind, filled = words[0], len(words) > 9  # noqa: PLR2004 # the tenth field contains user ids and fingerprints
         if kind in ("pub", "sec") and filled:
             keys.append(Key("", kind == "sec", (), (words[4],), not set(words[1]) & set(UNUSABLE)))
         elif keys and filled:

@@ -1,4 +1,4 @@
-"""The locales of the C library: those the appliance needs, beside all that the machine already has."""
+"""Select the C library locales that the appliance needs, in addition to those that the machine already has."""
 
 import re
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ from ecs_appliance.core.files import read_optional, write_changed
 from ecs_appliance.core.paths import Paths
 
 GENERATED = "/etc/locale.gen"
-# Of the package locales: each name with its encoding, as a line of locale.gen has them.
+# From the package locales: each name with its encoding, in the format of locale.gen.
 SUPPORTED = "/usr/share/i18n/SUPPORTED"
-# Where Debian keeps the language that logins and services get.
+# Where Debian stores the locale of logins and services.
 DEFAULTS = ("/etc/default/locale", "/etc/locale.conf")
 ASSIGNMENT = re.compile(r"""^\s*(?:export\s+)?(?:LANG|LC_[A-Z]+)=["']?([A-Za-z0-9_.@-]+)["']?\s*$""", re.MULTILINE)
 
@@ -26,18 +26,18 @@ def missing_lines(wanted: Iterable[str], supported: str, generated: str) -> list
 
 
 def default_locales(text: str) -> list[str]:
-    """Return the locales that `text`, assignments as in /etc/default/locale, names."""
+    """Return the locales named in `text`, assignments as in /etc/default/locale."""
     return ASSIGNMENT.findall(text)
 
 
 def plan_locales(paths: Paths, needed: Iterable[str]) -> list[str]:
-    """Return the lines to add to locale.gen for the locales `needed` and those the machine is set to."""
+    """Return the lines to add to locale.gen for the locales `needed` and those that the machine is configured for."""
     defaults = [name for file in DEFAULTS for name in default_locales(_text(paths, file))]
     return missing_lines([*needed, *defaults], _text(paths, SUPPORTED), _text(paths, GENERATED))
 
 
 def add_lines(paths: Paths, lines: Iterable[str]) -> None:
-    """Add `lines` to locale.gen; what it already has stays."""
+    """Add `lines` to locale.gen, keeping its contents."""
     text = _text(paths, GENERATED)
     separator = "" if not text or text.endswith("\n") else "\n"
     write_changed(paths.at(GENERATED), text + separator + "".join(f"{line}\n" for line in lines), mode=0o644)
@@ -48,7 +48,7 @@ def _text(paths: Paths, file: str) -> str:
 
 
 def _key(line: str) -> str:
-    """The name in `line` as the C library compares names: `de_AT.utf8` is `de_AT.UTF-8`."""
+    """Return the name in `line`, normalized as the C library compares names: `de_AT.utf8` equals `de_AT.UTF-8`."""
     name = (line.split() or [""])[0]
     language, dot, rest = name.partition(".")
     encoding, at, modifier = rest.partition("@")

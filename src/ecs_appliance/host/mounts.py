@@ -1,4 +1,4 @@
-"""A filesystem that is mounted while it is used, by however many processes at once."""
+"""Mount a filesystem only while at least one process uses it."""
 
 import fcntl
 import logging
@@ -21,7 +21,7 @@ FENCED = ("nosuid", "nodev")
 
 @dataclass(frozen=True)
 class Mount:
-    """What `mount -t type -o options source target` would do; `options` may hold a password."""
+    """The arguments of `mount -t type -o options source target`; `options` may contain a password."""
 
     type: str
     source: str
@@ -29,17 +29,17 @@ class Mount:
     options: str = field(default="", repr=False)
 
     def entry(self) -> str:
-        """Its line of an fstab."""
+        """Return the mount as a line of fstab."""
         words = (self.source, str(self.target), self.type or "auto", f"noauto,{self.options}".rstrip(","), "0", "0")
         return " ".join(map(_escaped, words)) + "\n"
 
 
 @contextmanager
 def mounted(runner: Runner, mount: Mount, folder: Path) -> Iterator[None]:
-    """Have `mount` mounted within the block; the last process that leaves one unmounts it.
+    """Keep `mount` mounted within the block; the last process to leave such a block unmounts it.
 
-    `folder` keeps what the processes know of each other. What was mounted by somebody else stays. Raises ApplianceError
-    where it cannot be mounted.
+    `folder` holds the lock and the state that these processes share. A filesystem that something else mounted stays
+    mounted. Raise ApplianceError if it cannot be mounted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ours = folder / "backup-mount"
@@ -53,7 +53,7 @@ def mounted(runner: Runner, mount: Mount, folder: Path) -> Iterator[None]:
 
 
 def _enter(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
-    """Have it mounted, and the lock shared with others that use it."""
+    """Mount it and hold the shared lock."""
     for _ in range(ATTEMPTS):
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         if is_mounted(mount.target):
@@ -61,33 +61,33 @@ def _enter(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if not is_mounted(mount.target):
             _mount(runner, mount, ours)
-        # Going back to a shared lock lets others come between, who may unmount it: it is looked at again.
+        # Another process may unmount it while the lock is downgraded to shared, so check again.
     raise ApplianceError(f"{mount.target} does not stay mounted", "findmnt and journalctl -k may tell why")
 
 
 def is_mounted(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> bool:
-    """Whether something is mounted at `folder`, be it another folder of the same filesystem."""
+    """Return whether `folder` is a mount point, including bind mounts within one filesystem."""
     wanted = _escaped(os.path.realpath(folder))
     return any(line.split(" ")[4] == wanted for line in table.read_text().splitlines())
 
 
 def source_of(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
-    """What is mounted at `folder`, as it calls itself; empty where nothing is."""
+    """Return the source of what is mounted at `folder`, or "" if it is no mount point."""
     wanted = _escaped(os.path.realpath(folder))
     lines = (line.split(" ") for line in table.read_text().splitlines())
     return next((words[words.index("-") + 2] for words in lines if words[4] == wanted), "")
 
 
 def is_fenced(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> bool:
-    """Whether something is mounted at `folder` that gives no rights: neither by set-user-id nor by devices."""
+    """Return whether `folder` is a mount point with the options nosuid and nodev."""
     wanted = _escaped(os.path.realpath(folder))
-    # The last of several is the one that is seen.
+    # Of several mounts on top of each other, the last one is visible.
     options = [words[5].split(",") for words in map(str.split, table.read_text().splitlines()) if words[4] == wanted]
     return bool(options) and set(FENCED) <= set(options[-1])
 
 
 def fence(runner: Runner, folder: Path) -> None:
-    """Have `folder` give no rights, as a mount of its own. Raises CommandError."""
+    """Make `folder` a mount point with nosuid and nodev. Raise CommandError."""
     if not is_mounted(folder):
         runner.run(["mount", "--rbind", folder, folder], timeout=SECONDS)
     runner.run(["mount", "--options", f"remount,bind,{','.join(FENCED)}", folder], timeout=SECONDS)
@@ -95,7 +95,7 @@ def fence(runner: Runner, folder: Path) -> None:
 
 def _mount(runner: Runner, mount: Mount, ours: Path) -> None:
     mount.target.mkdir(parents=True, exist_ok=True)
-    # The options stand in a file, not in the list of processes.
+    # The options may contain a password, so they go into a file and not into the process list.
     write_atomic(ours, mount.entry(), mode=0o600)
     try:
         runner.run(["mount", "--fstab", ours, mount.target], timeout=SECONDS, secrets=(mount.options,))
@@ -117,7 +117,7 @@ def _leave(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
         if is_mounted(mount.target):
             runner.run(["umount", mount.target], timeout=SECONDS)
     except ProcessError as error:
-        # A shell of somebody's stands in it; the next backup tries again.
+        # Still in use, for example by a shell; the next backup tries again.
         log.warning("%s stays mounted: %s", mount.target, error.message)
         return
     ours.unlink(missing_ok=True)

@@ -1,30 +1,30 @@
-"""The containers' networks. By their bridges and subnets the firewall, PostgreSQL and nginx know who comes."""
+"""Define the containers' networks, by whose bridges and subnets firewall, PostgreSQL and nginx identify clients."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network of docker's by its `name`; `bridge` is its interface on this machine."""
+    """A docker network by its `name`; `bridge` is its interface on the host."""
 
     name: str
     bridge: str
     subnet: str
 
 
-# Docker's own: image builds run there, and nothing else.
+# Docker's default network, used only by image builds.
 BUILDS = Network("bridge", "docker0", "172.17.0.0/16")
-# This machine's address there, by which containers know it.
+# The host's address in it, through which containers reach the host.
 BRIDGE = "172.17.0.1"
 BIP = f"{BRIDGE}/16"
 PROXY_PORT = 3142
 PROXY = f"http://{BRIDGE}:{PROXY_PORT}"
-# Of the site (containers/compose.yml): the first leads out, to this machine and beyond; the others lead nowhere.
+# The site's networks (containers/compose.yml): the first one reaches the host and beyond, the others are internal.
 SITE_SUBNET = "172.18.0.0/24"
 SITE = Network("ecs", "br-ecs", "172.18.0.0/26")
 QUEUE = Network("ecs-queue", "br-ecs-queue", "172.18.0.64/26")
 CACHE = Network("ecs-cache", "br-ecs-cache", "172.18.0.128/26")
-# What runs once, such as a migration, also while those of the site are not there. It may what the site's first may.
+# For one-off containers such as migrations, also while the site's networks do not exist; same access as SITE.
 TASKS = Network("ecs-tasks", "br-tasks", "172.18.1.0/26")
-# Where the application comes from.
+# Source addresses of the application.
 APPLICATION_SUBNETS = (SITE_SUBNET, TASKS.subnet)

@@ -1,4 +1,4 @@
-"""nftables: the appliance's own table. The kernel takes a file of rules as a whole or not at all."""
+"""nftables: load and read the appliance's own table. The kernel applies a file of rules atomically."""
 
 import json
 from dataclasses import dataclass
@@ -7,31 +7,31 @@ from typing import Any
 from ecs_appliance.core.runner import CommandError, Runner
 
 TABLE = ("inet", "appliance")
-# Counters and sets of what went nowhere.
+# Prefix of the counters and sets of refused packets.
 REFUSED = "refused_"
 NO_TABLE = "No such file or directory"
 SECONDS = 30
 
 
 def check(runner: Runner, rules: str) -> None:
-    """Have the kernel look at `rules` without taking them. Raises CommandError with what is wrong, by file and line."""
+    """Have the kernel validate `rules` without applying them. Raise CommandError with line and reason."""
     runner.run(["nft", "--check", "--file", "-"], input=rules, timeout=SECONDS)
 
 
 def load(runner: Runner, rules: str) -> None:
-    """Put `rules` in force. Raises CommandError, and then those before stay."""
+    """Apply `rules`. Raise CommandError if they are invalid; the previous rules then stay active."""
     runner.run(["nft", "--file", "-"], input=rules, timeout=SECONDS)
 
 
 def listing(runner: Runner) -> str:
-    """The rules of our table as the kernel has them now, without counts and addresses; empty where it has no table."""
+    """Return the kernel's current rules of our table, without counters and set elements; empty if it has no table."""
     argv = ["nft", "--stateless", "--terse", "list", "table", *TABLE]
     return runner.run(argv, timeout=SECONDS, ok=(0, 1)).stdout
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Packets that one sender sent to one place and that were refused, within the last day."""
+    """Refused packets from one sender to one target within the last day."""
 
     source: str
     target: str
@@ -41,18 +41,18 @@ class Refusal:
 
 
 def set_names(runner: Runner) -> list[str]:
-    """The names of the sets of our table; none where it has no table."""
+    """Return the names of the sets in our table; empty if it does not exist."""
     return [item["set"]["name"] for item in _objects(runner, "--terse") if "set" in item]
 
 
 def refused_packets(runner: Runner) -> dict[str, int]:
-    """How many packets each kind of sender had refused since the rules were loaded."""
+    """Return the number of refused packets since the rules were loaded, by kind of sender."""
     counters = (item["counter"] for item in _objects(runner) if "counter" in item)
     return {counter["name"].removeprefix(REFUSED): counter["packets"] for counter in counters}
 
 
 def refusals(runner: Runner) -> list[Refusal]:
-    """What was refused, by sender and target, the most first."""
+    """Return what was refused by sender and target, most packets first."""
     sets = (item["set"] for item in _objects(runner) if "set" in item)
     elements = [one["elem"] for each in sets if each["name"].startswith(REFUSED) for one in each.get("elem", ())]
     return sorted(map(_refusal, elements), key=lambda refusal: -refusal.packets)
@@ -64,7 +64,7 @@ def _refusal(element: dict[str, Any]) -> Refusal:
 
 
 def _objects(runner: Runner, *options: str) -> list[dict[str, Any]]:
-    """What our table holds; nothing where there is no such table. Raises CommandError where the kernel does not say."""
+    """Return the objects in our table; empty if it does not exist. Raise CommandError if it cannot be read."""
     argv = ["nft", "--json", *options, "list", "table", *TABLE]
     try:
         listed = runner.run(argv, timeout=SECONDS).stdout

@@ -1,4 +1,4 @@
-"""nginx: what it has read last, and which of its processes take new connections."""
+"""nginx: reload it when files it reads have changed, and find the workers that accept connections."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ TEST_SECONDS = 60
 
 @dataclass(frozen=True)
 class Followed:
-    """Files that others than Salt replace, too, named as in salt/states/nginx: what one has done nobody does again."""
+    """Files that not only Salt replaces; `name` is the stamp it shares with salt/states/nginx, to reload only once."""
 
     name: str
     files: tuple[str, ...]
@@ -26,15 +26,15 @@ CLIENT_CA = Followed("nginx client ca", ("/etc/nginx/client-ca/*",))
 
 
 def in_use(paths: Paths, followed: Followed) -> bool:
-    """Whether nginx has read the files as they are now."""
+    """Return whether nginx has loaded the current contents of the files."""
     return is_applied(paths, followed.name, contents_digest(list(followed.files), paths.root))
 
 
 def take_into_use(paths: Paths, runner: Runner, followed: Followed) -> bool:
-    """Let nginx read the files where they changed since it did last; returns whether it had to.
+    """Reload nginx if the files have changed since it last read them, and return whether it was reloaded.
 
-    Raises CommandError where nginx does not take them: it goes on with those of before. One that does not run reads
-    them when it starts.
+    A stopped nginx is left alone; it reads the files when it starts. Raise CommandError if nginx rejects the files, in
+    which case it keeps using the previous ones.
     """
     digest = contents_digest(list(followed.files), paths.root)
     if is_applied(paths, followed.name, digest) or not systemd.is_active(runner, UNIT):
@@ -46,9 +46,9 @@ def take_into_use(paths: Paths, runner: Runner, followed: Followed) -> bool:
 
 
 def serving_workers(runner: Runner) -> frozenset[int]:
-    """Process ids of the workers that take new connections; none where nginx does not run.
+    """Return the process ids of the workers that accept new connections; none if nginx does not run.
 
-    A reload replaces them; one of before that still has something to send says "shutting down" in its title.
+    A reload replaces the workers. An old one that still serves a request has "shutting down" in its process title.
     """
     master = PROC / systemd.unit_properties(runner, UNIT, "MainPID").get("MainPID", "0")
     try:
@@ -59,7 +59,7 @@ def serving_workers(runner: Runner) -> frozenset[int]:
 
 
 def is_serving(title: str) -> bool:
-    """Whether a process of nginx with this `title` takes new connections."""
+    """Return whether an nginx process with this `title` accepts new connections."""
     return title.startswith("nginx: worker process") and "shutting down" not in title
 
 

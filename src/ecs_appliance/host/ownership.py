@@ -1,8 +1,8 @@
-"""What lies in the application's database belongs to the application's role, and the extension is there.
+"""Give all objects in the application's database to the application's role, and create the extension.
 
-Both take the superuser, inside that database, though only after somebody has loaded or made something there as another
-role. Its session looks up names in pg_catalog alone, and neither reads a row nor calls, sorts or casts by anything that
-the database defines: it lists catalogs, changes owners, makes an extension in a schema of its own.
+Both need a superuser session in that database, though only if another role has loaded or created something there. The
+session resolves names in pg_catalog only, and neither reads rows nor calls, sorts or casts by anything that the
+database defines: it lists catalogs, changes owners and creates an extension in a schema of its own.
 """
 
 import logging
@@ -14,7 +14,7 @@ from ecs_appliance.host.postgres import Connection, Server, application, has, su
 
 log = logging.getLogger(__name__)
 
-# Catalogs of what has an owner: the columns of owner and schema, and which rows have one of their own.
+# Catalogs of objects with owners: the columns of owner and schema, and which rows have an owner of their own.
 OWNED = (
     ("pg_namespace", "nspowner", "oid", "x.nspname not like 'pg\\_%%'"),
     ("pg_class", "relowner", "relnamespace", "x.relkind in ('r', 'p', 'v', 'm', 'f', 'S')"),
@@ -37,7 +37,7 @@ OWNED = (
     ("pg_ts_dict", "dictowner", "dictnamespace", "true"),
     ("pg_largeobject_metadata", "lomowner", "0::oid", "true"),
 )
-# What PostgreSQL itself makes has lower numbers. What an extension made stays its own.
+# Built-in objects have lower oids. Objects of an extension keep their owner.
 FOREIGN = """
     select o.type, o.identity from {catalog} x, pg_identify_object('{catalog}'::regclass, x.oid, 0) o
     where {owner} <> %(role)s::regrole and x.oid >= 16384 and {kind}
@@ -46,22 +46,22 @@ FOREIGN = """
                       and d.objsubid = 0 and (d.deptype = 'e' or {follows}))
     order by 1, 2
 """
-# A sequence follows its column; partitions, which depend on their table alike, have owners of their own.
+# A sequence follows its column; partitions, which depend on their table in the same way, have owners of their own.
 SEQUENCES = "(x.relkind = 'S' and d.deptype in ('a', 'i'))"
 PUBLIC = """
     select 'schema', 'public' from pg_namespace
     where nspname = 'public' and nspowner not in (%(role)s::regrole, 'pg_database_owner'::regrole)
 """
-# How PostgreSQL calls a kind, where the command calls it otherwise.
+# Kinds whose name in the command differs from the one in the catalogs.
 WORDS = {"statistics object": "statistics"}
 
 
 def ensure_owner(server: Server, database: str, role: str) -> bool:
-    """Give all that lies in `database` to `role`; returns whether anything changed.
+    """Give all objects in `database` to `role`, except those of extensions; return whether anything changed.
 
-    What belongs to an extension stays as it is. Raises ApplianceError where that takes too long, or cannot be.
+    Raise ApplianceError if that fails or takes too long.
     """
-    # Looked up without any power first: hardly ever is there anything.
+    # Checked without superuser rights first, since there is hardly ever anything to do.
     with application(server, database) as connection:
         if not foreign_objects(connection, role):
             return False
@@ -69,14 +69,14 @@ def ensure_owner(server: Server, database: str, role: str) -> bool:
     with superuser_inside(server, database) as connection, connection.transaction():
         for kind, identity in foreign_objects(connection, role):
             log.info("%s %s is given to %s", kind, identity, role)
-            # Kind and name come quoted from the server's own catalogs.
+            # Kind and identity are quoted by pg_identify_object.
             change = sql.SQL("alter {} {} owner to {}")
             connection.execute(change.format(sql.SQL(WORDS.get(kind, kind)), sql.SQL(identity), owner))
     return True
 
 
 def foreign_objects(connection: Connection, role: str) -> list[tuple[str, str]]:
-    """Kind and quoted name of all that lies in the database of `connection` and belongs to another than `role`."""
+    """Return kind and quoted name of all objects in the database of `connection` that do not belong to `role`."""
     found = connection.execute(PUBLIC, {"role": role}).fetchall()
     for catalog, owner, schema, kind in OWNED:
         follows = SEQUENCES if catalog == "pg_class" else "d.deptype = 'i'"
@@ -86,9 +86,9 @@ def foreign_objects(connection: Connection, role: str) -> list[tuple[str, str]]:
 
 
 def ensure_extension(server: Server, database: str, name: str) -> bool:
-    """Make extension `name` in `database`; returns whether it was missing. Raises ApplianceError where it cannot be.
+    """Create extension `name` in `database` if missing; return whether it was. Raise ApplianceError if that fails.
 
-    Its script runs in a schema of this transaction's own, where nobody has planted what it would take for its own.
+    Its script runs in a schema that this transaction creates, where nobody can have planted objects for it to use.
     """
     with application(server, database) as connection:
         if has(connection, "select 1 from pg_extension where extname = %s", name):

@@ -1,4 +1,4 @@
-"""How long restic may try again what a server does not do: by itself it would for a quarter of an hour."""
+"""Limit how long restic retries failing operations; its own limit is a quarter of an hour."""
 
 import re
 import time
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from ecs_appliance.core.runner import CommandError
 
 RETRY_SECONDS = 60.0
-# Whoever asks for the first time wants to know soon.
+# For the first command, so that an unreachable server is reported soon.
 FIRST_SECONDS = 5.0
 FAILED = re.compile(r"(?P<what>\w+\(.*?\)) returned error, retrying after \S+: (?P<why>.*)")
 DONE = re.compile(r"(?P<what>\w+\(.*?\)) operation successful after")
-# What does not become well by waiting.
+# Failures that waiting does not fix.
 HOPELESS = re.compile(
     r"x509:|no such host|bucket does not exist|Access ?Denied|RequestTimeTooSkewed|Access Key Id|signature we calc"
 )
-# An ssh that has ended: restic does not start another, and may wait for this one until its own lock is too old.
+# ssh has exited: restic does not start it again, and may wait for it until its own lock is too old.
 ENDED = (
     re.compile(
         r"subprocess ssh: (?P<why>.*(not responding|closed by|connection reset|broken pipe|disconnect).*)", re.I
@@ -25,9 +25,9 @@ ENDED = (
 
 
 class Patience:
-    """Hears the lines that restic prints, and gives up on it after `seconds` of failure.
+    """Reads restic's output and gives up once an operation has been failing for `seconds`.
 
-    An operation fails from the first attempt that is told of to the one that succeeds.
+    An operation is failing from its first reported failure until it succeeds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Patience:
         self._failing: dict[str, float] = {}
 
     def hear(self, line: str) -> None:
-        """Take note of `line`. Raises CommandError, which ends the run, where it is of no use to wait."""
+        """Process `line`. Raise CommandError, which ends the run, if waiting is pointless."""
         if ended := next(filter(None, (pattern.search(line) for pattern in ENDED)), None):
             raise CommandError(f"restic lost its connection: {ended['why']}", output=line)
         if done := DONE.search(line):

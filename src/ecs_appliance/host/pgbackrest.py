@@ -1,4 +1,4 @@
-"""pgBackRest: the local repository of the database, its backups and write-ahead log. Run as the account postgres."""
+"""pgBackRest: the local repository of the database's backups and WAL. Runs as the account postgres."""
 
 import json
 import time
@@ -13,23 +13,23 @@ from ecs_appliance.host.fence import Fence
 
 USER = "postgres"
 STANZA = "ecs"
-# Characters of a segment's name.
+# Length of a WAL segment's name.
 SEGMENT = 24
 UNFINISHED = ".pgbackrest.tmp"
 ASK_SECONDS = 120
 LOCK_SECONDS = 300
-# pgBackRest's exit code where another of its processes works.
+# pgBackRest's exit code if another of its processes holds the lock.
 LOCKED = 50
 LONG_SECONDS = 24 * 3600
 
-# What is restored may have been made by a stranger: it reaches the cluster's own files only.
+# A backup may be forged, so a restore can write only to the cluster's own files.
 RESTORING = Fence(
     "appliance-restore.service",
     USER,
     writable=(Path("/data/postgresql", VERSION, NAME),),
     readable=(Path("/data/pgbackrest"),),
 )
-# For what else it would write outside of them.
+# Prevents or redirects what it would otherwise write outside of them.
 NOWHERE = ("--log-level-file=off", "--lock-path=/tmp")
 
 RESTORE_COMMAND = f'pgbackrest --stanza={STANZA} archive-get %f "%p"'
@@ -39,9 +39,9 @@ Kind = Literal["full", "diff", "incr"]
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup that ended well; `stopped` is Unix seconds.
+    """A successful backup; `stopped` is a Unix time.
 
-    The log that it needs lies in the folder `log` of the archive, from segment `first` on.
+    The WAL that it needs is in the folder `log` of the archive, from segment `first` on.
     """
 
     label: str
@@ -53,44 +53,44 @@ class Backup:
 
 @dataclass(frozen=True)
 class Archive:
-    """The repository as /etc/pgbackrest.conf has it, but for `overrides` of its options; restores run in `fence`."""
+    """The repository as configured in /etc/pgbackrest.conf, with `overrides` of options; restores run in `fence`."""
 
     runner: Runner
     overrides: tuple[str, ...] = ()
     fence: Fence = RESTORING
 
     def ensure(self, system: int) -> None:
-        """Have it for the database server that runs, whose number is `system`; another one than before is added to it.
+        """Create or upgrade the stanza for the running cluster, whose system identifier is `system`, if necessary.
 
-        Raises CommandError; also where the log is being archived without a pause.
+        Raise CommandError, also if WAL is being archived without a pause.
         """
         stanzas = json.loads(self._run("info", "--output=json").stdout)
         servers = stanzas[0].get("db") if stanzas else None
-        # Both commands want the lock of archiving, which on a busy site is seldom free: only where there is a need.
+        # Both commands need the archiving lock, which is seldom free on a busy site, so run them only if necessary.
         if not servers:
             self._run_exclusive("stanza-create")
         elif servers[-1]["system-id"] != system:
             self._run_exclusive("stanza-upgrade")
 
     def backups(self) -> list[Backup]:
-        """Its backups that are of use, oldest first."""
+        """Return the usable backups, oldest first."""
         stanzas = json.loads(self._run("info", "--output=json").stdout)
         return read_backups(stanzas[0]) if stanzas else []
 
     def save(self, kind: Kind) -> None:
-        """A new backup; those that are out of date go, with the log that only they needed."""
+        """Make a backup, then expire old ones and the WAL that only they needed."""
         self._run(f"--type={kind}", "backup", timeout=LONG_SECONDS)
 
     def restore(self, label: str, target: Sequence[str]) -> None:
-        """The cluster as backup `label` has it, to be recovered to `target` when it is started next.
+        """Restore the cluster from backup `label`, to be recovered to `target` (options) at its next start.
 
-        One that a killed run left is ended first: nothing else may write to the files of the next.
+        First stop a restore that a killed run left behind, since only one may write to the cluster's files.
         """
         options = (f"--set={label}", *target, "--target-action=promote", "--delta", *NOWHERE)
         self.fence.run(self.runner, self._argv(*options, "restore"), timeout=LONG_SECONDS)
 
     def other_places(self, label: str) -> list[str]:
-        """Where files of backup `label` belong outside of the cluster's own folder: tablespaces, linked folders."""
+        """Return where backup `label` has files outside the cluster's folder: tablespaces and linked folders."""
         (stanza,) = json.loads(self._run("info", f"--set={label}", "--output=json").stdout)
         (backup,) = stanza["backup"]
         return [str(each["destination"]) for kind in ("tablespace", "link") for each in backup.get(kind) or ()]
@@ -112,8 +112,8 @@ class Archive:
 
 
 def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:
-    """The backups of the present server in what `pgbackrest info` says of a stanza, without damaged ones."""
-    # Of the server that runs: those of one before do not lead to its log.
+    """Return the undamaged backups of the current cluster from the `pgbackrest info` of a stanza."""
+    # Backups of an earlier cluster cannot be recovered with the WAL of the current one.
     present = stanza["db"][-1]["id"] if stanza.get("db") else None
     logs = {each["database"]["id"]: each["id"] for each in stanza.get("archive", ())}
     return [
@@ -130,17 +130,17 @@ def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:
 
 
 def archived(archive: Path, log: str) -> set[str]:
-    """The segments that lie whole in the folder `log` of the repository `archive`."""
+    """Return the complete WAL segments in the folder `log` of the repository `archive`."""
     found = (archive / "archive" / STANZA / log).glob(f"*/{'?' * SEGMENT}-*")
     return {file.name[:SEGMENT] for file in found if not file.name.endswith(UNFINISHED)}
 
 
 def missing_segments(segments: Iterable[str], first: str, last: str) -> int:
-    """How many from `first` to `last` are not among `segments`; on which timeline each is does not matter."""
+    """Return how many segments from `first` to `last` are missing in `segments`, whatever their timelines."""
     there = {_number(name) for name in segments}
     return sum(number not in there for number in range(_number(first), _number(last) + 1))
 
 
 def _number(segment: str) -> int:
-    """Its place in the log: a name is timeline, file of 4 GB, and one of 256 segments in it."""
+    """Return a segment's position in the WAL; its name is timeline, number of the 4 GB file, segment (of 256) in it."""
     return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)

@@ -1,8 +1,8 @@
-"""The database server, asked over its local socket.
+"""Query and manage the database server over its local socket.
 
-The superuser comes to database `postgres` only, where the application can define nothing. What lies in the
-application's own database is asked as the application's role: casts, operators, views, rules, settings, whatever that
-role has made there, can act as nobody else.
+The superuser connects only to the database `postgres`, where the application can define nothing. Queries in the
+application's own database run as the application's role, so that casts, operators, views, rules or settings that this
+role defined there run with no other privileges.
 """
 
 import logging
@@ -28,15 +28,15 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.2
 ATTEMPTS = 10
-# A client's settings win over those that the role, or its database, was given; so names are looked up where the role
-# cannot define any, and a row is written as the same text whatever was set.
+# The client's settings override those of the role and of the database: names are resolved only where the role cannot
+# define any, and a row has the same text form whatever is configured.
 SETTINGS = {
     "search_path": "pg_catalog",
     "role": "none",
     "default_transaction_read_only": "off",
     "standard_conforming_strings": "on",
 }
-# What a database out of a backup would have the superuser's sessions load.
+# A restored database could make the superuser's sessions load libraries.
 SUPERUSER_SETTINGS = {**SETTINGS, "session_preload_libraries": "", "local_preload_libraries": ""}
 PLAIN_ROWS = {
     "timezone": "UTC",
@@ -44,17 +44,17 @@ PLAIN_ROWS = {
     "intervalstyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    # An error rather than a part of the rows.
+    # Fail rather than return only some of the rows.
     "row_security": "off",
 }
 ASK_SECONDS = 60
 LOCK_SECONDS = 10
-# So long after its time a session that does not heed it is ended.
+# A session that ignores its statement timeout is terminated this much later.
 GRACE_SECONDS = 2
 REINDEX_SECONDS = 3600
-# Of what the application's database says of a failure.
+# Characters shown of an error message from the application's database.
 SAID = 300
-# The one where the application can define nothing.
+# The database in which the application can define nothing.
 MAINTENANCE = "postgres"
 STATUS = f"systemctl status {UNIT}"
 TELLS = f"{LOG} tells more"
@@ -62,9 +62,9 @@ TELLS = f"{LOG} tells more"
 
 @dataclass(frozen=True)
 class Server:
-    """Where the server listens: `host` is the folder of its socket. `user` is its superuser.
+    """Where the server listens: `host` is the folder of its socket, `user` its superuser.
 
-    Root may come as that, and as ROLE.
+    Root may connect as this user and as ROLE.
     """
 
     host: str = "/var/run/postgresql"
@@ -77,13 +77,13 @@ class Server:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What leads PostgreSQL's own programs to it, as the application's role."""
+        """Options that connect PostgreSQL's own programs to it as the application's role."""
         return (f"--host={self.host}", f"--port={self.port}", f"--username={ROLE}", "--no-password")
 
 
 @dataclass(frozen=True)
 class Locale:
-    """How a database sorts. `stale`: its indexes were sorted by another version of the C library than today's."""
+    """A database's collation; `stale` if its indexes were sorted by another version of the C library."""
 
     encoding: str
     collate: str
@@ -94,11 +94,11 @@ class Locale:
 def wait_ready(server: Server, *, deadline: float, alive: Callable[[], bool] = lambda: True) -> None:
     """Return once the server answers.
 
-    Raises DeadlineError after `deadline` seconds, NotRunningError as soon as it is not `alive` any more.
+    Raise DeadlineError after `deadline` seconds, and NotRunningError as soon as `alive` returns False.
     """
     end = time.monotonic() + deadline
     while True:
-        # Asked first: one that ends between the two is seen in the next round.
+        # Checked before connecting: a server that exits in between is noticed in the next round.
         lives = alive()
         try:
             with connected(server):
@@ -112,7 +112,7 @@ def wait_ready(server: Server, *, deadline: float, alive: Callable[[], bool] = l
 
 
 def answers(server: Server) -> bool:
-    """Whether the server answers now."""
+    """Return whether the server answers now."""
     try:
         with connected(server):
             return True
@@ -121,21 +121,21 @@ def answers(server: Server) -> bool:
 
 
 def last_words(log: str) -> str:
-    """Why a server has ended that wrote `log`, as it says itself."""
+    """Return the reason why a server exited, from the last FATAL line of its `log`."""
     fatal = [line.partition("FATAL:")[2].strip() for line in log.splitlines() if "FATAL:" in line]
-    # To those who ask meanwhile, it says only how it is.
+    # These only answer clients that connect while it starts, recovers or shuts down.
     told = [reason for reason in fatal if not reason.startswith("the database system is")]
     return printable(told[-1]) if told else "it does not say why"
 
 
 def database_exists(server: Server, name: str) -> bool:
-    """Whether there is a database `name`. Raises NotRunningError where the server does not answer."""
+    """Return whether there is a database `name`. Raise NotRunningError if the server does not answer."""
     with connected(server) as connection:
         return has(connection, "select 1 from pg_database where datname = %s", name)
 
 
 def is_empty(server: Server, database: str) -> bool:
-    """Whether `database` holds no table at all: new, or made anew. One that its role cannot look into is not."""
+    """Return whether `database` contains no table in its schema public; False if its role cannot query it."""
     _have_role(server, ROLE)
     tables = "select 1 from pg_class where relkind in ('r', 'p') and relnamespace = to_regnamespace('public')"
     try:
@@ -147,7 +147,7 @@ def is_empty(server: Server, database: str) -> bool:
 
 
 def read_locale(server: Server, database: str) -> Locale:
-    """How `database` sorts. Raises ApplianceError where there is none."""
+    """Return the collation of `database`. Raise ApplianceError if it does not exist."""
     query = """
         select pg_encoding_to_char(encoding), datcollate, datctype,
                coalesce(datcollversion <> pg_database_collation_actual_version(oid), false)
@@ -161,14 +161,14 @@ def read_locale(server: Server, database: str) -> Locale:
 
 
 def refresh_collation(server: Server, database: str) -> bool:
-    """Sort the indexes of `database` anew where the C library's order has changed since; returns whether it did.
+    """Rebuild the indexes of `database` if the C library's sort order has changed; return whether that was necessary.
 
-    Raises ApplianceError where that fails; it is tried again at the next call then.
+    Raise ApplianceError if it fails; the next call then tries again.
     """
     if not read_locale(server, database).stale:
         return False
     name = sql.Identifier(database)
-    # What an index sorts may be the application's own expression.
+    # As the application's role, since an index may evaluate expressions that the application defined.
     with application(server, database, seconds=REINDEX_SECONDS) as connection:
         connection.execute(sql.SQL("reindex database {}").format(name))
     with connected(server) as connection:
@@ -177,28 +177,28 @@ def refresh_collation(server: Server, database: str) -> bool:
 
 
 def timeline(server: Server) -> int:
-    """The number of the history that the server writes now."""
+    """Return the server's current timeline."""
     with connected(server) as connection:
         row = connection.execute("select timeline_id from pg_control_checkpoint()").fetchone()
     return int(row[0]) if row else 0
 
 
 def system_number(server: Server) -> int:
-    """What tells this server's files from all others'."""
+    """Return the system identifier, which distinguishes this cluster from all others."""
     with connected(server) as connection:
         row = connection.execute("select system_identifier from pg_control_system()").fetchone()
     return int(row[0]) if row else 0
 
 
 def database_size(server: Server) -> int:
-    """Bytes of all databases."""
+    """Return the size of all databases in bytes."""
     with connected(server) as connection:
         row = connection.execute("select sum(pg_database_size(oid))::bigint from pg_database").fetchone()
     return int(row[0]) if row else 0
 
 
 def create_database(server: Server, name: str, locale: str) -> None:
-    """Make the empty database `name` of ROLE, that sorts by `locale`. Raises ApplianceError without that locale."""
+    """Create the empty database `name`, owned by ROLE, with `locale`. Raise ApplianceError if that fails."""
     _have_role(server, ROLE)
     query = sql.SQL("create database {} owner {} template template0 encoding 'UTF8' locale {}")
     with connected(server) as connection:
@@ -209,7 +209,7 @@ def create_database(server: Server, name: str, locale: str) -> None:
 
 
 def rename_database(server: Server, name: str, other: str) -> None:
-    """Call the database `name` `other`; whoever is connected to it is not any more. Raises ApplianceError."""
+    """Rename the database `name` to `other`, terminating its connections. Raise ApplianceError."""
     query = sql.SQL("alter database {} rename to {}").format(sql.Identifier(name), sql.Identifier(other))
     with connected(server) as connection:
         for attempt in range(ATTEMPTS):
@@ -224,16 +224,16 @@ def rename_database(server: Server, name: str, other: str) -> None:
 
 
 def drop_database(server: Server, name: str) -> None:
-    """Remove the database `name`, where there is one."""
+    """Drop the database `name` if it exists, terminating its connections."""
     with connected(server) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
 @contextmanager
 def connected(server: Server) -> Iterator[Connection]:
-    """A session of the superuser, in database `postgres`.
+    """Open a superuser session in the database `postgres`.
 
-    Raises NotRunningError where nobody answers or the server ends the session, DatabaseError where a statement fails.
+    Raise NotRunningError if the server does not answer or ends the session, DatabaseError if a statement fails.
     """
     with _session(server, MAINTENANCE, SETTINGS if server.user == ROLE else SUPERUSER_SETTINGS) as connection:
         yield connection
@@ -257,18 +257,18 @@ def _session(server: Server, database: str, settings: Mapping[str, str]) -> Iter
 
 @contextmanager
 def application(server: Server, database: str, *, seconds: float = ASK_SECONDS) -> Iterator[Connection]:
-    """A session of the application's role in `database`, ended by force after `seconds`.
+    """Open a session of the application's role in `database`, terminated after `seconds`.
 
-    What the role has defined there runs, as that role. So what is answered is nothing to rely on: one statement a
-    session, for an earlier one may have changed what the next one means. Raises ApplianceError where nobody is let in,
-    where a statement fails, and after `seconds`.
+    Code that the role defined there runs, as that role, so do not trust the results. Run one statement per session: an
+    earlier one may have changed the meaning of the next. Raise ApplianceError if the connection is refused, a statement
+    fails, or the time is up.
     """
     limits = {"statement_timeout": f"{seconds * 1000:.0f}", "lock_timeout": f"{LOCK_SECONDS * 1000}"}
     try:
         connection = _connect(server, ROLE, database, {**SETTINGS, **PLAIN_ROWS, **limits})
     except psycopg.OperationalError as error:
         raise _no_entry(database, error) from None
-    # A function can catch that its statement was cancelled; an end of the session it cannot.
+    # A function can catch the cancellation of its statement, but not the termination of the session.
     end = threading.Timer(seconds + GRACE_SECONDS, _terminate, (server, connection.info.backend_pid))
     end.daemon = True
     end.start()
@@ -283,9 +283,10 @@ def application(server: Server, database: str, *, seconds: float = ASK_SECONDS) 
 
 @contextmanager
 def superuser_inside(server: Server, database: str) -> Iterator[Connection]:
-    """A session of the superuser in the application's `database`: for host.ownership and backup.disarm alone.
+    """Open a superuser session in the application's `database`, for host.ownership and backup.disarm only.
 
-    Its statements name catalogs of PostgreSQL's and what they list, and read, call and sort nothing of the database's.
+    Its statements may only use PostgreSQL's catalogs and names listed there; they must not read, call or sort by
+    anything that the database defines.
     """
     limits = {"statement_timeout": f"{ASK_SECONDS * 1000}", "lock_timeout": f"{LOCK_SECONDS * 1000}"}
     with _session(server, database, {**SUPERUSER_SETTINGS, **limits}) as connection:
@@ -311,7 +312,7 @@ def _terminate(server: Server, process: int) -> None:
 
 
 def _have_role(server: Server, name: str) -> None:
-    """A new machine has the database, or makes it, before its first start gives the role a password."""
+    """Create the role `name` if it is missing: the database may exist before the first start sets its password."""
     with connected(server) as connection:
         if not has(connection, "select 1 from pg_roles where rolname = %s", name):
             connection.execute(sql.SQL("create role {} login").format(sql.Identifier(name)))
@@ -325,7 +326,7 @@ def _no_connection(database: str, error: psycopg.OperationalError) -> ApplianceE
 
 
 def _no_entry(database: str, error: psycopg.OperationalError) -> ApplianceError:
-    """What is wrong where the application's role is not let in: its owner can shut the database."""
+    """Explain why the application's role cannot connect; as the owner, it can close the database to connections."""
     reason = _said(error)
     if "does not exist" in reason and f'database "{database}"' in reason:
         return ApplianceError(f"there is no database {database}", create_hint(database))
@@ -333,7 +334,7 @@ def _no_entry(database: str, error: psycopg.OperationalError) -> ApplianceError:
 
 
 def _said(error: psycopg.Error) -> str:
-    """What the application's database says of a failure, as it may be shown: it may be anything."""
+    """Return the first line of an error message, shortened and printable: the application may have chosen it."""
     lines = str(error).strip().splitlines()
     return printable(lines[0][:SAID]) if lines else type(error).__name__
 
@@ -343,9 +344,10 @@ def _look_hint(database: str) -> str:
 
 
 def create_hint(database: str) -> str:
+    """Return the hint for operators whose `database` does not exist."""
     return f"sudo -u postgres createdb {database} -T template0 -l de_DE.utf8, or recover from backup"
 
 
 def has(connection: Connection, query: str, *values: str) -> bool:
-    """Whether `query` has a row."""
+    """Return whether `query` has a row."""
     return connection.execute(query.encode(), values).fetchone() is not None

@@ -1,8 +1,8 @@
-"""Commits in quarantine: copied into a repository made for one use, where every object is what its name says.
+"""Quarantine commits: copy them into a temporary repository in which every object matches its id.
 
-Git takes the objects of a repository for what their names say, and runs what its configuration names. So a repository
-that somebody else may write is only ever asked, as its owner, for a pack; an account that owns nothing and has no
-network unpacks it, which names every object by what it holds.
+Git does not verify that the objects of a repository match their ids, and it runs programs that the repository's
+configuration names. So a repository that another account may write to only supplies a pack, by git run as its owner.
+An account that owns nothing and has no network unpacks it, which computes the id of every object from its content.
 """
 
 import re
@@ -18,14 +18,14 @@ from ecs_appliance.core.runner import Result, Runner
 from ecs_appliance.host.git import pack
 
 SECONDS = 600
-# On disk, not in memory; and no archive larger than this, however often a tree names the same file.
-SCRATCH = "/var/tmp"  # noqa: S108 # folders of tempfile's in it
+# On disk, not in memory. The limit stops archives of a tree that contains the same file very often.
+SCRATCH = "/var/tmp"  # noqa: S108 # tempfile creates folders in it
 LARGEST = 8 << 30
 FENCE = (
     *("prlimit", f"--fsize={LARGEST}", "--", "unshare", "--net", "--"),
     *("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--no-new-privs", "--"),
 )
-# A tree is archived as it is: what .gitattributes would leave out, convert or fill in, they do not.
+# Archive a tree unchanged: overrides any .gitattributes that would omit, convert or substitute content.
 ATTRIBUTES = "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n"
 PARENT = re.compile(r"^parent ([0-9a-f]{40,64})$", re.MULTILINE)
 FOLDER = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
@@ -33,29 +33,29 @@ FOLDER = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 @dataclass(frozen=True)
 class Quarantine:
-    """A bare repository in `folder`, of the account nobody."""
+    """A bare repository in `folder`, owned by the account nobody."""
 
     runner: Runner
     folder: Path
 
     def take(self, repository: Path, commit: str, *, user: str | None, files: bool = True) -> list[str]:
-        """Copy `commit` without what came before it, and with its annotated tags, whose ids are returned.
+        """Copy `commit` without its history, and its annotated tags; return the ids of the tags.
 
-        Git runs as `user` in `repository`. Without `files` nothing but the commit itself is copied. Raises RefusedError
-        where the repository has another object by that name.
+        Git runs as `user` in `repository`. Without `files`, copy only the commit object and the tags. Raise
+        RefusedError if the repository's object of that id is something else.
         """
         with tempfile.TemporaryFile(dir=SCRATCH) as file:
             tags = pack(self.runner, repository, commit, file, user=user, files=files)
             file.seek(0)
             self.run("git", "index-pack", "--stdin", input=file)
-        # Its parents are not missed.
+        # So that git does not look for its parents.
         self.run("tee", "--append", "shallow", input=f"{commit}\n")
         if self.run("git", "cat-file", "-t", commit, ok=range(256)).stdout.strip() != "commit":
             raise RefusedError(f"{repository} has something else by the name {commit}", f"move {repository} away")
         return tags
 
     def tree(self, commit: str, *, grafted: Mapping[str, str] | None = None) -> str:
-        """The id of the tree of `commit`, with trees of others (`COMMIT:folder`) in place of the folders `grafted`."""
+        """Return the id of the tree of `commit`, with the folders in `grafted` replaced by trees (`COMMIT:folder`)."""
         self._index("read-tree", commit)
         for folder, other in (grafted or {}).items():
             if not FOLDER.fullmatch(folder):
@@ -65,18 +65,18 @@ class Quarantine:
         return self._index("write-tree").stdout.strip()
 
     def has(self, tree: str) -> bool:
-        """Whether there is a tree by the name `tree`, such as `COMMIT:folder`."""
+        """Return whether the tree `tree`, such as `COMMIT:folder`, exists."""
         return self.run("git", "cat-file", "-t", tree, ok=range(256)).stdout.strip() == "tree"
 
     def parents(self, commit: str) -> list[str]:
-        """The ids of the parents of `commit`, of which nothing else need be here."""
+        """Return the ids of the parents of `commit`, which need not be in quarantine themselves."""
         header = self.run("git", "cat-file", "commit", commit).stdout.partition("\n\n")[0]
         return PARENT.findall(header)
 
     def plan_repository(self, commit: str, branch: str, known: Sequence[str]) -> list[str]:
-        """Options of `archive` that add a `.git`: `commit` at the head of `branch`, and its parents that are `known`.
+        """Return options of `archive` that add a `.git` with `commit` as head of `branch` and the parents in `known`.
 
-        It has no files and no history: just what `git rev-parse HEAD` and `git log HEAD^..HEAD` need.
+        It has no files and no further history: just what `git rev-parse HEAD` and `git log HEAD^..HEAD` need.
         """
         packed = self.run("git", "pack-objects", "-q", "pack", input="".join(f"{each}\n" for each in (commit, *known)))
         name = f"pack-{packed.stdout.strip()}"
@@ -88,22 +88,22 @@ class Quarantine:
         }
         texts = [f"--add-virtual-file=.git/{path}:{content}" for path, content in contents.items()]
         pack_files = [f"--add-file={name}.{kind}" for kind in ("pack", "idx")]
-        # The last prefix is that of the tree itself.
+        # The last prefix applies to the tree itself.
         return [*texts, "--prefix=.git/objects/pack/", *pack_files, "--prefix="]
 
     def archive(self, tree: str, file: IO[bytes], added: Sequence[str] = ()) -> None:
-        """Write the files of `tree`, and what is `added` by options, to `file`, as a tar."""
+        """Write `tree` to `file` as a tar, with what the options `added` add (see `plan_repository`)."""
         self.run("git", "-c", "tar.umask=0022", "archive", "--format=tar", *added, tree, output=file)
 
     def run(
         self,
         *argv: str,
-        input: str | bytes | IO[bytes] | None = None,  # noqa: A002 # as the runner's
+        input: str | bytes | IO[bytes] | None = None,  # noqa: A002 # as in Runner.run
         output: IO[bytes] | None = None,
         env: Mapping[str, str] | None = None,
         ok: range | tuple[int, ...] = (0,),
     ) -> Result:
-        """Run `argv` in the repository as nobody, without network. Raises CommandError."""
+        """Run `argv` in the repository as nobody, without network. Raise CommandError."""
         environment = {
             "GIT_DIR": str(self.folder),
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -125,7 +125,7 @@ class Quarantine:
 
 @contextmanager
 def quarantine(runner: Runner) -> Iterator[Quarantine]:
-    """A quarantine that is gone afterwards."""
+    """Create a quarantine and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="appliance-quarantine.", dir=SCRATCH) as top:
         Path(top).chmod(0o711)
         made = Quarantine(runner, Path(top) / "repository")

@@ -1,4 +1,4 @@
-"""rclone: the way of restic and of duplicity to servers that they do not know themselves."""
+"""rclone: gives restic and duplicity access to storage services that they do not support themselves."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ LIST_SECONDS = 600
 
 
 def obscured(runner: Runner, password: str) -> str:
-    """`password` as it stands in rclone's configuration. Raises RefusedError where rclone is not installed."""
+    """Return `password` in the form of rclone's configuration. Raise RefusedError if rclone is not installed."""
     try:
         said = runner.run(["rclone", "obscure", "-"], input=password, timeout=SECONDS, secrets=(password,))
     except CommandError as error:
@@ -24,9 +24,9 @@ def obscured(runner: Runner, password: str) -> str:
 
 
 def list_files(runner: Runner, place: str, environment: Mapping[str, str]) -> dict[str, int]:
-    """The files in the folder `place` (REMOTE:PATH), name to bytes; none where there is no such folder.
+    """Return the sizes in bytes of the files in the folder `place` (REMOTE:PATH), by name; empty if it does not exist.
 
-    Raises CommandError where the server does not answer or refuses.
+    Raise CommandError if the server does not answer or refuses.
     """
     words = ["rclone", "lsjson", "--files-only", place]
     said = runner.run(words, timeout=LIST_SECONDS, env=environment, ok=(0, NO_FOLDER))

@@ -1,4 +1,4 @@
-"""restic: encrypted snapshots of folders in a repository elsewhere. Its password goes by standard input."""
+"""restic: encrypted snapshots in a repository. The password is passed through standard input."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,27 +14,27 @@ from ecs_appliance.host.patience import FIRST_SECONDS, RETRY_SECONDS, Patience
 from ecs_appliance.host.troubles import explain
 
 ASK_SECONDS = 600
-# A connection on which nothing comes or goes for so long is a dead one.
+# A connection without any traffic for this long is considered dead.
 STUCK = "1m"
 LONG_SECONDS = 24 * 3600
-# Fewer and larger files in the repository: measured, a third faster to restore.
+# Fewer and larger files in the repository restore a third faster (measured).
 PACK_MB = "64"
 NO_REPOSITORY, LOCKED, WRONG_PASSWORD, INCOMPLETE = 10, 11, 12, 3
 REPAIR = "repair packs"
 SERVING = "Now serving the repository"
-# At most this much of a repository may be what no snapshot needs, before it is written anew.
+# How much unneeded data a repository may contain before prune repacks it.
 MAX_UNUSED = "5%"
 
 Note = Callable[[Mapping[str, Any]], None]
 
 
 class NoRepositoryError(ApplianceError):
-    """There is no repository at the place."""
+    """There is no repository at this location."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot; `paths` are what it was made of."""
+    """A snapshot; `paths` are the folders it was made of."""
 
     id: str
     time: datetime
@@ -44,16 +44,16 @@ class Snapshot:
 
     @property
     def short(self) -> str:
-        """The id as people use it."""
+        """The short id that people use."""
         return self.id[:8]
 
 
 @dataclass(frozen=True)
 class Made:
-    """A new snapshot: `size` is what it holds, `added` what was written for it, both in bytes.
+    """A new snapshot: `size` is that of its files, `added` what was written to the repository, both in bytes.
 
-    `unread` are the files that could not be read: the snapshot lacks them. Those that were removed meanwhile are not
-    among them.
+    `unread` are the files that the snapshot lacks because they could not be read; files removed during the backup are
+    not among them.
     """
 
     id: str
@@ -64,13 +64,13 @@ class Made:
 
     @property
     def short(self) -> str:
-        """The id as people use it."""
+        """The short id that people use."""
         return self.id[:8]
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Which snapshots stay: the last, the last of each day, week, month, and all of the last `floor_days` days."""
+    """The retention: how many last, daily, weekly and monthly snapshots to keep, and all of the last `floor_days`."""
 
     last: int
     daily: int
@@ -79,18 +79,18 @@ class Policy:
     floor_days: int
 
     def options(self) -> list[str]:
-        """As `restic forget` takes them."""
+        """Return the policy as options of `restic forget`."""
         counts = {"last": self.last, "daily": self.daily, "weekly": self.weekly, "monthly": self.monthly}
         kept = [f"--keep-{name}={count}" for name, count in counts.items() if count]
-        # A policy that keeps nothing at all would be refused; one snapshot always stays.
+        # restic refuses a policy that keeps nothing; one snapshot always stays.
         return [*(kept or ["--keep-last=1"]), f"--keep-within={max(self.floor_days, 1)}d"]
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository at `location`, as restic names it; `shown` is that without what opens it.
+    """A repository at `location` in restic's notation; `shown` is the location without secrets.
 
-    What only reads takes no lock: a recovery never writes to its source, which may be read-only.
+    The commands that a recovery uses take no lock: it never writes to its source, which may be read-only.
     """
 
     runner: Runner
@@ -100,34 +100,34 @@ class Repository:
     cache: Path
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    # Where the location stands with the secrets that are in it; None: it has none.
+    # Contains the location, if that includes secrets; otherwise None.
     file: Path | None = None
 
     def identify(self) -> str:
-        """Its id. Raises NoRepositoryError where there is none, RefusedError where the password is another's."""
+        """Return the repository's id. Raise NoRepositoryError if there is none, RefusedError for a wrong password."""
         said = self._run("cat", "config", "--no-lock", timeout=ASK_SECONDS, patience=FIRST_SECONDS)
         answer: dict[str, Any] = _document(said)
         return str(answer["id"])
 
     def create(self) -> None:
-        """Make it, where nothing is."""
+        """Create the repository."""
         self._run("init", timeout=ASK_SECONDS)
 
     def unlock(self) -> None:
-        """Remove the locks of processes that are dead."""
+        """Remove the locks of dead processes."""
         self._run("unlock", timeout=ASK_SECONDS)
 
     def snapshots(self) -> list[Snapshot]:
-        """All snapshots, oldest first."""
+        """Return all snapshots, oldest first."""
         found = _document(self._run("snapshots", "--json", "--no-lock", timeout=ASK_SECONDS))
         return sorted(map(_snapshot, found), key=lambda snapshot: snapshot.time)
 
     def save(
         self, paths: Sequence[Path], *, host: str, tags: Sequence[str], excludes: Sequence[str], note: Note
     ) -> Made:
-        """A new snapshot of `paths`; `note` hears of its progress."""
+        """Create a snapshot of `paths`; call `note` with each of restic's JSON messages."""
         options = [f"--tag={tag}" for tag in tags] + [f"--exclude={pattern}" for pattern in excludes]
-        # Documents are encrypted, and the database's backups compressed already: measured, a fifth faster without.
+        # Documents are encrypted and the database's backups compressed already: a fifth faster without (measured).
         packing = (f"--pack-size={PACK_MB}", "--compression=off")
         words = ["backup", "--json", f"--host={host}", *packing, *options, *map(str, paths)]
         summary: dict[str, Any] = {}
@@ -154,10 +154,10 @@ class Repository:
     def restore(
         self, snapshot: str, folder: Path, target: Path, note: Note, *, only: Sequence[str] = ()
     ) -> tuple[str, ...]:
-        """Have what `snapshot` has of `folder` in `target`; what is there already and the same is not read again.
+        """Restore `folder` from `snapshot` into `target`, without reading files again that are there and unchanged.
 
-        `only` are patterns of names below `folder`. Returns the paths below `folder` that could not be restored whole.
-        Raises CommandError where that is not even known.
+        `only` are patterns of names below `folder`. Return the paths below `folder` that could not be restored
+        completely. Raise CommandError if these are not known.
         """
         lost: list[str] = []
         ended = False
@@ -175,7 +175,7 @@ class Repository:
             "--json",
             "--no-lock",
             "--overwrite=if-changed",
-            # Rights that a file may give, or give to others, beside its mode.
+            # Extended attributes can grant rights beyond the mode: capabilities, ACLs.
             "--exclude-xattr=*",
             *includes,
             f"{snapshot}:{folder}",
@@ -184,15 +184,15 @@ class Repository:
         try:
             self._run(*words, timeout=LONG_SECONDS, note=hear)
         except CommandError as error:
-            # One that did not come to its end lacks files that nobody named.
+            # A restore that did not finish lacks files that it did not report.
             if error.returncode != 1 or not ended or not lost or "" in lost:
                 raise
         return tuple(sorted(set(lost)))
 
     def mount(self, folder: Path, ready: Callable[[], None]) -> None:
-        """Show all snapshots in `folder` until somebody unmounts it; `ready` hears when they are there.
+        """Mount all snapshots on `folder` and return when it is unmounted; call `ready` once they are visible.
 
-        It ends with whoever started it, also when that is killed.
+        restic ends with the calling process, even if that is killed.
         """
 
         def hear(line: str) -> None:
@@ -204,40 +204,40 @@ class Repository:
             self._start(argv, timeout=LONG_SECONDS, hear=hear, tied=True)
 
     def size_of(self, snapshot: str) -> int:
-        """Bytes that `snapshot` takes when it is restored."""
+        """Return the size of `snapshot` when restored, in bytes."""
         words = ("stats", "--json", "--no-lock", "--mode=restore-size", snapshot)
         return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
 
     def key_id(self) -> str:
-        """The id of the key that our password opens, of all that may open the repository."""
+        """Return the id of the repository key that belongs to our password."""
         keys = json.loads(self._run("key", "list", "--json", "--no-lock", timeout=ASK_SECONDS).stdout)
         return next((str(key["id"]) for key in keys if key["current"]), "")
 
     def stored_size(self) -> int:
-        """Bytes that all snapshots together take in the repository."""
+        """Return the size of all snapshots' data in the repository, in bytes."""
         words = ("stats", "--json", "--mode=raw-data")
         return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
 
     def forget(self, policy: Policy) -> tuple[str, ...]:
-        """Remove the snapshots that `policy` does not keep, and what only they needed; returns their ids."""
+        """Remove the snapshots that `policy` does not keep, prune, and return the ids of the removed ones."""
         words = ("forget", "--json", "--group-by=", *policy.options())
         groups = _document(self._run(*words, timeout=LONG_SECONDS)) or ()
-        # Not by forget itself, which would go on with snapshots that a server did not let go.
+        # Not `forget --prune`, which would go on even if the server refused to remove snapshots.
         self._run("prune", f"--max-unused={MAX_UNUSED}", f"--pack-size={PACK_MB}", timeout=LONG_SECONDS)
         return tuple(str(gone["id"]) for group in groups for gone in group.get("remove") or ())
 
     def check(self, *, subset: str = "") -> None:
-        """Look at its structure, and read `subset` of its data (`3/28`, `100%`). Raises CommandError that says what."""
+        """Check its structure, and read `subset` (`3/28`, `100%`) of its data. Raise CommandError with the problems."""
         words = ["check", *([f"--read-data-subset={subset}"] if subset else [])]
         self._run(*words, timeout=LONG_SECONDS)
 
     def _argv(self, *words: str) -> list[str]:
-        """The command of restic's that does `words`."""
+        """Return the restic command line for `words`."""
         limits = ("--retry-lock=5m", f"--stuck-request-timeout={STUCK}")
         return ["restic", f"--cache-dir={self.cache}", *limits, *self.options, *words]
 
     def _variables(self) -> dict[str, str]:
-        """The environment of restic; the password is its standard input."""
+        """Return the environment of restic, which reads the password from standard input."""
         place = {"RESTIC_REPOSITORY_FILE": str(self.file)} if self.file else {"RESTIC_REPOSITORY": self.location}
         return {**self.environment, **place, "RESTIC_PASSWORD_FILE": "/dev/stdin", "RESTIC_PROGRESS_FPS": "1"}
 
@@ -295,14 +295,14 @@ class Repository:
                         f"the backup at {self.shown} has another password",
                         "put the appliance.backup.password (or the encrypt block) that made it into env.yml",
                     ) from None
-            # Of damage restic says what to do; in a folder there is no server to blame.
+            # For damage, restic itself says what to do; a repository in a local folder has no server.
             if REPAIR in error.output or self.location.startswith("/"):
                 raise error from None
             raise explain(error, self.shown) from None
 
 
 def _in_words(error: CommandError) -> CommandError:
-    """`error` with the messages of restic's in the place of the JSON that they came in, and without its progress."""
+    """Return `error` with the texts from restic's JSON messages instead of the JSON, without progress messages."""
     lines = [text for line in error.output.splitlines() if (text := _words_of(line))]
     what = error.message.partition(":\n")[0]
     message = "\n".join([f"{what}:", *lines]) if lines else what
@@ -325,12 +325,12 @@ def _words_of(line: str) -> str:
 
 
 def _has_gone(error: Mapping[str, Any]) -> bool:
-    """Whether there was no file at that moment; by now another one may have its name."""
+    """Return whether `error` says that the file did not exist any more; one of the same name may exist again by now."""
     return str(error.get("error", {}).get("message", "")).endswith("no such file or directory")
 
 
 def _document(said: Result) -> Any:
-    """The JSON among the lines of `said`, which tell of attempts too; None where there is none."""
+    """Return the JSON document in the output `said`, which may begin with retry messages; None if there is none."""
     lines = said.stdout.splitlines(keepends=True)
     start = next((number for number, line in enumerate(lines) if line.startswith(("{", "["))), None)
     return None if start is None else json.JSONDecoder().raw_decode("".join(lines[start:]))[0]

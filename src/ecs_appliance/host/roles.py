@@ -1,4 +1,4 @@
-"""The application's role, and what it owns and may: put right by the superuser, from elsewhere than its database."""
+"""Reset the application's role, its password, privileges and database, as superuser and outside that database."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from ecs_appliance.host.postgres import Connection, Server, connected, create_hi
 PasswordMethod = Literal["scram-sha-256", "md5"]
 
 POWERS = ("superuser", "createrole", "createdb", "replication", "bypassrls")
-# What would otherwise keep a verifier: the server's log, and its statistics of statements.
+# Keeps the password's verifier out of the server's log and of pg_stat_statements.
 DISCREET = (
     "set log_statement = 'none'",
     "set log_min_duration_statement = -1",
@@ -23,9 +23,9 @@ DISCREET = (
 
 
 def ensure_role(server: Server, name: str, password: str, method: PasswordMethod) -> bool:
-    """Make `name` a role that logs in with `password`, stored as `method`; returns whether anything changed.
+    """Make `name` a role that logs in with `password`, stored as `method`; return whether anything changed.
 
-    The server gets a verifier only, never the password.
+    The server receives only a verifier, never the password.
     """
     with connected(server) as connection:
         stored = connection.execute("select rolpassword, rolcanlogin from pg_authid where rolname = %s", [name])
@@ -41,7 +41,7 @@ def ensure_role(server: Server, name: str, password: str, method: PasswordMethod
 
 
 def stored_method(server: Server, name: str) -> PasswordMethod | None:
-    """How the password of role `name` is stored now; None without role or password."""
+    """Return how the password of role `name` is stored; None without role or password."""
     with connected(server) as connection:
         row = connection.execute("select rolpassword from pg_authid where rolname = %s", [name]).fetchone()
     if row is None or row[0] is None:
@@ -50,7 +50,7 @@ def stored_method(server: Server, name: str) -> PasswordMethod | None:
 
 
 def restrict_role(server: Server, name: str) -> tuple[str, ...]:
-    """Leave role `name` nothing but what it owns and was granted itself; returns what it was or was a member of."""
+    """Remove the attributes POWERS and all memberships from role `name`, and return the removed ones."""
     columns = sql.SQL(", ").join(sql.Identifier(f"rol{power}") for power in ("super", *POWERS[1:]))
     memberships = """
         select quote_ident(pg_get_userbyid(roleid)), quote_ident(pg_get_userbyid(grantor))
@@ -70,7 +70,7 @@ def restrict_role(server: Server, name: str) -> tuple[str, ...]:
 
 
 def ensure_open(server: Server, database: str, role: str) -> bool:
-    """Give `database` to `role`, and let it in whatever the role, as owner, has shut; returns whether it changed."""
+    """Give `database` to `role`, and reopen it for connections if the role closed it; return whether it changed."""
     state = """
         select datdba = %(role)s::regrole, datallowconn and datconnlimit = -1,
                has_database_privilege(%(role)s, datname, 'connect')
@@ -104,7 +104,7 @@ def _verifies(stored: str, role: str, password: str, method: PasswordMethod) -> 
 
 
 def _verifies_scram(stored: str, password: str) -> bool:
-    """`stored` is SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey (RFC 5803)."""
+    """Return whether `password` matches `stored`: SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey (RFC 5803)."""
     try:
         mechanism, parameters, keys = stored.split("$")
         iterations, salt = parameters.split(":")

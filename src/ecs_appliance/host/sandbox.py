@@ -1,7 +1,7 @@
-"""Programs on what others wrote: on an account that owns nothing, without network, with limits.
+"""Run a program on untrusted files: under an account that owns nothing, without network, with resource limits.
 
-Where systemd runs it makes an account for that one run; elsewhere (tests below a temporary root, laptops) name spaces
-and the account nobody stand in for it, which needs root.
+systemd creates an account for each run. Where systemd does not run (tests in a temporary root, laptops), namespaces and
+the account nobody are used instead, which needs root.
 """
 
 import io
@@ -13,7 +13,7 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import Runner
 
 BOOTED = Path("/run/systemd/system")
-# Of what it may fill, in bytes: memory, a file.
+# Limits in bytes.
 MEMORY = 1024**3
 LARGEST_FILE = 32 * 1024**2
 PROPERTIES = (
@@ -33,7 +33,7 @@ PROPERTIES = (
     "ProtectControlGroups=yes",
     "ProtectClock=yes",
     "ProtectHostname=yes",
-    # "none" cannot be said here; the sockets of others are out of sight.
+    # systemd-run cannot pass "none"; the sockets of other processes are not visible.
     "RestrictAddressFamilies=AF_UNIX",
     "RestrictNamespaces=yes",
     "RestrictRealtime=yes",
@@ -51,7 +51,7 @@ PROPERTIES = (
     "LimitCORE=0",
     f"LimitFSIZE={LARGEST_FILE}",
 )
-# A place of its own in memory, then nobody at all.
+# Its own tmpfs first, then drop all privileges.
 NAMESPACES = ("unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--")
 PLACE = 'mount -t tmpfs -o size=64m,mode=1777 sandbox /tmp; cd /tmp; umask 077; exec "$@"'
 LIMITS = ("prlimit", "--core=0", f"--fsize={LARGEST_FILE}", f"--as={MEMORY}", "--")
@@ -68,10 +68,10 @@ NOBODY = (
 def run(
     runner: Runner, script: str, files: Mapping[str, bytes], *, results: Sequence[str], timeout: float
 ) -> dict[str, bytes]:
-    """What the shell `script` leaves in its folder under the names `results`; `files` (name → content) lie there.
+    """Run the shell `script` in a folder with `files` (name → content), and return the files `results` from there.
 
-    Raises CommandError where it fails, DeadlineError past `timeout` seconds, ApplianceError for a result that is no
-    regular file of a sensible size.
+    Raise CommandError if it fails, DeadlineError after `timeout` seconds, ApplianceError if a result is missing or no
+    regular file.
     """
     steps = f"tar -xf -\n{{\n{script}\n}} >&2\ntar -cf - {' '.join(results)}"
     done = runner.run([*_confined(timeout), "/bin/sh", "-euc", steps], timeout=timeout, input=_pack(files))
@@ -79,7 +79,7 @@ def run(
 
 
 def _confined(timeout: float) -> list[str]:
-    """The words before a command that confine it."""
+    """Return the command prefix that confines a command."""
     if BOOTED.is_dir():
         properties = [f"--property={each}" for each in (*PROPERTIES, f"RuntimeMaxSec={timeout:g}")]
         return ["systemd-run", "--pipe", "--wait", "--collect", "--quiet", *properties, "--"]
@@ -98,7 +98,7 @@ def _pack(files: Mapping[str, bytes]) -> bytes:
 
 
 def _unpack(packed: bytes, names: Sequence[str]) -> dict[str, bytes]:
-    """By name, nothing is written: whoever wrote it may be the attacker by now."""
+    """Read the files `names` from the tar without writing anything: an attacker may have produced it."""
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:

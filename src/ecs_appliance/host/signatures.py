@@ -1,4 +1,4 @@
-"""Who signed a commit: asked of git, in quarantine, with the keys that the environment names and no others."""
+"""Verify who signed a commit: with git, in quarantine, and only with the keys that the environment names."""
 
 import re
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from ecs_appliance.host import git
 from ecs_appliance.host.quarantine import Quarantine, quarantine
 
 ALLOWED, KEYRING = "allowed_signers", "keyring"
-# Nothing but ssh-keygen and gpg is ever asked.
+# Git runs no other program than ssh-keygen and gpg.
 PROGRAMS = {
     "gpg.program": "gpg",
     "gpg.openpgp.program": "gpg",
@@ -19,12 +19,12 @@ PROGRAMS = {
     "gpg.x509.program": "false",
 }
 GOOD_SSH = re.compile(r'^Good "git" signature for signer with ', re.MULTILINE)
-# What gpg says of a signature; an expired or revoked key has another word than a good one.
+# gpg's verdicts on a signature; an expired or revoked key has one other than GOODSIG.
 VERDICT = re.compile(r"^\[GNUPG:\] (GOODSIG|EXPSIG|EXPKEYSIG|REVKEYSIG|BADSIG|ERRSIG) ", re.MULTILINE)
 
 
 class DistrustedError(RefusedError):
-    """Code that is not what the operator trusts: unsigned, or no successor of what runs."""
+    """The code is not trusted: not signed by a signer, or not a descendant of what runs."""
 
 
 def require_signature(
@@ -32,7 +32,7 @@ def require_signature(
 ) -> None:
     """Raise DistrustedError unless one of `signers` signed `commit`, or an annotated tag of it, in `repository`.
 
-    `signers` are public keys, OpenSSH's in a line or OpenPGP's armored; git runs as `user` in the repository.
+    `signers` are public keys, OpenSSH's as one line or OpenPGP's armored; git runs as `user` in the repository.
     """
     with quarantine(runner) as held:
         tags = held.take(repository, commit, user=user, files=False)
@@ -54,9 +54,9 @@ def require_trust(
     after: Collection[str] = (),
     user: str | None = None,
 ) -> None:
-    """Raise DistrustedError unless `commit` is signed, as `require_signature` says, and goes on from one of `after`.
+    """Raise DistrustedError unless `commit` is signed (see `require_signature`) and one of `after` is its ancestor.
 
-    The first of those is what runs. Without `signers` anything is trusted, without `after` any history.
+    The first of `after` is the commit that runs. Without `signers` any commit is trusted, without `after` any history.
     """
     if not signers:
         return
@@ -90,7 +90,7 @@ def _is_signed(held: Quarantine, name: str) -> bool:
 
 
 def is_good(said: str) -> bool:
-    """Whether git and its helper, by what they `said`, found one signature, a good one of a key that may sign."""
+    """Return whether the stderr `said` of git and gpg or ssh-keygen reports exactly one signature, and a good one."""
     verdicts = VERDICT.findall(said)
     return verdicts == ["GOODSIG"] if verdicts else bool(GOOD_SSH.search(said))
 

@@ -1,4 +1,4 @@
-"""systemd: units and readiness."""
+"""systemd: query and control units, read the journal, send notifications."""
 
 import os
 import socket
@@ -18,14 +18,14 @@ OWN_CGROUP = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class UnitState:
-    """`active` now; `file_state` as `systemctl is-enabled` calls it."""
+    """Whether a unit is `active`, and its `file_state` as `systemctl is-enabled` prints it."""
 
     active: bool
     file_state: str
 
 
 def read_units(runner: Runner, units: Sequence[str]) -> dict[str, UnitState]:
-    """The state of each of `units`, in one call; one that does not exist is neither active nor enabled."""
+    """Return the state of each of `units`, in one call; a unit that does not exist is neither active nor enabled."""
     argv = ["systemctl", "show", *units, "--property=ActiveState,UnitFileState,LoadState"]
     answers = runner.run(argv, timeout=QUICK).stdout.strip().split("\n\n")
     return {unit: _state(answer) for unit, answer in zip(units, answers, strict=True)}
@@ -42,19 +42,19 @@ def _state(answer: str) -> UnitState:
 
 @dataclass(frozen=True)
 class Condition:
-    """How a unit fares: `active` and `result` as `systemctl show` has ActiveState and Result."""
+    """A unit's ActiveState and Result as printed by `systemctl show`."""
 
     active: str
     result: str
 
     @property
     def is_well(self) -> bool:
-        """Whether it runs, or did its work to the end."""
+        """Return whether it is running or has finished successfully."""
         return self.active == "active" or (self.active == "inactive" and self.result == "success")
 
 
 def read_conditions(runner: Runner, units: Iterable[str]) -> dict[str, Condition]:
-    """Return how each of `units` fares, in one call."""
+    """Return the condition of each of `units`, in one call."""
     names = list(units)
     if not names:
         return {}
@@ -74,7 +74,7 @@ def failed_units(runner: Runner) -> set[str]:
 
 
 def plan_unit(state: UnitState, *, active: bool | None, file_state: str) -> tuple[str, ...]:
-    """The systemctl verbs that bring a unit from `state` to `active` (None: as it is) and `file_state`."""
+    """Return the systemctl verbs that change a unit from `state` to `active` (None: keep) and `file_state`."""
     verbs = []
     if active is False and state.active:
         verbs.append("stop")
@@ -90,18 +90,18 @@ def plan_unit(state: UnitState, *, active: bool | None, file_state: str) -> tupl
 
 
 def apply_unit(runner: Runner, unit: str, verbs: Sequence[str]) -> None:
-    """Do what `plan_unit` said."""
+    """Apply the `verbs` from `plan_unit` to `unit`."""
     for verb in verbs:
         runner.run(["systemctl", verb, unit], timeout=SERVICE_TIMEOUT)
 
 
 def is_active(runner: Runner, unit: str) -> bool:
-    """Whether `unit` is active."""
+    """Return whether `unit` is active."""
     return runner.run(["systemctl", "is-active", "--quiet", unit], timeout=QUICK, ok=range(256)).returncode == 0
 
 
 def wait_settled(runner: Runner, units: Sequence[str], *, deadline: float) -> None:
-    """Return once none of `units` is starting or stopping; raises DeadlineError after `deadline` seconds."""
+    """Return once none of `units` is starting or stopping. Raise DeadlineError after `deadline` seconds."""
     end = time.monotonic() + deadline
     while True:
         states = {unit: unit_properties(runner, unit, "ActiveState").get("ActiveState") for unit in units}
@@ -116,35 +116,35 @@ def wait_settled(runner: Runner, units: Sequence[str], *, deadline: float) -> No
 
 
 def start(runner: Runner, unit: str) -> None:
-    """Start `unit` and wait for it."""
+    """Start `unit` and wait until it has started."""
     runner.run(["systemctl", "start", unit], timeout=SERVICE_TIMEOUT)
 
 
 def start_in_background(runner: Runner, unit: str) -> None:
-    """Ask for a start of `unit` and do not wait; raises CommandError where systemd will not."""
+    """Request a start of `unit` without waiting. Raise CommandError if systemd refuses."""
     runner.run(["systemctl", "start", "--no-block", unit], timeout=QUICK)
 
 
 def stop(runner: Runner, *units: str) -> None:
-    """Stop `units` and wait for them."""
+    """Stop `units` and wait until they have stopped."""
     runner.run(["systemctl", "stop", *units], timeout=SERVICE_TIMEOUT)
 
 
 def restart(runner: Runner, unit: str, *, timeout: float = SERVICE_TIMEOUT) -> None:
-    """Restart `unit` and wait for it, at most `timeout` seconds."""
+    """Restart `unit` and wait until it has started, at most `timeout` seconds."""
     runner.run(["systemctl", "restart", unit], timeout=timeout)
 
 
 def retire(runner: Runner, unit: str) -> None:
-    """Have `unit`, or all instances of a template, run no more, and nothing start it; its file is still there.
+    """Stop and disable `unit`, or all instances of a template; its file must still exist.
 
-    A slice is left as it is, with all that runs in it, and so is the unit that this process is part of.
+    Do not stop a slice, which would stop everything in it, nor the unit that this process belongs to.
     """
     instances = unit.replace("@.", "@*.")
     if not unit.endswith(".slice") and f"/{unit}" not in OWN_CGROUP.read_text():
         stop(runner, instances)
     runner.run(["systemctl", "disable", unit], timeout=SERVICE_TIMEOUT)
-    # One that failed would be shown as such until the next boot.
+    # Otherwise a failed unit would be listed as such until the next boot.
     runner.run(["systemctl", "reset-failed", instances], timeout=QUICK, ok=range(256))
 
 
@@ -154,20 +154,20 @@ def reload(runner: Runner, unit: str) -> None:
 
 
 def unit_properties(runner: Runner, unit: str, *names: str) -> dict[str, str]:
-    """Properties `names` of `unit`, as systemctl show prints them."""
+    """Return the properties `names` of `unit` as printed by `systemctl show`."""
     result = runner.run(["systemctl", "show", unit, f"--property={','.join(names)}"], timeout=QUICK)
     return dict(line.split("=", 1) for line in result.lines())
 
 
 def journal_tail(runner: Runner, unit: str, lines: int = 15, *, own: bool = False) -> str:
-    """The last `lines` messages of `unit` in this boot; its `own`, or systemd's about it too."""
+    """Return the last `lines` messages of `unit` since boot; with `own` without systemd's messages about it."""
     of = f"_SYSTEMD_UNIT={unit}" if own else f"--unit={unit}"
     argv = ["journalctl", of, "--boot", "--output", "cat", "--no-pager", "--lines", str(lines)]
     return runner.run(argv, timeout=QUICK).stdout.strip()
 
 
 def notify(message: str) -> None:
-    """Tell the service manager `message` (READY=1, STATUS=…) as sd_notify(3) does; nothing where none listens."""
+    """Send `message` (READY=1, STATUS=…) to the service manager like sd_notify(3); do nothing if there is none."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

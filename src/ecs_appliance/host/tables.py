@@ -1,7 +1,7 @@
-"""What tables of the application hold: rows counted, summed up, named; by the application's role.
+"""Count, hash and list rows of the application's tables, as the application's role.
 
-The answers are that role's: whoever has it can have them say anything. They come in a shape, and of a size, that
-nothing of it can change.
+Anyone who controls that role can make the results say anything, but not change their types or exceed their maximum
+size.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ SUM_SECONDS = 60
 
 @dataclass(frozen=True)
 class Sum:
-    """What a table holds: its number of rows, and the SHA-256 over the MD5 of each, in hex."""
+    """A table's number of rows, and the SHA-256 over the sorted MD5 sums of the rows, in hex."""
 
     rows: int
     digest: str
 
 
 def has_rows(server: Server, database: str, table: str) -> bool:
-    """Whether `table` of `database` is there and has a row. Raises ApplianceError where it cannot be read."""
+    """Return whether `table` of `database` exists and has a row. Raise ApplianceError if it cannot be read."""
     if not existing(server, database, [table]):
         return False
     with application(server, database) as connection:
@@ -44,7 +44,7 @@ def has_rows(server: Server, database: str, table: str) -> bool:
 
 
 def count_rows(server: Server, database: str, tables: Sequence[str]) -> dict[str, int]:
-    """How many rows those of `tables` have that `database` has. Raises ApplianceError where one cannot be read."""
+    """Return the number of rows of each of `tables` that exists. Raise ApplianceError if one cannot be read."""
     found = {}
     for table in existing(server, database, tables):
         with application(server, database) as connection:
@@ -54,9 +54,9 @@ def count_rows(server: Server, database: str, tables: Sequence[str]) -> dict[str
 
 
 def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
-    """The columns uuid and name of `table`, where it is there and has them; rows without the first are left out.
+    """Return the column name by uuid of the rows of `table`; empty if the table or its column uuid does not exist.
 
-    Both are cut to 200 characters. Raises ApplianceError where it cannot be read, or has over a million rows.
+    Both are cut to 200 characters. Raise ApplianceError if it cannot be read or has over a million rows.
     """
     if not existing(server, database, [table]):
         return {}
@@ -69,12 +69,12 @@ def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
 
 
 def sum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, Sum]:
-    """What those of `tables` that `database` has hold. Raises ApplianceError where one cannot be read."""
+    """Return the sum of each of `tables` that exists in `database`. Raise ApplianceError if one cannot be read."""
     return {table: sum_table(server, database, table) for table in existing(server, database, tables)}
 
 
 def existing(server: Server, database: str, tables: Sequence[str]) -> list[str]:
-    """Those of `tables` that are there. Raises ApplianceError where something else is in the place of one."""
+    """Return those of `tables` that exist. Raise ApplianceError if a name belongs to something other than a table."""
     with application(server, database) as connection:
         kinds = {table: connection.execute(KIND, [table]).fetchone() for table in tables}
     for table, kind in kinds.items():
@@ -86,12 +86,12 @@ def existing(server: Server, database: str, tables: Sequence[str]) -> list[str]:
 
 
 def lock_table(connection: Connection, table: str) -> None:
-    """Let nobody write to `table` until the end of the transaction of `connection`."""
+    """Block writes to `table` until the transaction of `connection` ends."""
     connection.execute(sql.SQL("lock table {} in share mode").format(_named(table)))
 
 
 def sum_table(server: Server, database: str, table: str) -> Sum:
-    """The same for the same rows wherever and in whatever order they lie. Raises ApplianceError."""
+    """Return the sum of `table`, which does not depend on the order of its rows. Raise ApplianceError."""
     query = """
         select count(*), encode(sha256(coalesce(string_agg(row, '' order by row), '')::bytea), 'hex')
         from (select md5(t::text) collate "C" as row from {} t) rows

@@ -1,4 +1,4 @@
-"""What restic, ssh and rclone say of a server, in words that name the remedy."""
+"""Translate errors of restic, ssh and rclone into messages that name the remedy."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ URL = "correct appliance.backup.url, or look at the server"
 
 @dataclass(frozen=True)
 class Trouble:
-    """`pattern` is found in what was said; `message` may name its groups and `shown`, the target."""
+    """An error whose output matches `pattern`; `message` may use its groups and `shown`, the target."""
 
     pattern: re.Pattern[str]
     message: str
@@ -23,7 +23,7 @@ def _trouble(pattern: str, message: str, hint: str, kind: type[ApplianceError] =
     return Trouble(re.compile(pattern, re.IGNORECASE), message, hint, kind)
 
 
-# The first that fits counts: what is more telling comes first.
+# The first match counts, so the more specific patterns come first.
 TROUBLES = (
     _trouble(
         r"Remove\(<(snapshot|index|data)/.*?failed: .*(40[135]|denied|forbidden)",
@@ -114,7 +114,7 @@ TROUBLES = (
 
 
 def explain(error: CommandError, shown: str) -> ApplianceError:
-    """`error` of a command on the target `shown` in an operator's words; itself where it is none of these."""
+    """Return `error` of a command on the target `shown` in an operator's terms, or unchanged if nothing matches."""
     said = f"{error.output}\n{error.message}"
     for trouble in TROUBLES:
         if found := trouble.pattern.search(said):

@@ -1,4 +1,4 @@
-"""The database's log: moments in it that a recovery can go back to, and whether it is archived."""
+"""The database's WAL: create restore points, switch segments, wait for archiving."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ SUM_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """`segment` of the log holds it, full now; `sums` are of tables at this very moment, empty where they were busy.
+    """A restore point in the complete WAL `segment`, with the `sums` of tables at that point.
 
-    `trouble` is why else there are none.
+    `sums` is empty if the tables were busy or if there was a failure, which `trouble` describes.
     """
 
     segment: str
@@ -27,10 +27,10 @@ class RestorePoint:
 
 
 def make_restore_point(server: Server, name: str, database: str, tables: Sequence[str]) -> RestorePoint:
-    """Make the restore point `name`, and sum up what those of `tables` that `database` has hold at it.
+    """Create the restore point `name`, and compute the sums of those of `tables` that exist in `database`.
 
-    Nobody writes to them meanwhile: that is waited for two seconds, three times, else they are not summed up. Nothing
-    that the application's role has made of them keeps the point from being made.
+    Writes to the tables are blocked meanwhile. If a table cannot be locked within two seconds, in three attempts, there
+    are no sums. Nothing that the application's role did to the tables prevents the restore point.
     """
     segment = ""
     try:
@@ -41,7 +41,7 @@ def make_restore_point(server: Server, name: str, database: str, tables: Sequenc
                     continue
                 segment = _point(server, name)
                 sums = {table: sum_table(server, database, table) for table in there}
-                # Which fails where the tables were not held to the end.
+                # Fails if the session was terminated, so that the tables were not locked until now.
                 holder.execute("commit")
                 return RestorePoint(segment, sums)
     except ApplianceError as error:
@@ -50,7 +50,7 @@ def make_restore_point(server: Server, name: str, database: str, tables: Sequenc
 
 
 def _hold(connection: Connection, tables: Sequence[str]) -> bool:
-    """Let nobody write to `tables` until the transaction that this begins ends; False where they are busy."""
+    """Begin a transaction that blocks writes to `tables`; return False if they are busy."""
     connection.execute("begin")
     connection.execute("set local lock_timeout = '2s'")
     try:
@@ -62,9 +62,9 @@ def _hold(connection: Connection, tables: Sequence[str]) -> bool:
 
 
 def end_segment(server: Server) -> str:
-    """Have the segment of the log that is written now full, after a commit in it; returns its name.
+    """Complete the current WAL segment, after a commit in it, and return its name.
 
-    A recovery to a time ends at the first commit after it: so there is one.
+    The commit is needed because a recovery to a point in time ends at the first commit after it.
     """
     with connected(server) as connection:
         connection.execute("set synchronous_commit = on")
@@ -75,9 +75,9 @@ def end_segment(server: Server) -> str:
 
 
 def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
-    """Return once the log is archived up to `segment`; raises DeadlineError after `deadline` seconds."""
+    """Return once the WAL is archived up to `segment`. Raise DeadlineError after `deadline` seconds."""
     end = time.monotonic() + deadline
-    # Names of one timeline sort by age. That of a history file, which is longer, comes between two of them.
+    # Segment names of one timeline sort by age. A history file may come between two segments; its name is longer.
     query = "select coalesce(left(last_archived_wal, 24), '') >= %s from pg_stat_archiver"
     with connected(server) as connection:
         while connection.execute(query, [segment]).fetchone() != (True,):
@@ -90,9 +90,9 @@ def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
 
 
 def _point(server: Server, name: str) -> str:
-    """Make the restore point `name`; returns the segment of the log that holds it, which is full then."""
+    """Create the restore point `name`, complete the WAL segment that contains it, and return the segment's name."""
     with connected(server) as connection:
-        # A recovery to a time before the point ends at the first commit after that time: so there is one.
+        # Ensures a commit: a recovery to a time before the restore point ends at the first commit after that time.
         connection.execute("set synchronous_commit = on")
         connection.execute("select pg_current_xact_id()")
         connection.execute("select pg_create_restore_point(%s)", [name])

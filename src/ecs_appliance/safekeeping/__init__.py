@@ -1,1 +1,1 @@
-"""env.yml kept where no machine can lose it: on paper, on a disc, encrypted with those who may open it."""
+"""Protect env.yml from the loss of its machine: on paper, on a disc, and as an encrypted archive."""

@@ -1,4 +1,4 @@
-"""What people put beside env.yml for its package: there, or not there, and never passed over."""
+"""Read the optional files next to env.yml; an unreadable one is an error, never treated as missing."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from ecs_appliance.env.document import read
 
 
 def lies_beside(file: Path, name: str) -> bool:
-    """Whether anything is called `name` in the folder of `file`, if only a link to nothing. Raises ApplianceError."""
+    """Return whether `name` exists in the folder of `file`, even as a dangling link. Raise ApplianceError."""
     path = file.parent / name
     try:
         path.lstat()
@@ -19,5 +19,5 @@ def lies_beside(file: Path, name: str) -> bool:
 
 
 def read_beside(file: Path, name: str) -> bytes | None:
-    """The content of `name` in the folder of `file`, None where there is no such thing. Raises ApplianceError."""
+    """Return the content of `name` in the folder of `file`, None if it does not exist. Raise ApplianceError."""
     return read(file.parent / name) if lies_beside(file, name) else None

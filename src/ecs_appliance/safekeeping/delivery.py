@@ -1,4 +1,4 @@
-"""Mails the encrypted archive, and nothing else, to those who lie beside env.yml in emailto.txt."""
+"""Mail the encrypted archive, and nothing else, to the addresses in emailto.txt next to env.yml."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from ecs_appliance.safekeeping.smtp import Delivery, send
 
 @dataclass(frozen=True, repr=False)
 class Post:
-    """By which server, as whom, and whose certificate the server's is checked against."""
+    """The mail server, the password for it, the sender, and the file of CA certificates to verify the server with."""
 
     server: Server
     password: str
@@ -22,14 +22,14 @@ class Post:
 
 
 def has_recipients(file: Path) -> bool:
-    """Whether somebody waits for mail about the env.yml `file`. Raises ApplianceError where that cannot be told."""
+    """Return whether there is an emailto.txt next to the env.yml `file`. Raise ApplianceError if it is unknown."""
     return lies_beside(file, mail.FILE_NAME)
 
 
 def recipients_of(file: Path) -> tuple[str, ...]:
-    """Who is to get the archive of the env.yml `file`.
+    """Return the addresses to which to mail the archive of the env.yml `file`.
 
-    Raises RefusedError where it could not be mailed, ApplianceError where a file beside it cannot be read.
+    Raise RefusedError if it cannot be mailed, ApplianceError if a file next to it cannot be read.
     """
     addresses = read_beside(file, mail.FILE_NAME)
     if addresses is None:
@@ -43,7 +43,7 @@ def recipients_of(file: Path) -> tuple[str, ...]:
 
 
 def deliver(made: Package, recipients: tuple[str, ...], post: Post) -> Delivery:
-    """Mail the archive of `made` to `recipients`. Raises as `send` does; the package is written all the same."""
+    """Mail the archive of the written package `made` to `recipients`. Raise as `send` does, or ApplianceError."""
     if made.sealed is None:
         raise ApplianceError("there is no encrypted archive to mail")
     try:

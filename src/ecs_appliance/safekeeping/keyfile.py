@@ -1,4 +1,4 @@
-"""gpgkeys.txt: armored public keys, one block behind the other. Here nothing gpg would pass over stays unsaid."""
+"""Read gpgkeys.txt, a sequence of armored public keys, and report everything in it that gpg would silently skip."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from ecs_appliance.env.packets import (
 FILE_NAME = "gpgkeys.txt"
 KIND = "PUBLIC KEY BLOCK"
 BOUNDARY = re.compile(r"-----(BEGIN|END) PGP ([^-]+)-----")
-# A line of armor has 64 characters; a fingerprint, which may well stand in a comment, has 40.
+# A line of armor has 64 characters; a fingerprint, which may appear in a comment, has 40.
 STRAY = re.compile(r"[A-Za-z0-9+/=]{60,}")
 NONE = f"holds no PGP public key: gpg --armor --export NAME >> {FILE_NAME}"
 
@@ -28,7 +28,7 @@ Packets = Sequence[tuple[int, bytes]]
 
 @dataclass(frozen=True)
 class Recipient:
-    """A primary key: `fingerprint` in hexadecimal, `user` its first user id, made fit to be shown."""
+    """A primary key: `fingerprint` in hexadecimal, `user` its first user id with only printable characters."""
 
     fingerprint: str
     user: str = ""
@@ -39,7 +39,7 @@ class Recipient:
 
 @dataclass(frozen=True)
 class KeyFile:
-    """`material` is what gpg may import; with any of `problems`, which begin with their line, it is not all of it."""
+    """The valid blocks (`material`) and the keys in them; each of `problems` begins with its line number."""
 
     material: bytes
     recipients: tuple[Recipient, ...]
@@ -47,7 +47,7 @@ class KeyFile:
 
 
 def read_keys(data: bytes) -> KeyFile:
-    """What `data`, the content of gpgkeys.txt, holds; each primary key once, and all that is wrong at once."""
+    """Read `data`, the content of gpgkeys.txt; return each primary key once, and all problems."""
     recipients: dict[str, Recipient] = {}
     material = b""
     problems = []
@@ -66,7 +66,7 @@ def read_keys(data: bytes) -> KeyFile:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str]]:
-    """(number of its first line, text) of each block, whole or not, and of each line that is lost without one."""
+    """Yield first line number and text of each block, complete or not, and of each line of key data outside one."""
     begun, lines = 0, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
         bound = BOUNDARY.fullmatch(line.strip())
@@ -86,7 +86,7 @@ def _blocks(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _read_block(text: str) -> tuple[bytes, list[Recipient]]:
-    """What the block holds, and whose keys these are. Raises ValueError where it holds anything but public keys."""
+    """Return the block's data and its primary keys. Raise ValueError if it contains anything but public keys."""
     bound = BOUNDARY.match(text.strip())
     if not bound:
         raise ValueError(DAMAGED)

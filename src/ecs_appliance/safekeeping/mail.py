@@ -1,4 +1,4 @@
-"""The mail that carries the encrypted archive to the addresses of emailto.txt."""
+"""Read emailto.txt and compose the mail with the encrypted archive."""
 
 import re
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ Keep it where it outlives the machine: with its backup, it is all it takes to re
 
 
 def read_addresses(data: bytes) -> tuple[str, ...]:
-    """The addresses in `data`, the content of emailto.txt: one a line, each once.
+    """Return the addresses in `data`, the content of emailto.txt, one per line, without duplicates.
 
-    Blank lines and what follows a # are passed over. Raises RefusedError that names every line with anything else.
+    Ignore blank lines and comments (#). Raise RefusedError naming every invalid line, or if there is no address.
     """
     addresses: dict[str, str] = {}
     wrong = []
@@ -45,7 +45,7 @@ def read_addresses(data: bytes) -> tuple[str, ...]:
 
 
 def default_sender(user: str, domain: str) -> str:
-    """Who writes, where nobody was named: the `user` of the mail server if it is an address, else root of `domain`."""
+    """Return the default sender: the `user` of the mail server if that is an address, else root of `domain`."""
     try:
         return formats.mail_address(user)
     except ValueError:
@@ -55,9 +55,9 @@ def default_sender(user: str, domain: str) -> str:
 def compose(
     sealed: bytes, name: str, *, domain: str, modified: datetime, sender: str, recipients: Sequence[str]
 ) -> EmailMessage:
-    """One mail to all `recipients` with the encrypted `sealed` as the file `name`.
+    """Return one mail to all `recipients` with the encrypted archive `sealed` attached as the file `name`.
 
-    Raises RefusedError where `sender` is no address.
+    Raise RefusedError if `sender` is no address.
     """
     message = EmailMessage()
     message["From"] = _checked(sender)
@@ -67,7 +67,7 @@ def compose(
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(BODY.format(domain=domain, modified=modified, name=name))
-    # Not application/pgp-encrypted: mail programs take that for one half of an encrypted mail (RFC 3156), and hide it.
+    # Not application/pgp-encrypted: mail programs treat that as part of an encrypted mail (RFC 3156) and hide it.
     message.add_attachment(sealed, maintype="application", subtype="octet-stream", filename=name)
     return message
 

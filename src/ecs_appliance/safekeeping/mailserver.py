@@ -1,4 +1,4 @@
-"""Which mail server a URL names, and the password of its user: from the environment or a file, never from a URL."""
+"""Parse a mail server's URL, and read its user's password from the environment or a file, never from the URL."""
 
 import os
 import stat
@@ -13,14 +13,14 @@ from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.log import register_secret
 from ecs_appliance.env import formats
 
-PASSWORD_VARIABLE = "ECS_SMTP_PASSWORD"  # noqa: S105 # its name
+PASSWORD_VARIABLE = "ECS_SMTP_PASSWORD"  # noqa: S105 # only the name
 EXPECTED = "expected smtp://[user@]host[:port] or smtps://[user@]host[:port]"
 LARGEST_PASSWORD = 1024
 
 
 @dataclass(frozen=True)
 class Server:
-    """A mail server; `tls` from the start, else by STARTTLS where it is offered."""
+    """A mail server; `tls` from the start, else by STARTTLS if offered."""
 
     host: str
     port: int
@@ -32,16 +32,17 @@ class Server:
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs on this machine, by its name alone."""
+        """Return whether it runs on this machine, judging by its host only: localhost or a loopback address."""
         with suppress(ValueError):
             return ip_address(self.host).is_loopback
         return self.host == "localhost"
 
 
 def read_server(url: str) -> Server:
-    """The server that `url` names.
+    """Return the server that `url` names.
 
-    Without a port: 465 for smtps, for smtp 587 with a user and 25 without. Raises RefusedError that never shows `url`.
+    The default port is 465 for smtps; for smtp, 587 with a user and 25 without. Raise RefusedError, which never
+    shows `url`.
     """
     try:
         parts = urlsplit(formats.url(url))
@@ -68,10 +69,10 @@ def _check_host(host: str) -> None:
 
 
 def read_password(server: Server, environment: Mapping[str, str], file: Path | None = None) -> str:
-    """The password of the user of `server`, masked in the log from now on; empty where `server` has no user.
+    """Return the password of the user of `server` and mask it in the log from now on; empty if `server` has no user.
 
-    `file` goes before the variable ECS_SMTP_PASSWORD of `environment`. Raises RefusedError where there is none, where
-    others may read `file`, and where it cannot be sent.
+    `file` takes precedence over the variable ECS_SMTP_PASSWORD of `environment`. Raise RefusedError if there is no
+    password, if others may read `file`, or if user or password cannot be sent.
     """
     if not server.user:
         return ""

@@ -1,4 +1,4 @@
-"""env.yml as what outlives the machine: paper that was read back, a disc to boot with, an encrypted archive."""
+"""Package env.yml as paper, verified by reading it back, as a disc for booting, and as an encrypted archive."""
 
 import errno
 import glob
@@ -28,11 +28,11 @@ from ecs_appliance.safekeeping.keyfile import Recipient
 from ecs_appliance.safekeeping.sealed import archive, file_name, seal
 
 DISC = "env-cidata.iso"
-# The names on the disc. That of the file may be longer than a disc takes.
+# Fixed names on the disc, since the name of the file may be too long for one.
 USER_DATA, META_DATA, PAPER = "user-data", "meta-data", "env.yml.pdf"
 CUSTOM_META_DATA = "meta-data.custom"
 NO_DOMAIN = "unknown"
-# Unix times that gzip can tell.
+# Unix times that gzip can store.
 DATES = range(2**32)
 HINTS = {
     errno.ENOSPC: "make room",
@@ -44,9 +44,9 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Package:
-    """What was written beside env.yml: `papers` (one, or one for each share), `disc`, and `sealed` for `recipients`.
+    """The files written next to env.yml: `papers` (one, or one per share), `disc`, and `sealed` for `recipients`.
 
-    `codes` is the number of QR codes of the file. `stale` are papers of an earlier package that are of no use any more.
+    `codes` is the number of QR codes of the file. `stale` are papers of an earlier package, which are outdated now.
     """
 
     domain: str
@@ -67,11 +67,11 @@ def package(
     unchecked: bool = False,
     progress: Progress = lambda _: None,
 ) -> Package:
-    """Write paper, disc and, where gpgkeys.txt lies beside `file`, the encrypted archive; all of them 0600.
+    """Write paper, disc and, if gpgkeys.txt is next to `file`, the encrypted archive, with mode 0600.
 
-    The paper is read back before anything is written; then all is written, or nothing where there is no room. Nothing
-    but what is asked for ever is on disk. `unchecked` takes a file that is no usable environment, too. Raises
-    InvalidEnvError, RefusedError, UnprovenError, ApplianceError.
+    The paper is verified by reading it back before anything is written; if there is not enough space, nothing is
+    written. No other file ever contains the data. `unchecked` accepts an invalid environment. Raise InvalidEnvError,
+    RefusedError, UnprovenError or ApplianceError.
     """
     data = read(file)
     label = Label(_domain(data, file, unchecked=unchecked), _modified(file))
@@ -106,8 +106,10 @@ def package(
 
 
 def make_papers(data: bytes, label: Label, name: str, scheme: Scheme | None = None) -> dict[str, bytes]:
-    """PDFs by file name: of the whole of `data`, or one for each share; the names of shares that
-    belong together end alike. Raises RefusedError where it is too much."""
+    """Return PDFs by file name: one of `data`, or one per share; the names of shares of the same set end alike.
+
+    Raise RefusedError if `data` is too large.
+    """
     packed = pack(data, label)
     if scheme is None:
         digest = hashlib.sha256(data).digest()
@@ -125,7 +127,7 @@ def make_papers(data: bytes, label: Label, name: str, scheme: Scheme | None = No
 
 
 def meta_data(domain: str) -> bytes:
-    """What cloud-init wants to know besides, where no meta-data.custom says it."""
+    """Return cloud-init's meta-data, for packages without a meta-data.custom."""
     return f"instance-id: iid-cloud-default\nlocal-hostname: {domain}\n".encode()
 
 
@@ -149,7 +151,7 @@ def _modified(file: Path) -> datetime:
 
 
 def _refuse_overwrite(file: Path, sealed_name: str) -> None:
-    """Raise RefusedError where `file` is one of those that are written, or that lie beside it for a purpose."""
+    """Raise RefusedError if `file` is one of the files to write, or one of the optional files next to it."""
     names = (f"{file.name}.pdf", DISC, sealed_name, keyfile.FILE_NAME, mail.FILE_NAME, CUSTOM_META_DATA)
     for path in (file.parent / name for name in names):
         try:
@@ -161,7 +163,7 @@ def _refuse_overwrite(file: Path, sealed_name: str) -> None:
 
 
 def _printed(file: Path) -> list[Path]:
-    """The papers of `file` that lie beside it."""
+    """Return the papers of `file` that exist next to it."""
     whole = file.with_name(f"{file.name}.pdf")
     shares = sorted(file.parent.glob(f"{glob.escape(file.name)}.share-*of*.pdf"))
     return [whole, *shares] if whole.exists() else shares

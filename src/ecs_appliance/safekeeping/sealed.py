@@ -1,7 +1,7 @@
-"""The encrypted archive: a tar.gz that all keys of gpgkeys.txt open, or none.
+"""Create the encrypted archive: a tar.gz encrypted to all keys of gpgkeys.txt, or not written at all.
 
-Its content goes through pipes alone. On disk there is, for a moment, a keyring of public keys; no agent is started.
-Where a run is killed it stays, and one that starts an hour later removes it.
+The content passes through pipes only. A keyring of public keys is on disk temporarily; no agent is started. If a run is
+killed, the keyring stays until a run at least an hour later removes it.
 """
 
 import gzip
@@ -27,7 +27,7 @@ from ecs_appliance.safekeeping.keyfile import FILE_NAME, Recipient, read_keys
 SECONDS = 60
 HOME = "appliance-gpg."
 LEFTOVER_SECONDS = 3600
-# No configuration of this account or machine decides who can read it, and nothing is started that would stay.
+# No configuration of this account or machine may affect who can read the archive, and no process may stay behind.
 OPTIONS = (
     *("--batch", "--no-tty", "--no-options", "--no-autostart", "--disable-dirmngr"),
     *("--no-auto-check-trustdb", "--trust-model=always", "--no-allow-non-selfsigned-uid"),
@@ -40,7 +40,7 @@ EVERYONE = f"correct {FILE_NAME}: all of its keys can open the archive, or none 
 
 @dataclass(frozen=True)
 class Sealed:
-    """`data` is what gpg made, for exactly `recipients`."""
+    """The encrypted `data`, which exactly `recipients` can decrypt."""
 
     data: bytes = field(repr=False)
     recipients: tuple[Recipient, ...]
@@ -48,7 +48,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class _Part:
-    """A primary key or a subkey, in the letters of gpg's --with-colons; times are Unix ones, 0 is never."""
+    """A primary key or a subkey, in the notation of gpg's --with-colons; times are Unix times, `expires` 0 is never."""
 
     identity: str
     validity: str
@@ -58,7 +58,7 @@ class _Part:
 
     @property
     def ended(self) -> str:
-        """How it came to its end, where it did."""
+        """Why the key is not valid any more; "" if it has neither expired nor been revoked."""
         day = datetime.fromtimestamp(self.expires, UTC)
         return {"e": f"expired on {day:%Y-%m-%d}", "r": "is revoked"}.get(self.validity, "")
 
@@ -74,7 +74,7 @@ class _Keyring:
 
 
 def archive(files: Mapping[str, bytes], modified: datetime) -> bytes:
-    """A tar.gz of `files` (name without a folder → content), each root's and 0600; the same for the same arguments."""
+    """Return a reproducible tar.gz of `files` (name without folder → content), with mode 0600 and owned by root."""
     packed = io.BytesIO()
     moment = int(modified.timestamp())
     with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -86,20 +86,20 @@ def archive(files: Mapping[str, bytes], modified: datetime) -> bytes:
 
 
 def file_name(domain: str, moment: datetime) -> str:
-    """The name of the encrypted archive of `domain`."""
+    """Return the file name of the encrypted archive of `domain`."""
     return f"{domain}.env.{moment:%Y-%m-%d_%H.%M}.tar.gz.gpg"
 
 
 def find_gpg(runner: Runner) -> str:
-    """The version of gpg. Raises RefusedError where there is none."""
+    """Return gpg's version line. Raise RefusedError if gpg is not installed."""
     return _gpg(runner, "--version").stdout.split("\n")[0]
 
 
 def seal(data: bytes, keys: bytes, runner: Runner) -> Sealed:
-    """`data` encrypted to every key of `keys`, the content of gpgkeys.txt.
+    """Encrypt `data` to every key of `keys`, the content of gpgkeys.txt.
 
-    Raises RefusedError that names each key that cannot be used (expired, revoked, only for signing, private, damaged)
-    and where gpg is missing, CommandError where gpg fails.
+    Raise RefusedError naming each unusable key (expired, revoked, for signing only, private, damaged) or if gpg is not
+    installed, and CommandError if gpg fails.
     """
     with _keyring(keys, runner) as ring:
         names = [f"--recipient={recipient.fingerprint}" for recipient in ring.keys]
@@ -110,7 +110,7 @@ def seal(data: bytes, keys: bytes, runner: Runner) -> Sealed:
 
 @contextmanager
 def _keyring(keys: bytes, runner: Runner) -> Iterator[_Keyring]:
-    """A keyring of all keys, each of which can encrypt; it is removed again."""
+    """Provide a temporary keyring of all keys, after verifying that each one can encrypt."""
     read = read_keys(keys)
     _remove_leftovers()
     with tempfile.TemporaryDirectory(prefix=HOME) as folder:
@@ -129,7 +129,7 @@ def _keyring(keys: bytes, runner: Runner) -> Iterator[_Keyring]:
 
 
 def _remove_leftovers() -> None:
-    """Remove the keyrings of killed runs of this account. One in use is never that old: gpg's time is limited."""
+    """Remove keyrings of killed runs of this account. One in use is never that old, since gpg has a timeout."""
     for home in Path(tempfile.gettempdir()).glob(f"{HOME}*"):
         with suppress(OSError):
             state = home.lstat()
@@ -139,19 +139,19 @@ def _remove_leftovers() -> None:
 
 
 def _import(runner: Runner, home: Path, material: bytes) -> tuple[dict[str, _Key], dict[str, str]]:
-    """The keys by fingerprint, and what gpg said of each, by the end of its fingerprint."""
-    # 1 and 2: gpg left something out, which shows in its list.
+    """Return the keys by fingerprint, and gpg's messages about them by the last 16 digits of the fingerprint."""
+    # 1 and 2: gpg skipped something, which is then missing in the listing.
     words = _gpg(runner, f"--homedir={home}", "--import", data=material, ok=(0, 1, 2)).stderr
     listing = _gpg(runner, f"--homedir={home}", "--with-colons", "--list-keys").stdout
     said: dict[str, str] = {}
-    # Not as often as gpg does.
+    # gpg may repeat a message.
     for key, remark in dict.fromkeys(re.findall(r"^gpg: key ([0-9A-F]{16}):? (.+)$", words, re.MULTILINE)):
         said[key] = f"{said[key]}; {remark}" if key in said else remark
     return _parse(listing), said
 
 
 def _parse(listing: str) -> dict[str, _Key]:
-    """The keys of gpg's list, by the fingerprints of the primary ones."""
+    """Return the keys of gpg's listing by the fingerprints of the primary keys."""
     keys: dict[str, _Key] = {}
     key: _Key = []
     for fields in (line.split(":") for line in listing.splitlines()):
@@ -165,7 +165,7 @@ def _parse(listing: str) -> dict[str, _Key]:
 
 
 def _fault(key: _Key) -> str:
-    """Why nobody can encrypt to it, or nothing. Capital letters are what gpg says the key as a whole can do now."""
+    """Return why the key cannot encrypt, or "". Capital letters are the current capabilities of the whole key."""
     primary, *subkeys = key
     if primary.ended:
         return f"this key {primary.ended}"
@@ -178,9 +178,9 @@ def _fault(key: _Key) -> str:
 
 
 def _check_addresses(sealed: bytes, ring: _Keyring) -> None:
-    """What gpg wrote is addressed to each key, and to no other."""
+    """Raise ApplianceError unless the message is encrypted to each key of the ring and to no other."""
     addressed: set[str] = set()
-    # Behind the addresses comes the data, in parts.
+    # The recipients come first. The encrypted data that follows has partial lengths, which `packets` rejects.
     with suppress(ValueError):
         addressed.update(body[1:9].hex().upper() for tag, body in packets(sealed) if tag == SESSION_KEY)
     parts = {recipient: {part.identity for part in key} for recipient, key in ring.keys.items()}

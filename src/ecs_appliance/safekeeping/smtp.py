@@ -1,4 +1,4 @@
-"""Sending a mail: with what trust, and who of its recipients was accepted."""
+"""Send a mail by SMTP: verify the server, and report which recipients it accepted."""
 
 import smtplib
 import socket
@@ -25,14 +25,14 @@ OK, FORWARDED = 250, 251
 
 @dataclass(frozen=True)
 class Delivery:
-    """Whom the server took the mail for, and the answer it gave for each of the others."""
+    """The recipients that the server accepted, and its reply for each one that it refused."""
 
     accepted: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class NotDeliveredError(ApplianceError):
-    """Not every recipient was accepted; `delivery` says who was."""
+    """The server did not accept every recipient; `delivery` says which ones."""
 
     def __init__(self, server: Server, delivery: Delivery) -> None:
         got = ", ".join(delivery.accepted) or "nobody"
@@ -50,13 +50,13 @@ def send(
     authorities: Path | None = None,
     seconds: float = SECONDS,
 ) -> Delivery:
-    """Hand `message` to `server` for all it is addressed to.
+    """Send `message` through `server` to everyone in its header To.
 
-    From the moment it is connected, that takes `seconds` at most. Before, each address of its name gets 30 s, and the
-    system's resolver as long as it takes.
-    The certificate of the server is checked against the system's authorities, or those in the file `authorities`.
-    Raises NotDeliveredError where it did not accept every recipient (the others get it), RefusedError where it cannot
-    be trusted with the mail or the password, DeadlineError, ApplianceError with its answer.
+    Once connected, this takes at most `seconds`. Before that, connecting takes at most 30 s per address of the host
+    name, and the system's resolver has no limit.
+    The server's certificate is verified with the system's CA certificates, or those in the file `authorities`.
+    Raise NotDeliveredError if it did not accept every recipient (the others get the mail), RefusedError if it cannot
+    be trusted with the mail or the password, DeadlineError, or ApplianceError with its reply.
     """
     context = _trust(authorities)
     began = time.monotonic()
@@ -82,11 +82,11 @@ def _trust(authorities: Path | None) -> ssl.SSLContext:
 
 
 class _Client(smtplib.SMTP):
-    """Speaks on a line that is open already, so that its limit holds for the greeting too."""
+    """An SMTP client on an open connection, so that the time limit covers the greeting too."""
 
     def __init__(self, line: socket.socket, server: Server) -> None:
         self._line = line
-        # Its own way to a name for itself may ask the DNS, without a limit.
+        # To find a name for itself, smtplib may query DNS without a timeout.
         super().__init__(server.host, server.port, local_hostname=_literal(line.getsockname()[0]))
 
     def connect(self, *_address: object) -> tuple[int, bytes]:
@@ -106,21 +106,21 @@ def _connect(server: Server, context: ssl.SSLContext, seconds: float) -> Iterato
             try:
                 yield client
             finally:
-                # Not `with client`: that says goodbye, also to a server that has just shown not to answer.
+                # Not `with client`: that sends QUIT even to a server that has just timed out.
                 client.close()
     finally:
         line.close()
 
 
 def _literal(address: str) -> str:
-    """An address as a machine without a public name is to call itself (RFC 5321)."""
+    """Return the address literal with which a machine without a public name identifies itself (RFC 5321)."""
     return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"
 
 
 def _log_in(client: smtplib.SMTP, server: Server, password: str, context: ssl.SSLContext) -> None:
     client.ehlo_or_helo_if_needed()
     encrypted = server.tls
-    # To a server on this machine there is no way to listen on, and its certificate seldom has the name localhost.
+    # Nobody can eavesdrop on a connection within this machine, and a certificate is seldom issued for localhost.
     if not encrypted and (server.user or not server.is_here) and client.has_extn("starttls"):
         client.starttls(context=context)
         client.ehlo_or_helo_if_needed()
@@ -161,7 +161,7 @@ def _hand_over(client: smtplib.SMTP, server: Server, content: bytes) -> None:
 
 
 def _say_goodbye(client: smtplib.SMTP) -> None:
-    """What the server makes of it changes nothing any more."""
+    """Send QUIT and ignore failures: the mail has been accepted or refused already."""
     with suppress(smtplib.SMTPException, OSError):
         if client.sock:
             client.sock.settimeout(GOODBYE_SECONDS)
@@ -169,15 +169,15 @@ def _say_goodbye(client: smtplib.SMTP) -> None:
 
 
 def _told(code: int, answer: bytes | str) -> str:
-    """An answer of a server, fit to be shown."""
+    """Return a server's reply, masked, shortened and printable."""
     text = masked(answer.decode(errors="replace") if isinstance(answer, bytes) else answer)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    # Once more: a secret that was broken into two lines is one again.
+    # Masked again, since joining the lines may have restored a secret that was split.
     return masked(f"{code} {words}")[:LONGEST_ANSWER] if code > 0 else "it does not speak SMTP"
 
 
 def _explain(error: smtplib.SMTPException | OSError, server: Server, *, late: bool) -> ApplianceError:  # noqa: PLR0911
-    """What went wrong before the mail was handed over: in each case nobody gets it."""
+    """Return the error for a failure before the mail was handed over; in each case it was sent to nobody."""
     if late or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
         hint = "is it smtps:// (TLS from the start, port 465) where it is smtp://, or the other way round?"
         return DeadlineError(f"{server} did not answer in time: the mail is not sent", hint)

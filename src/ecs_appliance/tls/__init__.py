@@ -1,1 +1,1 @@
-"""Who the site says it is, and whom it lets in: server certificates, ACME, the client CA as nginx has it."""
+"""Server certificates, ACME, and the client CA as nginx uses it."""

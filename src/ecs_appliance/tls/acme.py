@@ -1,4 +1,4 @@
-"""Certificates by ACME: for which names one is due, when to try again, and what became of it."""
+"""Obtain certificates by ACME: decide for which names one is due, when to retry, and record the result."""
 
 import datetime
 from collections.abc import Callable
@@ -12,22 +12,22 @@ from ecs_appliance.tls.credentials import Credentials
 from ecs_appliance.tls.deployment import keep_issued, read_issued
 
 RENEW_BEFORE = datetime.timedelta(days=30)
-# Of certificates that live shorter than three months: with a third of their life left.
+# Certificates with a lifetime below three months are renewed when a third of it is left.
 RENEW_PART = 3
-# After the first failure an hour, then twice as long each time: authorities count failures by the hour.
+# An hour after the first failure, doubled each time: authorities limit the failures per hour.
 FIRST_WAIT = datetime.timedelta(hours=1)
 LONGEST_WAIT = datetime.timedelta(days=1)
-# A certificate that lives for a day cannot wait for one.
+# A certificate with a lifetime of a day cannot wait that long: at most this part of its lifetime.
 WAIT_PART = 8
-# However long an authority wants to be left alone: a wrong answer must not be for ever.
+# Upper limit for an authority's Retry-After: a wrong value must not stop renewal forever.
 LONGEST_RETRY = datetime.timedelta(days=8)
-# A round of all names ends after so many seconds; what is left is asked for in the next.
+# No further name is requested in a run after this time; the next run continues.
 ROUND_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
 class Authority:
-    """Whom to ask, and for which kind of key (ecdsa or rsa)."""
+    """The URL of the authority's directory, and the key type to use (ecdsa or rsa)."""
 
     directory: str
     key_type: str
@@ -35,9 +35,9 @@ class Authority:
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of one name. Times are Unix seconds, 0 for never; `error` is the last failure's reason.
+    """What is recorded for one name. Times are Unix times, 0 means never; `error` is the reason of the last failure.
 
-    `directory` gave the last certificate, `asked` is the one of the last attempt.
+    `directory` is the authority that issued the last certificate, `asked` the one of the last attempt.
     """
 
     directory: str = ""
@@ -51,7 +51,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Plan:
-    """Why a new certificate is due for a name (empty: it is not), and until when it waits after a failure."""
+    """Why a new certificate is due for a name ("": it is not), and until when (Unix time) to wait after a failure."""
 
     reason: str = ""
     waits_until: float = 0.0
@@ -62,7 +62,7 @@ class Plan:
 
 
 def authority_of(env: Env) -> Authority:
-    """The authority that `env` names."""
+    """Return the authority that `env` names."""
     acme = env.appliance.ssl.letsencrypt
     return Authority(acme.directory, acme.key_type)
 
@@ -70,13 +70,13 @@ def authority_of(env: Env) -> Authority:
 def plan(
     name: str, issued: Credentials | str, record: Record, authority: Authority, *, now: float, forced: bool = False
 ) -> Plan:
-    """What to do for `name` at `now`: with what was issued before, what is remembered, and `forced` without waiting."""
+    """Decide about `name` at `now` by its certificate `issued` and its `record`; `forced` requests one at once."""
     reason = "asked for" if forced else _reason(name, issued, record, authority, now)
     if not reason or forced or not record.failures:
         return Plan(reason)
     wait = min(FIRST_WAIT * 2 ** min(record.failures - 1, 10), _longest_wait(issued))
     until = max(record.attempted + wait.total_seconds(), record.retry_at)
-    # Neither another authority's failures nor a clock that was ahead at the last attempt hold this one back.
+    # Failures of another authority, or a clock that was ahead at the last attempt, cause no waiting.
     waits = record.asked == authority.directory and record.attempted <= now < until
     return Plan(reason, until if waits else 0.0)
 
@@ -90,10 +90,9 @@ def request(
     now: Callable[[], float],
     forced: bool = False,
 ) -> dict[str, Record]:
-    """Get what is due for each of `names`, one after the other: one that fails holds no other up.
+    """Request the certificates that are due for `names`, one after the other; continue after a failed one.
 
-    The round ends early where the authority is not reached, or when it has taken half an hour. Returns and keeps the
-    records of all of them.
+    Stop early if the authority cannot be reached or after half an hour. Store and return the records of all `names`.
     """
     records, end = read_records(paths), now() + ROUND_SECONDS
     for name in names:
@@ -111,7 +110,7 @@ def request(
 
 
 def read_records(paths: Paths) -> dict[str, Record]:
-    """What is remembered, by name; nothing where the file is lost or damaged."""
+    """Return the stored records by name; empty if the file is missing or damaged."""
     return _file(paths).read() or {}
 
 
@@ -122,12 +121,12 @@ def _file(paths: Paths) -> StateFile[dict[str, Record]]:
 def _attempt(
     paths: Paths, client: Client, name: str, record: Record, *, authority: Authority, now: Callable[[], float]
 ) -> tuple[Record, bool]:
-    """What is to be remembered of `name` after asking for it, and whether the authority was reached."""
+    """Request a certificate for `name`; return its new record, and whether the authority was reached."""
     began = now()
     try:
         _issue(client, name)
         keep_issued(paths, name)
-        # Success is what serves: a certificate that leaves a reason to ask again would be asked for every hour.
+        # Only a certificate that needs no renewal counts as success; others would be requested again every hour.
         left = _reason(name, read_issued(paths, name), Record(), authority, now())
         if left:
             raise AcmeError(f"the authority gave a certificate that is of no use: {left}")
@@ -139,7 +138,7 @@ def _attempt(
 
 
 def _issue(client: Client, name: str) -> None:
-    """With the account there is; one that the server has forgotten or closed is replaced once."""
+    """Request a certificate, replacing the account once if the server has deleted or deactivated it."""
     try:
         client.register()
         client.issue(name)

@@ -1,4 +1,4 @@
-"""The client CA and its revocation list as nginx has them: always a pair that it can read, the last good one."""
+"""Deploy the client CA and its revocation list for nginx: always the last pair that nginx can load."""
 
 import datetime
 import ssl
@@ -19,38 +19,38 @@ from ecs_appliance.tls.credentials import now
 from ecs_appliance.tls.snakeoil import self_issued
 
 AUTHORITY, LIST = "ca.cert.pem", "crl.pem"
-# What nginx reads: both in one file, so that both change in one step. The other two are for people and their tools.
+# nginx reads this file, which contains both, so that both change atomically. The other two are for people and tools.
 TRUSTED = "trusted.pem"
 STAND_IN_DAYS = 3650
-# The application makes them, in bytes: a hundred thousand revoked certificates are 5 MB.
+# In bytes, since the application writes the files; a list of a hundred thousand revoked certificates has 5 MB.
 LARGEST_FILE = 16 * 1024 * 1024
 MOST_ROUNDS = 10
 STAND_IN_NAME = "no client CA yet"
 
 
 class ClientCAError(ApplianceError):
-    """There is no client CA with its revocation list that nginx could use; the message says why."""
+    """nginx cannot use the client CA and its revocation list; the message says why."""
 
 
 class MissingClientCAError(ClientCAError):
-    """There is none at all: the application has not written it yet."""
+    """The application has not written a client CA yet."""
 
 
 @dataclass(frozen=True)
 class ClientCA:
-    """An authority, and the list of what it has revoked."""
+    """A client CA's certificate and its revocation list."""
 
     authority: x509.Certificate
     revoked: x509.CertificateRevocationList
 
     @property
     def pem(self) -> bytes:
-        """Both, and nothing else that stood in the files they came from."""
+        """Both as PEM, without anything else from the files that they were read from."""
         return self.authority.public_bytes(Encoding.PEM) + self.revoked.public_bytes(Encoding.PEM)
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What lies in nginx's folder, in the order of writing."""
+        """The contents of nginx's folder by file name, in the order in which they are written."""
         return {
             TRUSTED: self.pem,
             AUTHORITY: self.authority.public_bytes(Encoding.PEM),
@@ -59,13 +59,13 @@ class ClientCA:
 
     @property
     def is_stand_in(self) -> bool:
-        """Whether it is ours, for no client at all."""
+        """Return whether this is our placeholder, which matches no client certificate."""
         names = self.authority.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return [name.value for name in names] == [STAND_IN_NAME]
 
 
 def read_client_ca(folder: Path) -> ClientCA:
-    """What `folder` has, to which the application's containers may write whatever they like. Raises ClientCAError."""
+    """Read and verify the pair in `folder`, whose contents are untrusted. Raise ClientCAError."""
     try:
         authority = x509.load_pem_x509_certificate(read_untrusted(folder / AUTHORITY, LARGEST_FILE))
         revoked = x509.load_pem_x509_crl(read_untrusted(folder / LIST, LARGEST_FILE))
@@ -83,7 +83,7 @@ def read_client_ca(folder: Path) -> ClientCA:
 
 
 def held_client_ca(folder: Path) -> ClientCA | None:
-    """What nginx reads in its `folder`, in time or not; None where it could read nothing."""
+    """Return the pair in nginx's `folder`, even if expired; None if it cannot be read."""
     try:
         content = read_untrusted(folder / TRUSTED, 2 * LARGEST_FILE)
         return ClientCA(x509.load_pem_x509_certificate(content), x509.load_pem_x509_crl(content))
@@ -92,13 +92,13 @@ def held_client_ca(folder: Path) -> ClientCA | None:
 
 
 def deploy_client_ca(source: Path, target: Path) -> bool:
-    """Give nginx the application's client CA and revocation list, from the folder `source`, in `target`.
+    """Copy the application's client CA and revocation list from the folder `source` to nginx's folder `target`.
 
-    Only a pair that belongs together and holds now is taken; else the last good one stays, and where there is none, a
-    stand-in that no client certificate can match. Returns whether `target` changed.
+    Only a matching and currently valid pair is copied. Otherwise the last good one stays or, without one, a placeholder
+    is written that no client certificate can match. Return whether `target` changed.
     """
-    # Until nothing is left to write: the application, or another process that does the same, may have come in between.
-    # An application that writes without end keeps root no longer than that; its next change begins this anew.
+    # Repeated until nothing is left to write: the application, or another process doing the same, may write meanwhile.
+    # Bounded, in case the application never stops writing; its next change triggers another run.
     for rounds in range(MOST_ROUNDS):
         if not _write(target, _wanted(source, target)):
             return rounds > 0
@@ -106,7 +106,7 @@ def deploy_client_ca(source: Path, target: Path) -> bool:
 
 
 def client_ca_is_current(source: Path, target: Path) -> bool:
-    """Whether `deploy_client_ca` would change nothing."""
+    """Return whether `deploy_client_ca` would change nothing."""
     held = held_client_ca(target)
     if held is None:
         return False
@@ -126,7 +126,7 @@ def _wanted(source: Path, target: Path) -> ClientCA:
 
 
 def _unfit(pair: ClientCA) -> str:
-    """Why nginx could not use `pair` now, or nothing."""
+    """Return why nginx cannot use `pair` now; "" if it can."""
     authority, revoked, moment = pair.authority, pair.revoked, now()
     if revoked.issuer != authority.subject or not revoked.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
         return "the revocation list is not this client CA's"
@@ -142,7 +142,7 @@ def _unfit(pair: ClientCA) -> str:
 
 
 def _is_leaf(certificate: x509.Certificate) -> bool:
-    """Whether `certificate` says that it signs no others; very old ones say nothing of it."""
+    """Return whether `certificate` declares that it is no CA; very old ones do not declare it."""
     try:
         return not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
@@ -150,7 +150,7 @@ def _is_leaf(certificate: x509.Certificate) -> bool:
 
 
 def _loads(pair: ClientCA) -> bool:
-    """Whether the very function with which nginx loads them does."""
+    """Return whether OpenSSL loads them, by the same function that nginx uses."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(pair.pem)
         file.flush()

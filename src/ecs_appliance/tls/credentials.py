@@ -1,4 +1,4 @@
-"""A server's private key with its certificate chain, usable or refused with the reason."""
+"""Load and verify a server's private key and certificate chain."""
 
 import datetime
 import ipaddress
@@ -14,12 +14,12 @@ from ecs_appliance.env import pem
 
 
 class CredentialsError(ApplianceError):
-    """This key and certificate cannot be served; the message says why and shows nothing of the key."""
+    """This key and certificate cannot be served; the message says why without revealing anything of the key."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """`key` and `chain` are PEM texts, `leaf` is the first certificate of the chain, `expires` the first end in it."""
+    """A usable pair: `key` and `chain` as PEM, the chain's first certificate, and the earliest expiry in the chain."""
 
     key: str = field(repr=False)
     chain: str = field(repr=False)
@@ -28,7 +28,7 @@ class Credentials:
 
     @property
     def pem(self) -> str:
-        """Both in one text, so that one file holds them and no server ever reads the one without the other."""
+        """Key and chain in one text, so that a server can never read one of them without the other."""
         return f"{self.key.strip()}\n{self.chain.strip()}\n"
 
     @property
@@ -37,13 +37,13 @@ class Credentials:
 
     @property
     def key_type(self) -> str:
-        """ecdsa, rsa, or the class of another kind of key."""
+        """`ecdsa`, `rsa`, or the class name of another type of key."""
         public = self.leaf.public_key()
         kinds = {ec.EllipticCurvePublicKey: "ecdsa", rsa.RSAPublicKey: "rsa"}
         return next((name for kind, name in kinds.items() if isinstance(public, kind)), type(public).__name__)
 
     def covers(self, name: str) -> bool:
-        """Whether a client that asks for `name` (a host name or an address) accepts the leaf's names."""
+        """Return whether the leaf is valid for `name`, a host name or an IP address."""
         try:
             held = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
@@ -57,10 +57,10 @@ class Credentials:
 
 
 def read_credentials(key: str, chain: str) -> Credentials:
-    """The pair of PEM texts `key` and `chain`, the server's own certificate first.
+    """Return the credentials of the PEM texts `key` and `chain`, which begins with the server's own certificate.
 
-    Raises CredentialsError for an encrypted, damaged or foreign key, for a damaged or reordered chain, and for what
-    OpenSSL serves nobody, such as keys that are too short.
+    Raise CredentialsError if the key is encrypted, damaged or belongs to another certificate, if the chain is damaged
+    or out of order, or if OpenSSL refuses them, for example because the key is too short.
     """
     try:
         pem.private_key(key)
@@ -78,7 +78,7 @@ def read_credentials(key: str, chain: str) -> Credentials:
 
 
 def _check_servable(credentials: Credentials) -> None:
-    """Let OpenSSL take the pair as a server would; it reads files only, and this one has no name."""
+    """Load the pair with OpenSSL as a server would; it reads only files, so use one without a name."""
     descriptor = os.memfd_create("credentials")
     try:
         os.write(descriptor, credentials.pem.encode())
@@ -91,7 +91,7 @@ def _check_servable(credentials: Credentials) -> None:
 
 
 def general_name(name: str) -> x509.GeneralName:
-    """`name` as certificates have it: an address, in brackets or not, or a host name."""
+    """Return `name`, an IP address with or without brackets or a host name, in the form used in certificates."""
     try:
         return x509.IPAddress(ipaddress.ip_address(name.strip("[]")))
     except ValueError:
@@ -99,5 +99,5 @@ def general_name(name: str) -> x509.GeneralName:
 
 
 def now() -> datetime.datetime:
-    """This moment, as certificates count time."""
+    """Return the current time in UTC."""
     return datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""Certificates where the servers of this machine read them: one file a name, with key and chain."""
+"""Write certificates where this machine's servers read them: one file per name, with key and chain."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -11,55 +11,55 @@ from ecs_appliance.tls.credentials import Credentials, CredentialsError, read_cr
 from ecs_appliance.tls.selection import Selection, Wanted, select
 
 LARGEST_FILE = 64 * 1024
-# A client that cleans up leaves one.
+# Pairs of the ACME client to try; usually there is only one after its cleanup.
 MOST_PAIRS = 5
-# A file's name has room for more while it is written.
+# Leaves room for the longer name that a file has while it is written.
 LONGEST_STEM = 200
 SECRET, PUBLIC = 0o600, 0o644
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be served: a selection a name, and the files (path → content and mode) that make it so."""
+    """What is to be served: one selection per name, and the files to write (path → content and mode)."""
 
     selections: tuple[Selection, ...]
     files: Mapping[Path, tuple[str, int]]
 
     def changes(self) -> list[Path]:
-        """The files that are not as they are to be."""
+        """Return the files whose contents differ."""
         return [path for path, (text, _) in self.files.items() if not _holds(path, text)]
 
 
 def plan_deployment(paths: Paths, want: Wanted, snakeoil: Credentials) -> Deployment:
-    """What `want` comes to with what is there now; changes nothing."""
+    """Return the deployment for `want` and the certificates that exist now."""
     selections = tuple(select(name, want, issued=read_issued(paths, name), snakeoil=snakeoil) for name in want.names)
     files = {certificate_path(paths, each.name): (each.credentials.pem, SECRET) for each in selections}
-    # What other servers and containers are told of the domain's certificate.
+    # The domain's certificate without its key, for other servers and containers.
     files[paths.server_certificate] = (selections[0].credentials.chain, PUBLIC)
     return Deployment(selections, files)
 
 
 def apply_deployment(deployment: Deployment) -> bool:
-    """Write what is missing, each file in one step; returns whether anything changed."""
+    """Write the files that differ, each one atomically; return whether anything changed."""
     return any([write_changed(path, text, mode=mode) for path, (text, mode) in deployment.files.items()])
 
 
 def stale_certificates(paths: Paths, names: Iterable[str]) -> list[Path]:
-    """Files of names that are not among `names`. Gone only after nginx's configuration no longer names them."""
+    """Return the files of other names than `names`; remove them only when nginx's configuration does not use them."""
     kept = {certificate_path(paths, name) for name in names}
     return [path for path in sorted(paths.certificates.glob("*.pem")) if path not in kept]
 
 
 def certificate_path(paths: Paths, name: str) -> Path:
-    """The file with key and chain for `name`, read by root only."""
+    """Return the path of the file with key and chain for `name`, which only root can read."""
     return paths.certificates / f"{_stem(name)}.pem"
 
 
 def read_issued(paths: Paths, name: str) -> Credentials | str:
-    """What ACME got for `name` last, or why there is nothing.
+    """Return the last certificate for `name` by ACME, or the reason why there is none.
 
-    The client's own folder belongs to the account `app`, and nothing in it is safe from a power cut: `keep_issued` has
-    made a copy of the last good pair, which serves where the client's is gone.
+    The client's folder belongs to the account `app`, and the client does not protect its files against a power failure.
+    If there is no usable pair in it, use the copy by `keep_issued`.
     """
     found = _read_clients(paths.acme / "certs" / name)
     if isinstance(found, Credentials):
@@ -72,16 +72,16 @@ def read_issued(paths: Paths, name: str) -> Credentials | str:
 
 
 def keep_issued(paths: Paths, name: str) -> None:
-    """Keep a copy of what ACME got for `name`, where it is good."""
+    """Copy the last certificate for `name` by ACME if it is usable."""
     found = _read_clients(paths.acme / "certs" / name)
     if isinstance(found, Credentials):
         write_changed(_kept(paths, name), found.pem, mode=SECRET)
 
 
 def _read_clients(folder: Path) -> Credentials | str:
-    """The newest pair that fits. The client names key and chain of one certificate by one time.
+    """Return the newest usable pair; key and chain of one certificate have the same time stamp in their names.
 
-    Its links to the newest of both are not looked at: they change one after the other.
+    The client's links to the newest key and chain are not used, since it does not change both atomically.
     """
     reason = "there is no certificate by ACME yet"
     newest = sorted(folder.glob("fullchain-*.pem"), key=lambda path: path.name, reverse=True)

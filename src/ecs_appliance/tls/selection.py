@@ -1,4 +1,4 @@
-"""Which certificate is served for a name: the given one, else the one by ACME, else a self-signed one."""
+"""Select the certificate to serve for a name: the given one, else the one by ACME, else a self-signed one."""
 
 import datetime
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from ecs_appliance.env.model import Env
 from ecs_appliance.tls.credentials import Credentials, CredentialsError, general_name, now, read_credentials
 
 Source = Literal["given", "acme", "snakeoil"]
-# So shortly before its end a certificate is no longer relied upon.
+# A certificate by ACME is no longer used this long before it expires.
 MARGIN = datetime.timedelta(days=1)
-# Certificates that live for hours are relied upon for most of them.
+# Or this part of its lifetime, if that is shorter: some certificates are valid for hours only.
 MARGIN_PART = 10
 LONGEST_SUBJECT = 64
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What env.yml says of the certificates; `names` begins with the domain.
+    """What env.yml requests; `names` begins with the domain.
 
-    `given` is the pair in it where that is good, `refused` says why one is not; `acme` whether ACME is asked.
+    `given` is its pair if usable, `refused` the reason if not; `acme` says whether to use ACME.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is served for `name`; `refused` says why nothing better than a self-signed one is."""
+    """What to serve for `name`; `refused` says why there is only a self-signed certificate instead of one by ACME."""
 
     name: str
     source: Source
@@ -42,13 +42,13 @@ class Selection:
 
 
 def wanted_of(env: Env) -> Wanted:
-    """What `env` wants."""
+    """Return what `env` requests."""
     ssl = env.appliance.ssl
     return wanted(env.appliance.server_names, ssl.key.get_secret_value(), ssl.cert, acme=ssl.letsencrypt.enabled)
 
 
 def wanted(names: tuple[str, ...], key: str, cert: str, *, acme: bool) -> Wanted:
-    """The same of plain values, at this moment. ACME is asked only where no good pair is given."""
+    """Return the request for plain values, verified now. ACME is used only without a usable given pair."""
     if not (key.strip() and cert.strip()):
         return Wanted(tuple(names), acme=acme)
     try:
@@ -62,21 +62,21 @@ def wanted(names: tuple[str, ...], key: str, cert: str, *, acme: bool) -> Wanted
 
 
 def can_be_validated(name: str) -> bool:
-    """Whether ACME's HTTP-01 can prove `name`: no wildcard, no address, not this machine's own name for itself.
+    """Return whether ACME's HTTP-01 challenge can validate `name`: no wildcard, no IP address, not localhost.
 
-    The client puts it into the subject of its request as well, which takes 64 characters.
+    The client also puts the name into the subject of its request, which is limited to 64 characters.
     """
     fits = "*" not in name and name != "localhost" and len(name) <= LONGEST_SUBJECT
     return fits and isinstance(general_name(name), x509.DNSName)
 
 
 def margin(credentials: Credentials) -> datetime.timedelta:
-    """How long before its end `credentials` are given up where they were not renewed."""
+    """Return how long before they expire `credentials` are no longer used if they were not renewed."""
     return min(MARGIN, credentials.lifetime / MARGIN_PART)
 
 
 def select(name: str, want: Wanted, *, issued: Credentials | str, snakeoil: Credentials) -> Selection:
-    """The certificate for `name`. `issued` is what ACME got for it, or why there is nothing."""
+    """Return the certificate for `name`. `issued` is the one by ACME, or the reason why there is none."""
     if want.given is not None:
         return Selection(name, "given", want.given)
     if not (want.acme and can_be_validated(name)):

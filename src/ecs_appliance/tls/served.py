@@ -1,4 +1,4 @@
-"""What this machine's servers really present, compared with what was deployed for them."""
+"""Compare the certificates that this machine's servers present with those deployed."""
 
 import contextlib
 import smtplib
@@ -17,28 +17,28 @@ from ecs_appliance.tls.selection import Selection
 
 HOST = "127.0.0.1"
 SECONDS = 10.0
-# A reload is done when its new processes accept; until then the old ones answer.
+# Old processes keep answering until a reload's new processes accept connections.
 SETTLE_SECONDS = 15.0
 POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A port with TLS from the start, or with STARTTLS as mail servers speak it; `needed`: somebody has to listen."""
+    """A port with TLS from the start, or SMTP with STARTTLS; if `needed`, a closed port is a problem."""
 
     port: int
     speaks: Literal["tls", "smtp"]
     needed: bool = False
 
 
-# 443 answers for every name, the mail servers for the domain.
+# nginx serves every name, the mail servers only the domain.
 SITE = Endpoint(443, "tls", needed=True)
 MAIL = (Endpoint(465, "tls"), Endpoint(25, "smtp"))
 
 
 @dataclass(frozen=True)
 class Served:
-    """What a server presented for `name` at `port`; `problem` is empty where it is what was deployed."""
+    """The result for `name` at `port`; `problem` is empty if the server presented the deployed certificate."""
 
     name: str
     port: int
@@ -46,9 +46,9 @@ class Served:
 
 
 def look(selections: Iterable[Selection], *, site: Endpoint = SITE, mail: Iterable[Endpoint] = MAIL) -> list[Served]:
-    """Compare now, for each name; ports of mail servers that are not there do not count."""
+    """Compare once, for each name; skip mail ports that are closed."""
     chosen = list(selections)
-    # Who comes by an address asks for no name, and gets the domain's.
+    # Clients that connect to an IP address send no server name, and get the domain's certificate.
     named = [each for each in chosen if isinstance(general_name(each.name), x509.DNSName)]
     questions = [(each, site) for each in named] + [(chosen[0], endpoint) for endpoint in mail]
     answers = (_compare(selection, endpoint) for selection, endpoint in questions)
@@ -56,7 +56,7 @@ def look(selections: Iterable[Selection], *, site: Endpoint = SITE, mail: Iterab
 
 
 def look_settled(once: Callable[[], list[Served]], *, seconds: float = SETTLE_SECONDS) -> list[Served]:
-    """`once` (a look), repeated until nothing differs, or `seconds` have passed."""
+    """Repeat the comparison `once` until there is no problem or `seconds` have passed; return the last result."""
     deadline = time.monotonic() + seconds
     while True:
         seen = once()
@@ -79,7 +79,7 @@ def _compare(selection: Selection, endpoint: Endpoint) -> Served | None:
 
 
 def _presented(endpoint: Endpoint, name: str) -> bytes:
-    """The server's certificate, DER. Whoever signed it: it is compared, not trusted."""
+    """Return the server's certificate as DER, without verification: it is only compared."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -97,7 +97,7 @@ def _by_starttls(port: int, context: ssl.SSLContext, name: str) -> bytes:
     client = smtplib.SMTP(HOST, port, local_hostname="localhost", timeout=SECONDS)
     try:
         client.ehlo()
-        # smtplib takes the name to ask for from the host it was given.
+        # smtplib uses this as server name for TLS.
         client._host = name  # type: ignore[attr-defined]
         client.starttls(context=context)
         secured = client.sock

@@ -1,4 +1,4 @@
-"""The self-signed certificate that is served where there is no better one."""
+"""Create the self-signed placeholder certificate that is served while there is no other."""
 
 import datetime
 
@@ -12,12 +12,12 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.tls.credentials import Credentials, CredentialsError, general_name, now, read_credentials
 
 DAYS = 3650
-# Renewed so early that nobody meets an expired one.
+# Renewed early enough that an expired one is never served.
 RENEW_DAYS = 90
 
 
 def held_snakeoil(paths: Paths, names: tuple[str, ...]) -> Credentials | None:
-    """The self-signed certificate of this machine where it is for exactly `names` and stays valid, else None."""
+    """Return this machine's self-signed certificate if it is for exactly `names` and not due for renewal, else None."""
     folder = paths.nginx
     key, cert = (read_optional(folder / f"snakeoil.{part}.pem") for part in ("key", "cert"))
     try:
@@ -30,7 +30,7 @@ def held_snakeoil(paths: Paths, names: tuple[str, ...]) -> Credentials | None:
 
 
 def ensure_snakeoil(paths: Paths, names: tuple[str, ...]) -> Credentials:
-    """The self-signed certificate for `names`, made where there is none. The key is EC P-256, mode 0600."""
+    """Return the self-signed certificate for `names`, created if necessary. The key is EC P-256, mode 0600."""
     held = held_snakeoil(paths, names)
     if held is not None:
         return held
@@ -50,7 +50,7 @@ def ensure_snakeoil(paths: Paths, names: tuple[str, ...]) -> Credentials:
 
 
 def self_issued(name: str, private: ec.EllipticCurvePrivateKey, *, days: int) -> x509.CertificateBuilder:
-    """A certificate to be signed by its own key, valid from an hour ago for `days`."""
+    """Return the builder of a self-issued certificate, valid from an hour ago until `days` from now."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     return (
         x509.CertificateBuilder()
@@ -64,7 +64,7 @@ def self_issued(name: str, private: ec.EllipticCurvePrivateKey, *, days: int) ->
 
 
 def key_pem(private: ec.EllipticCurvePrivateKey) -> str:
-    """`private` as PEM, unencrypted."""
+    """Return `private` as unencrypted PEM."""
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()

@@ -22,7 +22,7 @@ from ecs_appliance.host.restic import Repository
 
 RUNNER = SystemRunner()
 LIMIT = 3600.0
-# A vault as it is met: files of a third of a megabyte that nothing compresses, four to a folder; and a dump.
+# A typical vault: incompressible files of a third of a megabyte, four per folder; and a dump.
 FILE_BYTES, FILES_A_FOLDER, DUMP_BYTES = 339_000, 4, 204_000_000
 CHANGED = 100
 ONE = "vault/00/1/file"
@@ -31,7 +31,7 @@ STEPS = ("full", "no change", "+1 %", "restore", "one file", "check")
 
 @dataclass
 class Ours:
-    """restic, as the appliance drives it."""
+    """restic, as the appliance runs it."""
 
     folder: Path
     name: str = "ours"
@@ -66,7 +66,7 @@ class Ours:
 
 @dataclass
 class Duplicity:
-    """As the predecessor ran it: encrypted to a key, volumes of 25 MB."""
+    """duplicity, as the predecessor ran it: encrypted to a key, volumes of 25 MB."""
 
     folder: Path
     name: str = "duplicity"
@@ -79,7 +79,7 @@ class Duplicity:
         RUNNER.run(["duplicity", words[0], *options, *words[1:]], timeout=LIMIT, env=environment)
 
     def _key(self) -> str:
-        """The fingerprint of the key, made where there is none yet."""
+        """Return the fingerprint of the key, which is created if there is none."""
         home = self.folder / "duplicity/gpg"
         environment = {"GNUPGHOME": str(home)}
         if not home.exists():
@@ -114,13 +114,13 @@ class Duplicity:
 
 @dataclass
 class Copy:
-    """cp -a: a copy, not encrypted, of one moment."""
+    """cp -a: an unencrypted copy of a single state."""
 
     folder: Path
     name: str = "cp -a"
 
     def prepare(self) -> None:
-        """Nothing is needed."""
+        """Do nothing."""
 
     def full(self, data: Path) -> None:
         RUNNER.run(["cp", "-a", data, self.folder / "copy"], timeout=LIMIT)
@@ -140,7 +140,7 @@ class Copy:
 
 @dataclass
 class Age:
-    """tar through age: encrypted, all of it each time."""
+    """tar piped through age: encrypted, everything each time."""
 
     folder: Path
     name: str = "tar | age"
@@ -201,7 +201,7 @@ def make_data(data: Path, files: int) -> Path:
 
 
 def change(data: Path) -> None:
-    """One file of a hundred is new, and a tenth of the dump is another."""
+    """Add one file per hundred, and overwrite a tenth of the dump."""
     for number, folder in enumerate(sorted((data / "vault").glob("*/*"))):
         if number % (CHANGED // FILES_A_FOLDER) == 0:
             (folder / f"new-{time.time_ns()}").write_bytes(os.urandom(FILE_BYTES))
@@ -214,10 +214,10 @@ def run_round(folder: Path, data: Path, number: int, seconds: dict[str, dict[str
     place = folder / "round"
     place.mkdir()
     engines: list[Engine] = [Ours(place), Duplicity(place), Copy(place), Age(place)]
-    # Nobody is always the first.
+    # Rotated, so that none is always first.
     engines = engines[number % 4 :] + engines[: number % 4]
     for engine in engines:
-        # Keys, and a repository: once in the life of either.
+        # Keys and repository: created once.
         taken = timed(engine.prepare)
         print(f"round {number + 1}: prepare    {engine.name:<10} {taken:7.2f} s", flush=True)
     for step in STEPS:

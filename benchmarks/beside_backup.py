@@ -65,14 +65,14 @@ def main() -> None:
 
 
 def _loop(seconds: float) -> None:
-    """Keep each core busy with what gives way to everything."""
+    """Keep each core busy with processes of the lowest priority."""
     loop = f"timeout {seconds} sh -c 'while :; do :; done'"
     script = f"for core in $(seq $(nproc)); do chrt --idle 0 {loop} & done; wait"
     SystemRunner().run(["sh", "-c", script], timeout=LIMIT)
 
 
 def _watch(domain: str, work: Callable[[], None]) -> list[float]:
-    """Milliseconds that pages took while `work` did its."""
+    """Return the milliseconds that pages took during `work`."""
     pages: list[Future[float]] = []
     ended = threading.Event()
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -103,7 +103,7 @@ _own = threading.local()
 
 def _get(domain: str) -> None:
     if not hasattr(_own, "connection"):
-        # Of the certificate nothing is measured.
+        # The certificate does not matter here.
         trust = ssl._create_unverified_context()  # noqa: S323
         _own.connection = HTTPSConnection("127.0.0.1", timeout=30, context=trust)
     _own.connection.request("GET", PAGE, headers={"Host": domain})

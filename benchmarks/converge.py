@@ -1,4 +1,4 @@
-"""A converge that has nothing to do, beside a bare salt-call over as many states that have nothing to do.
+"""Compares a converge without changes with a bare salt-call over as many states without changes.
 
 Run it on an appliance, as root: cd /app/appliance; .venv/bin/python -m benchmarks.converge
 Goal: at most 3 s, and at most 1.5 times the bare salt-call.
@@ -21,7 +21,7 @@ def main() -> None:
     states = json.loads(runner.run([APPLIANCE, "converge", "--json"], timeout=LIMIT).stdout)["states"]
     with tempfile.TemporaryDirectory() as name:
         bare = bare_salt_call(Path(name), states)
-        runner.run(bare, timeout=LIMIT)  # makes its files, so that the rounds change nothing
+        runner.run(bare, timeout=LIMIT)  # creates its files, so that the rounds change nothing
         seconds = interleave(
             {
                 "appliance converge": lambda _: [APPLIANCE, "converge"],
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def bare_salt_call(folder: Path, states: int) -> list[str]:
-    """salt-call with a configuration of its own over `states` states that keep a small file each."""
+    """Return a salt-call with its own configuration and `states` states that each manage a small file."""
     (folder / "minion").write_text(f"file_client: local\nlog_file: /dev/null\nfile_roots: {{base: [{folder}]}}\n")
     state = "{path}:\n  file.managed:\n    - contents: x\n    - makedirs: true\n"
     (folder / "bench.sls").write_text("".join(state.format(path=folder / "made" / str(n)) for n in range(states)))

@@ -1,7 +1,7 @@
-"""`appliance env create`, beside the predecessor's way to the same secrets: gpg and openssl, one after another.
+"""Compares `appliance env create` with the predecessor's way to the same secrets: gpg and openssl in sequence.
 
 Run it from the checkout: ./.venv/bin/python -m benchmarks.create
-Goal: at most 1.5 s. Looking for primes takes luck: the median of 21 rounds counts.
+Goal: at most 1.5 s. Finding primes takes varying time, so the median of 21 rounds counts.
 """
 
 import shlex
@@ -13,7 +13,7 @@ from ecs_appliance.env.pgp import USERS
 
 ROUNDS = 21
 CHECKOUT = Path(__file__).parents[1]
-# As much as the predecessor's script has to do for the same secrets; it writes no file and checks none.
+# The predecessor's work for the same secrets, without writing or checking a file.
 PEER = """\
 set -eu
 export GNUPGHOME={home}
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def peer(home: Path) -> str:
-    """The shell text that makes the secrets with a keyring in the new folder `home`."""
+    """Return the shell script that creates the secrets with a keyring in the new folder `home`."""
     return PEER.format(home=shlex.quote(str(home)), users=" ".join(USERS.values()))
 
 

@@ -1,7 +1,7 @@
-"""What happens to a sheet of paper between the printer and the reader, done to its picture.
+"""Simulates what happens to a sheet of paper between printer and reader, on its picture.
 
-Each distortion takes a grey picture of a page (numpy, float32, 0 black to 255 white, `dpi` dots an inch) and a source
-of randomness, which chooses where and how much within what the name promises.
+Each distortion takes a grey picture of a page (numpy, float32, 0 black to 255 white, `dpi` dots per inch) and a random
+generator that chooses position and degree within the limits of its name.
 """
 
 import io
@@ -26,13 +26,13 @@ Box = tuple[float, float, float, float]
 MILLIMETRES_PER_INCH = 25.4
 DESK, DARK_DESK = 150, 45
 PHOTO = (3024, 4032)
-# Of the side of a code of version 32: from its edge to the middle of a finder pattern.
+# Distance from the edge of a code of version 32 to the centre of a finder pattern, relative to the code's side.
 MARK = FINDER / 2 / 145
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture of a page, and the codes on it: of each text its left, top, right and bottom edge in pixels."""
+    """A picture of a page and its codes: text to left, top, right and bottom edge in pixels."""
 
     picture: Picture
     dpi: int
@@ -43,27 +43,27 @@ Distortion = Callable[[Sheet, Random], Sheet]
 
 
 def tilt(sheet: Sheet, random: Random) -> Sheet:
-    """Put on the scanner by hand: turned by up to 5 degrees."""
+    """Turn by up to 5 degrees, as if placed on the scanner by hand."""
     return _on_picture(sheet, lambda image: _turned(image, random.uniform(-5, 5)))
 
 
 def quarter_turn(sheet: Sheet, random: Random) -> Sheet:
-    """Put in sideways or upside down: turned by 90, 180 or 270 degrees."""
+    """Turn by 90, 180 or 270 degrees, as if inserted sideways or upside down."""
     return _on_picture(sheet, lambda image: image.rotate(random.choice((90, 180, 270)), expand=True))
 
 
 def jpeg(sheet: Sheet, random: Random) -> Sheet:
-    """Saved by a scanner that saves space: JPEG of quality 40."""
+    """Compress as JPEG of quality 40, as a scanner does that saves space."""
     return _on_picture(sheet, lambda image: _saved(image, 40))
 
 
 def noise(sheet: Sheet, random: Random) -> Sheet:
-    """Gaussian noise with a deviation of a tenth of the way from black to white."""
+    """Add Gaussian noise with a standard deviation of a tenth of the range from black to white."""
     return _noisy(sheet, random, 25.5)
 
 
 def uneven_light(sheet: Sheet, random: Random) -> Sheet:
-    """A lamp on one side, a shadow on the other, where 35 % of the light are left; towards the edges less yet."""
+    """Light from one side, down to 35 % on the other, and darker towards the edges."""
     down, across = _grid(sheet.picture)
     angle = random.uniform(0, 2 * math.pi)
     slope = down * math.sin(angle) + across * math.cos(angle)
@@ -73,25 +73,25 @@ def uneven_light(sheet: Sheet, random: Random) -> Sheet:
 
 
 def fold(sheet: Sheet, random: Random) -> Sheet:
-    """A crease across the page, not in its margins: toner gone along 0.8 mm, a shadow of 3 mm beside it."""
+    """Crease the page, not in its margins: toner gone along 0.8 mm, a shadow of 3 mm next to it."""
     lying = random.random() < 0.5
     length = sheet.picture.shape[0 if lying else 1]
     return _creased(sheet, lying, random.uniform(0.1, 0.9) * length, random.uniform(-0.03, 0.03))
 
 
 def stain(sheet: Sheet, random: Random) -> Sheet:
-    """A blot of coffee with its middle on a code, of which it takes up to 5 %."""
+    """Put a coffee stain with its centre on a code, covering up to 5 % of the code."""
     left, top, right, bottom = random.choice(list(sheet.codes.values()))
     return _stained(sheet, random.uniform(left, right), random.uniform(top, bottom), right - left)
 
 
 def perspective(sheet: Sheet, random: Random) -> Sheet:
-    """Photographed from half a metre, the paper tilted by up to 10 degrees around both of its axes."""
+    """Photograph from half a metre, the paper tilted by up to 10 degrees around both axes."""
     return _on_picture(sheet, lambda image: _tilted(image, sheet.dpi, random, DESK))
 
 
 def fold_through_marks(sheet: Sheet, random: Random) -> Sheet:
-    """The same crease, through finder patterns of two codes."""
+    """Crease the page like `fold`, but through finder patterns of two codes."""
     left, top, right, bottom = random.choice(list(sheet.codes.values()))
     lying = random.random() < 0.5
     edges = [top, bottom] if lying else [left, right]
@@ -100,7 +100,7 @@ def fold_through_marks(sheet: Sheet, random: Random) -> Sheet:
 
 
 def stain_on_mark(sheet: Sheet, random: Random) -> Sheet:
-    """The same blot, in the very middle of a finder pattern."""
+    """Put a stain like `stain` exactly on a finder pattern."""
     left, top, right, bottom = random.choice(list(sheet.codes.values()))
     inwards = MARK * (right - left)
     across, down = random.choice(((left, top), (right, top), (left, bottom)))
@@ -113,14 +113,14 @@ def stain_on_mark(sheet: Sheet, random: Random) -> Sheet:
 
 
 def out_of_focus(sheet: Sheet, random: Random) -> Sheet:
-    """Blurred by a deviation of 0.3 mm, about half a module."""
+    """Blur with a standard deviation of 0.3 mm, about half a module."""
     return _on_picture(
         sheet, lambda image: image.filter(ImageFilter.GaussianBlur(0.3 / MILLIMETRES_PER_INCH * sheet.dpi))
     )
 
 
 def photo(sheet: Sheet, random: Random) -> Sheet:
-    """Lying on a dark desk before a phone of 12 megapixels, held by hand, a little out of focus, under a lamp."""
+    """Photograph on a dark desk with a 12 megapixel phone, handheld, slightly out of focus, under a lamp."""
 
     def taken(image: Image.Image) -> Image.Image:
         image = _tilted(image, sheet.dpi, random, DARK_DESK)
@@ -146,7 +146,7 @@ DISTORTIONS: Mapping[str, Distortion] = {
     "noise": noise,
     "JPEG quality 40": jpeg,
 }
-# Beyond what is asked for.
+# Beyond the goals.
 HARDER: Mapping[str, Distortion] = {
     "stain on a finder pattern": stain_on_mark,
     "fold through finder patterns": fold_through_marks,
@@ -156,14 +156,14 @@ HARDER: Mapping[str, Distortion] = {
 
 
 def scanned(pdf: bytes, dpi: float) -> Iterator[Image.Image]:
-    """The pages of `pdf`, as clean as no scan is."""
+    """Yield the pages of `pdf`, cleaner than any scan."""
     with closing(pypdfium2.PdfDocument(pdf)) as document:
         for page in document:
             yield page.render(scale=dpi / POINTS_PER_INCH, grayscale=True).to_pil()
 
 
 def sheets(pdf: bytes, dpi: int) -> Iterator[Sheet]:
-    """The pages of `pdf` with codes, not damaged yet."""
+    """Yield the undamaged pages of `pdf` that have codes."""
     for page in scanned(pdf, dpi):
         codes = {code.text: _box(code.position) for code in zxingcpp.read_barcodes(page, formats=QR_CODES)}
         if codes:
@@ -171,19 +171,19 @@ def sheets(pdf: bytes, dpi: int) -> Iterator[Sheet]:
 
 
 def distorted(sheet: Sheet, names: Iterable[str], random: Random) -> Image.Image:
-    """What a scanner would hand over of `sheet` after all that `names` names, in the order given."""
+    """Return what a scanner would deliver of `sheet` after the distortions `names`, in the order given."""
     for name in names:
         sheet = (DISTORTIONS.get(name) or HARDER[name])(sheet, random)
     return image_of(sheet)
 
 
 def image_of(sheet: Sheet) -> Image.Image:
-    """What a scanner would hand over."""
+    """Return what a scanner would deliver."""
     return Image.fromarray(sheet.picture.clip(0, 255).astype(numpy.uint8))
 
 
 def _creased(sheet: Sheet, lying: bool, at: float, slope: float) -> Sheet:
-    """A crease that crosses the middle of the page at row, or if not `lying` column, `at`."""
+    """Crease across the middle of the page at row `at`, or at column `at` if not `lying`."""
     height, width = sheet.picture.shape
     rows, columns = _pixels(height)[:, None], _pixels(width)[None, :]
     off = rows - at - slope * (columns - width / 2) if lying else columns - at - slope * (rows - height / 2)
@@ -194,7 +194,7 @@ def _creased(sheet: Sheet, lying: bool, at: float, slope: float) -> Sheet:
 
 
 def _stained(sheet: Sheet, across: float, down: float, side: float) -> Sheet:
-    """A blot, 5 % of the square with this `side`, under which an eighth of the contrast is left, with a dark rim."""
+    """Put a stain with 5 % of the area of a square of `side`, an eighth of the contrast left, and a dark rim."""
     radius = side * (0.05 / math.pi) ** 0.5
     rows, columns = (_pixels(length) for length in sheet.picture.shape)
     distance = numpy.hypot(rows[:, None] - down, columns[None, :] - across) / radius
@@ -231,13 +231,13 @@ def _tilted(image: Image.Image, dpi: int, random: Random, around: int) -> Image.
 
 
 def _box(position: zxingcpp.Position) -> Box:
-    """Where a code is that stands upright."""
+    """Return the box of an upright code."""
     near, far = position.top_left, position.bottom_right
     return near.x, near.y, far.x, far.y
 
 
 def _projected(corner: tuple[float, float], angles: Sequence[float], distance: float) -> tuple[float, float]:
-    """Where a pinhole camera at `distance` sees the `corner` of a page turned around its two axes."""
+    """Return where a pinhole camera at `distance` sees the `corner` of a page turned around its two axes."""
     across, down = corner
     deep = across * math.sin(angles[0])
     across *= math.cos(angles[0])
@@ -254,7 +254,7 @@ def _turned(image: Image.Image, degrees: float) -> Image.Image:
 
 
 def _on_picture(sheet: Sheet, change: Callable[[Image.Image], Image.Image]) -> Sheet:
-    """The codes are elsewhere afterwards, and nobody asks for their places any more."""
+    """Apply `change` to the picture. The positions of the codes are invalid afterwards, but no longer used."""
     changed = numpy.asarray(change(image_of(sheet)), dtype=numpy.float32)
     return Sheet(changed, sheet.dpi, sheet.codes)
 
@@ -268,7 +268,7 @@ def _pixels(length: int) -> NDArray[numpy.float32]:
 
 
 def _grid(picture: Picture) -> tuple[NDArray[numpy.float32], NDArray[numpy.float32]]:
-    """How far each row and each column is from the middle, from -1 to 1."""
+    """Return the distance of each row and each column from the centre, from -1 to 1."""
     height, width = picture.shape
     down = numpy.linspace(-1, 1, height, dtype=numpy.float32)[:, None]
     across = numpy.linspace(-1, 1, width, dtype=numpy.float32)[None, :]

@@ -1,8 +1,8 @@
-"""The frontend beside a bare nginx that proxies to the same backend with the same certificate.
+"""Compares the frontend with a bare nginx that proxies to the same backend with the same certificate.
 
-Run it on an appliance, as root; the site is away meanwhile. Needs the Debian package wrk.
+Run it on an appliance, as root; the site is down meanwhile. Needs the Debian package wrk.
     cd /app/appliance; .venv/bin/python -m benchmarks.frontend
-Goal: with kept connections at least 0.9 times the requests a second, in medians of interleaved rounds.
+Goal: at least 0.9 times the requests per second with kept connections, as medians of interleaved rounds.
 """
 
 import re
@@ -24,7 +24,7 @@ CONNECTIONS = 32
 PAGE_BYTES = 12_000
 LIMIT = 120.0
 FRONTEND, BARE, BACKEND = 443, 8443, 5000
-# Nobody but the frontend's account may speak to the application's port.
+# As www-data: besides root, only the frontend's account may connect to the application's port.
 BARE_NGINX = """
 user www-data;
 pid {folder}/pid;
@@ -56,7 +56,7 @@ http {{
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk measured: requests a second, and the milliseconds that 99 of 100 took at most."""
+    """Result of one run of wrk: requests per second, and the 99th percentile of the latency in ms."""
 
     rate: float
     p99: float
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def measure(domain: str, port: int, options: tuple[str, ...]) -> Load:
-    """Load the server at `port` for a while; raises ValueError where it refused anything."""
+    """Measure the server at `port`; raise ValueError if it refused any request."""
     words = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-H", f"Host: {domain}", *options]
     said = SystemRunner().run([*words, f"https://127.0.0.1:{port}/"], timeout=LIMIT).stdout
     if "Non-2xx" in said or "Socket errors" in said:
@@ -88,7 +88,7 @@ def measure(domain: str, port: int, options: tuple[str, ...]) -> Load:
 
 
 def show(way: str, ours: list[Load], bare: list[Load]) -> None:
-    """Medians, spans, and the ratio of the rates."""
+    """Print medians, ranges, and the ratio of the rates."""
     for name, loads in (("frontend", ours), ("bare nginx", bare)):
         rates, p99s = [load.rate for load in loads], [load.p99 for load in loads]
         print(
@@ -101,7 +101,7 @@ def show(way: str, ours: list[Load], bare: list[Load]) -> None:
 
 @contextmanager
 def _stage(folder: Path, domain: str) -> Iterator[None]:
-    """The backend in the application's place, and the bare nginx."""
+    """Run the backend in place of the application, and the bare nginx."""
     run = SystemRunner().run
     run(["systemctl", "stop", "appliance"], timeout=LIMIT)
     try:

@@ -1,4 +1,4 @@
-"""Commands run in turns, so that what else the machine does hits all of them alike."""
+"""Runs commands in turns, so that other load on the machine affects all of them alike."""
 
 import statistics
 import time
@@ -12,7 +12,7 @@ LIMIT = 300.0
 
 
 def interleave(commands: Mapping[str, Callable[[int], Command]], rounds: int) -> dict[str, list[float]]:
-    """Wall seconds of each command by name; each is made anew for its round's number."""
+    """Return the wall-clock seconds of each command by name; each is created from the number of its round."""
     runner = SystemRunner()
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds):
@@ -25,7 +25,7 @@ def interleave(commands: Mapping[str, Callable[[int], Command]], rounds: int) ->
 
 
 def show(seconds: Mapping[str, Sequence[float]], *, beside: str) -> None:
-    """A table of medians, spans, and ratios to the command `beside`."""
+    """Print a table of medians, ranges, and ratios to the command `beside`."""
     base = statistics.median(seconds[beside])
     for name, times in seconds.items():
         median = statistics.median(times)

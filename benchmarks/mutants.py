@@ -1,4 +1,4 @@
-"""How many of N random changes of the product's source, each a defect, the unit and integration tiers notice.
+"""Measures how many of N random defects in the product's source the unit and integration tests detect.
 
 Run it from a clean checkout: ./.venv-dev/bin/python -m benchmarks.mutants [N] [SEED]
 cosmic-ray makes the changes (another comparison, `and` for `or`, a negated condition, True for False), one at a time,
@@ -29,7 +29,7 @@ RUNNER = SystemRunner()
 
 
 def main(count: int, seed: int) -> None:
-    """Make the clone, alter it `count` times, and report."""
+    """Make the clone, mutate it `count` times, and report."""
     with tempfile.TemporaryDirectory(prefix="appliance-mutants.", dir="/var/tmp") as folder:
         clone, session = Path(folder) / "clone", Path(folder) / "session.sqlite"
         RUNNER.run(["git", "clone", "--quiet", CHECKOUT, clone], timeout=60)
@@ -52,7 +52,7 @@ def _configure(clone: Path) -> Path:
 
 
 def choose(session: Path, count: int, seed: int) -> None:
-    """Leave changes at `count` random places in the `session`, one each."""
+    """Keep one change at each of `count` random places in the `session`."""
     dice, places = random.Random(seed), defaultdict(list)
     with sqlite3.connect(session) as database:
         for *place, operator, job in database.execute(FOUND).fetchall():
@@ -68,7 +68,7 @@ def choose(session: Path, count: int, seed: int) -> None:
 
 
 def test() -> int:
-    """Return 0 where no test of the altered checkout fails: those of the altered package first."""
+    """Return 0 if no test of the mutated checkout fails; those of the mutated package run first."""
     changed = RUNNER.run(["git", "diff", "--name-only", "--", PACKAGES], timeout=60).lines()
     near = [f"tests/{tier}/{Path(name).relative_to(PACKAGES).parts[0]}" for name in changed for tier in TIERS]
     near = [folder for folder in near if Path(folder).is_dir()]
@@ -84,7 +84,7 @@ def _pytest(folders: Sequence[str]) -> int:
 
 
 def report(dump: str) -> None:
-    """Print what survived and the rate; `dump` has a pair in JSON a line."""
+    """Print the survivors and the rate; each line of `dump` is a pair in JSON."""
     killed, survived = 0, []
     for line in dump.splitlines():
         item, result = json.loads(line)

@@ -1,4 +1,4 @@
-"""`appliance env package` and `env scan`, beside the tools the predecessor used for the same.
+"""Compares `appliance env package` and `env scan` with the tools the predecessor used for the same.
 
 Run it from the checkout: ./.venv/bin/python -m benchmarks.paper
 Needs the Debian packages enscript, ghostscript, imagemagick, qrencode and zbar-tools. Goals: a package of 15 KB, with
@@ -20,7 +20,7 @@ from ecs_appliance.paper.pictures import DOTS_PER_INCH, POINTS_PER_INCH
 
 ROUNDS = 9
 APPLIANCE = Path(__file__).parents[1] / "appliance"
-# Codes of 2,100 characters, four a page, and the text; no page tells how to get it back.
+# Codes of 2,100 characters, four per page, and the text; no page with instructions.
 PRINTED = """\
 set -eu
 cd {folder}
@@ -32,7 +32,7 @@ done
 montage -label %t code.*.png -geometry +20+20 -tile 2x2 page.png
 enscript --quiet --no-header --line-numbers --output=- ../env.yml | ps2pdf -sPAPERSIZE=a4 - text.pdf
 """
-# What it takes to be as sure of it.
+# The equivalent of our verification.
 PROVEN = """\
 zbarimg --quiet --nodbus --raw -Sdisable -Sqrcode.enable page*.png |
     sort | cut -c 4- | tr -d '\\n' | base32 -d | gunzip > new
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def compare_packaging(folder: Path) -> None:
-    """A new env.yml on paper, and on a disc."""
+    """Put a new env.yml on paper and on a disc."""
     file = folder / "env.yml"
     SystemRunner().run([APPLIANCE, "env", "create", "ecs.example.org", file], timeout=LIMIT)
     printed = PRINTED.format(folder=shlex.quote(str(folder)))
@@ -67,7 +67,7 @@ def compare_packaging(folder: Path) -> None:
 
 
 def compare_scanning(folder: Path) -> None:
-    """Eight pages with four codes each, as PNG files of 300 dpi."""
+    """Scan eight pages with four codes each, as PNG files at 300 dpi."""
     file = folder / "large"
     file.write_bytes(Random(0).randbytes(EIGHT_PAGES))
     SystemRunner().run([APPLIANCE, "env", "package", "--unchecked", file], timeout=LIMIT)
@@ -86,7 +86,7 @@ def compare_scanning(folder: Path) -> None:
 
 
 def scan_codes(pdf: Path) -> list[Path]:
-    """The eight pages before the last of `pdf`, as pictures beside it."""
+    """Save the eight pages before the last of `pdf` as pictures next to it, and return their paths."""
     scans = []
     with closing(pypdfium2.PdfDocument(pdf)) as document:
         for number in range(len(document) - 9, len(document) - 1):

@@ -1,6 +1,6 @@
-"""What a release costs beside another one: the same commands in two demonstrations on this host, in turns.
+"""Compares two releases: the same commands in two demonstrations on this host, in turns.
 
-Make both first (`appliance demo --name NAME` in a checkout of each release), each with the same documents. As root:
+Create both first (`appliance demo --name NAME` in a checkout of each release), with the same documents. As root:
 .venv/bin/python -m benchmarks.releases OLD NEW
 Goal: at most 1.1 times the old one.
 """
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def plan(guest: NspawnGuest, command: str) -> Callable[[int], Command]:
-    """The command of this host that runs `appliance COMMAND` in the machine."""
+    """Return the command on this host that runs `appliance COMMAND` in the machine."""
     argv = guest.argv(["appliance", *command.split()])
     return lambda _: argv
 

@@ -1,8 +1,8 @@
-"""How well damaged sheets are read back, beside zbarimg on the very same pictures.
+"""Measures how well damaged sheets are read, compared with zbarimg on the same pictures.
 
 Run it from the checkout: ./.venv-dev/bin/python -m benchmarks.robustness
-A sheet is an A4 page with four codes of a new env.yml; it counts as read where all four are. Goals at 300 dpi: 100 %
-with any one damage of those asked for, 95 % with three at once. It takes some ten minutes and prints Markdown.
+A sheet is an A4 page with four codes of a new env.yml; it counts as read if all four are. Goals at 300 dpi: 100 %
+with any one of DISTORTIONS, 95 % with three at once. It takes some ten minutes and prints Markdown.
 """
 
 import itertools
@@ -25,10 +25,10 @@ from ecs_appliance.paper.sheets import CODES_PER_PAGE
 from ecs_appliance.safekeeping.package import make_papers
 
 FILES = 5
-# Of each of the ten sheets.
+# Per sheet; there are ten.
 SINGLES, TRIPLES = 4, 20
 RESOLUTIONS = (300, 150)
-# The harder ones are not made smaller: a photo has the resolution it has.
+# The harder ones are not scaled down: a photo has the resolution it has.
 HARDER_RESOLUTION = 300
 THREE = "any three at once"
 LABEL = Label("ecs.example.org", datetime(2026, 1, 1, tzinfo=UTC))
@@ -38,7 +38,7 @@ NOTHING_FOUND = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sheet with `damage` was read: by which of ATTEMPTS, None where by none, and whether by zbarimg."""
+    """How a sheet with `damage` was read: by which of ATTEMPTS, None if by none, and whether by zbarimg."""
 
     damage: str
     dpi: int
@@ -56,14 +56,14 @@ def main() -> None:
 
 
 def make_pdf() -> bytes:
-    """The paper of a new env.yml."""
+    """Return the paper of a new env.yml."""
     data = render(LABEL.name, runner=SystemRunner()).encode()
     (pdf,) = make_papers(data, LABEL, "env.yml").values()
     return pdf
 
 
 def damage_and_read(job: tuple[tuple[int, bytes], int]) -> list[Outcome]:
-    """The outcomes of every full sheet of a paper, which is given with its number, at some dpi with every damage."""
+    """Return the outcomes of all full sheets of a numbered paper at a resolution, with every damage."""
     (paper, pdf), dpi = job
     full = [sheet for sheet in sheets(pdf, dpi) if len(sheet.codes) == CODES_PER_PAGE]
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +75,7 @@ def damage_and_read(job: tuple[tuple[int, bytes], int]) -> list[Outcome]:
 
 
 def pictures(sheet: Sheet, name: str) -> Iterator[tuple[str, Image.Image]]:
-    """Pictures of the sheet called `name`, and what is done to them, the same for each name."""
+    """Yield each damage and the damaged picture of `sheet`; the same ones for the same `name`."""
     alone = [*DISTORTIONS, *(HARDER if sheet.dpi == HARDER_RESOLUTION else ())]
     for damage, turn in itertools.product(alone, range(SINGLES)):
         yield damage, distorted(sheet, [damage], Random(f"{damage} {name} {turn}"))
@@ -86,7 +86,7 @@ def pictures(sheet: Sheet, name: str) -> Iterator[tuple[str, Image.Image]]:
 
 
 def read(picture: Image.Image, sheet: Sheet) -> int | None:
-    """By which of ATTEMPTS all codes of `sheet` are read, the way `appliance env scan` does."""
+    """Return which of ATTEMPTS completes the codes of `sheet`, tried as in `appliance env scan`; None if none does."""
     found: set[str] = set()
     for number, attempt in enumerate(ATTEMPTS):
         found.update(read_codes(attempt.prepare(picture)))
@@ -96,7 +96,7 @@ def read(picture: Image.Image, sheet: Sheet) -> int | None:
 
 
 def is_read_by_zbarimg(picture: Image.Image, sheet: Sheet, folder: Path) -> bool:
-    """Whether zbarimg alone finds all codes of `sheet`; its picture is put into `folder`."""
+    """Return whether zbarimg alone finds all codes of `sheet`; the picture is saved in `folder`."""
     file = folder / "picture.pgm"
     picture.save(file)
     lines = SystemRunner().run([*ZBARIMG, file], timeout=60, ok=(0, NOTHING_FOUND)).lines()
@@ -104,7 +104,7 @@ def is_read_by_zbarimg(picture: Image.Image, sheet: Sheet, folder: Path) -> bool
 
 
 def show_shares(outcomes: Sequence[Outcome]) -> None:
-    """Of the sheets with each damage, how many were read."""
+    """Print the share of sheets that were read, by damage."""
     header = [f"{dpi} dpi | zbarimg, {dpi} dpi" for dpi in RESOLUTIONS]
     print(f"| damage | sheets | {' | '.join(header)} |")
     print(f"| --- |{' --- |' * (1 + 2 * len(RESOLUTIONS))}")
@@ -119,7 +119,7 @@ def show_shares(outcomes: Sequence[Outcome]) -> None:
 
 
 def show_attempts(outcomes: Sequence[Outcome]) -> None:
-    """How many sheets each attempt reads that the ones before it did not."""
+    """Print how many sheets each attempt reads that the ones before it did not."""
     print(f"\n| attempt | {' | '.join(f'{dpi} dpi' for dpi in RESOLUTIONS)} |\n| --- |{' --- |' * len(RESOLUTIONS)}")
     for number, attempt in enumerate(ATTEMPTS):
         counts = [sum((outcome.dpi, outcome.attempt) == (dpi, number) for outcome in outcomes) for dpi in RESOLUTIONS]
@@ -127,7 +127,7 @@ def show_attempts(outcomes: Sequence[Outcome]) -> None:
 
 
 def share(successes: Sequence[bool]) -> str:
-    """Of how many it is true, in percent; a dash of none."""
+    """Return the share of successes in percent; a dash if there are no values."""
     return f"{100 * sum(successes) / len(successes):.3g} %" if successes else "–"
 
 

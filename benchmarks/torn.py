@@ -1,10 +1,10 @@
-"""Snapshots of a pgBackRest repository that is being written, each restored and compared; see decision 0030.
+"""Restores snapshots of a pgBackRest repository taken while it was written, and compares; see decision 0030.
 
 Run it on an appliance, as root: cd /app/appliance; .venv/bin/python -m benchmarks.torn [ROUNDS]
-It makes a PostgreSQL of its own below FOLDER, with pgbench and a writer of documents always at work. A round takes a
-restore point, then a restic snapshot of vault and repository: `calm` while only WAL is archived, `torn` while
-pgBackRest makes a full backup too. Each is restored up to the restore point. Goal: no document missing, pgbench's sums
-equal, the row of before the point there, the row of after it not.
+It creates its own PostgreSQL below FOLDER, with pgbench and a writer of documents running all the time. A round takes
+a restore point, then a restic snapshot of vault and repository: `calm` while only WAL is archived, `torn` while
+pgBackRest also makes a full backup. Each is restored to the restore point. Goal: no document missing, pgbench's sums
+equal, the row from before the point present, the row from after it absent.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ archive_command = 'pgbackrest --config={FOLDER}/pgbackrest.conf {STANZA} archive
 
 @dataclass(frozen=True)
 class Moment:
-    """A restore point `name`, the backup `label` that was the newest at it, and how long its WAL took to arrive."""
+    """A restore point `name`, the `label` of the newest backup then, and the seconds until its WAL was archived."""
 
     name: str
     label: str
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def one_round(name: str, kind: str) -> dict[str, object]:
-    """Take a snapshot in the midst of it all, restore it, and say what was found."""
+    """Take a snapshot under load, restore it, and return what was found."""
     time.sleep(WORK_SECONDS)
     mark(f"before {name}")
     moment = make_moment(name)
@@ -103,7 +103,7 @@ def one_round(name: str, kind: str) -> dict[str, object]:
 
 
 def make_moment(name: str) -> Moment:
-    """A restore point whose WAL lies in the repository."""
+    """Create a restore point whose WAL is in the repository."""
     began = time.monotonic()
     label = json.loads(pgbackrest("info", "--output=json"))[0]["backup"][-1]["label"]
     with connect(LIVE) as connection:
@@ -118,7 +118,7 @@ def make_moment(name: str) -> Moment:
 
 
 def restore(name: str) -> None:
-    """Snapshot `name` into FOLDER/copy."""
+    """Restore snapshot `name` to FOLDER/copy."""
     shutil.rmtree(FOLDER / "copy", ignore_errors=True)
     snapshot = json.loads(restic("snapshots", "--json", f"--tag={name}"))[0]["id"]
     restic("restore", f"{snapshot}:{FOLDER}", f"--target={FOLDER}/copy")
@@ -126,7 +126,7 @@ def restore(name: str) -> None:
 
 
 def examine(moment: Moment, name: str) -> dict[str, object]:
-    """What the database at the restore point says of itself, and of the vault beside it."""
+    """Return what the database at the restore point contains, and which of its documents are lost."""
     with server_of_copy(f"--set={moment.label}", "--type=name", f"--target={name}") as connection:
         sums = connection.execute(SUMS).fetchone()
         rows = connection.execute("select name, sha256 from document").fetchall()
@@ -144,7 +144,7 @@ def examine(moment: Moment, name: str) -> dict[str, object]:
 
 
 def can_use_newest(name: str) -> bool:
-    """Whether the newest backup of the copy would do too: it may be one that ended after the restore point."""
+    """Return whether the newest backup in the copy works, too: it may have ended after the restore point."""
     shutil.rmtree(FOLDER / "copy/data", ignore_errors=True)
     try:
         with server_of_copy("--type=name", f"--target={name}"):
@@ -155,7 +155,7 @@ def can_use_newest(name: str) -> bool:
 
 @contextmanager
 def server_of_copy(*target: str) -> Iterator[psycopg.Connection]:
-    """A server on the copy of the repository alone, recovered to `target`."""
+    """Run a server from the copy of the repository alone, recovered to `target`, and yield a connection."""
     data = FOLDER / "copy/data"
     paths = (f"--repo1-path={FOLDER}/copy/repo", f"--pg1-path={data}", f"--spool-path={FOLDER}/copy/spool")
     pgbackrest(*paths, *target, "--target-action=promote", "restore")
@@ -172,7 +172,7 @@ def server_of_copy(*target: str) -> Iterator[psycopg.Connection]:
 
 
 def wait_for(port: int) -> psycopg.Connection:
-    """A connection once recovery has ended: before, nobody is let in."""
+    """Return a connection once recovery has ended; before that, none is accepted."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
@@ -185,7 +185,7 @@ def wait_for(port: int) -> psycopg.Connection:
 
 @contextmanager
 def live_server() -> Iterator[None]:
-    """The server, its first backup, pgbench and the writer of documents, until the end of the block."""
+    """Run the server with a first backup, pgbench and the writer of documents until the end of the block."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     for name in ("repo", "spool", "log", "lock", "vault", "restic"):
@@ -223,7 +223,7 @@ def finish(bench: Process) -> None:
 
 
 def write_documents(stop: threading.Event) -> None:
-    """As the application does: a file, made durable, then its row."""
+    """Write documents as the application does: a file, made durable, then its row."""
     with connect(LIVE) as connection:
         while not stop.is_set():
             data, name = os.urandom(100_000), secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""State of commands that follow a change of files; see ecs_appliance.core.applied."""
+"""State of commands that must follow a change of files; see ecs_appliance.core.applied."""
 
 import shlex
 from typing import Any
@@ -8,14 +8,14 @@ from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 TIMEOUT = 600
 
 
 @guarded
 def since_change(name: str, files: list[str], commands: list[str]) -> dict[str, Any]:
-    """`commands` have succeeded since the contents of `files` (absolute globs) changed last."""
+    """Ensure `commands` have succeeded since the contents of `files` (absolute globs) last changed."""
     paths, digest = Paths(), contents_digest(files)
     if is_applied(paths, name, digest):
         return {"name": name, "result": True, "changes": {}, "comment": "applied"}

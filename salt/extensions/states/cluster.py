@@ -1,4 +1,4 @@
-"""State of the database server's cluster; see ecs_appliance.host.cluster."""
+"""State of PostgreSQL's cluster; see ecs_appliance.host.cluster."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.host.cluster import ensure_cluster, has_cluster, reclaim_folders
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 
 @guarded
 def present(name: str) -> dict[str, Any]:
-    """The database server has its cluster, in folders of root's."""
+    """Ensure the database server has its cluster, and that root owns the folders around it."""
     paths, dry = Paths(), __opts__["test"]
-    # Before, for what lies there leads to where it is looked at; after, for Debian gives it to postgres.
+    # Before looking for the cluster, as links could redirect that; and after, as Debian gives them to postgres.
     changes = reclaim_folders(paths, dry=dry)
     if not has_cluster(paths):
         changes["cluster"] = name

@@ -8,18 +8,18 @@ from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 
 @guarded
 def loaded(name: str) -> dict[str, Any]:
-    """The rules of the appliance and of the operator are in force, and will be at the next boot.
+    """Ensure the appliance's and the operator's rules are active now and at the next boot.
 
-    The addresses of names in them are those of now.
+    Always refreshes the addresses of the names in them.
     """
     paths, runner = Paths(), SystemRunner()
     changes = {"firewall": OURS}
-    # A dry run on a new machine has not written ours.
+    # In a dry run on a new machine, our rules are not written yet.
     is_current = paths.at(OURS).exists() and firewall_is_current(paths, runner)
     if __opts__["test"]:
         comment = "in force" if is_current else "would be loaded"

@@ -1,4 +1,4 @@
-"""State of units and commands of other releases; see ecs_appliance.converge.installed."""
+"""State of other releases' units and commands; see ecs_appliance.converge.installed."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 
 @guarded
 def current(name: str) -> dict[str, Any]:
-    """Units and commands of other releases are gone; whatever else lies beside them stays."""
+    """Ensure units and commands of other releases are removed; other files next to them are left alone."""
     paths = Paths()
     if is_recorded(paths):
         return {"name": name, "result": True, "changes": {}, "comment": "current"}

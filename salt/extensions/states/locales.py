@@ -6,12 +6,12 @@ from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.locales import add_lines, plan_locales
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 
 @guarded
 def listed(name: str, locales: list[str]) -> dict[str, Any]:
-    """/etc/locale.gen has `locales` and those the machine is set to, beside all that it has already."""
+    """Ensure /etc/locale.gen lists `locales` and those the machine is set to, in addition to its other entries."""
     paths = Paths()
     lines = plan_locales(paths, locales)
     changes = {"added": ", ".join(lines)} if lines else {}

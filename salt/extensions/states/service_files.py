@@ -1,4 +1,4 @@
-"""State of the files that let the containers to each other; what is in them says ecs_appliance.app.settings."""
+"""State of the files with the containers' access to each other; see ecs_appliance.app.settings for their contents."""
 
 from pathlib import Path
 from typing import Any
@@ -7,12 +7,12 @@ from ecs_appliance.app.settings import ensure_service_files, plan_service_files
 from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.files import read_optional
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 
 @guarded
 def present(name: str) -> dict[str, Any]:
-    """The folder `name` has them."""
+    """Ensure the folder `name` contains the files."""
     folder = Path(name)
     if __opts__["test"]:
         files = plan_service_files(folder)

@@ -1,4 +1,4 @@
-"""State of the status page; what it says is the business of ecs_appliance.reporting.status."""
+"""State of the status page; see ecs_appliance.reporting.status for its contents."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.reporting.status import StatusPage
 from ecs_appliance.reporting.visitors import Site
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
 
 
 @guarded
 def present(name: str, site: str, contact: str) -> dict[str, Any]:
-    """nginx has a page, for the time in which the application does not answer, that names `site` and `contact`."""
+    """Ensure nginx has a page with `site` and `contact` to show while the application does not answer."""
     page, wanted = StatusPage(Paths()), Site(site, contact)
     if page.holds(wanted):
         return {"name": name, "result": True, "changes": {}, "comment": "there"}

@@ -1,4 +1,4 @@
-"""States of the certificates that the appliance makes or takes itself, by ecs_appliance.tls."""
+"""States of the certificates that the appliance creates or obtains; see ecs_appliance.tls."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from ecs_appliance.tls.deployment import apply_deployment, plan_deployment, stal
 from ecs_appliance.tls.selection import wanted
 from ecs_appliance.tls.snakeoil import ensure_snakeoil, held_snakeoil
 
-__opts__: dict[str, Any]  # Salt puts the minion's options here
-__pillar__: dict[str, Any]  # and the pillar
+__opts__: dict[str, Any]  # injected by Salt: the minion's options
+__pillar__: dict[str, Any]  # injected by Salt: the pillar
 
 
 @guarded
 def served(name: str, hosts: list[str]) -> dict[str, Any]:
-    """Each of `hosts` has the certificate that env.yml wants for it, as far as it is to be had."""
+    """Ensure each of `hosts` has the certificate that env.yml specifies, as far as it is available."""
     paths = Paths()
     want = wanted(tuple(hosts), **__pillar__["machine"]["certificates"])
     snakeoil = held_snakeoil(paths, want.names)
@@ -32,7 +32,7 @@ def served(name: str, hosts: list[str]) -> dict[str, Any]:
 
 @guarded
 def only(name: str, hosts: list[str]) -> dict[str, Any]:
-    """No certificates of other names than `hosts` lie about: after nginx has forgotten those."""
+    """Ensure there are no certificates of names other than `hosts`; must run after nginx stopped using them."""
     stale = stale_certificates(Paths(), hosts)
     changes = {str(path): "removed" for path in stale}
     if __opts__["test"] and stale:
@@ -44,7 +44,7 @@ def only(name: str, hosts: list[str]) -> dict[str, Any]:
 
 @guarded
 def client_ca(name: str) -> dict[str, Any]:
-    """nginx has the application's client CA and revocation list, or a stand-in."""
+    """Ensure nginx has the application's client CA and revocation list, or a placeholder."""
     paths = Paths()
     if client_ca_is_current(paths.ecs_ca, paths.client_ca):
         return _result(name, changes={}, comment="as the application has it")

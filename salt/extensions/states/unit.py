@@ -1,4 +1,4 @@
-"""States of systemd's units: one call tells of all of them, where Salt's own service states take several for each."""
+"""States of systemd units, which query all units in one call; Salt's service states need several calls for each."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.host import systemd
 
-# Salt sets these: the minion's options, what states share in a run, all states of the run, and the results so far.
+# Injected by Salt: the minion's options, data shared by the states of a run, all its states, and the results so far.
 __opts__: dict[str, Any]
 __context__: dict[str, Any]
 __lowstate__: Sequence[Mapping[str, Any]]
@@ -17,19 +17,19 @@ ASKED = "units of the appliance"
 
 @guarded
 def running(name: str) -> dict[str, Any]:
-    """The unit `name` is active now and enabled for the next boot."""
+    """Ensure the unit `name` is active now and enabled for the next boot."""
     return _reach(name, active=True, file_state="enabled")
 
 
 @guarded
 def enabled(name: str) -> dict[str, Any]:
-    """The unit `name` is enabled for the next boot; whether it runs now is not looked at."""
+    """Ensure the unit `name` is enabled for the next boot; whether it runs now does not matter."""
     return _reach(name, active=None, file_state="enabled")
 
 
 @guarded
 def masked(name: str) -> dict[str, Any]:
-    """The unit `name` does not run, and nothing can start it."""
+    """Ensure the unit `name` does not run and cannot be started."""
     return _reach(name, active=False, file_state="masked")
 
 
@@ -48,11 +48,11 @@ def _reach(name: str, *, active: bool | None, file_state: str) -> dict[str, Any]
 
 
 def _read(runner: SystemRunner, name: str) -> systemd.UnitState:
-    """Return the state of the unit `name`, out of one question for all units until a state has changed something."""
+    """Return the state of unit `name`; all units are queried at once until a state has changed something."""
     if any(result.get("changes") for result in __running__.values()):
         return systemd.read_units(runner, [name])[name]
     if name not in __context__.get(ASKED, ()):
-        # A state that is called by itself is no part of a run.
+        # A state that is called on its own is not in the run's list.
         units = {name, *(low["name"] for low in __lowstate__ if low["state"] == "unit")}
         __context__[ASKED] = systemd.read_units(runner, sorted(units))
     state: systemd.UnitState = __context__[ASKED][name]

@@ -1,1 +1,1 @@
-"""What is kept off the machine, how it gets there, and how it comes back."""
+"""Backups and recoveries: what is saved, where, and how it is restored."""

@@ -1,4 +1,4 @@
-"""What was compared of documents: rows with files, files with the ledger; and what the application could read."""
+"""Compares documents: rows with files, files with the ledger, and what the application could read."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from ecs_appliance.core.state import StateFile
 
 @dataclass(frozen=True)
 class Terms:
-    """How it is said of documents what became of them; names in braces are put in."""
+    """Wording for the comparison of documents; names in braces are filled in."""
 
     compared: str
     recorded: str
@@ -46,10 +46,10 @@ GERMAN = Terms(
 
 @dataclass(frozen=True)
 class Documents:
-    """What became of each document that has a row, `rows` in number.
+    """The comparison of all documents that have a row, `rows` in number.
 
-    `recorded` are as the backup recorded them, by SHA-256; `read` were decrypted and their signature verified now,
-    `proven` before, the same content by the same keys. `missing`, `altered` and `unreadable` (with reasons) are wrong;
+    `recorded` match the SHA-256 in the backup's ledger; `read` were decrypted and their signatures verified now,
+    `proven` earlier, with the same content and keys. `missing`, `altered` and `unreadable` (name to reason) are wrong;
     `newer` are files without a row.
     """
 
@@ -64,11 +64,11 @@ class Documents:
 
     @property
     def unrecorded(self) -> int:
-        """How many are there that the backup has recorded nothing of."""
+        """The number of existing documents that the backup has no SHA-256 of."""
         return self.rows - self.recorded - len(self.missing) - len(self.altered)
 
     def wrong(self, terms: Terms = ENGLISH) -> tuple[str, ...]:
-        """What is wrong, in lines for people."""
+        """Return what is wrong, one line per problem."""
         unreadable = {name: reason for name, reason in self.unreadable.items() if name not in self.altered}
         return (
             *(terms.missing.format(name=name) for name in self.missing),
@@ -77,7 +77,7 @@ class Documents:
         )
 
     def summary(self, terms: Terms = ENGLISH) -> str:
-        """What exactly was compared, and what was not, in a line."""
+        """Return one line that says what exactly was compared and what was not."""
         how = (
             terms.recorded.format(number=self.recorded),
             terms.unrecorded.format(number=self.unrecorded) if self.unrecorded else "",
@@ -94,9 +94,9 @@ def compare(
     unreadable: Mapping[str, str],
     proven: Collection[str],
 ) -> Documents:
-    """Return what is to be said of `rows`: files with `hashes` are there, `ledger` has what they were at the backup.
+    """Return the comparison of `rows` with the files' `hashes` and with `ledger`, the SHA-256 recorded by the backup.
 
-    The application has read all of `rows` but those in `proven`, and could not read `unreadable`.
+    The application has read all of `rows` except those in `proven`, and could not read `unreadable`.
     """
     there = hashes.keys() & set(rows)
     missing = set(rows) - there
@@ -116,13 +116,13 @@ def compare(
 
 @dataclass(frozen=True)
 class Proofs:
-    """Which documents the application has decrypted with the keys of `keyring`: content, by SHA-256, and day."""
+    """Documents that the application decrypted with the keys of `keyring`: name to SHA-256 of the content, and day."""
 
     keyring: str
     proven: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     def holding(self, hashes: Mapping[str, str], day: int) -> set[str]:
-        """Return those of `hashes` whose proof still holds on `day`: the same content, and not due again."""
+        """Return those of `hashes` whose proof is still valid on `day`: same content, and not due again."""
         return {
             name
             for name, (digest, since) in self.proven.items()
@@ -130,17 +130,17 @@ class Proofs:
         }
 
     def renewed(self, read: Mapping[str, str], day: int) -> "Proofs":
-        """Return them with those of `read`, names and contents, proven on `day`; what would not hold any more goes."""
+        """Return the proofs with those of `read` (name to SHA-256) proven on `day`, without expired ones."""
         kept = {name: proof for name, proof in self.proven.items() if day - proof[1] < DAYS}
         return Proofs(self.keyring, {**kept, **{name: (digest, day) for name, digest in read.items()}})
 
     def save(self, paths: Paths) -> None:
-        """Remember them; they can be lost: then all is decrypted anew."""
+        """Save the proofs; if they are lost, all documents are decrypted again."""
         _file(paths).write(self)
 
 
 def read_proofs(paths: Paths, keyring: str) -> Proofs:
-    """Return what is proven with the keys of `keyring`, a digest of them; nothing where it was with others."""
+    """Return the proofs for the keys of `keyring`, a digest of them; none if they are from other keys."""
     found = _file(paths).read()
     return found if found and found.keyring == keyring else Proofs(keyring)
 

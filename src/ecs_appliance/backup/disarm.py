@@ -1,4 +1,4 @@
-"""A database cluster out of a backup serves without what its content would do with the server's rights."""
+"""Disarms a restored database cluster, so that nothing in it runs with the server's or a superuser's rights."""
 
 import logging
 import os
@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 ANOTHER = "choose another backup: appliance backup list"
 LARGEST = 1 << 20
 AUTOMATIC = "postgresql.auto.conf"
-# A server that finds it follows another one, for ever.
+# With this file, the server would stay a standby forever.
 FOLLOWS = "standby.signal"
 # What pgBackRest appends.
 OWN = re.compile(
     re.escape(f"restore_command = '{RESTORE_COMMAND}'")
     + r"|recovery_target(_name|_time|_action|_timeline|_inclusive)? = '[\w.:+ -]*'"
 )
-# Names come quoted from the server; roles below the first of a user's are its own.
+# Names arrive quoted by the server; roles with an oid below 16384 are PostgreSQL's own.
 ROLES = """
     select format('alter role %I nosuperuser nocreaterole noreplication nobypassrls', rolname) from pg_authid
     where oid >= 16384 and (rolsuper or rolcreaterole or rolreplication or rolbypassrls)
@@ -41,7 +41,7 @@ ROLES = """
     from pg_db_role_setting left join pg_database on pg_database.oid = setdatabase
 """
 DATABASES = "select datname from pg_database where datallowconn"
-# What runs with its owner's rights, where that is a superuser, or with the server's.
+# Event triggers, and routines that run with a superuser's rights.
 OBJECTS = """
     select format('drop event trigger %I cascade', evtname) from pg_event_trigger
     union all
@@ -50,7 +50,7 @@ OBJECTS = """
       and not exists (select from pg_depend d where d.objid = p.oid and d.classid = 'pg_proc'::regclass
                       and d.deptype = 'e')
 """
-# Each aggregate and range type, which any role may create, has functions of language internal (12): they are inert.
+# Any role may create aggregates and range types, whose functions have the language internal (12): these are harmless.
 FOREIGN = """
     select p.oid::regprocedure::text from pg_proc p join pg_language l on l.oid = p.prolang
     where p.oid >= 16384 and not l.lanpltrusted and l.lanname <> 'sql'
@@ -63,16 +63,16 @@ FOREIGN = """
 
 
 def check_backup(archive: Archive, label: str) -> None:
-    """Raise ApplianceError where backup `label` would be restored to more places than the cluster's folder."""
+    """Raise ApplianceError if backup `label` would be restored to anywhere but the cluster's folder."""
     places = archive.other_places(label)
     if places:
         raise ApplianceError(f"backup {label} of the database has files elsewhere: {', '.join(places)}", ANOTHER)
 
 
 def disarm_files(cluster: Path) -> None:
-    """Leave in the files of the cluster, whose server does not run, no settings but those of the recovery.
+    """Keep only the recovery's settings in the cluster's postgresql.auto.conf. The server must be stopped.
 
-    Raises ApplianceError where there are links.
+    Raises ApplianceError if the cluster contains links.
     """
     for base, names, files, descriptor in os.fwalk(cluster, follow_symlinks=False):
         for name in (*names, *files):
@@ -89,9 +89,9 @@ def disarm_files(cluster: Path) -> None:
 
 
 def disarm_roles(server: Server) -> int:
-    """Leave in the databases no superuser but the server's own, and nothing that runs by itself or as one.
+    """Leave no superuser but the server's own, and nothing that runs automatically or as a superuser.
 
-    Returns how many changes that took. Raises ApplianceError where functions are there that are the server's own code.
+    Returns the number of changes. Raises ApplianceError if a database has functions in untrusted languages.
     """
     changes = 0
     with postgres.connected(server) as connection:
@@ -109,7 +109,7 @@ def disarm_roles(server: Server) -> int:
 
 
 def _apply(connection: postgres.Connection, query: str) -> int:
-    """Execute the statements that `query` finds."""
+    """Execute the statements that `query` returns, and return their number."""
     found = connection.execute(query.encode()).fetchall()
     for (statement,) in found:
         log.warning("not as in the backup: %s", printable(statement))

@@ -1,4 +1,4 @@
-"""The report of a rehearsal, on a page: for an auditor, in ten years too."""
+"""The page that reports a rehearsal to an auditor; it must be understandable in ten years, too."""
 
 import textwrap
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ COLUMNS = 118
 
 @dataclass(frozen=True)
 class Evidence:
-    """A rehearsal of `snapshot`; `began` is Unix seconds, `rpo` is in seconds.
+    """A rehearsal of `snapshot`; `began` is Unix seconds, `rpo` and the values of `steps` are seconds.
 
-    `start` is what the last start of the site took, None where that is not known. `repository` and `key` are restic's
+    `start` is the duration of the site's last start in seconds, None if unknown. `repository` and `key` are restic's
     ids.
     """
 
@@ -38,16 +38,16 @@ class Evidence:
 
     @property
     def ok(self) -> bool:
-        """Whether all was as it should be."""
+        """Whether nothing was wrong."""
         return not self.findings.wrong
 
     @property
     def rto(self) -> float:
-        """What a recovery takes until the site is up: fetching files, replaying the database, the start."""
+        """Seconds until a recovered site is up: fetching files, replaying the database, and the start if known."""
         return sum(seconds for title, seconds in self.steps.items() if title != COMPARISON) + (self.start or 0)
 
     def facts(self) -> dict[str, object]:
-        """The same for programs."""
+        """Return the results for programs."""
         found = self.findings
         return {
             "ok": self.ok,
@@ -68,11 +68,11 @@ class Evidence:
         }
 
     def page(self) -> str:
-        """The page that is kept: in German, and below in English."""
+        """Return the page that is kept: German, then English."""
         return f"In English below.\n\n{self.render(GERMAN)}\n\n{self.render(ENGLISH)}"
 
     def render(self, words: Words = ENGLISH) -> str:
-        """The same for people, plain text."""
+        """Return the results as plain text in the language of `words`."""
         verdict = words.recoverable if self.ok else words.unreliable
         head = words.head.format(domain=self.domain)
         parts = [f"{head}\n{'=' * len(head)}\n\n{verdict}\n", _table(self._what(words)), _table(self._found(words))]
@@ -136,7 +136,7 @@ class Evidence:
         ]
 
     def _wrong(self, words: Words) -> list[str]:
-        """What is wrong. What an error says is quoted as it is, whatever the language."""
+        """Return what is wrong. Error messages are quoted untranslated."""
         documents = self.findings.documents
         if documents is None:
             return list(self.findings.wrong)

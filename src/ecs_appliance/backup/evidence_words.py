@@ -1,4 +1,4 @@
-"""The words of the page of evidence, in English and German. Names in braces are put in by `evidence`."""
+"""Wording of the evidence page in English and German. Names in braces are filled in by `evidence`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ecs_appliance.backup.rehearsal import COMPARISON, DATABASE, FILES
 
 @dataclass(frozen=True)
 class Words:
-    """The words of one language; `titles` are those of the steps, `point` what stands before decimals."""
+    """Wording in one language; `titles` are those of the steps, `point` is the decimal separator."""
 
     head: str
     recoverable: str

@@ -1,4 +1,4 @@
-"""Decisions about backups: what is taken, when which kind is due, what is chosen, what fits."""
+"""Pure decisions about backups: what is saved, which kind is due, which snapshot to use, what fits."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,32 +11,32 @@ from ecs_appliance.env.model import Backup as Settings
 from ecs_appliance.host.pgbackrest import Backup, Kind
 from ecs_appliance.host.restic import Policy, Snapshot
 
-# Of /data: all but the database's own files, which nobody can copy while they are written.
+# Of /data: everything but the database cluster, which cannot be copied while it is written.
 SAVED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "etc", "pgbackrest")
 TAG = "ecs-appliance"
 DAY = 86400
 FULL_SECONDS, DIFFERENTIAL_SECONDS = 6.5 * DAY, 0.8 * DAY
-# As far ahead as a clock of somebody's may be.
+# How far in the future a snapshot may be dated before its clock counts as wrong.
 TOLERANCE = timedelta(days=1)
-# Never used by a backup or a recovery: what the machine needs to go on.
+# Never used by a backup or a recovery, so that the machine keeps running.
 RESERVE = 10**9
 
 
 def saved_paths(paths: Paths) -> list[Path]:
-    """What a snapshot is made of."""
+    """Return the existing folders that go into a snapshot."""
     return [paths.data / name for name in SAVED if (paths.data / name).is_dir()]
 
 
 def excluded_paths(paths: Paths) -> tuple[str, ...]:
-    """Half-written files of pgBackRest and of the application, which are renamed when they are whole.
+    """Return patterns of files that pgBackRest and the application are still writing and rename when complete.
 
-    Where they are, and nowhere else: a folder of such a name would take along what is in it.
+    They only match where these programs write, so that no other file of such a name is left out.
     """
     return (f"{paths.archive}/**/*.pgbackrest.tmp", f"{paths.vault}/*/*/*/*/*.part")
 
 
 def due_kind(backups: Sequence[Backup], now: float, *, nightly: bool) -> Kind | None:
-    """Which backup of the database is due: a full one first and each week, a differential one each night."""
+    """Return the kind of database backup that is due: full at first and weekly, differential nightly, else None."""
     full = max((backup.stopped for backup in backups if backup.kind == "full"), default=None)
     if full is None:
         return "full"
@@ -49,7 +49,7 @@ def due_kind(backups: Sequence[Backup], now: float, *, nightly: bool) -> Kind | 
 
 
 def policy_of(settings: Settings) -> Policy:
-    """Which snapshots `settings` want to keep."""
+    """Return the retention policy of `settings`."""
     return Policy(
         last=settings.keep_last,
         daily=settings.keep_daily,
@@ -60,7 +60,7 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def check_room(needed: int, free: int, place: str) -> None:
-    """Raise RefusedError where `needed` bytes at `place` would leave less than the reserve of `free` ones."""
+    """Raise RefusedError if `needed` bytes at `place`, which has `free` bytes, would use up the reserve."""
     if needed + RESERVE <= free:
         return
     raise RefusedError(
@@ -70,15 +70,16 @@ def check_room(needed: int, free: int, place: str) -> None:
 
 
 def in_gb(size: float) -> str:
-    """`size` bytes for people."""
+    """Format `size` bytes in MB or GB."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004 # one gigabyte
 
 
 def find_gap(snapshots: Sequence[Snapshot], floor_days: int, now: datetime) -> timedelta | None:
-    """The hole behind the newest snapshots, where they do not reach back `floor_days` and a longer time is missing.
+    """Return the gap before the newest snapshots if it exceeds `floor_days` and they span less than that, else None.
 
-    Then the machine was off, or its clock is ahead, and counting from the newest one would put what is younger than
-    `floor_days` among the old. `snapshots` come oldest first; of those in the future restic does not count either.
+    The machine was off then, or its clock is ahead. Retention counts back from the newest snapshot, so it would treat
+    snapshots younger than `floor_days` as old. `snapshots` are sorted oldest first; future ones are ignored, as restic
+    does.
     """
     floor = timedelta(days=max(floor_days, 1))
     times = [snapshot.time for snapshot in snapshots if snapshot.time <= now]
@@ -91,10 +92,10 @@ def find_gap(snapshots: Sequence[Snapshot], floor_days: int, now: datetime) -> t
 def choose_snapshot(
     snapshots: Sequence[Snapshot], *, wanted: str = "", until: datetime | None = None, now: datetime | None = None
 ) -> Snapshot:
-    """The snapshot to recover from: that of the id `wanted`; the first that knows the moment `until`; or the last.
+    """Return the snapshot to recover from: the one with id `wanted`, the first made at or after `until`, or the last.
 
-    `snapshots` come oldest first. Those dated in the future were made by a clock that was wrong: they are not the last,
-    as long as there are others. Raises RefusedError where there is none.
+    `snapshots` are sorted oldest first. One dated in the future, by a wrong clock, counts as last only if there is no
+    other. Raises RefusedError if there is none.
     """
     if not snapshots:
         raise RefusedError("there is no backup to recover from", "is appliance.backup.url the right one?")

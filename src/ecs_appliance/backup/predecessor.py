@@ -1,4 +1,4 @@
-"""Recovery from an archive of the predecessor: documents and a dump of the database, made by duplicity."""
+"""Recovery from an archive of the predecessor: documents and a database dump, made by duplicity."""
 
 import logging
 import os
@@ -27,13 +27,13 @@ from ecs_appliance.host.restic import Note, Repository, Snapshot
 log = logging.getLogger(__name__)
 
 APP = "app"
-# What is taken of an archive; the rest of /data is made from env.yml.
+# What is restored from an archive; the rest of /data is created from env.yml.
 TAKEN = ("ecs-ca", "ecs-pgdump", "ecs-storage-vault")
 DUMPED = f"ecs-pgdump/{DUMP}.gz"
 STAGE = ".old-archive."
-# In it, the names of what was set aside: that is not lost.
+# File in the stage with the names of what was set aside, which does not count as lost.
 SET_ASIDE = "set-aside.json"
-# So many moments are named to somebody who asks for one that is not there.
+# How many moments an error message lists.
 SHOWN = 10
 LOCALE = "de_DE.utf8"
 LOAD_SECONDS = 24 * 3600
@@ -47,9 +47,9 @@ ELSEWHERE = (
 
 @dataclass(frozen=True)
 class Predecessor:
-    """An archive of the predecessor's at the target `shown`, for `machine` (see Source).
+    """An archive of the predecessor at the target `shown`, for `machine` (see Source).
 
-    `gaps` are volumes that are missing; `commands` are what reads it, each from Debian's package of that name.
+    `gaps` are missing volumes; `commands` are the programs that read it, each from the Debian package of that name.
     """
 
     machine: Machine
@@ -62,7 +62,7 @@ class Predecessor:
     older: str = "an earlier backup in the old archive may have them"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
-        """The last that was made by the moment `until`: between two backups an archive knows nothing."""
+        """Return the last backup made at or before `until`: an archive has nothing between two backups (see Source)."""
         found = [Snapshot(moment.name, moment.time, "", (), ()) for moment in self.moments]
         if self.gaps:
             log.warning("the old archive lacks %s: backups that need them are passed over", ", ".join(self.gaps))
@@ -87,13 +87,13 @@ class Predecessor:
         return meant[0]
 
     def check_space(self, snapshot: Snapshot) -> int:
-        """What is read of the archive: documents are encrypted, and do not become larger."""
+        """Return the bytes to read; twice that must be free (documents are encrypted and do not grow)."""
         size = next(moment.size for moment in self.moments if moment.name == snapshot.id)
         check_room(2 * size, shutil.disk_usage(self.machine.paths.data).free, str(self.machine.paths.data))
         return size
 
     def prepare(self, snapshot: Snapshot) -> None:
-        """The archive opens, and has a dump."""
+        """Check that the archive opens and contains a dump (see Source)."""
         if DUMPED not in self._listed(snapshot.id):
             raise RefusedError(
                 f"the old archive has no {DUMPED} of {snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}",
@@ -101,7 +101,7 @@ class Predecessor:
             )
 
     def move_aside(self) -> list[str]:
-        """The database; folders give way when those of the archive are there."""
+        """Rename the database; folders are moved when those of the archive are complete (see Source)."""
         name = self.machine.env.ecs.database
         self._start_server()
         if not postgres.database_exists(self.machine.server, name):
@@ -114,9 +114,9 @@ class Predecessor:
         return [f"database {aside}"]
 
     def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
-        """All is fetched beside the data first. Raises ApplianceError where more than documents is lost."""
+        """Fetch all into a stage first, then move it in place. Raises ApplianceError if more than documents is lost."""
         data, vault = self.machine.paths.data, f"{self.machine.paths.vault.name}/"
-        # Of another moment, where a recovery from that came as far as its database.
+        # A recovery from another moment may already have loaded its database.
         self.move_aside()
         listed = self._listed(snapshot)
         stage = self._fetch(snapshot, listed, note)
@@ -133,17 +133,17 @@ class Predecessor:
         for name in TAKEN:
             self._take(stage, name)
         self._remember()
-        # In one step: a part of it would look like an archive that has lost the rest.
+        # Renamed first: a partly deleted stage would look like an archive with lost files.
         done = stage.rename(_unfinished(stage))
         shutil.rmtree(done)
         shutil.rmtree(self.archive.cache, ignore_errors=True)
         return tuple(name.removeprefix(vault) for name in lost)
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
-        """From the dump; it has its name when it is whole."""
+        """Load the dump under a temporary name and rename it when complete (see Source)."""
         name, server = self.machine.env.ecs.database, self.machine.server
         self._start_server()
-        # One with anything in it is ours: others have given way before.
+        # A non-empty one is ours: any other was renamed before.
         if postgres.database_exists(server, name) and not postgres.is_empty(server, name):
             return
         unfinished = f"{name}.recovering"
@@ -161,11 +161,11 @@ class Predecessor:
         postgres.rename_database(server, unfinished, name)
 
     def taken(self, snapshot: str, until: datetime | None) -> datetime:
-        """When the backup began."""
+        """Return when the backup began."""
         return Moment(snapshot, 0).time
 
     def _listed(self, moment: str) -> list[str]:
-        """The files of `moment` that are taken."""
+        """Return the files of `moment` that are restored. Raises RefusedError for a wrong key."""
         apt.provide(self.machine.paths, self.machine.runner, self.commands)
         try:
             listed = self.archive.list_files(moment)
@@ -180,7 +180,7 @@ class Predecessor:
         return [name for name in listed if name not in folders and name.partition("/")[0] in TAKEN]
 
     def _fetch(self, moment: str, listed: Sequence[str], note: Note) -> Path:
-        """The folder with all that the archive has of `moment`; SET_ASIDE in it names the odd of `listed`."""
+        """Fetch `moment` and return its folder; SET_ASIDE in it names those of `listed` that were set aside."""
         stage = self.machine.paths.data / f"{STAGE}{moment}"
         if stage.exists():
             return stage
@@ -202,7 +202,7 @@ class Predecessor:
             log.warning("%s", line)
         odd = [name for name in whole if not os.path.lexists(unfinished / name)]
         _set_aside(unfinished).write(odd)
-        # Accounts have other numbers on each machine.
+        # Account ids differ between machines.
         self.machine.runner.run(["chown", "--recursive", f"{APP}:", unfinished], timeout=CHOWN_SECONDS)
         os.sync()
         unfinished.rename(stage)
@@ -210,7 +210,7 @@ class Predecessor:
         return stage
 
     def _remember(self) -> None:
-        """That no backup may go there: on a server nobody would see what it is. Whoever has a repository keeps it."""
+        """Record that no backup may go there: on a server nobody would recognize it. A known repository is kept."""
         place = self.machine.paths.backup_repository
         if (read_optional(place) or OLD_ARCHIVE).startswith(OLD_ARCHIVE):
             write_atomic(place, f"{OLD_ARCHIVE}{self.shown}\n", mode=0o644)
@@ -239,20 +239,20 @@ def _unfinished(stage: Path) -> Path:
 
 
 def _mark(stage: Path, name: str) -> Path:
-    """What lies in `stage` as soon as its folder `name` is being taken."""
+    """Return the file that exists in `stage` once its folder `name` is being moved in place."""
     return stage / f"{name}.taken"
 
 
 def _is_taken(stage: Path, name: str) -> bool:
-    """Whether the folder `name` of `stage` has come to its place, before a cut."""
+    """Return whether the folder `name` of `stage` was moved in place before an interruption."""
     return _mark(stage, name).exists() and not (stage / name).exists()
 
 
 @contextmanager
 def predecessor_at(machine: Machine, repository: Repository) -> Iterator[Predecessor | None]:
-    """The archive of the predecessor's where `repository` would be; None where there is none.
+    """Yield the predecessor's archive at the target of `repository`; None if there is none.
 
-    Raises RefusedError where the target cannot be one, CommandError where it does not answer.
+    Raises RefusedError if the target cannot be one, CommandError if it does not answer.
     """
     with private_folder(machine.paths.run, "old-archive") as folder:
         url, environment, sizes = _look(machine, repository, folder)
@@ -270,7 +270,7 @@ def predecessor_at(machine: Machine, repository: Repository) -> Iterator[Predece
 
 
 def _look(machine: Machine, repository: Repository, folder: Path) -> tuple[str, Mapping[str, str], dict[str, int]]:
-    """How duplicity names the target, what it needs for that, and the files there, name to bytes."""
+    """Return duplicity's URL of the target, the environment it needs, and the files there (name to bytes)."""
     place = local_folder(repository)
     if place is not None:
         found = place.iterdir() if place.is_dir() else ()

@@ -1,4 +1,4 @@
-"""How far a recovery or a rewind has come, over a reboot too: nothing may be started on data that are not whole."""
+"""State of a recovery or rewind, kept across reboots: the site must not start on incomplete data."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ from ecs_appliance.core.phases import PhaseFile
 from ecs_appliance.core.state import StateFile
 
 PUBLIC = 0o644
-# Never taken for none: a site would be started on half of its data.
+# A damaged file is never treated as missing: the site would start on incomplete data.
 LOST_RECOVERY = (
     "begin it anew: systemctl stop appliance; rm /var/lib/ecs-appliance/recovery.json; "
     "appliance recover --yes-i-am-sure --move-aside"
@@ -22,9 +22,9 @@ LOST_LEFT = "move it away; times that an earlier rewind has left are then no lon
 
 @dataclass(frozen=True)
 class Recovery:
-    """How far a recovery from `snapshot` has come; `until` is the moment to go back to, ISO 8601, or empty.
+    """State of a recovery from `snapshot`; `until` is the point in time to recover to, ISO 8601, or empty.
 
-    `lost` are the documents, paths below the vault, that the backup no longer has whole.
+    `lost` are the documents (paths below the vault) that are damaged in the backup.
     """
 
     snapshot: str
@@ -36,9 +36,9 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Rewind:
-    """How far a rewind to `moment` (Unix seconds) from backup `label` has come; `kept` is where the present went.
+    """State of a rewind to `moment` (Unix seconds) from backup `label`.
 
-    `timeline` is the database's history that has the moment.
+    `kept` is the folder that the present cluster was moved to; `timeline` is the timeline that contains the moment.
     """
 
     moment: float
@@ -51,7 +51,7 @@ class Rewind:
 
 @dataclass(frozen=True)
 class Left:
-    """A history that a rewind has left: what was between `since` and `until`, Unix seconds, is in the folder `kept`."""
+    """A period abandoned by a rewind, from `since` to `until` (Unix seconds); its database is in the folder `kept`."""
 
     since: float
     until: float
@@ -59,25 +59,25 @@ class Left:
 
 
 def recovery_file(paths: Paths) -> PhaseFile[Recovery]:
-    """Return the file of the recovery that has begun and not ended."""
+    """Return the state file of the current recovery."""
     return PhaseFile(paths.recovery, Recovery, PUBLIC, LOST_RECOVERY)
 
 
 def rewind_file(paths: Paths) -> PhaseFile[Rewind]:
-    """Return the file of the rewind that has begun and not ended."""
+    """Return the state file of the current rewind."""
     return PhaseFile(paths.rewind, Rewind, PUBLIC, LOST_REWIND)
 
 
 def is_unfinished(paths: Paths) -> bool:
-    """Return whether a recovery or a rewind was cut off before all data were there. Raises ApplianceError."""
+    """Return whether a recovery or rewind was interrupted before the data were complete. Raises ApplianceError."""
     return recovery_file(paths).is_unfinished() or rewind_file(paths).is_unfinished()
 
 
 def left_file(paths: Paths) -> StateFile[list[Left]]:
-    """Return the file of the histories that rewinds have left."""
+    """Return the file of the periods that rewinds abandoned."""
     return StateFile(paths.rewinds, list[Left], PUBLIC, LOST_LEFT)
 
 
 def read_left(paths: Paths) -> list[Left]:
-    """Return the histories that rewinds have left. Raises ApplianceError where the file is damaged."""
+    """Return the periods that rewinds abandoned. Raises ApplianceError if the file is damaged."""
     return left_file(paths).read() or []

@@ -1,4 +1,4 @@
-"""What a snapshot says of itself, in a file within it: how the database gets to the moment it was taken at."""
+"""The record in each snapshot: how to bring the database to the restore point of that backup."""
 
 import re
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile
 from ecs_appliance.host.tables import Sum
 
-# They become words of other programs' configurations.
+# The values are passed to other programs.
 PLAIN = re.compile(r"[\w.:+-]*", re.ASCII)
 OTHERS = "choose another one: appliance backup list"
 
 
 @dataclass(frozen=True)
 class Record:
-    """`point` is the database's restore point, `label` the backup of pgBackRest to start from.
+    """Record of a backup: `point` is the restore point, `label` the pgBackRest backup to start from.
 
-    `database` is its name, `taken` Unix seconds, `documents` the number of files in the vault, `application` the commit
-    that ran, `domain` the site's. `sums` are of the tables that have to be the same again, at that point. `timeline` is
-    the database's history then, 0 where it is not known.
+    `database` is the database's name, `taken` Unix seconds, `documents` the number of files in the vault, `application`
+    the commit that ran, `domain` the site's. `sums` are of the tables that must be identical at that point. `timeline`
+    is the database's timeline then, 0 if unknown.
     """
 
     point: str
@@ -34,12 +34,12 @@ class Record:
     timeline: int = 0
 
     def save(self, paths: Paths) -> None:
-        """Put it where the next snapshot takes it along."""
+        """Write it where the next snapshot includes it."""
         _file(paths).write(self)
 
 
 def read_record(paths: Paths) -> Record:
-    """The record that lies below `paths`. Raises ApplianceError where there is none of use."""
+    """Return the record below `paths`. Raises ApplianceError if it is missing or unusable."""
     record = _file(paths).read()
     if record and all(
         PLAIN.fullmatch(word) for word in (record.point, record.label, record.database, record.application)

@@ -1,4 +1,4 @@
-"""A recovery beside the running site: a snapshot restored, its database replayed, all compared, and gone again."""
+"""Rehearses a recovery next to the running site: restores a snapshot, replays its database, compares, removes all."""
 
 import logging
 import shutil
@@ -27,7 +27,7 @@ from ecs_appliance.host.tables import Sum
 log = logging.getLogger(__name__)
 
 CONTAINER = "appliance-rehearsal"
-# Of systemd and docker: all that a rehearsal does gives way to the site.
+# Of systemd and docker: a rehearsal yields resources to the site.
 SLICE = "rehearsal.slice"
 LONG_SECONDS = 24 * 3600
 FILES, DATABASE, COMPARISON = "restoring files", "restoring the database", "comparing documents and database"
@@ -36,10 +36,10 @@ WEEK = 7 * 86400
 
 @dataclass(frozen=True)
 class Findings:
-    """What was compared, and what is `wrong`, in lines for people; nothing wrong: it can be recovered from.
+    """What was compared, and what is `wrong`, one line per problem; if none, the backup can be recovered from.
 
-    `record` is None where it did not come to a comparison. `compared` are the tables that are row by row as they were,
-    `documents` what became of them, None where they were not compared: `uncompared` is why.
+    `record` is None if the rehearsal ended before the comparison. `compared` are the tables that are identical row by
+    row, `documents` the comparison of documents; if that is None, `uncompared` says why.
     """
 
     record: Record | None = None
@@ -52,7 +52,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Stage:
-    """Where it plays: the restored data below `data`, a database server of its own."""
+    """Where a rehearsal runs: the restored data below `data`, and its own database server."""
 
     folder: Path
     runner: Runner
@@ -68,20 +68,20 @@ class Stage:
         return Scratch("rehearsal", self.folder / "postgresql", self.data.archive, self.runner, properties=place)
 
     def clear(self) -> None:
-        """Nothing of it is left: no process, no container, no file."""
+        """Remove its container, processes and files."""
         docker.remove_container(self.runner, CONTAINER)
         self.scratch.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def stages(paths: Paths, runner: Runner) -> list[Stage]:
-    """Where it may play, that with the most room first."""
+    """Return the places where a rehearsal may run, the one with the most free space first."""
     tops = sorted((paths.volatile, paths.data), key=lambda top: -shutil.disk_usage(top).free)
     return [Stage(top / ".rehearsal", runner) for top in tops]
 
 
 def clear_stages(paths: Paths, runner: Runner) -> None:
-    """Leave nothing of a rehearsal that was cut off; one that runs is left alone."""
+    """Remove what an interrupted rehearsal left; one that is running is not touched."""
     try:
         with locked(paths.rehearsal_lock, "clear what a rehearsal left"):
             for stage in stages(paths, runner):
@@ -93,15 +93,15 @@ def clear_stages(paths: Paths, runner: Runner) -> None:
 
 @contextmanager
 def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
-    """A place for a snapshot of `size` bytes and its database; cleared before, for one that was killed, and after.
+    """Yield a place for a snapshot of `size` bytes and its database; cleared before, for a killed run, and after.
 
-    Raises RefusedError where there is no room.
+    Raises RefusedError if there is not enough room.
     """
     found = stages(paths, runner)
     for stage in found:
         stage.clear()
     stage = found[0]
-    # As for a recovery: the database grows out of its compressed backup.
+    # As in a recovery: the database is larger than its compressed backup.
     check_room(2 * size, shutil.disk_usage(stage.folder.parent).free, f"{stage.folder.parent}, for a rehearsal,")
     try:
         for folder in (stage.folder, stage.data.root, stage.data.data):
@@ -124,9 +124,9 @@ def rehearse(
     steps: Steps,
     note: Note,
 ) -> Findings:
-    """Recover `snapshot` on `stage` and compare it with what was recorded when it was made.
+    """Recover `snapshot` on `stage` and compare it with its record.
 
-    `ask` has the application compare the documents there. What stops a recovery is a finding too.
+    `ask` has the application compare the documents there. An error that would stop a recovery is a finding, too.
     """
     try:
         restored, record = _restore_files(machine, repository, snapshot, stage=stage, steps=steps, note=note)
@@ -161,7 +161,7 @@ def _restore_database(stage: Stage, record: Record) -> postgres.Server:
 
 
 def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[str]) -> Findings:
-    """Rows, and the number of files in `vault`, beside the `record` of the backup; `lost` could not be restored."""
+    """Compare the tables `now` and the number of files in `vault` with `record`; `lost` could not be restored."""
     wrong = []
     for table, then in record.sums.items():
         found = now.get(table)
@@ -178,7 +178,7 @@ def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[
 
 
 def with_documents(found: Findings, ask: Callable[[], Documents]) -> Findings:
-    """Return `found` and what `ask` says; that it cannot be asked is wrong, and nothing but that is lost by it."""
+    """Return `found` with the result of `ask`. If it fails, that is a finding, and the others are kept."""
     try:
         documents = ask()
     except ApplianceError as error:
@@ -188,8 +188,9 @@ def with_documents(found: Findings, ask: Callable[[], Documents]) -> Findings:
 
 
 def reached_rpo(taken: Sequence[float], now: float) -> float:
-    """Seconds of work that would have been lost at the worst moment of the last week: the longest time between two
-    of the backups `taken` (Unix seconds, oldest first) then, or since the last one.
+    """Return the longest time between two of the backups `taken`, or since the last, within the last week, in seconds.
+
+    It is the most work that could have been lost. `taken` are Unix seconds, oldest first.
     """
     moments = [*taken, now]
     gaps = [later - earlier for earlier, later in pairwise(moments) if later > now - WEEK]

@@ -1,4 +1,4 @@
-"""The way back: files out of a snapshot, then the database to the moment that the snapshot's record names."""
+"""Restores files from a snapshot, then the database to the restore point in the snapshot's record."""
 
 import logging
 import shutil
@@ -25,19 +25,19 @@ from ecs_appliance.host.restic import Note, Repository, Snapshot
 log = logging.getLogger(__name__)
 
 REPLAY_SECONDS = 6 * 3600
-# By these pgBackRest knows that a folder holds a cluster which it may go on with.
-# Below /data: what came back from a backup, and is no data.
+# Folder below /data for what a backup contained that is not data.
 ASIDE = ".restored-aside"
-# Of /data/etc, while others are restored: the hooks of the machine.
+# The machine's own hooks in /data/etc, while those of a backup are restored.
 KEPT_HOOKS = ".hooks-of-this-machine"
+# By these files pgBackRest recognizes a cluster that it may continue to restore.
 SIGNS = ("PG_VERSION", "backup.manifest")
 
 
 @dataclass(frozen=True)
 class Restored:
-    """Files that are back. `lost` are documents, paths below the vault, that the backup no longer has whole.
+    """The result of restoring files. `lost` are documents (paths below the vault) that are damaged in the backup.
 
-    `odd` says what in the backup was no data, and what became of it; `hooks` what became of hooks in it.
+    `odd` describes what in the backup was no data and what was done with it; `hooks` what was done with its hooks.
     """
 
     lost: tuple[str, ...]
@@ -46,7 +46,7 @@ class Restored:
 
 
 def find_data(machine: Machine) -> list[str]:
-    """What lies on this machine that a recovery would replace, in words."""
+    """Return descriptions of the data on this machine that a recovery would replace."""
     found = []
     if has_documents(machine.paths.vault):
         found.append(f"documents in {machine.paths.vault}")
@@ -61,9 +61,9 @@ def find_data(machine: Machine) -> list[str]:
 
 
 def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
-    """Rename the folders `names` of /data, so that others can take their place; returns what they are called now.
+    """Rename the folders `names` of /data and the cluster, so that others can take their place; return the new names.
 
-    The database server must not run.
+    The database server must be stopped.
     """
     moved = [rename_aside(machine.paths.data / name) for name in names]
     moved.append(move_cluster_aside(machine))
@@ -71,26 +71,26 @@ def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
 
 
 def move_cluster_aside(machine: Machine, aside: Path | None = None) -> Path | None:
-    """Rename the files of the database server, which must not run, to `aside` or a new name.
+    """Rename the cluster to `aside` or a new name; the server must be stopped.
 
-    Returns what they are called now, None without any.
+    Returns the new path, None if there was nothing.
     """
     return rename_aside(machine.paths.cluster, aside)
 
 
 def name_aside(folder: Path) -> Path:
-    """What `folder` would be called, kept aside now."""
+    """Return the path that `folder` would get if it were moved aside now."""
     real = folders.real_path(folder)
     return real.with_name(f"{real.name}.before-{stamp()}")
 
 
 def stamp() -> str:
-    """What tells apart the names of what was kept aside."""
+    """Return a time stamp for names of what is moved aside."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
 
 
 def rename_aside(folder: Path, aside: Path | None = None) -> Path | None:
-    """Rename `folder`, so that another can take its place; returns what it is called now, None where it is empty."""
+    """Rename `folder` so that another can take its place; return its new path, None if it is empty or missing."""
     real = folders.real_path(folder)
     if not real.is_dir() or not any(real.iterdir()):
         return None
@@ -101,9 +101,9 @@ def rename_aside(folder: Path, aside: Path | None = None) -> Path | None:
 
 
 def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) -> int:
-    """Bytes of `snapshot`. Raises RefusedError where they and the database do not fit."""
+    """Return the bytes of `snapshot`. Raises RefusedError if they and the database do not fit."""
     size = repository.size_of(snapshot.id)
-    # The database grows out of its compressed backup, which is in the snapshot and takes a quarter at the least.
+    # The database is larger than its compressed backup in the snapshot, which has at least a quarter of its size.
     check_room(2 * size, shutil.disk_usage(machine.paths.data).free, str(machine.paths.data))
     return size
 
@@ -117,11 +117,11 @@ def restore_files(
     source: Path | None = None,
     reader: str = USER,
 ) -> Restored:
-    """Have the files of `snapshot` below /data, as they were; goes on where an earlier run was cut off.
+    """Restore the files of `snapshot` below /data; continue where an earlier run was interrupted.
 
-    `source` is where they were when it was made, where that is elsewhere than on `machine`; `reader` gets the backups
-    of the database.
-    Hooks are put beside those of the machine. Raises ApplianceError where more than documents could not be restored.
+    `source` is the folder they were saved from, if not that of `machine`; `reader` becomes the owner of pgBackRest's
+    repository. Hooks from the backup are put next to those of the machine. Raises ApplianceError if anything but
+    documents could not be restored.
     """
     data = machine.paths.data
     etc = data / "etc"
@@ -137,21 +137,21 @@ def restore_files(
             "choose another one: appliance backup list, appliance recover --yes-i-am-sure --snapshot ID",
         )
     read_record(machine.paths)
-    # The account has another number on each machine.
+    # Account ids differ between machines.
     if machine.paths.archive.is_dir():
         machine.runner.run(["chown", "--recursive", f"{reader}:", machine.paths.archive], timeout=REPLAY_SECONDS)
     return Restored(tuple(name.removeprefix(vault) for name in lost), odd, hooks)
 
 
 def _keep_hooks(etc: Path) -> None:
-    """Those of this machine are out of the way of others, also where a run was cut off."""
+    """Move the machine's hooks out of the way, unless an interrupted run already did."""
     with suppress(FileNotFoundError):
         if not (etc / KEPT_HOOKS).exists():
             (etc / "hooks").rename(etc / KEPT_HOOKS)
 
 
 def _own_etc(etc: Path) -> tuple[str, ...]:
-    """Have everything there root's; of the hooks, those of before in force, and others beside them: says where."""
+    """Make root own all of `etc`, reinstate the machine's hooks, put others next to them; report where these are."""
     take_root(etc)
     came, kept, beside = etc / "hooks", etc / KEPT_HOOKS, etc / f"hooks.restored-{stamp()}"
     new = _files(came)
@@ -167,15 +167,15 @@ def _own_etc(etc: Path) -> tuple[str, ...]:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """The regular files below `folder`, none where it is not."""
+    """Return the contents of the regular files below `folder`; none if it does not exist."""
     found = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def restore_database(machine: Machine, record: Record, until: datetime | None) -> None:
-    """Have the database as it was at the record's point, or at `until` before it, and serving.
+    """Restore and start the database as of the record's restore point, or of `until` before it.
 
-    The server is stopped and its files are ours: empty, or those of an earlier run. Raises ApplianceError.
+    The server is stopped and its cluster is empty or from an interrupted run. Raises ApplianceError.
     """
     label, target = plan_target(record, machine.archive.backups(), until)
     log.info("restoring the database from %s", label)
@@ -187,15 +187,15 @@ def restore_database(machine: Machine, record: Record, until: datetime | None) -
 
 
 def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> None:
-    """Have the database server serve what backup `label` becomes at `target`, options of pgBackRest.
+    """Restore backup `label` to `target` (options of pgBackRest) and start the database server.
 
-    It is stopped, and its files are ours: empty, or those of an earlier run. Raises ApplianceError.
+    The server is stopped and its cluster is empty or from an interrupted run. Raises ApplianceError.
     """
     cluster = folders.real_path(machine.paths.cluster)
     folders.make(cluster.parent)
     folders.make(cluster, USER, 0o700)
     _clear_unknown(cluster)
-    # What it says of segments that are archived, or fetched ahead, is of another server, or of an attempt before.
+    # Its state of archived and prefetched segments is from another server or an earlier attempt.
     shutil.rmtree(machine.paths.at("/var/spool/pgbackrest/archive"), ignore_errors=True)
     disarm.check_backup(machine.archive, label)
     machine.archive.restore(label, (*target, f"--recovery-option=restore_command={RESTORE_COMMAND}"))
@@ -205,10 +205,10 @@ def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> No
 
 
 def replay(machine: Machine) -> None:
-    """Start the server, and return once it has replayed its log and serves."""
+    """Start the server, and return once it has replayed its WAL and serves. Raises ApplianceError if it does not."""
     log_file = machine.paths.at(LOG)
     said_before = log_file.stat().st_size if log_file.exists() else 0
-    # Whether it serves, is asked of it itself.
+    # Whether it serves is determined by connecting to it below.
     with suppress(ProcessError):
         systemd.start(machine.runner, UNIT)
     try:
@@ -223,23 +223,23 @@ def replay(machine: Machine) -> None:
 
 
 def _lives(machine: Machine) -> bool:
-    """Whether the server has not ended since it was started; while it replays, systemd may still be starting it.
+    """Return whether the server has not exited since its start; systemd may still be "activating" it while it replays.
 
-    One that has ended is started again and again: it is the count that tells.
+    A server that exits is restarted over and over, so the restart count decides.
     """
     seen = systemd.unit_properties(machine.runner, UNIT, "ActiveState", "NRestarts")
     return seen["ActiveState"] in ("active", "activating") and seen["NRestarts"] == "0"
 
 
 def earlier(until: datetime | None, record: Record) -> datetime | None:
-    """`until` where it lies before the record's own moment; None where the database ends at that."""
+    """Return `until` if it is before the record's restore point, else None."""
     return until if until and until.timestamp() < record.taken else None
 
 
 def plan_target(record: Record, backups: list[Backup], until: datetime | None) -> tuple[str, tuple[str, ...]]:
-    """The backup to start from, and pgBackRest's options of where to end.
+    """Return the label of the backup to start from, and pgBackRest's options for the recovery target.
 
-    Raises RefusedError where no backup is older than `until`.
+    Raises RefusedError if no backup is older than `until`.
     """
     moment = earlier(until, record)
     if moment is None:
@@ -255,11 +255,11 @@ def plan_target(record: Record, backups: list[Backup], until: datetime | None) -
 
 
 def timeline_option(timeline: int) -> tuple[str, ...]:
-    """pgBackRest's option to stay on `timeline`, and not to follow one that an attempt before made; none for 0."""
+    """Return pgBackRest's option to stay on `timeline` rather than follow one of an earlier attempt; none for 0."""
     return (f"--target-timeline={timeline}",) if timeline else ()
 
 
 def _clear_unknown(cluster: Path) -> None:
-    """A restore that was cut off at its very beginning leaves what pgBackRest does not dare to go on with."""
+    """Empty the cluster if a restore was interrupted so early that pgBackRest would refuse to continue."""
     if not any((cluster / sign).exists() for sign in SIGNS):
         folders.empty(cluster)

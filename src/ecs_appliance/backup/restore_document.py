@@ -1,4 +1,4 @@
-"""One document out of a backup, to its place in a vault that belongs to the application."""
+"""Restores a single document from a backup to its place in the vault, which belongs to the application."""
 
 import os
 import re
@@ -21,9 +21,9 @@ WORK = ".restore-document"
 
 @dataclass(frozen=True)
 class Restored:
-    """The document `name` that is back, out of `snapshot`.
+    """The document `name`, restored from `snapshot`.
 
-    `was` is "missing" or "altered"; `verified`: it is what was recorded, else nothing is recorded of it.
+    `was` is "missing" or "altered"; `verified` is whether it was compared with a recorded SHA-256.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Restored:
 
 
 def name_of(identifier: str) -> str:
-    """Return the name in the vault of the document `identifier`, a UUID in any writing. Raises RefusedError."""
+    """Return the vault name of the document `identifier`, a UUID in any notation. Raises RefusedError."""
     name = re.sub(r"[-{}\s]", "", identifier).lower().rpartition("/")[2]
     if not NAME.fullmatch(name):
         raise RefusedError(f"{identifier} is no document's ID", "it has 32 hexadecimal digits: appliance alerts")
@@ -43,10 +43,10 @@ def name_of(identifier: str) -> str:
 def restore_document(
     paths: Paths, repository: Repository, snapshots: Sequence[Snapshot], name: str, ledger: Mapping[str, str]
 ) -> Restored:
-    """Have the document `name` at its place as the newest of `snapshots` (oldest first) has it whole.
+    """Restore the document `name` from the newest of `snapshots` (oldest first) that has it intact.
 
-    Whole is what `ledger` has of it, else the ledger within the snapshot. Raises RefusedError where what lies there is
-    whole, or where that cannot be said; ApplianceError where no snapshot has it.
+    Intact is what `ledger`, or else the snapshot's own, recorded. Raises RefusedError if the present file is
+    intact or nothing is known about it, ApplianceError if no snapshot has it.
     """
     was = _look(paths.vault, name, ledger.get(name))
     for snapshot in reversed(snapshots):
@@ -64,7 +64,7 @@ def restore_document(
 
 
 def _look(vault: Path, name: str, wanted: str | None) -> str:
-    """Return what is wrong with the document there is. Raises RefusedError where nothing is, or nobody knows."""
+    """Return what is wrong with the present document. Raises RefusedError if nothing is, or that is unknown."""
     try:
         with _folder_of(vault, name, make=False) as folder:
             _check_bad(name, folder, wanted)
@@ -89,22 +89,22 @@ def _check_bad(name: str, folder: int, wanted: str | None) -> None:
 def _fetch(
     paths: Paths, repository: Repository, snapshot: Snapshot, name: str, work: Path
 ) -> tuple[Path | None, str | None]:
-    """Return the document as `snapshot` has it, in `work`, None without; and what the snapshot has recorded of it."""
+    """Restore the document to `work`; return its path, None if not intact, and the SHA-256 the snapshot recorded."""
     ledger = paths.backup_documents.relative_to(paths.data)
     place = Path(paths.vault.name) / place_of(name)
     lost = repository.restore(snapshot.id, paths.data, work, lambda _: None, only=[f"/{place}", f"/{ledger}"])
     file = work / place
     recorded = parse_ledger(read_optional(work / ledger) or "").get(name)
-    # What comes out of a backup is data: a link would lead elsewhere.
+    # Content of a backup is untrusted: a link could lead elsewhere.
     whole = not any(each.endswith(name) for each in lost) and file.is_file() and not file.is_symlink()
     return (file if whole else None), recorded
 
 
 @contextmanager
 def _folder_of(vault: Path, name: str, *, make: bool) -> Iterator[int]:
-    """Yield a descriptor of the folder of document `name`; no link leads to it.
+    """Yield a descriptor of the folder of document `name`, following no links.
 
-    With `make` it is made, as the vault's owner has it. Raises FileNotFoundError without, UntrustedError.
+    With `make`, create it with the vault's owner. Raises FileNotFoundError without `make`, UntrustedError.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(folders.opened(vault))
@@ -126,7 +126,7 @@ def _folder_of(vault: Path, name: str, *, make: bool) -> Iterator[int]:
 
 
 def _put(file: Path, name: str, folder: int) -> None:
-    """Rename `file`, with owner and mode as the backup has them, to `name` in `folder`."""
+    """Rename `file`, with the backup's owner and mode but without set-id bits, to `name` in `folder`."""
     with file.open("rb") as content:
         os.fchmod(content.fileno(), stat.S_IMODE(os.fstat(content.fileno()).st_mode) & 0o777)
         os.fsync(content.fileno())

@@ -1,4 +1,4 @@
-"""What comes back from a backup is data: nothing in it is run, leads out of its folder, or gives rights."""
+"""Ensures that restored files are only data: nothing set-id, no links out of their folder, no special files."""
 
 import os
 import stat
@@ -15,13 +15,13 @@ KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socke
 
 @dataclass
 class Findings:
-    """Where odd things go, and what was found, in words for people."""
+    """The folder for what is set aside, and what was found, one line per problem."""
 
     aside: Path
     lines: list[str] = field(default_factory=list)
 
     def take(self, name: str, descriptor: int, shown: str, what: str) -> None:
-        """Put `name` of the folder `descriptor` where nobody but root comes."""
+        """Move `name` in the folder `descriptor` to `aside`, where only root has access."""
         self.aside.mkdir(mode=0o700, exist_ok=True)
         place = self.aside / f"{len(list(self.aside.iterdir())):04}"
         os.rename(name, place, src_dir_fd=descriptor)
@@ -29,10 +29,10 @@ class Findings:
 
 
 def disarm(top: Path, names: Sequence[str], aside: Path) -> tuple[str, ...]:
-    """Have in the folders `names` of `top`, just restored, only files, folders, and links to their neighbours.
+    """Reduce the just restored folders `names` of `top` to files, folders, and links that stay below their folder.
 
-    What else there is goes to the folder `aside`, on the same filesystem; files lose what makes their reader somebody
-    else. Returns what was found, in lines for people. Whoever owns a folder may change it meanwhile.
+    Anything else is moved to the folder `aside` on the same filesystem; set-id bits are removed. Returns what was
+    found, one line per problem. Safe if the owner of a folder changes it meanwhile.
     """
     found = Findings(aside)
     with folders.opened(top) as descriptor:
@@ -77,7 +77,7 @@ def _disarm(name: str, state: os.stat_result, descriptor: int, shown: str, found
 
 
 def stays(target: str) -> bool:
-    """Whether a link to `target` leads to a neighbour or below it, however many such follow each other."""
+    """Return whether a link to `target` stays below its own folder, however many such links follow each other."""
     path = PurePath(target)
     return not path.is_absolute() and ".." not in path.parts
 
@@ -95,7 +95,7 @@ def _kind(mode: int) -> str:
 
 
 def take_root(folder: Path) -> None:
-    """Have everything in `folder` root's, and nobody else write there."""
+    """Make root own everything in `folder`, and remove set-id bits and write access for group and others."""
     for _, _, files, descriptor in os.fwalk(folder, follow_symlinks=False):
         os.fchown(descriptor, 0, 0)
         os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~0o7022)

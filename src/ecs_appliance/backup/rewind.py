@@ -1,4 +1,4 @@
-"""The database alone back in time, out of the machine's own backups of it: looked at first, beside the present one."""
+"""Takes only the database back in time, from the machine's own backups, with a preview next to the present one."""
 
 import logging
 import shutil
@@ -23,7 +23,7 @@ from ecs_appliance.host.postgres import Server
 log = logging.getLogger(__name__)
 
 LONG_SECONDS = 6 * 3600
-# Below /data: the database of then, while it is looked at.
+# Below /data: the earlier database during a preview.
 LOOK = ".rewind"
 
 
@@ -31,7 +31,7 @@ LOOK = ".rewind"
 class Preview:
     """What a rewind would do: `then` and `now` are rows by table, `newer` documents (uuid, name) without a row then.
 
-    `earliest` is how far back it could go, in Unix seconds; `needed` and `free` are bytes.
+    `moment` is the time to go to, `earliest` the earliest possible, in Unix seconds; `needed` and `free` are bytes.
     """
 
     backup: Backup
@@ -45,13 +45,13 @@ class Preview:
 
 
 def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
-    """Remember that what came after the moment of `rewind` is of another history."""
+    """Record that what came after the moment of `rewind`, until `now`, is on an abandoned timeline."""
     known = [left for left in read_left(paths) if left.kept != rewind.kept]
     left_file(paths).write([*known, Left(rewind.moment, now, rewind.kept)])
 
 
 def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:
-    """The backup to go to `moment` from. Raises RefusedError where that cannot be reached."""
+    """Return the backup to go to `moment` from. Raises RefusedError if the moment cannot be reached."""
     if moment >= now:
         raise RefusedError("that time has not come yet", "name one that is past: --to 'YYYY-MM-DD HH:MM'")
     before = [backup for backup in backups if backup.stopped < moment]
@@ -71,9 +71,9 @@ def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, 
 
 
 def look(machine: Machine, moment: float, now: float) -> Preview:
-    """Have the database as it was at `moment` beside the present one for a while, and compare; changes nothing.
+    """Restore the database as of `moment` temporarily next to the present one, and compare; changes nothing.
 
-    Raises RefusedError where the moment cannot be reached or there is no room.
+    Raises RefusedError if the moment cannot be reached or there is not enough room.
     """
     backup, needed, free = check(machine, moment, now)
     scratch = _scratch(machine.paths, machine.runner)
@@ -99,7 +99,7 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
 
 
 def _read(server: Server, database: str, which: str) -> tuple[dict[str, int], dict[str, str]]:
-    """Rows by table, and names of documents; none where they cannot be read, which is no reason not to go back."""
+    """Return rows by table and document names; empty if unreadable, which does not prevent a rewind."""
     try:
         return tables.count_rows(server, database, SUMMED), tables.named_rows(server, database, DOCUMENTS)
     except ApplianceError as error:
@@ -108,12 +108,12 @@ def _read(server: Server, database: str, which: str) -> tuple[dict[str, int], di
 
 
 def _scratch(paths: Paths, runner: Runner) -> Scratch:
-    """It reads the machine's own backups, which are the database's account's: as one of its group, that may no more."""
+    """Return the server for the preview; membership in postgres's group lets it read the machine's own backups."""
     return Scratch("rewind", paths.data / LOOK, paths.archive, runner, groups=(USER,))
 
 
 def clear_look(paths: Paths, runner: Runner) -> None:
-    """Leave nothing of a look that was cut off; one that goes on is left alone."""
+    """Remove what an interrupted preview left; a running one is not touched."""
     scratch = _scratch(paths, runner)
     if not scratch.folder.exists():
         return
@@ -125,7 +125,7 @@ def clear_look(paths: Paths, runner: Runner) -> None:
 
 
 def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int]:
-    """The backup to start from, bytes needed and free; the log up to now is archived then. Raises RefusedError."""
+    """Return the backup to start from, bytes needed and free, once all WAL is archived. Raises RefusedError."""
     backup = plan_rewind(machine.archive.backups(), read_left(machine.paths), moment, now)
     needed = postgres.database_size(machine.server)
     free = shutil.disk_usage(machine.paths.cluster).free
@@ -141,21 +141,21 @@ def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int
 
 
 def keep_present(machine: Machine, kept: Path) -> None:
-    """Rename the present cluster, whose server must not run, to `kept`; nothing where that was done before a cut."""
+    """Rename the present cluster to `kept`, unless that was done before an interruption. The server must be stopped."""
     if not kept.exists() and move_cluster_aside(machine, kept) is None:
         raise RefusedError(f"{machine.paths.cluster} is empty", "appliance recover fills it")
 
 
 def go_back(machine: Machine, rewind: Rewind) -> None:
-    """Have the database as it was, serving, and a backup of it to start from later. The server must not run."""
+    """Restore and start the earlier database, and make a backup of it. The server must be stopped."""
     restore_cluster(machine, rewind.label, (*time_target(rewind.moment), *timeline_option(rewind.timeline)))
     machine.archive.ensure(postgres.system_number(machine.server))
-    # Of the new timeline: whatever is recovered later starts from here.
+    # On the new timeline: later recoveries start from this backup.
     machine.archive.save("diff")
 
 
 def time_target(moment: float) -> tuple[str, ...]:
-    """pgBackRest's options for `moment`, to the microsecond."""
+    """Return pgBackRest's options for `moment`, to the microsecond."""
     text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
     return ("--type=time", f"--target={text}")
 

@@ -1,4 +1,4 @@
-"""A backup: the database's moment first, then one snapshot of it and of every document that it names."""
+"""Makes a backup: a restore point of the database first, then a snapshot of it and of all its documents."""
 
 import logging
 import os
@@ -35,22 +35,22 @@ from ecs_appliance.host.restic import Made, Note, Repository
 
 log = logging.getLogger(__name__)
 
-# The application's table of what is in the vault.
+# The application's table of the documents in the vault.
 DOCUMENTS = "documents_document"
-# What a rehearsal compares row by row: documents and people.
+# The tables that a rehearsal compares row by row: documents and users.
 SUMMED = (DOCUMENTS, "auth_user")
 ARCHIVE_SECONDS = 900
 LOCK_WAIT = 900
 DUMP = "ecs.pgdump"
 GZIP_SECONDS = 3 * 3600
-# The parts that the repository's data is read in, one a night.
+# The repository's data is verified in this many parts, one per night.
 PARTS = 28
-# How restic names the files of the repository that are not what they were.
+# How restic lists damaged files of the repository.
 DAMAGED = re.compile(r"repair packs ([0-9a-f ]+)")
 
 
 class DamagedError(ApplianceError):
-    """What is stored is not what was written; `files` of the repository at the least."""
+    """Stored data is damaged; `files` is the minimum number of damaged files in the repository."""
 
     def __init__(self, message: str, hint: str, *, files: int) -> None:
         super().__init__(message, hint)
@@ -59,11 +59,11 @@ class DamagedError(ApplianceError):
 
 @dataclass(frozen=True)
 class Report:
-    """What a backup did; `removed` are the ids of snapshots that retention took away.
+    """Result of a backup; `removed` are the ids of the snapshots that retention removed.
 
-    `stock` is what was found in the vault. `gap` is the time without backups before the newest, which made it remove
-    none. `undumped` and `uncompared` are why the database was not dumped, and why its tables were not summed up, where
-    they should have been.
+    `stock` is what was found in the vault. `gap` is the time without backups before the newest ones; if there is one,
+    nothing was removed. `undumped` and `uncompared` say why the database was not dumped and its tables not summed up,
+    empty if they were or did not have to be.
     """
 
     made: Made
@@ -79,7 +79,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Machine:
-    """What is backed up: the machine below `paths` with the database server `server`, as `env` describes it."""
+    """The machine to back up: `paths`, its database server `server`, and its environment `env`."""
 
     paths: Paths
     runner: Runner
@@ -92,9 +92,9 @@ class Machine:
 
 
 def run_backup(machine: Machine, *, nightly: bool, note: Note) -> Report:
-    """Make a snapshot; `nightly` also dumps the database, removes what retention does not keep, and checks a part.
+    """Make a snapshot; if `nightly`, also dump the database, apply retention and verify a part of the repository.
 
-    The caller holds the lock of backups. Raises RefusedError where it must not be made, ApplianceError where it failed.
+    The caller holds the backup lock. Raises RefusedError if no backup may be made, ApplianceError if it failed.
     """
     began = time.monotonic()
     check_source(machine)
@@ -117,7 +117,7 @@ def _run(machine: Machine, repository: Repository, began: float, *, nightly: boo
 
 
 def check_source(machine: Machine) -> None:
-    """Raise RefusedError where there is no database, or no vault though the database has documents."""
+    """Raise RefusedError if there is no database, or if the vault is empty but the database has documents."""
     database = machine.env.ecs.database
     if not postgres.database_exists(machine.server, database):
         raise RefusedError(f"there is no database {database}: nothing is backed up", "create it, or recover")
@@ -129,7 +129,7 @@ def check_source(machine: Machine) -> None:
 
 
 def _names_documents(machine: Machine, database: str) -> bool:
-    """Whether the database is known to have documents. One that cannot be asked shall cost no backup."""
+    """Return whether the database is known to have documents. A failing query does not prevent the backup."""
     try:
         return tables.has_rows(machine.server, database, DOCUMENTS)
     except ApplianceError as error:
@@ -138,7 +138,7 @@ def _names_documents(machine: Machine, database: str) -> bool:
 
 
 def document_rows(machine: Machine) -> set[str] | None:
-    """Return the documents that the database has, by their names in the vault; None where it cannot be asked."""
+    """Return the vault names of the documents in the database; None if they cannot be queried."""
     try:
         rows = tables.named_rows(machine.server, machine.env.ecs.database, DOCUMENTS)
     except ApplianceError as error:
@@ -148,17 +148,17 @@ def document_rows(machine: Machine) -> set[str] | None:
 
 
 def count_files(folder: Path) -> int:
-    """How many whole files lie below `folder`."""
+    """Return the number of complete files below `folder`."""
     return sum(not name.endswith(".part") for _, _, files in os.walk(folder) for name in files)
 
 
 def has_documents(vault: Path) -> bool:
-    """Whether there is any file in `vault`."""
+    """Return whether `vault` contains any file."""
     return any(files for _, _, files in os.walk(vault))
 
 
 def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
-    """Have a backup of the database to start from; returns the kind of the one made, None where none was due."""
+    """Ensure there is a usable backup of the database; return the kind of the one made, None if none was due."""
     archive = machine.archive
     archive.ensure(postgres.system_number(machine.server))
     backups = archive.backups()
@@ -166,7 +166,7 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
     if kind is None and lacks_log(machine, backups[-1]):
         kind = "diff"
     if kind is not None:
-        # Compressed, it takes a half at the very most.
+        # Compressed, the backup is at most half the size.
         free = shutil.disk_usage(machine.paths.archive).free
         check_room(postgres.database_size(machine.server) // 2, free, str(machine.paths.data))
         log.info("backing up the database: %s", kind)
@@ -175,9 +175,10 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
 
 
 def try_to_dump(machine: Machine) -> str:
-    """Have the dump of today, or return why there is none.
+    """Write today's dump; return why it failed, or an empty string.
 
-    What the application's role has made of its database shall cost no backup: the dump is not what is recovered from.
+    A recovery does not need the dump, so what the application's role does to its database must not prevent a backup.
+    Raises ProcessError if the database server is down, RefusedError if there is no room.
     """
     try:
         dump_database(machine)
@@ -190,10 +191,10 @@ def try_to_dump(machine: Machine) -> str:
 
 
 def dump_database(machine: Machine) -> None:
-    """Have ecs-pgdump/ecs.pgdump.gz of today."""
+    """Write today's dump to ecs-pgdump/ecs.pgdump.gz. Raises RefusedError if it may not fit."""
     folder, database = machine.paths.pgdump, machine.env.ecs.database
     check_room(postgres.database_size(machine.server), shutil.disk_usage(folder).free, str(folder))
-    # Elsewhere than in the folder of the account app, which could lead root to another file.
+    # Not in the folder of the account app, which could redirect root to another file.
     work = folder.with_name(f".{folder.name}.nightly")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
@@ -209,14 +210,14 @@ def dump_database(machine: Machine) -> None:
 
 
 def check_writable(repository: Repository) -> None:
-    """Raise RefusedError where the target is a read-only folder: restic would try for a quarter of an hour."""
+    """Raise RefusedError if the target is a read-only folder; restic would retry for a quarter of an hour."""
     folder = local_folder(repository)
     if folder is not None and folder.is_dir() and not os.access(folder, os.W_OK):
         raise RefusedError(f"{folder} is read-only", "look why: findmnt, journalctl -k; then appliance backup run")
 
 
 def check_target(machine: Machine, repository: Repository, *, fresh: bool) -> None:
-    """Raise RefusedError where a folder of this machine would become full."""
+    """Raise RefusedError if the backup would fill up a local target."""
     folder = local_folder(repository)
     if folder is None:
         return
@@ -225,7 +226,7 @@ def check_target(machine: Machine, repository: Repository, *, fresh: bool) -> No
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files below `folder`."""
+    """Return the total size in bytes of the files below `folder`."""
     total = 0
     for base, _, files in os.walk(folder):
         for name in files:
@@ -237,10 +238,10 @@ def size_of(folder: Path) -> int:
 
 
 def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
-    """A restore point of the database whose log is archived, and the record of it and `documents` for the snapshot.
+    """Create a restore point, save its record for the snapshot, and wait until its WAL is archived.
 
-    Returns that, and why tables could not be summed up; empty where they were, or were busy.
-    No start and no update runs meanwhile: the point is never in the midst of a migration.
+    Returns the record and why tables could not be summed up: empty if they were, or were busy. The lock keeps starts
+    and updates from running meanwhile, so the point is never within a migration. Raises ApplianceError for a gap.
     """
     base = machine.archive.backups()[-1]
     taken = time.time()
@@ -266,19 +267,19 @@ def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
 
 
 def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:
-    """Whether the log from backup `base` to segment `last`, or to the newest there is, has a gap.
+    """Return whether the WAL from backup `base` to segment `last`, by default the newest, has a gap.
 
-    pgBackRest makes one rather than fill the disk; nothing after it can be restored from `base`.
+    pgBackRest drops WAL rather than fill the disk; nothing after a gap can be restored from `base`.
     """
     segments = archived(machine.paths.archive, base.log)
     newest = max(segments, key=lambda name: name[8:], default=base.first)
     last = last or newest
-    # A log that ends before the backup is of another server, or of a history that was left.
+    # WAL that ends before the backup is from another server or an abandoned timeline.
     return last[8:] < base.first[8:] or bool(missing_segments(segments, base.first, last))
 
 
 def save(machine: Machine, repository: Repository, note: Note) -> Made:
-    """The snapshot. Raises ApplianceError where it lacks a file that is there."""
+    """Make the snapshot. Raises ApplianceError if it lacks files that could not be read."""
     made = repository.save(
         saved_paths(machine.paths),
         host=machine.env.appliance.domain,
@@ -295,9 +296,9 @@ def save(machine: Machine, repository: Repository, note: Note) -> Made:
 
 
 def maintain(machine: Machine, repository: Repository) -> tuple[tuple[str, ...], timedelta | None]:
-    """Remove what retention does not keep and read a part of what is stored.
+    """Apply retention and verify a part of the repository.
 
-    Returns the ids removed, and the gap between backups for which none was: a clock that jumped shall cost nothing.
+    Returns the ids removed, and the gap between backups, if any: then nothing is removed, as the clock may have jumped.
     """
     settings = machine.env.appliance.backup
     gap = None
@@ -309,7 +310,7 @@ def maintain(machine: Machine, repository: Repository) -> tuple[tuple[str, ...],
 
 
 def _forget(machine: Machine, repository: Repository) -> tuple[str, ...]:
-    """What a rehearsal reads is not taken from under it: then the next night removes."""
+    """Apply retention, unless a rehearsal is reading: then it waits for the next night."""
     try:
         with locked(machine.paths.rehearsal_lock, "remove old backups"):
             return repository.forget(policy_of(machine.env.appliance.backup))
@@ -319,7 +320,7 @@ def _forget(machine: Machine, repository: Repository) -> tuple[str, ...]:
 
 
 def check_repository(repository: Repository, *, subset: str) -> None:
-    """Raise DamagedError where the repository is damaged, as far as `subset` of its data tells."""
+    """Raise DamagedError if the repository or the verified `subset` of its data is damaged."""
     try:
         repository.check(subset=subset)
     except CommandError as error:

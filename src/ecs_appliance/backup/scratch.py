@@ -1,4 +1,4 @@
-"""A database server beside the real one: on files of its own, of an account of its own, gone once stopped."""
+"""A temporary database server next to the real one, with its own files and account."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from ecs_appliance.host.postgres import Server
 
 # It owns nothing else, and nobody logs in as it (salt/states/backup).
 ACCOUNT = "appliance-scratch"
-# Also in its container, the application is root before it becomes what it is.
+# In its container, too, the application starts as root before it switches accounts.
 ACCESS = f"local all {ROLE} peer map=scratch\n"
 PEOPLE = "".join(f"scratch {account} {ROLE}\n" for account in ("root", "app"))
-# On the command line: what a backup brings in its postgresql.auto.conf does not change them.
+# On the command line, so that postgresql.auto.conf of a backup cannot override them.
 SETTINGS = {
     "archive_cleanup_command": "",
     "archive_command": "",
@@ -57,10 +57,10 @@ pg1-path={cluster}
 
 @dataclass(frozen=True)
 class Scratch:
-    """A server in `folder`, of which only root knows, for the purpose `name`; there is one at a time for each.
+    """A database server in `folder`, for the purpose `name`; one at a time per name.
 
-    It plays backups in `repository`, which its account, or one of `groups`, may read. Root and the application come in
-    as the role app, and nobody as anything else. `properties` of systemd's are its place in the machine's work.
+    It replays backups from `repository`, which its account or one of `groups` may read. Only root and the application
+    can connect, only as the role app. `properties` are further ones of its systemd unit, such as its slice.
     """
 
     name: str
@@ -72,12 +72,12 @@ class Scratch:
 
     @property
     def cluster(self) -> Path:
-        """Its files."""
+        """The folder of its cluster."""
         return self.folder / "cluster"
 
     @property
     def socket(self) -> Path:
-        """The folder of its socket, for containers that are to reach it."""
+        """The folder of its socket, for containers that connect to it."""
         return self.folder / "socket"
 
     @property
@@ -86,14 +86,14 @@ class Scratch:
 
     @property
     def fence(self) -> Fence:
-        """What reads the backup runs in it: its content is a stranger's."""
-        # The database server ends at once.
+        """The sandbox in which the backup is read, since its content is untrusted."""
+        # Immediate shutdown.
         properties = ("KillSignal=SIGQUIT", *self.properties)
         unit = f"appliance-scratch-{self.name}.service"
         return Fence(unit, ACCOUNT, (self.folder,), (self.repository,), self.groups, properties)
 
     def prepare(self) -> None:
-        """Have its folders, empty, and its configuration; what a killed run left is stopped and removed."""
+        """Create empty folders and the configuration, after stopping and removing what a killed run left."""
         self.remove()
         folders.make(self.folder, mode=0o711)
         for name, mode in (("cluster", 0o700), ("socket", 0o755), ("archive", 0o700)):
@@ -110,11 +110,11 @@ class Scratch:
 
     @property
     def archive(self) -> Archive:
-        """The backups, to be restored here; nothing of the real server's is touched."""
+        """The backups in `repository`, to be restored here without touching anything of the real server's."""
         return Archive(self.runner, (f"--config={self.folder}/pgbackrest.conf",), self.fence)
 
     def start(self, *, deadline: float) -> Server:
-        """Have it replay the log and serve; raises ApplianceError where it ends before, or after `deadline` seconds."""
+        """Replay the WAL and serve; raise ApplianceError if the server exits first or takes over `deadline` seconds."""
         places = {
             "config_file": f"{self.folder}/postgresql.conf",
             "hba_file": f"{self.folder}/pg_hba.conf",
@@ -130,7 +130,7 @@ class Scratch:
         return self.server
 
     def _may_come_up(self) -> bool:
-        """Whether it runs, and has let nobody in for no worse reason than that it still replays."""
+        """Return whether it runs and has refused no connection for any other reason than that it is still replaying."""
         said = (read_optional(self._log) or "").splitlines()
         refused = any("FATAL:" in line and "FATAL:  the database system is" not in line for line in said)
         return not refused and self.fence.runs(self.runner)
@@ -140,11 +140,11 @@ class Scratch:
         return self.folder / "postgresql.log"
 
     def _reason(self) -> ApplianceError:
-        """Why it has ended, in its own last words."""
+        """Return an error with the last message the server logged."""
         reason = postgres.last_words(read_optional(self._log) or "")
         return ApplianceError(f"the database does not come up from its backup: {reason}", "an older backup may do")
 
     def remove(self) -> None:
-        """Stop it, where it runs, and remove all of it."""
+        """Stop the server if it runs, and remove all its files."""
         self.fence.stop(self.runner)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -16,13 +16,13 @@ from ecs_appliance.host.restic import Note, Repository, Snapshot
 
 log = logging.getLogger(__name__)
 
-# What a recovery replaces below /data, besides the database's files. `etc` is in use: its files are written over.
+# What a recovery replaces below /data, besides the cluster. `etc` is in use: its files are overwritten.
 REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", "pgbackrest")
 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Those in `repository`, for `machine` (see Source)."""
+    """The snapshots in `repository`, for `machine` (see Source)."""
 
     machine: Machine
     repository: Repository
@@ -30,7 +30,7 @@ class Snapshots:
     older: str = "an older backup may have them: appliance backup restore-document ID"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
-        """The first that knows the moment `until`: the database goes back from there."""
+        """Return the first snapshot after `until`, from which the database can be recovered to it (see Source)."""
         return choose_snapshot(self.repository.snapshots(), wanted=wanted, until=until)
 
     def check_space(self, snapshot: Snapshot) -> int:
@@ -38,15 +38,15 @@ class Snapshots:
         return restore.check_space(self.machine, self.repository, snapshot)
 
     def prepare(self, snapshot: Snapshot) -> None:
-        """Nothing is missing: the repository was opened."""
+        """Do nothing: the repository is already open."""
 
     def move_aside(self) -> list[str]:
-        """Folders, and the files of the database server."""
+        """Rename the folders and the database cluster (see Source)."""
         systemd.stop(self.machine.runner, UNIT)
         return [str(moved) for moved in restore.move_aside(self.machine, REPLACED)]
 
     def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
-        """The database's own backups are among them."""
+        """Restore the files, pgBackRest's repository among them (see Source)."""
         systemd.stop(self.machine.runner, UNIT)
         restored = restore.restore_files(self.machine, self.repository, snapshot, note)
         for line in (*restored.odd, *restored.hooks):
@@ -54,7 +54,7 @@ class Snapshots:
         return restored.lost
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
-        """From its backups in /data/pgbackrest, by way of its log."""
+        """Restore from the backups and WAL in /data/pgbackrest (see Source)."""
         systemd.stop(self.machine.runner, UNIT)
         record = read_record(self.machine.paths)
         moment = restore.earlier(until, record)
@@ -62,17 +62,17 @@ class Snapshots:
             self._check_history(moment)
         restore.restore_database(self.machine, record, moment)
         if moment:
-            # Of the new timeline: no backup of the database that was made after the moment leads to it.
+            # Of the new timeline: no backup of the database made after that time leads to it.
             self.machine.archive.ensure(postgres.system_number(self.machine.server))
             self.machine.archive.save("diff")
 
     def taken(self, snapshot: str, until: datetime | None) -> datetime:
-        """As its record has it."""
+        """Return the time in the record, or `until` if earlier."""
         taken = datetime.fromtimestamp(read_record(self.machine.paths).taken, UTC)
         return min(taken, until) if until else taken
 
     def _check_history(self, moment: datetime) -> None:
-        """A time that a rewind has left is not on the way to this snapshot."""
+        """Raise RefusedError if a rewind abandoned `moment`: this snapshot's timeline does not contain it."""
         for left in read_left(self.machine.paths):
             if left.since < moment.timestamp() < left.until:
                 raise RefusedError(

@@ -1,4 +1,4 @@
-"""Where a recovery takes its data from."""
+"""Interface of the sources a recovery takes its data from."""
 
 from datetime import datetime
 from typing import Protocol
@@ -7,42 +7,42 @@ from ecs_appliance.host.restic import Note, Snapshot
 
 
 class Source(Protocol):
-    """Backups to recover from. The methods are called in this order; those from `move_aside` on again after a cut."""
+    """Backups to recover from. Methods are called in this order; after an interruption again from `move_aside` on."""
 
     @property
     def advice(self) -> str:
-        """What is left to do for the operator once all is recovered; empty where nothing is."""
+        """What the operator still has to do after the recovery; empty if nothing."""
         ...
 
     @property
     def older(self) -> str:
-        """Where documents may be that this one has lost."""
+        """Where lost documents may still be found."""
         ...
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
-        """The one to recover from: of the id `wanted`, for the moment `until`, or the last. Raises RefusedError."""
+        """Return the backup to recover from: id `wanted`, for the time `until`, or the last. Raises RefusedError."""
         ...
 
     def check_space(self, snapshot: Snapshot) -> int:
-        """Bytes of `snapshot`. Raises RefusedError where they do not fit."""
+        """Return the size of `snapshot` in bytes. Raises RefusedError if it does not fit."""
         ...
 
     def prepare(self, snapshot: Snapshot) -> None:
-        """Have what reads `snapshot`, and see that it can be read. Raises ApplianceError."""
+        """Install what is needed to read `snapshot`, and check that it is readable. Raises ApplianceError."""
         ...
 
     def move_aside(self) -> list[str]:
-        """Give way to what comes; returns what existing data are called now. The site does not run from here on."""
+        """Move existing data out of the way and return their new names. The site is stopped from here on."""
         ...
 
     def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
-        """Have the files below /data; returns the documents, paths below the vault, that are not whole."""
+        """Restore the files below /data; return the documents (paths below the vault) that are incomplete."""
         ...
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
-        """Have the database, as of `until` or of the time of `snapshot`, and serving."""
+        """Restore and start the database, as of `until` or of the time of `snapshot`."""
         ...
 
     def taken(self, snapshot: str, until: datetime | None) -> datetime:
-        """The moment that the data now are of."""
+        """Return the time that the restored data are from."""
         ...

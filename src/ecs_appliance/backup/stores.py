@@ -1,4 +1,4 @@
-"""What the URL of a target means: where restic finds the repository, and what it needs to get in."""
+"""Translates a target's URL into restic's location, options, environment and credential files."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,23 +11,23 @@ from ecs_appliance.env.model import Backup
 
 HINT = "correct appliance.backup.url"
 SSH_PORT = 22
-# What NAME:// means; NAME:http:// and NAME:https:// say it themselves. webdav and webdavs are the predecessor's.
+# The scheme for NAME://; NAME:http:// and NAME:https:// specify it. webdav and webdavs are the predecessor's.
 WEB = {"s3": "https", "rest": "https", "webdav": "http", "webdavs": "https"}
 KNOWN = "file, sftp, s3, rest, webdav, webdavs or rclone"
 REMOTE = re.compile(r"rclone:(?P<remote>[A-Za-z0-9_][A-Za-z0-9_. -]*):(?P<path>.*)")
-# rclone's own patience; restic tries again by itself.
+# rclone's own timeouts and retries are short, because restic retries.
 RCLONE = {"RCLONE_CONTIMEOUT": "30s", "RCLONE_TIMEOUT": "1m", "RCLONE_LOW_LEVEL_RETRIES": "2", "RCLONE_RETRIES": "1"}
 
-# The password as rclone wants it in its configuration.
+# Obscures a password as rclone's configuration expects it.
 Obscure = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Store:
-    """A place for a repository: `location` as restic names it, without secrets.
+    """Where a repository is: `location` as restic names it, without secrets.
 
-    `opening` is the location with its secrets, where it has any. `files`, name to text, have to be in the folder that
-    the store was planned for before restic runs with `options` and `environment`.
+    `opening` is the location with its secrets, if it has any. `files` (name to text) must be in the folder that the
+    store was planned for before restic runs with `options` and `environment`.
     """
 
     location: str
@@ -39,7 +39,7 @@ class Store:
 
 @dataclass(frozen=True)
 class _Web:
-    """A web address: `base` is scheme, host and port, `path` what follows, as it stands in the URL."""
+    """A web address: `base` is scheme, host and port; `path` is what follows, as written in the URL."""
 
     base: str
     path: str
@@ -52,7 +52,7 @@ class _Web:
 
 
 def plan_store(backup: Backup, folder: Path, obscure: Obscure) -> Store:
-    """The store that `backup` names, its files in `folder`. Raises RefusedError for what cannot be one."""
+    """Return the store that `backup` names, with its files in `folder`. Raises RefusedError if it cannot be one."""
     url = backup.url.get_secret_value()
     match backup.scheme:
         case "file":
@@ -72,7 +72,7 @@ def plan_store(backup: Backup, folder: Path, obscure: Obscure) -> Store:
 
 
 def plan_remote(backup: Backup, folder: Path, obscure: Obscure) -> Store | None:
-    """The place that `backup` names as rclone reaches it; None where only restic does."""
+    """Return the target of `backup` as rclone accesses it; None if rclone cannot."""
     match backup.scheme:
         case "sftp" | "scp":
             return _remote_sftp(backup, urlsplit(backup.url.get_secret_value()), folder)
@@ -87,7 +87,7 @@ def _remote_sftp(backup: Backup, parts: SplitResult, folder: Path) -> Store:
     known = _plan_sftp(backup, parts, folder)
     text = f"[target]\ntype = sftp\nhost = {parts.hostname}\nport = {parts.port or SSH_PORT}\n"
     text += f"user = {unquote(parts.username or 'root')}\nknown_hosts_file = {folder}/known_hosts\n"
-    # Of a server that allows nothing but files.
+    # The server may allow SFTP only.
     text += "shell_type = none\ndisable_hashcheck = true\n"
     if "key" in known.files:
         text += f"key_file = {folder}/key\n"
@@ -120,7 +120,7 @@ def _plan_sftp(backup: Backup, parts: SplitResult, folder: Path) -> Store:
 
 
 def _introduced(store: Store, backup: Backup, parts: SplitResult, folder: Path) -> Store:
-    """`store`, with options by which ssh knows the server, and nobody else."""
+    """Return `store` with ssh options that accept only the server keys in `backup`."""
     if not backup.host_keys:
         raise RefusedError(
             "the sftp server is not known", "put its keys into appliance.backup.host_keys: ssh-keyscan HOST prints them"
@@ -138,7 +138,7 @@ def _introduced(store: Store, backup: Backup, parts: SplitResult, folder: Path) 
 
 
 def _read_s3(backup: Backup) -> _Web:
-    """Raises RefusedError where bucket or keys are missing."""
+    """Return the web address of an s3: URL. Raises RefusedError if bucket or keys are missing."""
     web = _read_web(backup)
     if not web.folders:
         raise RefusedError("an s3: URL has a host, a bucket and perhaps a folder", f"{HINT}: s3://host/bucket/folder")
@@ -155,7 +155,7 @@ def _plan_s3(backup: Backup, folder: Path) -> Store:
     region = ("-o", f"s3.region={backup.region}") if backup.region else ()
     return Store(
         location=f"s3:{web.base}/{'/'.join(web.folders)}",
-        # The library's own ten attempts would be repeated by restic's.
+        # restic retries, so the library's default of ten attempts would multiply.
         options=("-o", "s3.retries=1", *region),
         environment={"AWS_SHARED_CREDENTIALS_FILE": f"{folder}/s3"},
         files={"s3": text},
@@ -201,7 +201,7 @@ def _by_rclone(location: str, text: str, folder: Path) -> Store:
 
 
 def _with_authority(store: Store, backup: Backup, folder: Path) -> Store:
-    """`store`, its server's certificate trusted by the authority that `backup` names, and by no other."""
+    """Return `store`, with the authority in `backup`, if any, as the only one trusted for the server's certificate."""
     if not backup.authority:
         return store
     file = folder / "authority.pem"
@@ -212,7 +212,7 @@ def _with_authority(store: Store, backup: Backup, folder: Path) -> Store:
 
 
 def _read_web(backup: Backup) -> _Web:
-    """`user` and `secret` of `backup` go before those in its URL."""
+    """Return the web address in the URL; `user` and `secret` of `backup` override those in it."""
     name, _, rest = backup.url.get_secret_value().partition(":")
     name = name.lower()
     url = rest if rest.lower().startswith(("http://", "https://")) else f"{WEB[name]}:{rest}"

@@ -1,4 +1,4 @@
-"""Where backups go: the repository that env.yml names."""
+"""The target of backups: the repository that env.yml names."""
 
 import re
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ from ecs_appliance.host.mounts import Mount, mounted
 from ecs_appliance.host.rclone import obscured
 from ecs_appliance.host.restic import NoRepositoryError, Repository
 
-# What a machine remembers in the place of a repository, before the target that it was recovered from.
+# Prefix in the file that stores the repository's id, before the target of an old archive recovered from.
 OLD_ARCHIVE = "old archive: "
-# A file that opens a repository, as restic names it.
+# Name of a key file in a restic repository.
 KEY = re.compile(r"[0-9a-f]{64}(-tmp-[0-9]+)?")
 
 
 @contextmanager
 def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository]:
-    """The repository of `backup`, its mount in place within the block. Raises RefusedError where it cannot be one."""
+    """Mount the target of `backup` if needed and yield its repository. Raises RefusedError if it cannot be one."""
     place = backup.mount
     with ExitStack() as stack:
-        # One of its own: settings may change meanwhile, and a run has to end where it began.
+        # A separate folder per run: the settings may change meanwhile, and a run must use the same ones throughout.
         folder = stack.enter_context(private_folder(paths.run, "backup-target"))
         repository = open_target(paths, runner, backup, folder)
         if place.source:
@@ -40,9 +40,9 @@ def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository
 
 
 def open_target(paths: Paths, runner: Runner, backup: Backup, folder: Path) -> Repository:
-    """The repository of `backup`, not yet asked for; what opens it lies in files in `folder`, which is root's.
+    """Return the repository of `backup` without contacting it; credentials are written to root's `folder`.
 
-    Raises RefusedError where it cannot be one.
+    Raises RefusedError if it cannot be one.
     """
     password = backup_password(backup)
     if not password:
@@ -64,14 +64,14 @@ def open_target(paths: Paths, runner: Runner, backup: Backup, folder: Path) -> R
 
 
 def local_folder(repository: Repository) -> Path | None:
-    """The folder of a repository on this machine's own filesystems; None where it is elsewhere."""
+    """Return the folder of a repository in this machine's filesystem, else None."""
     return Path(repository.location) if repository.location.startswith("/") else None
 
 
 def find_repository(repository: Repository) -> str | None:
-    """The id of what lies at the target, None where nothing does, or no more than a repository that was cut off.
+    """Return the id of the repository at the target; None if there is none, or only one whose creation was interrupted.
 
-    Raises RefusedError where the folder is not there, or holds what is no backup of ours.
+    Raises RefusedError if the folder does not exist or contains anything else.
     """
     folder = local_folder(repository)
     if folder is not None and not folder.is_dir():
@@ -96,7 +96,7 @@ def find_repository(repository: Repository) -> str | None:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Whether `folder` holds no more than a repository that was cut off while it was made: folders, and keys to it."""
+    """Return whether `folder` contains only what an interrupted creation of a repository leaves: folders and keys."""
     entries = [entry for entry in folder.iterdir() if entry.name != "lost+found"]
     below = (path for entry in entries if entry.is_dir() for path in entry.rglob("*"))
     return all(path.is_dir() or _is_key(path, folder) for path in chain(entries, below))
@@ -107,16 +107,16 @@ def _is_key(path: Path, folder: Path) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Keys to a repository that was never finished would be in the way of those of the next."""
+    """Remove the keys of a repository whose creation was interrupted; they would conflict with new ones."""
     for path in (folder / "keys").glob("*"):
         if _is_key(path, folder):
             path.unlink()
 
 
 def adopt(paths: Paths, repository: Repository) -> bool:
-    """Have a repository that this machine may write to; returns whether it is new.
+    """Create the repository, or check that this machine may write to it; return whether it is new.
 
-    Raises RefusedError where it is another one than before, or another machine's: that is for a person to judge.
+    Raises RefusedError if it is not the one used before or belongs to another machine: the operator decides then.
     """
     found, known = find_repository(repository), read_optional(paths.backup_repository)
     known = known.strip() if known else None
@@ -145,7 +145,7 @@ def adopt(paths: Paths, repository: Repository) -> bool:
 
 
 def _adopt_found(paths: Paths, repository: Repository, found: str) -> None:
-    """One that this machine does not remember is its own where nothing was ever saved to it."""
+    """Adopt a repository unknown to this machine if it has no snapshots. Raises RefusedError otherwise."""
     made = repository.snapshots()
     if made:
         raise RefusedError(

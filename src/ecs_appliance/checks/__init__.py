@@ -1,1 +1,1 @@
-"""What can be wrong, one check a file, and the list of them."""
+"""What can be wrong, one check per file, and the list of them."""

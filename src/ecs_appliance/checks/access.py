@@ -1,4 +1,4 @@
-"""Whether anybody gets in by a key: without one ssh goes on to take passwords, or nobody gets in at all."""
+"""Checks that someone can log in with a key; without one, ssh keeps accepting passwords, or nobody gets in."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ TOPICS = (NO_KEY,)
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Look for a key by which somebody becomes root."""
+    """Look for a key that lets someone become root."""
     if machine.env is not None and not keys_let_in(machine.paths, machine.env):
         hint = "put a public key into ssh_authorized_keys of env.yml, then: systemctl reload appliance"
         yield Finding(NO_KEY, "warning", "no ssh key lets anybody become root", hint)

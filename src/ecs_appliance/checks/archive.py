@@ -1,4 +1,4 @@
-"""Whether the database's log is archived: what is not is lost with the machine, and fills its disk meanwhile."""
+"""Checks that WAL is archived: until then it is lost with the machine, and fills its disk."""
 
 from collections.abc import Iterable
 
@@ -8,12 +8,12 @@ from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import ARCHIVE
 
 TOPICS = (ARCHIVE,)
-# A segment is due after a minute, and archived in a second.
+# A segment is due after a minute and archived within a second.
 LATE_SECONDS = 600.0
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Look how long the oldest segment of the log has waited; PostgreSQL marks those that are due by files."""
+    """Report how long the oldest segment has been waiting; PostgreSQL marks waiting ones with a .ready file."""
     waiting = [file.stat().st_mtime for file in (machine.paths.cluster / "pg_wal/archive_status").glob("*.ready")]
     if waiting and machine.now - min(waiting) > LATE_SECONDS:
         minutes = (machine.now - min(waiting)) / 60

@@ -1,4 +1,4 @@
-"""Whether there is a recent backup, a proven one, and whether they would outlive this machine."""
+"""Checks that there is a recent backup and a proven one, and that backups would survive the loss of this machine."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,13 +14,13 @@ from ecs_appliance.reporting.topics import BACKUP_AGE, BACKUP_NIGHTLY_AGE, BACKU
 
 TOPICS = (BACKUP_AGE, BACKUP_NIGHTLY_AGE, BACKUP_PLACE, UNVERIFIED)
 HOUR, DAY = 3600.0, 86400.0
-# Backups that were missed before an alert is raised.
+# Missed backups before an alert is raised.
 MISSED_INTERVALS = 4
 CRITICAL_AGE, NIGHTLY_AGE, UNVERIFIED_AGE = 32 * HOUR, 3 * DAY, 15 * DAY
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Compare what is known of backups with now, whatever kept them from being made."""
+    """Compare the state of backups with the current time, whatever prevented them."""
     env = machine.env
     if env is None:
         return
@@ -46,7 +46,7 @@ def _find_late(known: Backups, interval: float, now: float) -> Iterable[Finding]
 
 
 def _is_here(env: Env, machine: Machine) -> bool:
-    """Return whether the target is a folder on a file system of the site's own."""
+    """Return whether the target is a folder on one of the machine's own filesystems."""
     backup = env.appliance.backup
     url = urlsplit(backup.url.get_secret_value())
     if url.scheme.lower() != "file" or backup.mount.source:

@@ -1,4 +1,4 @@
-"""What a check is, and what all of them look at."""
+"""The interface of a check, and the machine it looks at."""
 
 import time
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from ecs_appliance.reporting.status import Status
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine at the Unix time `now`; what several checks ask for is read once."""
+    """The machine at the Unix time `now`; what several checks need is read only once."""
 
     context: Context
     now: float = field(default_factory=time.time)
@@ -33,28 +33,28 @@ class Machine:
 
     @cached_property
     def env(self) -> Env | None:
-        """The active environment, None before there is one."""
+        """The active environment, None if there is none yet."""
         return active_env(self.context) if self.paths.active_env.exists() else None
 
     @cached_property
     def outage(self) -> str:
-        """What a visitor of the login page meets instead; empty where it is there."""
+        """What a visitor gets instead of the login page; empty if the page answers."""
         return ask_as_visitor(self.env) if self.env else "there is no active env.yml"
 
     @cached_property
     def page(self) -> Status | None:
-        """What visitors see instead of the application, None while they see the application."""
+        """What visitors see instead of the application; None if they see the application."""
         return self.context.page.shown()
 
 
 class Check(Protocol):
-    """A module of this package: it alone raises and clears the alerts about its TOPICS (see reporting.topics)."""
+    """A module of this package; only it raises and clears the alerts about its TOPICS (see reporting.topics)."""
 
     @property
     def TOPICS(self) -> tuple[str, ...]:  # noqa: N802 # a constant of a module
-        """Names of topics; one that ends with a colon stands for all that begin so."""
+        """Names of topics; one that ends with a colon means all that start with it."""
         ...
 
     def find(self, machine: Machine, /) -> Iterable[Finding]:
-        """Yield what is wrong now; takes tenths of a second, and changes nothing."""
+        """Yield what is wrong now; takes tenths of a second and changes nothing."""
         ...

@@ -1,4 +1,4 @@
-"""All checks, and what follows from what they find."""
+"""Runs all checks and turns their findings into alerts."""
 
 import logging
 from collections.abc import Mapping
@@ -42,18 +42,18 @@ CHECKS: Mapping[str, Check] = {
 
 
 def run_checks(machine: Machine) -> None:
-    """Raise and clear the alerts of all checks. One that fails is an alert itself, and leaves its own as they were."""
+    """Raise and clear the alerts of all checks. One that fails is an alert itself and leaves its own unchanged."""
     machine.context.alerts.tell(*_look(machine))
 
 
 def current_alerts(machine: Machine) -> list[Alert]:
-    """Return the alerts that `run_checks` would leave now, the worst and oldest first; changes nothing."""
+    """Return the alerts that `run_checks` would leave active, worst and oldest first; changes nothing."""
     return machine.context.alerts.preview(*_look(machine))
 
 
 def _look(machine: Machine) -> tuple[list[str], list[Finding]]:
-    """Make all checks at once; returns the topics that they have judged, and what is wrong."""
-    # Once, and not in each thread.
+    """Run all checks in parallel; return the topics they covered, and their findings."""
+    # Read it once before the threads do.
     _ = machine.env
     with ThreadPoolExecutor(len(CHECKS)) as pool:
         found = dict(zip(CHECKS, pool.map(lambda check: _find(check, machine), CHECKS.values()), strict=True))
@@ -72,5 +72,5 @@ def _look(machine: Machine) -> tuple[list[str], list[Finding]]:
 def _find(check: Check, machine: Machine) -> list[Finding] | Exception:
     try:
         return list(check.find(machine))
-    except Exception as error:  # noqa: BLE001 # whatever it was, the other checks are made
+    except Exception as error:  # noqa: BLE001 # whatever it is, the other checks still run
         return error

@@ -1,4 +1,4 @@
-"""Whether the clock is set: certificates, backups and what documents say of their time stand on it."""
+"""Checks that the clock is synchronized: certificates, backups and time stamps of documents rely on it."""
 
 from collections.abc import Iterable
 
@@ -9,14 +9,14 @@ from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import CLOCK
 
 TOPICS = (CLOCK,)
-# There once systemd-timesyncd has an answer of a time server in this boot.
+# Created by systemd-timesyncd once a time server has answered since boot.
 SYNCHRONIZED = "/run/systemd/timesync/synchronized"
 TIMESYNCD = "/usr/lib/systemd/systemd-timesyncd"
 BOOT_SECONDS = 900.0
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Look whether a time server has answered since the boot; a machine in a container has its host's clock."""
+    """Check whether a time server has answered since boot; a machine in a container uses its host's clock."""
     if not machine.paths.at(TIMESYNCD).exists() or read_facts(machine.paths).in_container:
         return
     up = float((read_optional(machine.paths.at("/proc/uptime")) or "0").split()[0])

@@ -1,4 +1,4 @@
-"""Whether a failure keeps the units from starting until a person has looked at it."""
+"""Checks whether a failure keeps the units from starting until a person has looked into it."""
 
 from collections.abc import Iterable
 

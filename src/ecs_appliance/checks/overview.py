@@ -1,4 +1,4 @@
-"""How the machine fares, in one screen: for `appliance status`, and for who logs in."""
+"""The machine's state on one screen, for `appliance status` and at login."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ UNITS = ("prepare-env", "prepare-appliance", "prepare-ecs", "appliance")
 
 @dataclass(frozen=True)
 class Overview:
-    """Times are Unix seconds, None where unknown; `rooms` has per cent used by place, of bytes and of files."""
+    """Times are Unix seconds, None if unknown; `rooms` has per place: percent of bytes and of files used, GB free."""
 
     domain: str
     state: str
@@ -44,7 +44,7 @@ class Overview:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where all is well, 1 where something is wrong, 2 where the site is down."""
+        """Return 0 if nothing is wrong, 1 if there are alerts, 2 if the site is down."""
         return 2 if not self.up else int(bool(self.alerts))
 
     def as_data(self) -> dict[str, object]:
@@ -53,7 +53,7 @@ class Overview:
 
 
 def overview(machine: Machine, alerts: Iterable[Alert]) -> Overview:
-    """Look at `machine` now, which has `alerts`."""
+    """Return the current state of `machine`, with its `alerts`."""
     env, page, tags = machine.env, machine.page, machine.context.tags
     problem = machine.outage
     release, known = active_release(machine.paths), read_backups(machine.paths)
@@ -88,14 +88,14 @@ def _certificate_end(machine: Machine) -> float | None:
 
 
 def _memory_free(machine: Machine) -> float:
-    """Return the per cent of the memory that is available."""
+    """Return the percentage of memory that is available."""
     lines = (read_optional(machine.paths.at("/proc/meminfo")) or "").splitlines()
     known = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines) if rest.strip()}
     return 100 * known["MemAvailable"] / known["MemTotal"] if known.get("MemTotal") else 0.0
 
 
 def lines(seen: Overview, now: float) -> Iterator[str]:
-    """Yield `seen` for people, a subject a line; at the end what is wrong, each with the next step."""
+    """Yield `seen` for people, one line per subject, then each alert with the next step."""
     yield _line("site", f"{seen.domain or 'not configured'}: {seen.state.upper() if not seen.up else 'up'}")
     if not seen.up:
         yield _line("", seen.reason)
@@ -135,7 +135,7 @@ def _date(moment: float) -> str:
 
 
 def write_motd(machine: Machine) -> None:
-    """Write what pam_motd shows at a login: as of the last check, for a login must not wait."""
+    """Write what pam_motd shows at login: the state as of the last check, so that a login need not wait."""
     seen = overview(machine, machine.context.alerts.standing())
     text = "\n".join(["", *lines(seen, machine.now), "", "appliance status shows it as it is now", ""])
     write_atomic(machine.paths.at(MOTD), text, mode=0o644)

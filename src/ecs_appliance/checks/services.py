@@ -1,4 +1,4 @@
-"""Whether the programs run that the site stands on, whoever stopped them."""
+"""Checks that the services the site depends on are running, whoever stopped them."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ NAMES = {"nginx.service": "nginx", DATABASE: "PostgreSQL", "docker.service": "do
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Ask systemd for what should be active. A recovery stops the database itself."""
+    """Ask systemd for services that should be active, except during a recovery or rewind, which stop the database."""
     if machine.env is None or is_unfinished(machine.paths):
         return
     for unit, state in systemd.read_conditions(machine.runner, NAMES).items():

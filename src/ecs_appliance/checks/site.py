@@ -1,4 +1,4 @@
-"""Whether the site is up, as a visitor meets it."""
+"""Checks that the site is up, as a visitor sees it."""
 
 from collections.abc import Iterable
 
@@ -7,15 +7,15 @@ from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import SITE
 
 TOPICS = (SITE,)
-# Pages that say why there is no site; somebody wanted that, or is at work on it.
+# Pages that say why there is no site: an operator wanted that, or is working on it.
 ON_PURPOSE = ("installed", "standby", "no-database", "recovering", "stopped")
-# A start may take so long, in seconds, before it counts as an outage.
+# How many seconds a start may take before it counts as an outage.
 START_SECONDS = 180.0
 WAIT = "wait: it starts; journalctl -u appliance -f"
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Ask for the login page; while the site starts, or is away on purpose, nothing is wrong with that."""
+    """Request the login page; while the site starts or is down on purpose, nothing is reported."""
     if machine.env is None:
         return
     page = machine.page

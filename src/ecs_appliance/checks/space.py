@@ -1,4 +1,4 @@
-"""Whether file systems have room, for bytes and for files."""
+"""Checks that filesystems have free space and inodes."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -11,16 +11,16 @@ from ecs_appliance.reporting.topics import INODES, SPACE, Severity
 
 TOPICS = (SPACE, INODES)
 PLACES = ("/", "/data", "/volatile")
-# Per cent used.
+# Percent used.
 WARNING, CRITICAL = 85, 95
 GB = 10**9
-# So much is room enough, whatever part it is.
+# This many free bytes are enough, whatever the percentage.
 PLENTY = 50 * GB
 
 
 @dataclass(frozen=True)
 class Room:
-    """A file system: per cent of its bytes and of its files used, and bytes free."""
+    """A filesystem: percent of its bytes and of its inodes used, and bytes free."""
 
     used: float
     files: float
@@ -28,7 +28,7 @@ class Room:
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Compare each file system with what is left for a night's work."""
+    """Compare the usage of each filesystem with the limits."""
     for place, room in read_rooms(machine.paths).items():
         space = None if room.free > PLENTY else _severity(room.used)
         if space:
@@ -48,7 +48,7 @@ def find(machine: Machine) -> Iterable[Finding]:
 
 
 def read_rooms(paths: Paths) -> Mapping[str, Room]:
-    """Return the room of each place; places on one file system are one, named by the first."""
+    """Return the usage by place; of several places on one filesystem, only the first is returned."""
     rooms: dict[int, tuple[str, Room]] = {}
     for place in PLACES:
         folder = paths.at(place)
@@ -60,7 +60,7 @@ def read_rooms(paths: Paths) -> Mapping[str, Room]:
 def _read(found: os.statvfs_result) -> Room:
     available = found.f_bavail + (found.f_blocks - found.f_bfree)
     used = 100 * (1 - found.f_bavail / available) if available else 0.0
-    # btrfs makes inodes as it needs them, and says 0.
+    # btrfs allocates inodes on demand and reports 0.
     files = 100 * (1 - found.f_favail / found.f_files) if found.f_files else 0.0
     return Room(used, files, found.f_bavail * found.f_frsize)
 

@@ -1,4 +1,4 @@
-"""Whether the site is away because somebody wants it, or has not finished what they began."""
+"""Reports that the site is down on purpose, or that an operator's work on it is unfinished."""
 
 from collections.abc import Iterable
 

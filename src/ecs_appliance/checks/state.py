@@ -1,4 +1,4 @@
-"""Whether all that the appliance remembers could be read."""
+"""Checks that all state files could be read."""
 
 from collections.abc import Iterable
 
@@ -10,12 +10,12 @@ from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import STATE
 
 TOPICS = (STATE,)
-# Nothing starts, or goes back in time, while these cannot be read.
+# While these cannot be read, nothing starts and no rewind is possible.
 STAYING = {"progress": is_unfinished, "rewinds": read_left}
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Look for state files that were set aside, and read those that never are."""
+    """Look for state files that were set aside as damaged, and read those that never are."""
     paths = machine.paths
     for file in find_damaged((paths.state, paths.state / "alerts", paths.www, paths.run, paths.run / "alerts")):
         name = file.name.removesuffix(DAMAGED)

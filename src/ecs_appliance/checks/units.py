@@ -1,4 +1,4 @@
-"""Which units have failed and not succeeded since: of systemd, also where the process could not say so itself."""
+"""Checks for units that failed and have not succeeded since, also if their process could not report it."""
 
 from collections.abc import Iterable
 
@@ -13,10 +13,10 @@ TOPICS = (UNIT,)
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Ask systemd for failed units. What stands of a unit stays until that is well, with the reason it told itself."""
+    """Ask systemd for failed units. An active alert stays, with the reason the unit reported, until it is healthy."""
     standing = {each.topic.removeprefix(UNIT): each for each in machine.context.alerts.standing(UNIT)}
     failed = systemd.failed_units(machine.runner)
-    # What is no unit, such as the reload of one, only its own success clears.
+    # Topics that are not a unit, such as the reload of one, are cleared only by their own success.
     units = [name for name in standing if name.endswith(".service") and "@." not in name]
     states = systemd.read_conditions(machine.runner, units)
     for name, alert in standing.items():

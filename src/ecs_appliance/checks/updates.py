@@ -1,4 +1,4 @@
-"""Whether updates happen, and whether a new kernel waits for a reboot."""
+"""Checks that updates run, and whether a new kernel needs a reboot."""
 
 import os
 import re
@@ -18,7 +18,7 @@ KERNEL = "vmlinuz-"
 
 
 def find(machine: Machine) -> Iterable[Finding]:
-    """Compare the last update with today, and the kernel that runs with those that are installed."""
+    """Compare the last update with today, and the running kernel with the installed ones."""
     last = last_update(machine)
     automatic = machine.env is not None and machine.env.appliance.update.automatic
     if automatic and last is not None and machine.now - last > LATE_SECONDS:
@@ -31,7 +31,7 @@ def find(machine: Machine) -> Iterable[Finding]:
 
 
 def last_update(machine: Machine) -> float | None:
-    """Return when everything was up to date last, in Unix seconds; None where that is not known."""
+    """Return when the last update succeeded, in Unix seconds; None if unknown."""
     said = machine.context.tags.get(LAST_UPDATE)
     try:
         return datetime.fromisoformat(said).timestamp() if said else None
@@ -40,7 +40,7 @@ def last_update(machine: Machine) -> float | None:
 
 
 def waiting_kernel(paths: Paths, running: str) -> str | None:
-    """Return the newest kernel in /boot where that is not `running`; a machine in a container has none of its own."""
+    """Return the newest kernel in /boot if it is not `running`, else None; in a container always None."""
     if read_facts(paths).in_container:
         return None
     found = [file.name.removeprefix(KERNEL) for file in paths.at("/boot").glob(f"{KERNEL}*")]

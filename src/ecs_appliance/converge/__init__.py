@@ -1,1 +1,1 @@
-"""Pillar from environment and facts, Salt in-process, its typed report."""
+"""Builds the pillar from environment and facts, runs Salt in-process, and returns a typed report."""

@@ -1,4 +1,4 @@
-"""Where packets of containers and of image builds may go out to, as rules of nft."""
+"""Plans where containers and image builds may connect to, as nft rules."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from ecs_appliance.env.egress import METADATA, Destination, IpNetwork, parse_des
 if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
 
-# A site's own names: behind a router that translates addresses, their address is not the machine's.
+# For the site's own names: behind a NAT router, they do not resolve to this machine's addresses.
 SITE_PORTS = (80, 443)
 IPV4, IPV6 = 4, 6
-# What is no address of the internet: private networks, shared ones, those of documentation, multicast.
+# IPv4 that is not public: private and shared networks, documentation, multicast.
 NOT_PUBLIC_V4 = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -29,12 +29,12 @@ NOT_PUBLIC_V4 = (
     "203.0.113.0/24",
     "224.0.0.0/3",
 )
-# Of IPv6 the internet is 2000::/3, without what holds an IPv4 address (Teredo, 6to4) or is for documentation.
+# Public IPv6 is 2000::/3, without embedded IPv4 (Teredo, 6to4) and documentation.
 PUBLIC_V6, NOT_PUBLIC_V6 = "2000::/3", ("2001::/32", "2001:db8::/32", "2002::/16", "3fff::/20")
 
 
 def plan_egress(env: "Env | None") -> dict[str, Any]:
-    """What the template of the firewall needs; without an environment only builds go out."""
+    """Return what the firewall's template needs; without an environment only builds may connect to the outside."""
     lists = _lists(env)
     names = {destination.name for several in lists.values() for destination in several if destination.name}
     return {
@@ -45,7 +45,7 @@ def plan_egress(env: "Env | None") -> dict[str, Any]:
 
 
 def plan_rules(destination: Destination) -> list[str]:
-    """The rules that accept packets for `destination`. What stands in them was taken apart by `parse_destination`."""
+    """Return the rules that accept packets to `destination`, which `parse_destination` has validated."""
     port = f" meta l4proto {{ tcp, udp }} th dport {destination.port}" if destination.port else ""
     if destination.name:
         return [f"{_field(version)} @{name_set(destination.name, version)}{port} accept" for version in (IPV4, IPV6)]
@@ -58,7 +58,7 @@ def plan_rules(destination: Destination) -> list[str]:
 
 
 def name_set(name: str, version: int) -> str:
-    """The set that holds the addresses of `name`, of one kind."""
+    """Return the name of the set with the addresses of `name` in IP `version`."""
     return f"v{version}/{name}"
 
 
@@ -74,7 +74,7 @@ def _lists(env: "Env | None") -> dict[str, list[Destination]]:
 
 
 def _site(names: Iterable[str]) -> list[Destination]:
-    """The destinations of the site's own names; an address is the machine's, and no wildcard can be looked up."""
+    """Return destinations for the site's names; addresses are the machine's own, and wildcards cannot be resolved."""
     named = [name for name in names if not (name.startswith("*") or name == "localhost" or _is_address(name))]
     return [Destination(name=name, port=port) for name in named for port in SITE_PORTS]
 

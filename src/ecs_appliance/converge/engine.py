@@ -1,4 +1,4 @@
-"""Salt, called in-process: the only module that imports it."""
+"""Calls Salt in-process; the only module that imports it."""
 
 import logging
 import time
@@ -13,20 +13,20 @@ MINION_CONFIG = Path("/etc/salt/minion")
 
 
 def converge(pillar: Mapping[str, Any], config: Path = MINION_CONFIG, *, dry_run: bool = False) -> ConvergeReport:
-    """Bring the machine into the state that `pillar` asks for, or with `dry_run` only say what would change.
+    """Converge the machine to the state that `pillar` declares, or with `dry_run` only report what would change.
 
-    Returns the report, failed states included; raises ConvergeError where the states cannot even be read.
+    Returns the report, including failed states. Raises ConvergeError if the states cannot be rendered.
     """
     began = time.monotonic()
     caller = _caller(config)
-    # What top.sls asks for: a bare `salt-call state.highstate` does nothing.
+    # Required by top.sls: a bare `salt-call state.highstate` does nothing.
     enabled = {**pillar, "appliance": {**pillar.get("appliance", {}), "enabled": True}}
     result = caller.cmd("state.highstate", pillar=enabled, test=dry_run)
     return parse_result(result, time.monotonic() - began)
 
 
 def _caller(config: Path):  # type: ignore[no-untyped-def] # salt has no types
-    import salt.client  # noqa: PLC0415 # half a second that other commands need not pay
+    import salt.client  # noqa: PLC0415 # takes half a second, which other commands save
     import salt.config  # noqa: PLC0415
 
     warnings.filterwarnings("ignore", module="salt")
@@ -35,6 +35,6 @@ def _caller(config: Path):  # type: ignore[no-untyped-def] # salt has no types
         logging.getLogger(name).setLevel(logging.CRITICAL)
     options = salt.config.minion_config(str(config))
     options["file_client"] = "local"
-    # The pillar is passed: nobody reads the environment again.
+    # The pillar is passed, so the environment is not read again.
     options["ext_pillar"] = []
     return salt.client.Caller(mopts=options)

@@ -1,4 +1,4 @@
-"""The firewall's rules: ours, with the operator's in them; in force are always the last ones that the kernel took."""
+"""Loads the firewall: our rules with the operator's included; the last rules the kernel accepted stay active."""
 
 import grp
 import hashlib
@@ -15,28 +15,28 @@ from ecs_appliance.host import nftables
 
 OURS = "/etc/nftables/appliance.nft"
 OPERATORS = "/etc/nftables/appliance.d"
-# In `OURS`, the place of the operator's.
+# The statement in `OURS` that is replaced by the operator's rules.
 INCLUDE = f'include "{OPERATORS}/*.nft"'
 # What appliance-firewall.service loads at boot.
 LOADED = "/var/lib/ecs-appliance/firewall.nft"
 APPLIED = "firewall"
 ACCOUNT = re.compile(r'meta sk(uid|gid) "([a-z0-9-]+)"')
-# No account has it: the kernel takes it for "no number".
+# No account has this id; the kernel reserves the one above it for "no id".
 NOBODYS = 2**32 - 2
 
 
 def firewall_is_current(paths: Paths, runner: Runner) -> bool:
-    """Whether the rules as the files have them now are in force, none taken out by hand."""
+    """Return whether the rules in the files are active and were not changed by hand since."""
     rules = _assemble(paths, _operators_files(paths))
     is_stored = read_optional(paths.at(LOADED)) == rules
     return is_stored and is_applied(paths, APPLIED, _digest(rules, nftables.listing(runner)))
 
 
 def load_firewall(paths: Paths, runner: Runner) -> None:
-    """Put the rules in force and keep them for the next boot.
+    """Load the rules and keep them for the next boot.
 
-    Raises ApplianceError that names the operator's file which is no good; then the rules before stay in force, and
-    where there were none, ours alone are.
+    Raises ApplianceError that names the operator's file at fault; then the previous rules stay active, or, if there
+    were none, ours alone are loaded.
     """
     files = _operators_files(paths)
     try:
@@ -77,7 +77,7 @@ def _read(file: Path) -> str:
 
 
 def _ours(paths: Paths) -> str:
-    """Ours, with numbers for accounts: one that is removed must not keep the next boot from loading any rule."""
+    """Return our rules with ids for account names: a removed account must not prevent loading at the next boot."""
     return ACCOUNT.sub(lambda found: f"meta sk{found[1]} {_number(found[1], found[2])}", paths.at(OURS).read_text())
 
 

@@ -1,4 +1,4 @@
-"""Names in the firewall: their addresses, looked up again and again, and the name servers that containers may ask."""
+"""Keeps the firewall's sets current: addresses of the names in it, and the name servers containers may query."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,25 +9,25 @@ from ecs_appliance.core.runner import ProcessError, Runner
 from ecs_appliance.host import nftables
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-# As docker reads them: where all servers are on the loopback, those behind systemd-resolved, else Google's.
+# As docker does: if all servers are on the loopback, those behind systemd-resolved, else Google's.
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 DOCKERS = ("8.8.8.8", "8.8.4.4")
 NAME_SERVERS = {4: "nameservers_v4", 6: "nameservers_v6"}
-# Servers that take turns under one name are not all named each time.
+# Servers behind one name may take turns, so that an answer does not list all of them.
 KEPT = "1d"
 LOOKUP_SECONDS = 10
 NO_SUCH_NAME = 2
 
 
 def refresh_names(paths: Paths, runner: Runner) -> None:
-    """Put the addresses of each name that the firewall knows into its set. One without an answer keeps those it has."""
+    """Update the addresses of each name in the firewall. A name without an answer keeps its addresses."""
     found = {name: _look_up(runner, name.partition("/")[2]) for name in nftables.set_names(runner) if "/" in name}
     commands = [*_servers(name_servers(paths)), *(line for item in sorted(found.items()) for line in _addresses(*item))]
     nftables.load(runner, "\n".join(commands) + "\n")
 
 
 def name_servers(paths: Paths) -> list[IpAddress]:
-    """The name servers that docker has containers ask, none of the loopback's."""
+    """Return the name servers that docker configures in containers, none of them on the loopback."""
     for file in RESOLVERS:
         lines = (line.split() for line in (read_optional(paths.at(file)) or "").splitlines())
         named = _parsed(words[1] for words in lines if len(words) > 1 and words[0] == "nameserver")
@@ -42,7 +42,7 @@ def _servers(servers: Iterable[IpAddress]) -> list[str]:
 
 
 def _addresses(name: str, addresses: Iterable[IpAddress]) -> list[str]:
-    """Of an element that is there only its end anew makes it last."""
+    """Return commands that add `addresses`; only deleting and re-adding an existing element renews its timeout."""
     fitting = [str(one) for one in addresses if name.startswith(f"v{one.version}/")]
     each = [(f"{{ {one} }}", f"{{ {one} timeout {KEPT} }}") for one in fitting]
     return [
@@ -69,7 +69,7 @@ def _look_up(runner: Runner, name: str) -> list[IpAddress]:
 
 
 def _parsed(words: Iterable[str]) -> list[IpAddress]:
-    """The addresses among `words` that lead to other machines, each once."""
+    """Return the distinct addresses among `words` that can be on other machines."""
     found: dict[IpAddress, None] = {}
     for word in words:
         try:

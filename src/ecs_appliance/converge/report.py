@@ -1,4 +1,4 @@
-"""What Salt says of a run, typed."""
+"""Parses Salt's result of a run into a typed report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,12 +11,12 @@ Outcome = Literal["unchanged", "changed", "would change", "failed"]
 
 
 class ConvergeError(ApplianceError):
-    """The machine could not be brought into its state; the message names each state that failed."""
+    """The machine could not be converged; the message names each failed state."""
 
 
 @dataclass(frozen=True)
 class StateResult:
-    """One state: its id and function, what became of it, its changes (plain data), seconds."""
+    """Result of one state; `name` has its function and id, `changes` are plain data."""
 
     name: str
     outcome: Outcome
@@ -25,7 +25,7 @@ class StateResult:
     seconds: float
 
     def describe(self) -> str:
-        """Its changes as indented text: diffs as they are, the rest by key; else the comment."""
+        """Return the changes as indented text, diffs verbatim; if there are none, the comment."""
         diff = self.changes.get("diff")
         text = diff if isinstance(diff, str) else "\n".join(f"{key}: {value}" for key, value in self.changes.items())
         return "\n".join(f"    {line}" for line in (text or self.comment).splitlines())
@@ -33,17 +33,17 @@ class StateResult:
 
 @dataclass(frozen=True)
 class ConvergeReport:
-    """One run over all states, in the order of execution."""
+    """Result of a run: all states, in order of execution."""
 
     states: tuple[StateResult, ...]
     seconds: float
 
     def having(self, *outcomes: Outcome) -> tuple[StateResult, ...]:
-        """The states with one of `outcomes`."""
+        """Return the states with one of `outcomes`."""
         return tuple(state for state in self.states if state.outcome in outcomes)
 
     def check(self) -> None:
-        """Raise ConvergeError where a state failed."""
+        """Raise ConvergeError if a state failed."""
         failed = self.having("failed")
         if failed:
             lines = [f"{state.name}: {state.comment}" for state in failed]
@@ -53,12 +53,12 @@ class ConvergeReport:
             )
 
     def as_data(self) -> dict[str, Any]:
-        """The report as plain data, the unchanged states only counted."""
+        """Return the report as plain data; unchanged states are only counted."""
         shown = [asdict(state) for state in self.having("changed", "would change", "failed")]
         return {"ok": not self.having("failed"), "states": len(self.states), "seconds": self.seconds, "shown": shown}
 
     def summary(self) -> str:
-        """One line for people and journals."""
+        """Return a one-line summary."""
         changed = len(self.having("changed", "would change"))
         return (
             f"{len(self.states)} states, {changed} changed, {len(self.having('failed'))} failed, {self.seconds:.1f} s"
@@ -66,9 +66,9 @@ class ConvergeReport:
 
 
 def parse_result(result: object, seconds: float) -> ConvergeReport:
-    """Salt's answer as a report.
+    """Return the report of Salt's `result` of a run that took `seconds`.
 
-    Raises ConvergeError for render errors (a list of texts) and for an empty run, BusyError while another is under way.
+    Raises ConvergeError for render errors (a list of texts) and an empty result, BusyError if another run is active.
     """
     if isinstance(result, list):
         if any("is running as PID" in str(error) for error in result):

@@ -1,4 +1,4 @@
-"""Who gets in by ssh, and where: nobody who could until now is to be locked out by what hardens the machine."""
+"""Decides how ssh is hardened without locking out anyone who has access now."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,18 +14,18 @@ from ecs_appliance.env.formats import ssh_key, ssh_parts
 if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
 
-# Whoever is in it may become root by Debian's sudoers.
+# Debian's sudoers lets its members become root.
 ADMINISTRATORS = "sudo"
 FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 APPLICATION = "app"
-# The numbers that Debian gives to people.
+# Debian's range of user ids for people.
 PEOPLE = range(1000, 60000)
-# Sources of accounts in /etc/nsswitch.conf that are this machine's own.
+# Sources in /etc/nsswitch.conf that are local to this machine.
 LOCAL = {"files", "systemd", "compat"}
 NO_SHELLS = ("nologin", "false", "sync")
-# Options that make of a key something else than a login that lasts.
+# Options with which a key does not allow permanent login.
 LIMITS = re.compile(r"\b(cert-authority|command=|expiry-time=)", re.IGNORECASE)
-# sshd knows it no longer.
+# No longer supported by sshd.
 GONE = "ssh-dss"
 CONFIGURATION = ("sshd_config", "sshd_config.d/*.conf")
 PORT = re.compile(
@@ -36,10 +36,10 @@ USUAL_PORT = 22
 
 @dataclass(frozen=True)
 class Ssh:
-    """What is decided of ssh: whether it takes keys only, which ports the firewall opens for it, and who logs in.
+    """Decisions about ssh: whether only keys are accepted, which ports the firewall opens, and who logs in.
 
-    `people` are accounts that are neither root's nor in the group of administrators; `by_group` tells whether all that
-    there are stand in this machine's own files.
+    `people` are login accounts other than root and app; `by_group` is whether all accounts are in this machine's own
+    files.
     """
 
     keys_only: bool = False
@@ -50,7 +50,7 @@ class Ssh:
 
 @dataclass(frozen=True)
 class Account:
-    """A line of /etc/passwd, as far as it matters here."""
+    """The fields of a line of /etc/passwd that matter here."""
 
     name: str
     number: int
@@ -60,30 +60,30 @@ class Account:
 
 
 def plan_ssh(paths: Paths, env: "Env | None") -> Ssh:
-    """What to do about ssh on this machine once `env` (None: none yet) is in force."""
+    """Decide about ssh on this machine for `env` (None: not configured yet)."""
     people = tuple(account.name for account in _people(paths))
     return Ssh(keys_let_in(paths, env), ssh_ports(paths), people, _knows_everybody(paths))
 
 
 def ssh_ports(paths: Paths) -> tuple[int, ...]:
-    """The usual port, and those that somebody has sshd listen on."""
+    """Return port 22 and any other that sshd is configured to listen on."""
     files = (file for pattern in CONFIGURATION for file in paths.at("/etc/ssh").glob(pattern))
     named = {int(port) for file in files for port in PORT.findall(file.read_text(errors="replace"))}
     return tuple(sorted({USUAL_PORT, *named}))
 
 
 def keys_let_in(paths: Paths, env: "Env | None") -> bool:
-    """Whether somebody can become root on this machine by an ssh key, once `env` (None: none yet) is in force."""
+    """Return whether anyone can become root with an ssh key once `env` (None: not configured yet) is active."""
     added, removed = (env.ssh_authorized_keys, env.ssh_deprecated_keys) if env else ((), ())
     lines = [*added, *_authorized_lines(paths)]
     return bool({login_key(line) for line in lines} - {ssh_parts(line)[2] for line in removed} - {None})
 
 
 def login_key(line: str) -> str | None:
-    """The key itself of a line of authorized_keys; None where nobody gets a shell by it.
+    """Return the key in a line of authorized_keys, None if it does not give a shell.
 
-    That is so for comments and damaged lines, and for keys that run one command only: clouds leave such a line to root
-    that tells whoever comes to use another account.
+    Comments, damaged lines and keys limited to a command do not: clouds give root such a line, which only says to log
+    in with another account.
     """
     if line.lstrip().startswith("#"):
         return None
@@ -102,7 +102,7 @@ def _authorized_lines(paths: Paths) -> Iterator[str]:
 
 
 def _administrators(paths: Paths) -> list[Account]:
-    """Root, and those who may become root; the account `app` may not, whatever keys it has."""
+    """Return root and the accounts that may become root."""
     groups = {words[0]: words for words in _database(paths.at("/etc/group"), 4)}
     group = groups.get(ADMINISTRATORS)
     number, members = (int(group[2]), group[3].split(",")) if group else (None, [])
@@ -114,12 +114,12 @@ def _is_administrator(account: Account, number: int | None, members: Sequence[st
 
 
 def _people(paths: Paths) -> list[Account]:
-    """Those who log in, and are neither root nor the application."""
+    """Return the login accounts except root and the application's."""
     return [account for account in _accounts(paths) if account.number in PEOPLE and account.name != APPLICATION]
 
 
 def _accounts(paths: Paths) -> list[Account]:
-    """The accounts with a shell."""
+    """Return the accounts with a login shell."""
     found = [
         Account(words[0], int(words[2]), int(words[3]), words[5], words[6])
         for words in _database(paths.at("/etc/passwd"), 7)
@@ -128,14 +128,14 @@ def _accounts(paths: Paths) -> list[Account]:
 
 
 def _knows_everybody(paths: Paths) -> bool:
-    """Whether no directory (LDAP, Active Directory) knows accounts beside /etc/passwd."""
+    """Return whether no directory (LDAP, Active Directory) provides accounts in addition to /etc/passwd."""
     text = read_optional(paths.at("/etc/nsswitch.conf")) or ""
     words = [line.split() for line in text.splitlines() if line.startswith("passwd:")]
     return {word for line in words for word in line[1:] if word[0] != "["} <= LOCAL
 
 
 def who_gets_in_by_password(paths: Paths, effective: str) -> list[str]:
-    """The accounts that can log in with a password; `effective` is what `sshd -T` says is in force."""
+    """Return the accounts that can log in with a password; `effective` is the output of `sshd -T`."""
     values = dict(line.partition(" ")[::2] for line in effective.splitlines())
     if "yes" not in (values.get("passwordauthentication"), values.get("kbdinteractiveauthentication")):
         return []

@@ -1,4 +1,4 @@
-"""The boundary around the states of salt/extensions: whatever fails in one is its result, in a line and a next step."""
+"""The error boundary of the states in salt/extensions: an exception becomes a failed result with message and hint."""
 
 import inspect
 import logging
@@ -17,7 +17,7 @@ State = Callable[P, dict[str, Any]]
 
 
 def guarded(state: State[P]) -> State[P]:
-    """Return `state` with every exception as a result that has failed; Salt would put a traceback there."""
+    """Wrap `state` so that any exception becomes a failed result, where Salt would show a traceback."""
     failed = _failed
 
     def guard(*args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
@@ -26,10 +26,10 @@ def guarded(state: State[P]) -> State[P]:
         except Exception as error:  # noqa: BLE001 # this is the boundary
             return failed(str(kwargs.get("name", args[0] if args else "")), error)
 
-    # What states of a run share, Salt puts into the globals of the function that it calls: they have to be the state's.
+    # Salt injects what the states of a run share into the globals of the function it calls: use the state's globals.
     own = FunctionType(guard.__code__, state.__globals__, state.__name__, None, guard.__closure__)
     wraps(state)(own)
-    # Salt asks a state for its arguments, and does not look behind a decorator.
+    # Salt inspects a state's signature without unwrapping decorators.
     own.__signature__ = inspect.signature(state)  # type: ignore[attr-defined] # functions have it, typeshed does not
     return own
 

@@ -1,19 +1,19 @@
-"""What of the machine's memory is PostgreSQL's, and what a container may take at most."""
+"""Divides the machine's memory between PostgreSQL and the containers."""
 
 from ecs_appliance.core.facts import Facts
 
 OTHERS_MB = 2560
 OTHERS_MB_PER_CORE = 256
-# ecs.slice has three fifths of the machine for all containers together: none may take it all from its neighbours.
+# ecs.slice limits all containers to three fifths of the memory; no single one may take all of that.
 LARGEST_PERCENT = 45
 SMALL_MB = {"beat": 256, "smtpd": 512, "redis": 512, "memcached": 256}
 
 
 def tune_postgresql(facts: Facts) -> dict[str, str]:
-    """PostgreSQL settings, values as postgresql.conf takes them, for `facts`.
+    """Return PostgreSQL's settings for `facts`, formatted for postgresql.conf.
 
-    The formula is the predecessor's, proven in the field: memory left by the operating system and the application
-    is PostgreSQL's; a quarter of it is shared, each of at most 96 sorts per core may take its part of the rest.
+    The formula is the predecessor's, proven in the field: PostgreSQL gets the memory that the operating system and the
+    application leave. A quarter of it is shared; the rest is divided among 96 sorts per core.
     """
     memory = max(512, facts.memory_mb - OTHERS_MB - OTHERS_MB_PER_CORE * facts.cores)
     shared = memory // 4
@@ -27,10 +27,10 @@ def tune_postgresql(facts: Facts) -> dict[str, str]:
 
 
 def limit_containers(facts: Facts) -> dict[str, int]:
-    """The most MiB of memory of each of the site's containers, by its service.
+    """Return the memory limit of each container of the site in MiB, by service.
 
-    Web and worker convert documents, which takes what it takes: each may have the greater part of the slice. The
-    limits of the others are many times what they use.
+    Web and worker convert documents, which may take a lot of memory: each may use most of the slice. The limits of the
+    others are many times their usage.
     """
     large = facts.memory_mb * LARGEST_PERCENT // 100
     return {"web": large, "worker": large, **SMALL_MB}

@@ -1,1 +1,1 @@
-"""What is told to people: the status page."""
+"""Reports to people and programs: status page, alerts, metrics, the dead man's switch."""

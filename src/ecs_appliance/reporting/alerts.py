@@ -1,4 +1,4 @@
-"""Alerts: what a person has to know of, as long as it holds: told in the journal, kept in a file each, counted."""
+"""Alerts about current problems: logged, stored in one file each, and exported as metrics."""
 
 import hashlib
 import logging
@@ -16,7 +16,7 @@ from ecs_appliance.reporting.topics import Severity, topic_of
 
 log = logging.getLogger(__name__)
 
-# A standing alert is told again so often, in seconds: journals are read by the day.
+# An alert that stays active is logged again daily, since journals are read by the day.
 REPEAT_SECONDS = 86400
 METRIC = "appliance_alert"
 HELP = {METRIC: "1 for each alert that holds now."}
@@ -24,7 +24,7 @@ HELP = {METRIC: "1 for each alert that holds now."}
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong with `topic`, and the next step."""
+    """A problem with `topic`, and the next step."""
 
     topic: str
     severity: Severity
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Alert:
-    """`topic` is what it is about (certificate:www.example.org), `since` and `told` are Unix seconds."""
+    """An active alert on `topic` (certificate:www.example.org); `since` and `told` (last logged) are Unix seconds."""
 
     topic: str
     severity: Severity
@@ -46,14 +46,14 @@ class Alert:
 
 @dataclass(frozen=True)
 class Alerts:
-    """The alerts of the machine below `paths`."""
+    """The alerts of the machine with `paths`."""
 
     paths: Paths
 
     def tell(self, topics: Collection[str], findings: Iterable[Finding]) -> None:
-        """Each of `topics` is as the first of `findings` about it says, or well where there is none.
+        """Raise alerts for `findings`, the first one of each topic, and clear all others about `topics`.
 
-        A topic that ends with a colon stands for all that begin so.
+        A topic that ends with a colon means all that start with it.
         """
         found = {finding.topic: finding for finding in reversed(list(findings))}
         for finding in found.values():
@@ -63,7 +63,7 @@ class Alerts:
                 self.clear(alert.topic)
 
     def preview(self, topics: Collection[str], findings: Iterable[Finding]) -> list[Alert]:
-        """Return the alerts that would stand after `tell`, the worst and oldest first; changes nothing."""
+        """Return the alerts that would be active after `tell`, worst and oldest first; changes nothing."""
         standing, now = {alert.topic: alert for alert in self.standing()}, time.time()
         kept = {topic: alert for topic, alert in standing.items() if not _is_one_of(topic, topics)}
         for each in findings:
@@ -73,14 +73,14 @@ class Alerts:
         return _in_order(kept.values())
 
     def put(self, topic: str, severity: Severity, message: str, hint: str = "") -> None:
-        """`topic` is wrong. The journal has it at once where that is news, and again each day that it stays so.
+        """Raise the alert about `topic`. It is logged if it is new or changed, and again each day that it stays active.
 
-        Without a `hint` the remedy of the topic is named. An alert that no disk takes is kept until the next boot.
+        Without a `hint`, the topic's remedy is used. If it cannot be written to disk, it is kept in /run until reboot.
         """
         now, held = time.time(), self._held(topic)
         said = _said(topic, severity, message, hint)
         news = held is None or (held.severity, held.message, held.hint) != said
-        # A clock that was ahead must not silence it for years.
+        # 0 <= …: a clock that was ahead must not silence it for years.
         if held is not None and not news and 0 <= now - held.told < REPEAT_SECONDS:
             return
         alert = Alert(topic, *said, since=now if held is None else held.since, told=now)
@@ -89,12 +89,12 @@ class Alerts:
         self._count()
 
     def put_failure(self, topic: str, severity: Severity, what: str, failure: ApplianceError) -> None:
-        """`topic` is wrong for `failure`, of `what`; nobody else needs to report that failure."""
+        """Raise the alert about `topic` for `failure` of `what`, and mark the failure as reported."""
         self.put(topic, severity, f"{what}: {failure.summary}" if what else failure.summary, failure.hint)
         failure.alerted = True
 
     def clear(self, topic: str) -> None:
-        """`topic` is well."""
+        """Clear the alert about `topic`, if there is one."""
         held = self._held(topic)
         if held is None:
             return
@@ -104,18 +104,18 @@ class Alerts:
         self._count()
 
     def standing(self, prefix: str = "") -> list[Alert]:
-        """The alerts that hold now about topics with `prefix`, the worst and oldest first."""
+        """Return the active alerts about topics that start with `prefix`, worst and oldest first."""
         found = [alert for folder in self._folders for file in folder.glob("*.json") if (alert := self._read(file))]
         alerts = {alert.topic: alert for alert in sorted(found, key=lambda alert: alert.told)}
         return _in_order(alert for alert in alerts.values() if alert.topic.startswith(prefix))
 
     def stands(self, topic: str) -> bool:
-        """Return whether there is an alert about `topic`."""
+        """Return whether there is an active alert about `topic`."""
         return self._held(topic) is not None
 
     @property
     def _folders(self) -> tuple[Path, Path]:
-        """Where alerts are kept, and where those are that a full disk did not take."""
+        """The folder of alerts, and the fallback if the disk is full."""
         return self.paths.state / "alerts", self.paths.run / "alerts"
 
     def _files(self, topic: str) -> list[Path]:

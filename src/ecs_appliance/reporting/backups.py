@@ -1,4 +1,4 @@
-"""What is known of backups and rehearsals, kept over a boot, and as metrics: the predecessor's names, and more."""
+"""State of backups and rehearsals, kept across boots and exported as metrics, including the predecessor's names."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ HELPS = {
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """A rehearsal that began at `at`; `verified` is when the newest proven backup was made, None without one."""
+    """A rehearsal that began at `at`; `verified` is when the newest proven backup was made, None if there is none."""
 
     ok: bool
     at: float
@@ -40,7 +40,7 @@ class Rehearsed:
 
 @dataclass(frozen=True)
 class Backups:
-    """Times are Unix seconds, durations seconds, sizes bytes; None is what is not known yet."""
+    """Times are Unix seconds, durations seconds, sizes bytes; None means not known yet."""
 
     start: float | None = None
     failed: bool | None = None
@@ -58,12 +58,12 @@ class Backups:
     rto: float | None = None
 
     def rehearsed(self, paths: Paths, found: Rehearsed) -> "Backups":
-        """Remember a rehearsal."""
+        """Store the result of a rehearsal."""
         known = {"rehearsal_ok": found.ok, "rehearsal": found.at, "verified": found.verified}
         return update_backups(paths, **known, rpo=found.rpo, rto=found.rto)
 
     def samples(self) -> list[Sample]:
-        """As metrics."""
+        """Return the known values as metrics."""
         values = {
             "backup_last_start_time": self.start,
             "backup_last_failed": self.failed,
@@ -84,12 +84,12 @@ class Backups:
 
 
 def read_backups(paths: Paths) -> Backups:
-    """What is known; nothing where that was lost."""
+    """Return the stored state; empty if it was lost."""
     return _file(paths).read() or Backups()
 
 
 def update_backups(paths: Paths, **known: float | None) -> Backups:
-    """Remember `known`, fields of Backups, and write the metrics; a full disk changes nothing of what happened."""
+    """Store `known`, fields of Backups, and write the metrics. A full disk is only logged."""
     updated = replace(read_backups(paths), **known)  # type: ignore[arg-type] # the fields' own types
     try:
         _file(paths).write(updated)

@@ -1,4 +1,4 @@
-"""Metrics as text files that the node exporter reads along (its textfile collector, Prometheus' text format)."""
+"""Writes metrics in Prometheus' text format for the textfile collector of the node exporter."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -20,10 +20,9 @@ class Sample:
 
 
 def write_metrics(paths: Paths, topic: str, samples: Iterable[Sample], helps: Mapping[str, str]) -> None:
-    """Replace the metrics of `topic` by `samples`; `helps` says of each name what it is.
+    """Replace the metrics of `topic` with `samples`; `helps` describes each name.
 
-    Where they cannot be written, as before the first convergence or on a full disk, the log says so: what they count
-    has happened all the same.
+    If they cannot be written, as before the first converge or on a full disk, that is only logged.
     """
     try:
         write_atomic(paths.metrics / f"appliance-{topic}.prom", render_metrics(samples, helps), mode=0o644)
@@ -32,7 +31,7 @@ def write_metrics(paths: Paths, topic: str, samples: Iterable[Sample], helps: Ma
 
 
 def render_metrics(samples: Iterable[Sample], helps: Mapping[str, str]) -> str:
-    """`samples` in the text format, grouped by name, as gauges."""
+    """Return `samples` in the text format, grouped by name, as gauges."""
     by_name: dict[str, list[Sample]] = {}
     for sample in samples:
         by_name.setdefault(sample.name, []).append(sample)

@@ -1,4 +1,4 @@
-"""The dead-man's ping: somebody outside hears of each backup, and raises the alarm when it hears nothing."""
+"""The dead man's switch: reports each backup to a service outside, which raises an alarm if it hears nothing."""
 
 import logging
 import ssl
@@ -11,13 +11,13 @@ ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS = 3, 3, 10
 
 
 def ping(url: str, values: dict[str, str]) -> None:
-    """Post `values` to `url`, as a form. Raises NetworkError, without the URL in it, where nobody takes it."""
-    import httpx  # noqa: PLC0415 # only who has such a URL pays for it
+    """Post `values` to `url` as a form. Raises NetworkError, without the URL in it, if they are not accepted."""
+    import httpx  # noqa: PLC0415 # only needed with such a URL
 
     register_secret(url)
-    # It would log each URL.
+    # httpx would log the URL, which is a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # Else it would trust a list of its own, not what the operator added to the system's.
+    # By default, httpx trusts its own list instead of the system's, which the operator may have extended.
     trust = ssl.create_default_context()
     reason = ""
     for attempt in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""What the machine is doing before the site is up: for operators in status.json, for visitors as the 503 page."""
+"""Shows what the machine does while the site is down: status.json for operators, the 503 page for visitors."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Kind = Literal["installed", "starting", "standby", "no-database", "recovering", "failed", "stopped"]
 
 PUBLIC = 0o644
-# Every step of a start, in order, with its title in both languages.
+# All steps of a start, in order, with their titles in both languages.
 STEPS: dict[str, tuple[str, str]] = {
     "environment": ("Reading the environment", "Umgebung (env.yml) wird gelesen"),
     "storage": ("Preparing storage", "Datenspeicher wird vorbereitet"),
@@ -50,10 +50,10 @@ HEADLINES: dict[Kind, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Status:
-    """What status.json holds, which is not for everybody.
+    """Content of status.json, which is not public.
 
-    Times are Unix seconds; `usual` is the seconds the step took last time. The site is away from `began`, and
-    until about `until`; 0 where that is not known.
+    Times are Unix seconds; `usual` is the duration of the step last time, in seconds. The site is down since `began`,
+    until about `until`; 0 if unknown.
     """
 
     kind: Kind
@@ -74,16 +74,16 @@ class Status:
 
 @dataclass(frozen=True)
 class StatusPage:
-    """Writes the page below `paths`; a listener of steps. All text is masked, and escaped where it is shown."""
+    """Writes the page below `paths`; a listener of steps. All text is masked, and escaped where it is displayed."""
 
     paths: Paths
 
     def show(self, kind: Kind, *, error: str = "", next_step: str = "") -> None:
-        """Show `kind` with `error` in one line and what to do next."""
+        """Show `kind` with a one-line `error` and the next step."""
         self._try_to_write(_status(kind, error=error, next_step=next_step))
 
     def fail(self, error: str, next_step: str) -> None:
-        """Show what failed, with the step it failed in where one is shown, and what to do next."""
+        """Show a failure and the next step, with the step that is shown now, if any."""
         shown = self.shown()
         fresh = _status("failed", error=error, next_step=next_step)
         if shown is not None and shown.kind in ("starting", "failed"):
@@ -91,20 +91,20 @@ class StatusPage:
         self._try_to_write(fresh)
 
     def hide(self) -> None:
-        """The site is up: let nginx pass requests to it."""
+        """Remove the page: the site is up, so nginx passes requests to it."""
         for name in ("503.html", "status.json", "visitors.json"):
             (self.paths.www / name).unlink(missing_ok=True)
 
     def holds(self, site: Site) -> bool:
-        """Return whether `hold` has nothing to do for `site`."""
+        """Return whether `hold` would change nothing for `site`."""
         return self.site() == site and read_optional(self._held) == render("failed", site)
 
     def ever_held(self) -> bool:
-        """Return whether `hold` has ever been called: this is no new machine."""
+        """Return whether `hold` was ever called; if not, this is a new machine."""
         return self._held.exists()
 
     def hold(self, site: Site) -> None:
-        """Keep what pages call the site, and the page for whenever the application does not answer."""
+        """Store the name and contact for all pages, and the page for when the application does not answer."""
         self._site_file.write(site)
         write_atomic(self._held, render("failed", site), mode=PUBLIC)
         shown = self.shown()
@@ -116,11 +116,11 @@ class StatusPage:
         return self.paths.www / "unavailable.html"
 
     def shown(self) -> Status | None:
-        """What is shown now, None when the site is up."""
+        """Return what is shown now, None if the site is up."""
         return self._status_file.read()
 
     def __call__(self, event: StepEvent) -> None:
-        """Show a step of a start; an ended one leaves its duration for the next time."""
+        """Show a step of a start; a completed one stores its duration for next time."""
         if event.name not in STEPS:
             return
         if event.state == "done":
@@ -128,7 +128,7 @@ class StatusPage:
             return
         english, german = STEPS[event.name]
         usual, shown = self._durations(), self.shown()
-        # What failed last is what is interesting, until it has come through.
+        # The last error stays visible until the start succeeds.
         last = shown if shown and shown.kind in ("starting", "failed") and not event.error else None
         self._try_to_write(
             _status(
@@ -144,7 +144,7 @@ class StatusPage:
         )
 
     def _try_to_write(self, status: Status) -> None:
-        """Whatever a stage does is more important than what the page says of it."""
+        """Write the page; failing to is only logged, so that it does not fail the stage."""
         try:
             self._write(status)
         except OSError as error:
@@ -165,7 +165,7 @@ class StatusPage:
         )
 
     def site(self) -> Site:
-        """Return what the last converge has called the site."""
+        """Return the site's name and contact as of the last converge."""
         return self._site_file.read() or Site()
 
     @property
@@ -181,7 +181,7 @@ class StatusPage:
         return StateFile(self.paths.state / "durations.json", dict[str, float], PUBLIC)
 
     def usual_seconds(self, step: str) -> float | None:
-        """Return how long `step` took last time, None where it never came through."""
+        """Return how many seconds `step` took last time, None if it never succeeded."""
         return self._durations().get(step)
 
     def _durations(self) -> dict[str, float]:

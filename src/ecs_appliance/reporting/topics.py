@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a machine; topics.yml lists it: severity, words, remedy, and who finds it."""
+"""The topics of alerts; topics.yml lists them with severity, text, remedy and source."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,9 +18,9 @@ BACKUP_PLACE, BACKUP_AGE, UNVERIFIED = "backup-place", "backup-missed", "backup-
 
 @dataclass(frozen=True)
 class Topic:
-    """A subject of alerts. A `name` that ends with a colon is a family: what follows says which one.
+    """A subject of alerts. A `name` that ends with a colon is a family; what follows the colon names the member.
 
-    `severity` is the worst it takes, `remedy` the next step where an alert names none, `source` the check (a module of
+    `severity` is the worst possible, `remedy` the next step if an alert has none, `source` the check (a module of
     ecs_appliance.checks) or the unit that reports it.
     """
 
@@ -35,19 +35,19 @@ class Topic:
 @lru_cache(maxsize=1)
 def read_topics() -> dict[str, Topic]:
     """Return all topics by name, in the order of the table."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 # costs 0.1 s, which few pay
+    from ruamel.yaml import YAML  # noqa: PLC0415 # takes 0.1 s, rarely needed
 
     return {name: Topic(name, **known) for name, known in YAML(typ="safe").load(TABLE).items()}
 
 
 def topic_of(name: str) -> Topic:
-    """Return the topic that an alert about `name` belongs to; raises KeyError for one that is not listed."""
+    """Return the topic that an alert about `name` belongs to; raise KeyError if it is not listed."""
     topics = read_topics()
     return topics[name] if name in topics else topics[name.partition(":")[0] + ":"]
 
 
 def render_reference() -> str:
-    """Return docs/alerts.md: all that can be wrong."""
+    """Return the content of docs/alerts.md, which lists all topics."""
     rows = (
         f"| `{each.name}` | {each.severity} | {each.title} | {each.title_de} | {each.remedy} | {each.source} |\n"
         for each in read_topics().values()

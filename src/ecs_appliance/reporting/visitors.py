@@ -1,4 +1,4 @@
-"""The page for visitors who come before the site is up: what they need, in two languages, and no more."""
+"""Renders the page for visitors while the site is down, in two languages, without internal details."""
 
 import time
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).with_name("status_page.html")
 MINUTE = 60
-# What is going on, in both languages: a headline, and a sentence on what it means for who waits.
+# What is going on, in both languages: a headline, and what it means for visitors.
 TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "installed": (
         ("This site is not in operation yet", "It is still being set up."),
@@ -47,20 +47,20 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Site:
-    """What visitors know the machine by, and whom they ask; empty: not known."""
+    """The site's name for visitors, and whom they can contact; empty if unknown."""
 
     name: str = ""
     contact: str = ""
 
 
 def public(kind: str, *, since: int, until: int) -> dict[str, str | int]:
-    """Return what everybody may know, for programs; times are Unix seconds, 0 where unknown."""
+    """Return what is public, for programs; times are Unix seconds, 0 if unknown."""
     (english, _), (german, _) = TEXTS[kind]
     return {"kind": kind, "headline": english, "headline_de": german, "since": since, "until": until}
 
 
 def render(kind: str, site: Site, *, since: int = 0, until: int = 0) -> str:
-    """Return the page for `kind`, every text in it escaped; nginx puts the visitor's language first."""
+    """Return the page for `kind` with all text escaped; nginx puts the visitor's language first."""
     from jinja2 import Environment  # noqa: PLC0415 # not needed by most commands
 
     english, german = TEXTS[kind]

@@ -1,4 +1,4 @@
-"""The pillar: under `machine` all that the states need of an environment, and no more; one module a component."""
+"""The pillar: below `machine` only what the states need of an environment; one module per component."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
 
 TIMEZONE = "Europe/Vienna"
-# Of the database (docs/manual.md: createdb), and of logs that everybody reads.
+# For the database (docs/manual.md: createdb), and for logs.
 LOCALES = ("de_DE.UTF-8", "en_US.UTF-8")
 
 
 def current_pillar(paths: Paths | None = None) -> dict[str, Any]:
-    """Return the pillar of this machine as it is now, for `salt-call` by hand.
+    """Return this machine's current pillar, for `salt-call` by hand.
 
-    Raises InvalidEnvError where the active environment is broken.
+    Raises InvalidEnvError if the active environment is invalid.
     """
     paths = paths or Paths()
     return machine_pillar(paths, load_active(paths) if paths.active_env.exists() else None)
@@ -46,7 +46,7 @@ def build_pillar(
     ssh, paths = ssh or Ssh(), paths or Paths()
     proxy_cache = bool(env and env.appliance.storage.proxy_cache)
     return {
-        # The operator's own states may ask for any of it.
+        # The operator's own states may use any of it.
         **(public(env) if env and env.appliance.extra.states.get_secret_value() else {}),
         "machine": {
             "configured": env is not None,

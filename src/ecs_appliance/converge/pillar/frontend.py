@@ -1,4 +1,4 @@
-"""What nginx, the ACME client and the certificates are made of."""
+"""Pillar of nginx, the ACME client and certificates."""
 
 import ipaddress
 import shlex
@@ -18,6 +18,7 @@ JUNE = 6
 
 
 def nginx(env: "Env | None", paths: Paths) -> dict[str, Any]:
+    """Return the sites that nginx serves, its security.txt, and what its pages show to visitors."""
     names = list(env.appliance.server_names) if env else ["localhost"]
     return {
         "packages": list(packages.NGINX),
@@ -36,7 +37,7 @@ def nginx(env: "Env | None", paths: Paths) -> dict[str, Any]:
 
 
 def plan_security(env: "Env", today: date) -> dict[str, str]:
-    """What security.txt says. It runs out six to twelve months from `today`, so that it changes twice a year."""
+    """Return the fields of security.txt. It expires six to twelve months after `today`, so it changes twice a year."""
     first_half = today.month <= JUNE
     expires = date(today.year, 12, 31) if first_half else date(today.year + 1, JUNE, 30)
     return {
@@ -47,7 +48,7 @@ def plan_security(env: "Env", today: date) -> dict[str, str]:
 
 
 def certificates(env: "Env | None") -> dict[str, Any]:
-    """What is served: the pair that env.yml gives, or whether one is asked for by ACME."""
+    """Return the certificate pair given in env.yml, and whether ACME is enabled."""
     ssl = env.appliance.ssl if env else None
     return {
         "key": ssl.key.get_secret_value() if ssl else "",
@@ -57,7 +58,7 @@ def certificates(env: "Env | None") -> dict[str, Any]:
 
 
 def acme(env: "Env") -> dict[str, Any]:
-    """What the ACME client is configured with; values go into a file that a shell reads."""
+    """Return the ACME client's configuration, quoted for the shell that reads it."""
     settings = env.appliance.ssl.letsencrypt
     return {
         "packages": list(packages.ACME),
@@ -69,7 +70,7 @@ def acme(env: "Env") -> dict[str, Any]:
 
 
 def _site(name: str, paths: Paths) -> dict[str, str]:
-    """`server_name` is `name` as it comes in a Host header: an IPv6 address in brackets, as short as can be."""
+    """`server_name` is `name` as in a Host header: an IPv6 address is in brackets and compressed."""
     certificate = str(certificate_path(paths, name))
     try:
         address = ipaddress.ip_address(name.strip("[]"))

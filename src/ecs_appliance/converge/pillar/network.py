@@ -1,4 +1,4 @@
-"""Who may connect to what: the firewall, and the networks of the containers."""
+"""Pillar of the firewall and the container networks: who may connect to what."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +9,16 @@ from ecs_appliance.host import networks
 if TYPE_CHECKING:
     from ecs_appliance.env.model import Env
 
-# Of the networks that lead nowhere: the port at which the server in each is asked.
+# In the isolated networks: the port of the server in each.
 SERVICE_PORTS = {networks.QUEUE.bridge: 6379, networks.CACHE.bridge: 11211}
 SMTP, HTTP, HTTPS, SMTPS = 25, 80, 443, 465
 POSTGRESQL = 5432
 
 
 def firewall(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
-    """Open to the world `ports`; to containers what they need of this machine: its database, mail, and own site.
+    """Return the firewall's values: `ports` open to all, and the ports of this machine that containers may use.
 
-    `egress` says where containers get out to. Sockets of dockerd are known by the group that it runs with.
+    `egress` is where containers may connect to. dockerd's sockets are recognized by the group that it runs with.
     """
     cached = bool(env and env.appliance.storage.proxy_cache)
     return {
@@ -35,5 +35,5 @@ def firewall(env: "Env | None", ssh: Ssh) -> dict[str, Any]:
 
 
 def site_subnets() -> dict[str, str]:
-    """The subnet of each network of the site's containers, by its bridge."""
+    """Return the subnet of each network of the site's containers, by bridge."""
     return {network.bridge: network.subnet for network in (networks.SITE, networks.QUEUE, networks.CACHE)}

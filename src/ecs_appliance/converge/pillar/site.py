@@ -1,4 +1,4 @@
-"""The site: its containers, its database, its backups and updates, and what the operator adds."""
+"""Pillar of the site: containers, database, backups, updates, and the operator's additions."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ APPARMOR_PROFILE = "ecs-application"
 
 
 def compose(env: "Env | None", facts: Facts) -> dict[str, Any]:
-    """Compose would take what follows a `$` for a variable of its own."""
+    """Return values of the compose file; `$` is escaped, or compose would expand variables."""
     if env is None:
         return {}
     return {
@@ -31,7 +31,7 @@ def compose(env: "Env | None", facts: Facts) -> dict[str, Any]:
 
 
 def postgresql(env: "Env | None", facts: Facts) -> dict[str, Any]:
-    """The database server, and who gets to it."""
+    """Return packages and settings of the database server, and the networks that may connect to it."""
     return {
         "packages": list(packages.POSTGRESQL),
         "version": cluster.VERSION,
@@ -45,7 +45,7 @@ def postgresql(env: "Env | None", facts: Facts) -> dict[str, Any]:
 
 
 def updates(env: "Env | None") -> dict[str, Any]:
-    """When everything is brought up to date."""
+    """Return when updates run."""
     return {
         "automatic": bool(env and env.appliance.update.automatic),
         "oncalendar": env.appliance.update.oncalendar if env else "*-*-* 06:30:00",
@@ -53,7 +53,7 @@ def updates(env: "Env | None") -> dict[str, Any]:
 
 
 def backups(env: "Env | None") -> dict[str, Any]:
-    """When backups are made and proven, and by what."""
+    """Return when backups and rehearsals run, and the packages they need."""
     by_rclone = bool(env and env.appliance.backup.by_rclone)
     return {
         "packages": [*packages.BACKUP, *(packages.RCLONE if by_rclone else ())],
@@ -64,7 +64,7 @@ def backups(env: "Env | None") -> dict[str, Any]:
 
 
 def additions(env: "Env | None") -> dict[str, Any]:
-    """What the operator adds."""
+    """Return the operator's packages, files and states."""
     if env is None:
         return {"packages": [], "files": [], "states": ""}
     added = env.appliance.extra

@@ -1,4 +1,4 @@
-"""The base image: a minimal Debian 13 server, made from Debian's signed packages and kept for a week."""
+"""The base image: a minimal Debian 13 server, built from Debian's signed packages and kept for a week."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from ecs_appliance.core.files import fresh_name
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import Runner
 
-# The command line sets up the log of the product.
+# Below the product's logger, which the command line configures.
 log = logging.getLogger("ecs_appliance.lab")
 
 SUITE = "trixie"
@@ -22,7 +22,7 @@ SOURCES = (
     "deb http://deb.debian.org/debian trixie-updates main",
     "deb http://deb.debian.org/debian-security trixie-security main",
 )
-# What a server has that somebody can log in to; all else is the appliance's own work. No systemd-resolved: it listens
+# What a server needs before anyone can log in; the appliance installs everything else. No systemd-resolved: it listens
 # on every address.
 PACKAGES = (
     "ca-certificates",
@@ -38,7 +38,7 @@ PACKAGES = (
 )
 HOOKS = (
     'systemctl --root="$1" enable systemd-networkd.service',
-    # Each machine makes its own: see nspawn.
+    # Each machine gets its own: see nspawn and provision.
     ': >"$1/etc/machine-id"; rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/hostname" "$1/etc/resolv.conf"',
     # Downloads stay in the archive folder, which outlives the machine.
     'printf \'APT::Keep-Downloaded-Packages "true";\\nBinary::apt::APT::Keep-Downloaded-Packages "true";\\n\''
@@ -51,14 +51,14 @@ UNPACK_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a base image is made of: packages, and commands that mmdebstrap runs at the end, `$1` being its root."""
+    """What a base image consists of: packages, and commands that mmdebstrap runs at the end, with its root as `$1`."""
 
     packages: tuple[str, ...] = PACKAGES
     hooks: tuple[str, ...] = HOOKS
 
     @property
     def key(self) -> str:
-        """Differs for images that differ."""
+        """A digest that differs for different images."""
         recipe: Sequence[object] = (SUITE, SOURCES, self.packages, self.hooks)
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
 
@@ -67,10 +67,10 @@ SERVER = Recipe()
 
 
 def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
-    """Return a base image not older than a week, a tar file in `cache`; an older one where a new one cannot be made.
+    """Return a base image (tar file in `cache`) not older than a week, or an older one if no new one can be built.
 
-    `cache` is for images of one recipe: others in it are removed.
-    Raises CommandError where there is none at all and none can be made.
+    `cache` holds images of one recipe only; others in it are removed.
+    Raises ApplianceError if there is none and none can be built.
     """
     target = cache / f"{SUITE}-{recipe.key}.tar"
     with locked(cache / "lock", "making the base image", wait=BUILD_SECONDS):
@@ -87,11 +87,11 @@ def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
 
 
 def plan_bootstrap(target: Path, recipe: Recipe = SERVER) -> list[str | Path]:
-    """Return the command that makes the base image `target`."""
+    """Return the command that builds the base image `target`."""
     hooks = [f"--customize-hook={hook}" for hook in recipe.hooks]
     include = f"--include={','.join(recipe.packages)}"
     options = ["--quiet", "--format=tar", "--variant=apt", include, *hooks]
-    # mmdebstrap makes all mounts private; without a namespace of its own, those of this host.
+    # mmdebstrap makes all mounts private, which without a namespace of its own would affect this host's.
     return ["unshare", "--mount", "mmdebstrap", *options, SUITE, target, *SOURCES]
 
 
@@ -103,7 +103,7 @@ def unpack_base(base: Path, folder: Path, runner: Runner) -> None:
 
 
 def copy_tree(source: Path, target: Path, runner: Runner) -> None:
-    """Copy `source` to `target`, with owners, links and extended attributes; what was copied before is replaced."""
+    """Copy `source` to `target` with owners, links and extended attributes; overwrite what was copied before."""
     runner.run(["cp", "--archive", "--reflink=auto", "--no-target-directory", source, target], timeout=UNPACK_SECONDS)
 
 

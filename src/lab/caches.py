@@ -1,4 +1,4 @@
-"""Downloads that outlive machines: each machine gets a copy of its own, and what it adds comes back.
+"""Downloads that outlive machines: each machine gets its own copy, and what it adds is copied back.
 
 A copy, not the folder itself: apt locks its archive folder, and two machines must not wait for each other.
 """
@@ -15,13 +15,13 @@ from lab.state import BindMount, MachineFolder
 
 CACHE = "/var/cache/ecs-appliance"
 KEEP_SECONDS = 60 * 24 * 3600.0
-# apt's own lock and what it has not finished.
+# apt's own lock and its unfinished downloads.
 TRANSIENT = ("lock", "partial")
 
 
 @dataclass(frozen=True)
 class CacheCopy:
-    """A folder of this host's cache, a machine's copy of it, and where the machine sees that."""
+    """A folder in this host's cache, a machine's `own` copy of it, and the copy's path in the machine."""
 
     cache: Path
     own: Path
@@ -29,7 +29,7 @@ class CacheCopy:
 
 
 def plan_copies(folder: MachineFolder, paths: Paths) -> tuple[CacheCopy, ...]:
-    """Return the caches that a machine has copies of: its own packages, and those its image builds fetch by a proxy."""
+    """Return the caches that a machine gets copies of: its own packages, and those its image builds fetch by proxy."""
     cache = paths.at(CACHE)
     return (
         CacheCopy(cache / "apt", folder.path / "apt", "/var/cache/apt/archives"),
@@ -38,13 +38,13 @@ def plan_copies(folder: MachineFolder, paths: Paths) -> tuple[CacheCopy, ...]:
 
 
 def plan_mounts(folder: MachineFolder, paths: Paths) -> tuple[BindMount, ...]:
-    """Return what a demonstration's machine sees of this host; caches of Python packages are made to be shared."""
+    """Return what a demonstration's machine sees of this host; caches of Python packages are designed to be shared."""
     copied = (BindMount(copy.own, copy.target) for copy in plan_copies(folder, paths))
     return (*copied, BindMount(paths.at(CACHE) / "home", "/root/.cache"), BindMount(folder.git, "/srv/git"))
 
 
 def provide_downloads(folder: MachineFolder, paths: Paths) -> None:
-    """Give a new machine what earlier ones downloaded; the machine's own accounts may write to it."""
+    """Give a new machine what earlier ones downloaded, writable for its own accounts."""
     for copied in plan_copies(folder, paths):
         copied.own.mkdir(parents=True, exist_ok=True)
         copy_missing(copied.cache, copied.own)
@@ -53,14 +53,14 @@ def provide_downloads(folder: MachineFolder, paths: Paths) -> None:
 
 
 def save_downloads(folder: MachineFolder, paths: Paths) -> None:
-    """Keep what the machine downloaded for later ones, and forget what no machine has added for two months."""
+    """Keep the machine's downloads for later ones, and remove those that were added over two months ago."""
     for copied in plan_copies(folder, paths):
         copy_missing(copied.own, copied.cache)
         remove_old(copied.cache, before=time.time() - KEEP_SECONDS)
 
 
 def copy_missing(source: Path, target: Path) -> int:
-    """Copy the files of `source` that `target` has not, or has in another size; returns how many."""
+    """Copy the files of `source` that `target` lacks or has in another size; return how many."""
     copies = 0
     for file in _files(source):
         other = target / file.relative_to(source)
@@ -75,7 +75,7 @@ def copy_missing(source: Path, target: Path) -> int:
 
 
 def remove_old(folder: Path, *, before: float) -> None:
-    """Remove the files of `folder` last written before the time `before` (seconds of the epoch)."""
+    """Remove the files in `folder` last modified before `before` (Unix seconds)."""
     for file in list(_files(folder)):
         if file.stat().st_mtime < before:
             file.unlink()

@@ -1,7 +1,7 @@
-"""A control group for each machine where no systemd of the host gives it one.
+"""A control group for each machine on a host whose systemd provides none.
 
-systemd-nspawn puts the guest beside itself into the group it is started in: two machines started from the same group
-would find each other's processes in their own, and end them.
+systemd-nspawn puts the guest into the group in which it was started. Two machines started in the same group would find
+each other's processes in it, and kill them.
 """
 
 import os
@@ -11,16 +11,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MOUNTS = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
-# systemd-nspawn mirrors the group here on hosts with both versions of control groups.
+# On hosts with both versions of control groups, systemd-nspawn mirrors the group here.
 LEGACY = Path("/sys/fs/cgroup/systemd")
 REMOVE_SECONDS = 5.0
 
 
 @contextmanager
 def fresh_group(name: str | None) -> Iterator[None]:
-    """Start the children of this context in the new, empty group `name`; the caller returns to its own.
+    """Start the child processes of this context in the new, empty group `name`; the caller returns to its own.
 
-    Without a name, or without version 2 of control groups, they stay in the caller's.
+    Without a name, or without control groups version 2, they stay in the caller's group.
     """
     root = _unified()
     if root is None or name is None:
@@ -39,7 +39,7 @@ def fresh_group(name: str | None) -> Iterator[None]:
 
 
 def remove_group(name: str) -> None:
-    """Remove the group `name` and all below it; its processes must have ended (some take a moment)."""
+    """Remove the group `name` and all below it; wait briefly for its processes to exit."""
     for tree in {(root / name) for root in (*MOUNTS, LEGACY) if (root / name / "cgroup.procs").exists()}:
         deadline = time.monotonic() + REMOVE_SECONDS
         while not _remove_tree(tree) and time.monotonic() < deadline:
@@ -61,7 +61,7 @@ def _move(group: Path) -> None:
 
 def _share_controllers(root: Path) -> None:
     for controller in (root / "cgroup.controllers").read_text().split():
-        with suppress(OSError):  # a root with processes of its own cannot; the machine then has no limits
+        with suppress(OSError):  # impossible in a root that has processes; the machine then has no limits
             (root / "cgroup.subtree_control").write_text(f"+{controller}")
 
 

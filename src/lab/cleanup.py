@@ -1,4 +1,4 @@
-"""Clean up what a machine may leave on this host, however it ended."""
+"""Remove what a machine may leave on this host, however it ended."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lab.network import remove_network
 from lab.state import Spec
 
 SYSTEMD_RUNS = Path("/run/systemd/system")
-# Shared by nspawn and the machine; nspawn does not boot one whose folder is there already.
+# Shared by nspawn and the machine; nspawn refuses to boot a machine whose folder exists.
 NSPAWN_FOLDERS = (Path("/run/systemd/nspawn/unix-export"), Path("/run/systemd/nspawn/propagate"))
 SLICE = "machine.slice"
 SECONDS = 60.0
@@ -25,7 +25,7 @@ def clean_up_host(spec: Spec, runner: Runner) -> None:
 
 
 def _stop_scope(scope: str, runner: Runner) -> None:
-    """Stop `scope` if nspawn made it: a session may have the same name."""
+    """Stop `scope` if nspawn created it: a session may have the same name."""
     shown = runner.run(["systemctl", "show", "--property=Slice", "--value", scope], timeout=SECONDS, ok=range(256))
     if shown.stdout.strip() == SLICE:
         runner.run(["systemctl", "stop", scope], timeout=SECONDS, ok=range(256))

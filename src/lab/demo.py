@@ -1,6 +1,6 @@
-"""The demonstration: from nothing to a running site in a machine of its own, by the code path a server uses.
+"""The demonstration: create a running site in a machine of its own, by the same code path as on a server.
 
-Every step checks whether it is done: run again, the demonstration resumes where it ended.
+Every step checks whether it has been done, so that a second run resumes where the first one ended.
 """
 
 import json
@@ -38,7 +38,7 @@ then git -C {CLONE} fetch --quiet origin main && git -C {CLONE} reset --quiet --
 else git clone --quiet {SOURCE} {CLONE}
 fi
 """
-# The operator's manual, chapter Activate; a latch of an earlier try goes too.
+# As in the operator's manual, chapter Activate; also removes the latch of an earlier attempt.
 ACTIVATE = """
 chmod 0600 /app/env.yml
 cp /app/env.yml /run/active-env.yml
@@ -60,7 +60,7 @@ LOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class DemoState:
-    """What a demonstration remembers between runs; it has the first login, so its file is the owner's alone."""
+    """What a demonstration remembers between runs; it contains the first login, so only the owner can read its file."""
 
     installed: str = ""
     activated: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class DemoState:
 
 @dataclass(frozen=True)
 class DemoSite:
-    """The site that a demonstration made, as `--json` shows it; `steps` are seconds."""
+    """The site that a demonstration created, as `--json` prints it; `steps` are in seconds."""
 
     ok: bool
     url: str
@@ -98,18 +98,18 @@ class Demonstration:
 
     @property
     def ca_file(self) -> Path:
-        """The machine's certificate, for clients on this host to trust."""
+        """The machine's certificate, for clients on this host."""
         return self.machine.folder.path / "ca.pem"
 
     @property
     def signing_key(self) -> Path:
-        """The key that signs the code of all machines, and is in none of them: one recovers what was another's."""
+        """The key that signs the code of all machines (one may recover another's backup); no machine has a copy."""
         return self.paths.at(CACHE) / "signing-key"
 
     def run(self) -> DemoSite:
-        """Make the site, or what is missing of it.
+        """Create the site, or what is missing of it.
 
-        Raises RefusedError on a production machine, ApplianceError that explains the failed step.
+        Raises RefusedError on a production machine, ApplianceError explaining the failed step.
         """
         refuse_production(self.paths)
         with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
@@ -120,9 +120,9 @@ class Demonstration:
                     save_downloads(self.machine.folder, self.paths)
 
     def copy(self, source: "Demonstration") -> DemoSite:
-        """Make it a copy of the finished demonstration `source`, whose machine is stopped, and wait for its site.
+        """Copy the finished demonstration `source`, whose machine is stopped, to this one, and wait for the site.
 
-        Raises RefusedError where `source` runs, ApplianceError that explains what failed.
+        Raises ApplianceError explaining what failed, also if `source` runs.
         """
         with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
             with self._step("copy", f"copy of {source.machine.name}"):
@@ -136,9 +136,9 @@ class Demonstration:
             return self._site()
 
     def install(self, prepare: str = "") -> list[str]:
-        """Make a machine with the appliance installed and no env.yml yet; return the commits published.
+        """Create a machine with the appliance installed and no env.yml yet; return the commits published.
 
-        `prepare` is a shell script that runs in the machine before: what its administrator did.
+        `prepare` is a shell script that runs in the machine first, in place of its administrator.
         """
         with self._step("packages", "host packages"):
             install_packages(missing_packages(FOR_MACHINES), self.runner)
@@ -210,7 +210,7 @@ class Demonstration:
 
     def _install(self, commit: str) -> None:
         if self._state().installed:
-            return  # a newer commit comes by the appliance's own update
+            return  # the appliance's own update installs newer commits
         guest = self.machine.guest
         guest.run(["sh", "-euc", FETCH], timeout=SHORT_SECONDS)
         install = ["./appliance", "install", "--yes", "--source", SOURCE]
@@ -232,7 +232,7 @@ class Demonstration:
     def _create_user(self) -> None:
         if self._state().user:
             return
-        # Cut off in between, the user is there, and nobody knows its password.
+        # --reset: after an interruption here, the user exists, but nobody knows the password.
         words = ["create-internal-user.sh", f"office@{DOMAIN}", "Demo", "Office", "f", "--reset", "--json"]
         created = json.loads(self.machine.guest.run(words, timeout=SHORT_SECONDS).lines()[-1])
         self._remember(user=created["user"], password=created["password"])
@@ -260,7 +260,7 @@ class Demonstration:
 
 
 def adapt_env(address: str, text: str) -> str:
-    """Return the env.yml `text` with settings for trying the site out: by its `address`, with a password alone."""
+    """Return the env.yml `text` with settings for trying the site out: by its `address`, with only a password."""
     changes = {
         "ALLOWED_HOSTS = [DOMAIN]": f"ALLOWED_HOSTS = [DOMAIN, '{address}']",
         "ECS_REQUIRE_CLIENT_CERTS = True": "ECS_REQUIRE_CLIENT_CERTS = False",
@@ -273,9 +273,9 @@ def adapt_env(address: str, text: str) -> str:
 
 
 def plan_overrides(address: str, signer: str) -> dict[str, object]:
-    """Return what a demonstration's env.yml has other than one of production.
+    """Return the settings in which a demonstration's env.yml differs from one for production.
 
-    Its site is reached by `address` too, and runs code that the public key `signer` signed.
+    Its site can also be reached by `address`, and runs code signed by the public key `signer`.
     """
     return {
         "appliance.allowed_hosts": f"{DOMAIN} {address}",
@@ -283,7 +283,7 @@ def plan_overrides(address: str, signer: str) -> dict[str, object]:
         "appliance.storage.ignore.volatile": True,
         "appliance.storage.ignore.data": True,
         "appliance.storage.proxy_cache": True,
-        # A mirror of Debian near this host may have a private address, which has to be named.
+        # A Debian mirror near this host may have a private address, which must be listed.
         "appliance.network.egress.builds": ["internet:80", "internet:443", "deb.debian.org:80"],
         "appliance.git.source": SOURCE,
         "appliance.git.signers": [signer],

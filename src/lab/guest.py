@@ -1,4 +1,4 @@
-"""The interface to a running machine, by whichever way commands get into it."""
+"""The interface to a running machine, independent of how commands reach it."""
 
 import base64
 import time
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 
 
 class Guest(ABC):
-    """A running machine as seen from this host: run commands, copy files, wait for its boot."""
+    """A running machine as seen from this host: run commands, copy files, wait for the boot."""
 
     @abstractmethod
     def run(
@@ -28,32 +28,32 @@ class Guest(ABC):
         data: str | bytes | None = None,
         ok: Sequence[int] = (0,),
     ) -> Result:
-        """Run `words` inside as root to their end; `timeout` and `ok` as in Runner.run, `data` being its `input`."""
+        """Run the command `words` inside as root; `timeout` and `ok` as in Runner.run, `data` as its `input`."""
 
     def sh(self, script: str, *, timeout: float = 60.0, ok: Sequence[int] = (0,)) -> str:
-        """Run a shell script inside and return its output: for tests and short questions."""
+        """Run a shell script inside and return its output; for tests and short queries."""
         return self.run(["sh", "-euc", script], timeout=timeout, ok=ok).stdout
 
     def push(self, target: PurePosixPath | str, data: str | bytes, *, mode: int = 0o644) -> None:
-        """Write `data` to the file `target` inside, making its folders; links are followed as the machine has them."""
+        """Write `data` to the file `target` inside, creating its folders; symlinks resolve as in the machine."""
         words = ["install", "-D", f"--mode={mode:o}", "/dev/stdin", str(target)]
         self.run(words, data=data, timeout=FILE_SECONDS)
 
     def pull(self, source: PurePosixPath | str) -> bytes:
-        """Return the content of the file `source` inside."""
+        """Return the contents of the file `source` inside."""
         encoded = self.run(["base64", "--wrap=0", str(source)], timeout=FILE_SECONDS).stdout
         return base64.b64decode(encoded)
 
     def state(self, *, waits: bool = False, timeout: float = STATE_SECONDS) -> str:
-        """Return the state of systemd inside: starting, running, degraded, …, or nothing before it answers.
+        """Return the state of systemd inside (starting, running, degraded, …), empty while it does not answer.
 
-        With `waits` it answers once it has booted.
+        With `waits`, return only once it has booted.
         """
         words = ["systemctl", "is-system-running", *(["--wait"] if waits else [])]
         return self.run(words, timeout=timeout, ok=range(256)).stdout.strip()
 
     def wait_ready(self, seconds: float) -> str:
-        """Wait until the machine has booted; return `running`, or `degraded` where a unit failed.
+        """Wait until the machine has booted; return `running`, or `degraded` if a unit failed.
 
         Raises DeadlineError after `seconds`.
         """

@@ -1,4 +1,4 @@
-"""The health of the appliance in a machine: the site's answer, failed units, its own status page."""
+"""Probe the health of the appliance in a machine: the site's answer, failed units, the status page."""
 
 import json
 import ssl
@@ -17,10 +17,10 @@ CERTIFICATE = "/etc/nginx/appliance/snakeoil.cert.pem"
 STATUS = "/var/www/html/status.json"
 HEALTH_PATH = "/accounts/login/"
 UPDATE = "appliance-update.service"
-# What the status page says where the appliance waits for a person.
+# Kinds of the status page on which the appliance waits for a person.
 WAITING = ("standby", "no-database", "recovering", "failed")
 GOOD = 200
-# No answer, and those of nginx alone.
+# No answer, or one from nginx alone.
 STARTING = (0, 502, 503, 504)
 MOST_ERRORS = 30
 TAIL_LINES = 15
@@ -39,12 +39,12 @@ class SiteHealth:
 
     @property
     def up(self) -> bool:
-        """Whether all is done and well."""
+        """Whether the site is up and nothing is left to do or has failed."""
         return self.status == GOOD and not self.updating and not self.failed_units
 
     @property
     def stuck(self) -> bool:
-        """Whether waiting longer does not help."""
+        """Whether waiting longer is pointless."""
         waiting = not self.updating and self.page.get("kind") in WAITING
         return waiting or any(unit.startswith(("appliance", "prepare-")) for unit in self.failed_units)
 
@@ -55,14 +55,14 @@ class SiteHealth:
 
     @property
     def note(self) -> str:
-        """What the appliance is doing, for people."""
+        """What the appliance is doing, as text."""
         step = str(self.page.get("step") or self.page.get("headline") or "")
         number = self.page.get("number")
         return f"{step} ({number} of {self.page.get('of')})" if number else step
 
 
 def probe(machine: NspawnMachine, ca_file: Path) -> SiteHealth:
-    """Probe the machine once. Raises NotRunningError where it does not run."""
+    """Probe the machine once. Raises NotRunningError if it does not run."""
     guest = machine.guest
     _fetch_certificate(guest, ca_file)
     status = http_status(f"https://{machine.spec.network.address}{HEALTH_PATH}", ca_file) if ca_file.exists() else 0
@@ -70,9 +70,9 @@ def probe(machine: NspawnMachine, ca_file: Path) -> SiteHealth:
 
 
 def wait_up(machine: NspawnMachine, ca_file: Path, *, seconds: float, on_progress: Callable[[str], None]) -> SiteHealth:
-    """Wait until the site answers and no work is left; `on_progress` gets each step of it.
+    """Wait until the site answers and no work is left; `on_progress` gets the current step at every probe.
 
-    Raises ApplianceError with the reason where it is stuck, DeadlineError after `seconds`.
+    Raises ApplianceError with the reason if it is stuck, DeadlineError after `seconds`.
     """
     deadline = time.monotonic() + seconds
     errors = 0
@@ -91,7 +91,7 @@ def wait_up(machine: NspawnMachine, ca_file: Path, *, seconds: float, on_progres
 
 
 def http_status(url: str, ca_file: Path) -> int:
-    """Return the HTTP status of `url`, trusting `ca_file` alone; 0 where nothing answers properly."""
+    """Return the HTTP status of `url`, trusting only `ca_file`; 0 without a proper answer."""
     import httpx  # noqa: PLC0415 # takes longer to load than most commands to run
 
     trust = ssl.create_default_context(cafile=str(ca_file))
@@ -109,9 +109,9 @@ def failed_units(guest: NspawnGuest) -> tuple[str, ...]:
 
 
 def explain(guest: NspawnGuest, seen: SiteHealth) -> str:
-    """Return why the site is not up: the failed unit with the end of its journal, or what the status page says."""
+    """Return why the site is not up: the failed units with the end of their journal, or what the status page says."""
     if seen.failed_units:
-        # The update, which asks for the start, tells least of why that failed.
+        # The update comes last: it only requests the start and says least about why that failed.
         units = sorted(seen.failed_units, key=lambda unit: unit == UPDATE)
         return "\n".join(f"{unit} failed:\n{journal_tail(guest, unit)}" for unit in units)
     parts = [str(seen.page.get(key) or "") for key in ("headline", "error", "next")]
@@ -126,7 +126,7 @@ def journal_tail(guest: NspawnGuest, unit: str, lines: int = TAIL_LINES) -> str:
 
 
 def _probe_if_running(machine: NspawnMachine, ca_file: Path) -> SiteHealth | None:
-    """Probe the machine, None while it does not run: it may reboot after its update."""
+    """Probe the machine; return None while it does not run, as it may reboot after its update."""
     try:
         return probe(machine, ca_file)
     except (NotRunningError, ProcessError):

@@ -1,4 +1,4 @@
-"""The identity of a process: after its end the kernel may give its pid to another one."""
+"""Identify processes beyond their pid, which the kernel may reuse after they exit."""
 
 import os
 from contextlib import suppress
@@ -20,18 +20,18 @@ class ProcessIdentity:
     boot: str
 
     def alive(self, proc: Path = PROC) -> bool:
-        """Whether this very process still runs; a zombie does not."""
+        """Return whether this very process still runs; a zombie does not."""
         return identify(self.pid, proc) == self
 
     def send(self, number: int) -> None:
-        """Send a signal to this very process; nothing happens where it has ended."""
+        """Send the signal `number` to this very process; do nothing if it has exited."""
         if self.alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
 
 def identify(pid: int, proc: Path = PROC) -> ProcessIdentity | None:
-    """Return the identity of the process that has `pid` now, or None where there is none."""
+    """Return the identity of the process that has `pid` now, or None if there is none."""
     try:
         fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
         boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
@@ -45,7 +45,7 @@ def identify(pid: int, proc: Path = PROC) -> ProcessIdentity | None:
 def find_init(parent: int, proc: Path = PROC) -> int | None:
     """Return the child of `parent` that is systemd as process 1 of a PID namespace, or None while there is none.
 
-    Before it, systemd-nspawn has helpers in that place for a moment.
+    For a moment before that, helpers of systemd-nspawn are process 1.
     """
     try:
         children = (proc / str(parent) / "task" / str(parent) / "children").read_text().split()

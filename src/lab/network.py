@@ -1,6 +1,6 @@
-"""The network of a machine: a bridge of its own on this host, one free /24, and masquerading to the world.
+"""The network of a machine: a bridge of its own on this host, one free /24, and masquerading.
 
-A bridge, not a plain pair of interfaces: it keeps its address while the machine reboots.
+A bridge, rather than just a veth pair, keeps its address while the machine reboots.
 """
 
 import json
@@ -15,7 +15,7 @@ from ecs_appliance.core.runner import Runner
 POOL = IPv4Network("10.214.0.0/16")
 SECONDS = 20.0
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-# systemd-resolved's stub listens on the loopback of the host only; this file names the servers behind it.
+# systemd-resolved's stub listens only on the host's loopback; the second file names the servers behind it.
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
@@ -43,7 +43,7 @@ class MachineNetwork:
         return self.subnet[2]
 
     def guest_config(self) -> str:
-        """Return systemd-networkd's file for the machine's side; its name must sort before 80-container-host0."""
+        """Return the .network file for the machine's side; its name must sort before 80-container-host0."""
         return (
             "[Match]\nName=host0\n\n"
             f"[Network]\nAddress={self.address}/{self.subnet.prefixlen}\nGateway={self.gateway}\n"
@@ -52,7 +52,7 @@ class MachineNetwork:
 
 
 def choose_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
-    """Return the first /24 of our pool that overlaps nothing in `taken`. Raises RefusedError where all are taken."""
+    """Return the first /24 in our pool that overlaps nothing in `taken`. Raises RefusedError if there is none."""
     used = list(taken)
     for subnet in POOL.subnets(new_prefix=24):
         if not any(subnet.overlaps(other) for other in used):
@@ -61,14 +61,14 @@ def choose_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def used_networks(runner: Runner) -> list[IPv4Network]:
-    """Return every IPv4 network this host has a route to, its default routes aside."""
+    """Return every IPv4 network that this host has a route to, except by default routes."""
     routes = json.loads(runner.run(["ip", "-json", "-4", "route", "show", "table", "all"], timeout=SECONDS).stdout)
     targets = (str(route.get("dst", "default")) for route in routes)
     return [IPv4Network(target, strict=False) for target in targets if target != "default"]
 
 
 def create_network(network: MachineNetwork, runner: Runner) -> None:
-    """Make the bridge, its address and the masquerading; repairs what is there already."""
+    """Create the bridge, its address and the masquerading; replace what already exists."""
     remove_network(network, runner)
     _ip(runner, "link", "add", network.bridge, "type", "bridge")
     _ip(runner, "address", "add", f"{network.gateway}/{network.subnet.prefixlen}", "dev", network.bridge)
@@ -82,7 +82,7 @@ def create_network(network: MachineNetwork, runner: Runner) -> None:
 
 
 def remove_network(network: MachineNetwork, runner: Runner) -> None:
-    """Remove what `create_network` made, as far as it is there."""
+    """Remove what `create_network` created, as far as it exists."""
     runner.run(["nft", "delete", "table", "ip", network.table], timeout=SECONDS, ok=(0, 1))
     for rule in _forward_rules(network):
         while _iptables(runner, "-C", *rule) == 0:
@@ -92,7 +92,7 @@ def remove_network(network: MachineNetwork, runner: Runner) -> None:
 
 
 def read_resolvers(files: Iterable[Path] = RESOLVERS) -> str:
-    """Return a resolv.conf that works in a machine. Raises RefusedError where all resolvers are on the loopback."""
+    """Return a resolv.conf that works in a machine. Raises RefusedError if all resolvers are on the loopback."""
     for file in files:
         if not file.is_file():
             continue
@@ -130,7 +130,7 @@ def _forward_rules(network: MachineNetwork) -> tuple[tuple[str, ...], ...]:
 
 
 def _forward_drops(runner: Runner) -> bool:
-    """Return whether forwarding needs rules of ours: docker and firewalls drop what they do not know."""
+    """Return whether forwarding needs our own rules, as docker and firewalls drop it by default."""
     if not _has_iptables():
         return False
     return "-P FORWARD DROP" in runner.run(["iptables", "-w", "-S", "FORWARD"], timeout=SECONDS, ok=range(256)).stdout

@@ -1,4 +1,4 @@
-"""A whole Debian machine on this one: made from the base image, booted by systemd-nspawn, removed without a trace."""
+"""Debian machines on this host: created from the base image, booted by systemd-nspawn, removed without a trace."""
 
 import shutil
 import signal
@@ -32,7 +32,7 @@ LOG_TAIL_LINES = 20
 class NspawnMachine:
     """One machine; its state is in `folder`, so that any process can take it over."""
 
-    # Those that this process started and has to reap, by the folder of their machine.
+    # Those that this process started and must reap, by the folder of their machine.
     _supervisors: ClassVar[dict[Path, Process]] = {}
 
     def __init__(self, name: str, runner: SystemRunner, paths: Paths | None = None) -> None:
@@ -47,7 +47,7 @@ class NspawnMachine:
 
     @property
     def spec(self) -> Spec:
-        """Its specification. Raises NotRunningError where it was never created."""
+        """Its specification. Raises NotRunningError if it was never created."""
         if not self.folder.spec.exists():
             raise NotRunningError(f"there is no machine {self.name}", f"appliance demo --name {self.name} makes it")
         return Spec.load(self.folder.spec)
@@ -58,7 +58,7 @@ class NspawnMachine:
 
     @property
     def guest(self) -> NspawnGuest:
-        """Its guest. Raises NotRunningError where the machine does not run."""
+        """Its guest. Raises NotRunningError if the machine does not run."""
         init = self._init()
         if init is None:
             raise NotRunningError(
@@ -67,7 +67,7 @@ class NspawnMachine:
         return NspawnGuest(init.pid, self.runner)
 
     def create(self, base: Path, mounts: Sequence[BindMount] = ()) -> None:
-        """Unpack `base` and make it a machine of its own, with `mounts`; do nothing where that is done."""
+        """Create the machine from `base`, with `mounts`; do nothing if it exists."""
         if self.exists:
             return
         spec = self._reserve(mounts)
@@ -77,9 +77,9 @@ class NspawnMachine:
         fresh.rename(self.folder.root)
 
     def copy(self, source: "NspawnMachine") -> None:
-        """Make it a copy of the stopped machine `source`, with a name, a network and keys of its own; once is enough.
+        """Create it as a copy of the stopped machine `source`, with its own name, network and keys, unless it exists.
 
-        Raises RefusedError where `source` runs.
+        Raises RefusedError if `source` runs.
         """
         if self.exists:
             return
@@ -99,9 +99,9 @@ class NspawnMachine:
         fresh.rename(own.root)
 
     def start(self) -> None:
-        """Boot the machine and wait until it is up; do nothing where it runs.
+        """Boot the machine, unless it runs, and wait until it is up.
 
-        Raises RefusedError on a production machine, ApplianceError where it does not boot.
+        Raises RefusedError on a production machine, ApplianceError if it does not boot.
         """
         refuse_production(self.paths)
         spec = self.spec
@@ -125,14 +125,14 @@ class NspawnMachine:
         return self.guest.wait_ready(deadline - time.monotonic())
 
     def stop(self) -> None:
-        """Shut the machine down in order, by force after STOP_SECONDS; leave no process and no network behind."""
+        """Shut the machine down cleanly, by force after STOP_SECONDS; leave no process and no network behind."""
         self.folder.processes().request_shutdown()
         if not self._wait_ended(STOP_SECONDS):
             self.kill()
         self._clean_up()
 
     def kill(self) -> None:
-        """Cut the power: nothing inside can finish what it does."""
+        """Cut the power: kill the machine without letting anything inside finish."""
         init = self._init()
         if init is not None:
             init.send(signal.SIGKILL)
@@ -143,7 +143,7 @@ class NspawnMachine:
         self._clean_up()
 
     def reboot(self, seconds: float = BOOT_SECONDS) -> str:
-        """Reboot from the inside and wait until it is up again; return systemd's state."""
+        """Reboot from inside and wait until the machine is up again; return systemd's state."""
         before = self.guest.init
         deadline = time.monotonic() + seconds + STOP_SECONDS
         self.guest.run(["systemctl", "reboot"], timeout=20, ok=range(-64, 256))
@@ -156,7 +156,7 @@ class NspawnMachine:
         return self.wait_ready(seconds)
 
     def destroy(self) -> None:
-        """End the machine and remove everything of it; do nothing where there is none."""
+        """Kill the machine and remove everything that belongs to it; do nothing if there is none."""
         if self.folder.spec.exists():
             self.kill()
         if self.folder.path.exists():
@@ -164,7 +164,7 @@ class NspawnMachine:
         self.folder.lock.unlink(missing_ok=True)
 
     def _reserve(self, mounts: Iterable[BindMount]) -> Spec:
-        """Record the machine with a free network, so that no other takes it."""
+        """Record the machine with a free network, so that no other machine takes it."""
         with locked(self.folder.path.parent / ".lock", "creating a machine", wait=UNPACK_SECONDS):
             used = [*used_networks(self.runner), *(Spec.load(file).subnet for file in self.folder.all_specs())]
             spec = Spec(self.name, choose_subnet(used), tuple(mounts))
@@ -172,7 +172,7 @@ class NspawnMachine:
         return spec
 
     def _fresh_root(self) -> Path:
-        """Return where to make the root, having removed what an earlier try left there."""
+        """Return where to build the root, after removing what an earlier attempt left there."""
         fresh = self.folder.path / "root.new"
         shutil.rmtree(fresh, ignore_errors=True)
         return fresh
@@ -182,7 +182,7 @@ class NspawnMachine:
         self.folder.process.unlink(missing_ok=True)
 
     def _booting(self) -> bool:
-        """Return whether there is a process 1 to talk to. Raises ApplianceError where there will never be one."""
+        """Return whether the machine has a process 1. Raises ApplianceError if it will never have one."""
         supervisor = self._supervisors.get(self.folder.path)
         if supervisor is not None and supervisor.poll() is not None:
             tail = "\n".join(self.folder.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
@@ -190,7 +190,7 @@ class NspawnMachine:
         return self._init() is not None
 
     def _init(self) -> ProcessIdentity | None:
-        """Return the machine's process 1 as it is now: where this host runs systemd, nspawn itself boots it again."""
+        """Return the machine's current process 1; on a host with systemd, nspawn itself handles a reboot."""
         processes = self.folder.processes()
         if processes.nspawn and processes.nspawn.alive():
             pid = find_init(processes.nspawn.pid)

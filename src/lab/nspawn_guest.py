@@ -1,4 +1,4 @@
-"""A machine that shares this host's kernel: commands enter its namespaces."""
+"""The guest of a machine by nspawn, which shares this host's kernel: commands enter its namespaces."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,18 +10,18 @@ from ecs_appliance.core.log import masked
 from ecs_appliance.core.runner import BASE_ENVIRONMENT, CommandError, Result, Runner, SystemRunner
 from lab.guest import Guest
 
-# nsenter brings this host's own capabilities along: a clock set inside would be the host's. They are dropped out here,
-# by this host's own program.
+# nsenter keeps this host's capabilities: setting the clock inside would set the host's. They are dropped before it
+# enters, by this host's own program.
 CONFINED = ("setpriv", "--bounding-set=-sys_time,-sys_module", "--inh-caps=-sys_time,-sys_module")
-# How many words of a command the runner names it by.
+# The number of words by which the runner names a command in messages.
 NAME_WORDS = 3
 
 
 @dataclass(frozen=True)
 class NspawnGuest(Guest):
-    """A machine by nspawn; `init` is its process 1 as this host numbers it.
+    """A machine by nspawn; `init` is the pid of its process 1 on this host.
 
-    Commands are as fast as a local process, and end with whoever started them.
+    Commands start as fast as local processes.
     """
 
     init: int
@@ -35,7 +35,7 @@ class NspawnGuest(Guest):
         cwd: str = "/root",
         user: str | None = None,
     ) -> list[str]:
-        """Return the command of this host that runs `words` inside."""
+        """Return the command on this host that runs `words` inside."""
         variables = {**BASE_ENVIRONMENT, "TERM": os.environ.get("TERM", "dumb"), **(env or {})}
         drop = ["runuser", f"--user={user}", "--"] if user else []
         assignments = [f"{name}={value}" for name, value in variables.items()]
@@ -55,7 +55,7 @@ class NspawnGuest(Guest):
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
     ) -> Result:
-        """Run `words` inside to their end; all else is as in Runner.run, `data` being its `input`."""
+        """Run the command `words` inside; everything else is as in Runner.run, with `data` as its `input`."""
         entering = self.argv(words, env=env, cwd=cwd, user=user)
         try:
             return self.runner.run(entering, timeout=timeout, input=data, ok=ok, secrets=secrets, on_line=on_line)
@@ -67,5 +67,5 @@ class NspawnGuest(Guest):
             ) from None
 
     def exec(self, words: Sequence[str | Path]) -> NoReturn:
-        """Replace this process by `words` inside: terminal, standard input and exit code are theirs."""
+        """Replace this process by the command `words` inside, which gets its terminal, standard input and exit code."""
         SystemRunner().replace(self.argv(words))

@@ -1,4 +1,4 @@
-"""The Debian packages that this host needs for machines and for tests, kept in one place."""
+"""The Debian packages that this host needs for machines and for tests."""
 
 import os
 import shutil
@@ -60,12 +60,12 @@ INSTALL_SECONDS = 900.0
 
 
 def missing_packages(programs: Mapping[str, str]) -> list[str]:
-    """Return the packages of `programs` (program → package) that are not found on the system's path."""
+    """Return the packages of those `programs` (program → package) that are not on the system's path."""
     return sorted({package for program, package in programs.items() if not shutil.which(program, path=SYSTEM_PATH)})
 
 
 def install_packages(packages: Iterable[str], runner: Runner) -> None:
-    """Install `packages` by apt. Raises RefusedError without root or on another system than Debian 12 or 13."""
+    """Install `packages` with apt. Raises RefusedError if not root, or not on Debian 12 or 13."""
     wanted = list(packages)
     if not wanted:
         return
@@ -79,7 +79,7 @@ def install_packages(packages: Iterable[str], runner: Runner) -> None:
 
 
 def debian_version(release: Path = Path("/etc/os-release")) -> str:
-    """Return the major version of Debian that runs here, or an empty string on another system."""
+    """Return the major version of this Debian system, or an empty string on another system."""
     lines = (line.partition("=") for line in release.read_text().splitlines() if "=" in line)
     facts = {key: value.strip('"') for key, _, value in lines}
     return facts.get("VERSION_ID", "") if facts.get("ID") == "debian" else ""

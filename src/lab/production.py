@@ -1,7 +1,7 @@
-"""No laboratory on a production machine: nothing is installed, booted or tested beside a site.
+"""Refuse to run the laboratory on a production machine: nothing is installed, booted or tested next to a site.
 
-The launcher runs it as `python3 -m lab.production` before it makes the environment for tests, so it needs the standard
-library alone.
+The launcher runs it as `python3 -m lab.production` before it builds the environment for tests, so it needs only the
+standard library.
 """
 
 import sys
@@ -11,7 +11,7 @@ from ecs_appliance.core.paths import Paths
 
 
 def refuse_production(paths: Paths) -> None:
-    """Raise RefusedError where this machine is an appliance or has the environment of one; change nothing."""
+    """Raise RefusedError if this machine is an appliance or has the environment of one."""
     reason = _production_reason(paths)
     if reason:
         raise RefusedError(
@@ -21,9 +21,9 @@ def refuse_production(paths: Paths) -> None:
 
 
 def _production_reason(paths: Paths) -> str:
-    """Return what shows that this is a production machine, or nothing.
+    """Return what shows that this is a production machine, or an empty string.
 
-    A clone at /app/appliance does not: it becomes a link to a release when the appliance is installed from it.
+    A clone at /app/appliance does not: an installation replaces it by a symlink to a release.
     """
     if paths.appliance.is_symlink():
         return f"the appliance is installed: {paths.appliance}"
@@ -32,7 +32,7 @@ def _production_reason(paths: Paths) -> str:
 
 
 def main() -> int:
-    """Say on standard error why this machine is refused, and return the exit code."""
+    """Write to standard error why this machine is refused, if it is; return the exit code."""
     try:
         refuse_production(Paths())
     except RefusedError as error:

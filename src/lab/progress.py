@@ -1,4 +1,4 @@
-"""Progress for people: a line when a step has ended, and on a terminal a spinner while it runs."""
+"""Show progress: a line for each step that has ended, and on a terminal a spinner while it runs."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
@@ -14,7 +14,7 @@ SYMBOLS = {"done": "✓", "failed": "✗"}
 
 
 class Progress(Protocol):
-    """A listener of steps that also shows notes of a step while it runs."""
+    """A listener to steps that also shows notes while a step runs."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -25,20 +25,20 @@ class Progress(Protocol):
 
 
 def step_line(event: StepEvent) -> str:
-    """Return the line of a step that has ended, its time aligned."""
+    """Return the line for a step that has ended, with its duration aligned."""
     return f" {SYMBOLS[event.state]} {event.title:<{TITLE_WIDTH}} {duration(event.seconds):>8}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people: 0.4 s, 35 s, 2 min 05 s."""
-    if seconds < 10:  # noqa: PLR2004 # below it tenths matter
+    """Return a readable duration: 0.4 s, 35 s, 2 min 05 s."""
+    if seconds < 10:  # noqa: PLR2004 # tenths matter
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"  # noqa: PLR2004 # a minute
 
 
 class PlainProgress:
-    """Progress for logs: a line for each step that has ended, and its notes before it, indented."""
+    """Progress for logs: a line for each step that has ended, preceded by its notes, indented."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -57,7 +57,7 @@ class PlainProgress:
             self._write(step_line(event))
 
     def note(self, text: str) -> None:
-        """Show a line of what a step is doing; the same one is shown once."""
+        """Show a line about what the step is doing, unless it was shown last."""
         if text.strip() and text != self._last:
             self._last = text
             self._write(f"     {text.rstrip()}")
@@ -68,10 +68,10 @@ class PlainProgress:
 
 
 class Spinner:
-    """Progress for a terminal: the running step turns, with its seconds and its last note."""
+    """Progress for a terminal: a spinner for the running step, with its duration and last note."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415 # the command line must start at once
+        from rich.console import Console  # noqa: PLC0415 # slow to import
         from rich.progress import Progress as Bar  # noqa: PLC0415
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
@@ -105,6 +105,6 @@ class Spinner:
         self._console.print(step_line(event), style=style, markup=False)
 
     def note(self, text: str) -> None:
-        """Show a line of what the running step is doing, in place of the last one."""
+        """Show a line about what the running step is doing, in place of the last one."""
         if self._task is not None and text.strip():
             self._bar.update(self._task, note=text.strip()[:NOTE_WIDTH])

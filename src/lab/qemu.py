@@ -1,18 +1,18 @@
-"""The command line of QEMU for a virtual machine: processor, drives, kernel, credentials by its firmware."""
+"""Build QEMU's command line for a virtual machine: processor, drives, kernel, credentials through the firmware."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# Software emulation, which works wherever QEMU does. Version 7.2 gets the instruction cmpxchg16b wrong. And with more
-# than one processor, the code that Linux patches while it runs is now and then seen half patched: it panics.
+# Software emulation, which works wherever QEMU does. Version 7.2 emulates cmpxchg16b wrongly. With more than one
+# processor, the kernel occasionally panics, as code that it patches at run time is seen half patched.
 PROCESSOR = ("-accel", "tcg", "-cpu", "Nehalem,-cx16", "-smp", "1")
-# Emulated, what mitigates faults of real processors costs a third of the time.
+# Emulated, mitigations for flaws of real processors take a third of the time.
 KERNEL_OPTIONS = "console=ttyS0 panic=1 mitigations=off"
-# No reboot: a kernel that panics, or a reboot, ends the machine.
+# No reboot: a kernel panic or a reboot ends the machine.
 MACHINE = ("-machine", "q35", "-nodefaults", "-no-reboot", "-display", "none")
-# An address by DHCP, and no way out.
+# An address by DHCP, but no access to the outside.
 NETWORK = ("-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net")
 RANDOM = ("-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random")
 MEMORY_MIB = 1024
@@ -20,9 +20,9 @@ MEMORY_MIB = 1024
 
 @dataclass(frozen=True)
 class Drive:
-    """A drive made of the file `image` of this host; what the machine writes is lost with it unless `kept`.
+    """A drive backed by the file `image` on this host; what the machine writes is discarded unless `kept`.
 
-    The first is /dev/vda in the machine, CD-ROM drives aside: they are /dev/sr0 and so on.
+    The first is /dev/vda in the machine, except that CD-ROM drives are /dev/sr0 and so on.
     """
 
     image: Path
@@ -32,7 +32,7 @@ class Drive:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel that is booted without a boot loader, with `options` besides those that every machine gets."""
+    """A kernel booted without a boot loader, with `options` in addition to those that every machine gets."""
 
     image: Path
     initrd: Path
@@ -48,11 +48,11 @@ def plan_qemu(
     credentials: Mapping[str, str],
     memory: int = MEMORY_MIB,
 ) -> list[str]:
-    """Return the command that is the machine while it runs; it ends with the thread that starts it.
+    """Return the command that runs the machine; it is killed when the thread that started it ends.
 
     `console` gets the output of the machine's serial console. `port` is the name of a virtio port in the machine, and
     the descriptor of the connected socket at its other end. `credentials` are for systemd in the machine (name → text);
-    every process of this host can read them. `memory` is in MiB.
+    every process on this host can read them. `memory` is in MiB.
     """
     return [
         *("setpriv", "--pdeathsig", "KILL", "--"),
@@ -96,5 +96,5 @@ def _credential(name: str, text: str) -> tuple[str, str]:
 
 
 def _escaped(path: Path) -> str:
-    """Return `path` as the value of an option, where a comma is written twice."""
+    """Return `path` as the value of an option, with commas doubled."""
     return str(path).replace(",", ",,")

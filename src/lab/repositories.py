@@ -1,4 +1,4 @@
-"""Bare git repositories that a machine clones from: this checkout, and folders of it as projects of their own."""
+"""Publish bare git repositories for machines to clone: this checkout, and folders of it as separate projects."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ IDENTITY = {
     "GIT_COMMITTER_NAME": NAME,
     "GIT_COMMITTER_EMAIL": ADDRESS,
 }
-# A checkout may belong to another account than root.
+# A checkout may belong to an account other than root.
 GIT = ("git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null")
 
 
 def publish_checkout(checkout: Path, bare: Path, runner: Runner) -> str:
-    """Make the commit that is checked out in `checkout` the branch main of `bare`; return the commit.
+    """Push the commit that is checked out in `checkout` to the branch main of `bare`; return the commit.
 
     Raises as `head_commit` does.
     """
@@ -30,7 +30,7 @@ def publish_checkout(checkout: Path, bare: Path, runner: Runner) -> str:
 
 
 def export_checkout(checkout: Path, commit: str, folder: Path, runner: Runner) -> None:
-    """Write the files of `commit` of the repository of `checkout` to the new folder `folder`."""
+    """Write the files of `commit`, from the repository of `checkout`, to the new folder `folder`."""
     folder.mkdir(parents=True)
     archive = folder / ".tar"
     runner.run([*GIT, "-C", checkout, "archive", f"--output={archive}", commit], timeout=SECONDS)
@@ -39,7 +39,7 @@ def export_checkout(checkout: Path, commit: str, folder: Path, runner: Runner) -
 
 
 def head_commit(checkout: Path, runner: Runner) -> str:
-    """Return the commit checked out in `checkout`. Raises RefusedError where that is no git checkout with a commit."""
+    """Return the commit checked out in `checkout`. Raises RefusedError if that is not a git checkout with a commit."""
     commit = runner.run([*GIT, "-C", checkout, "rev-parse", "--verify", "HEAD"], timeout=SECONDS, ok=(0, 128))
     if commit.returncode:
         raise RefusedError(
@@ -49,7 +49,7 @@ def head_commit(checkout: Path, runner: Runner) -> str:
 
 
 def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "master") -> str:
-    """Commit the present content of `folder` to `branch` of `bare` where it differs; return the branch's commit."""
+    """Commit the contents of `folder` to `branch` of `bare` if they differ; return the commit of the branch."""
     ensure_bare(bare, branch, runner)
     reference = f"refs/heads/{branch}"
     git = [*GIT, f"--git-dir={bare}", f"--work-tree={folder}", "-c", "core.bare=false"]
@@ -69,7 +69,7 @@ def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "m
 
 
 def ensure_signing_key(key: Path, runner: Runner) -> str:
-    """Make the OpenSSH key `key` where it is not there yet; return its public part, a line."""
+    """Create the OpenSSH key `key` if it does not exist; return its public key, one line."""
     with locked(key.with_name(f".{key.name}.lock"), "making the signing key", wait=SECONDS):
         if not key.with_name(f"{key.name}.pub").exists():
             key.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def ensure_signing_key(key: Path, runner: Runner) -> str:
 
 
 def sign(bare: Path, commit: str, key: Path, runner: Runner) -> None:
-    """Sign `commit` of `bare` by a tag, as publishers do; once is enough."""
+    """Sign `commit` of `bare` with a tag, as publishers do, unless it is signed."""
     name = f"signed-{commit}"
     git = [*GIT, f"--git-dir={bare}"]
     if not runner.run([*git, "tag", "--list", name], timeout=SECONDS).lines():
@@ -87,11 +87,11 @@ def sign(bare: Path, commit: str, key: Path, runner: Runner) -> None:
 
 
 def ensure_bare(bare: Path, branch: str, runner: Runner) -> None:
-    """Make the bare repository `bare` with the default branch `branch` where it is not there yet."""
+    """Create the bare repository `bare` with the default branch `branch` if it does not exist."""
     if (bare / "HEAD").exists():
         return
     bare.parent.mkdir(parents=True, exist_ok=True)
     runner.run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", bare], timeout=SECONDS)
     (bare / "info/exclude").write_text("__pycache__/\n*.pyc\n")
-    # A checkout made with limited depth is one too.
+    # The checkout may be a shallow clone.
     runner.run(["git", f"--git-dir={bare}", "config", "receive.shallowUpdate", "true"], timeout=SECONDS)

@@ -1,6 +1,6 @@
-"""The root disk of virtual machines: Debian 13 with its own kernel, cloud-init and the appliance, made without mounts.
+"""The root disk of virtual machines: Debian 13 with its own kernel, cloud-init and the appliance, built without mounts.
 
-Of an installation it has the release, the command and the units; convergence has not run, and nothing is enabled.
+Of an installation it has the release, the command and the units; it has not converged, and no unit is enabled.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from lab.provision import trust_authorities
 from lab.qemu import Drive, Kernel
 from lab.repositories import export_checkout, head_commit
 
-# What the initial ramdisk has to find: the root, and drives that cloud-init looks for before anything is started.
+# What the initial ramdisk must find: the root, and drives that cloud-init searches before any unit starts.
 MODULES = ("virtio_blk", "virtio_scsi", "sr_mod", "isofs", "vfat")
 INITRD_HOOK = (
     f"printf '%s\\n' {' '.join(MODULES)} >\"$1/etc/initramfs-tools/modules\";"
@@ -38,15 +38,15 @@ SYSTEM = Recipe(
     ),
     hooks=(*HOOKS, INITRD_HOOK),
 )
-# The folder of the cache that machines have for /root/.cache.
+# The folder of the cache that machines see as /root/.cache.
 PYTHON_PACKAGES = "home"
 RELEASES = "app/releases"
 UNITS = "salt/states/appliance/files/units"
 UNIT_FOLDER = "usr/local/lib/systemd/system"
-# The sandbox of the units lets them write to their own folders only.
+# The sandbox of the units lets them write only to listed folders, which must exist.
 STATUS_PAGE = "var/www/html"
-# The launcher's own work, with this host's network and the cache of Python packages that machines share. On a machine
-# that was installed, Python has compiled its modules long before the first environment is read.
+# Has the launcher build its environment, with this host's network and the cache of Python packages that machines share,
+# and Python compile its modules: on an installed machine, that happens long before the first environment is read.
 BUILD = """
 unset SSL_CERT_FILE PIP_CERT
 mount -t proc proc "$1/proc"
@@ -56,7 +56,7 @@ chroot "$1" /app/appliance/appliance env reference >/dev/null
 """
 # Mounts and processes end with the build, however that ends.
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
-# Only what is written takes space of this host.
+# The file is sparse: only what is written takes space on this host.
 DISK_BYTES = 8 << 30
 BUILD_SECONDS = 600.0
 KEPT_DISKS = 2
@@ -74,14 +74,14 @@ class RootDisk:
         return Drive(self.folder / "root.img")
 
     def kernel(self, options: str = "") -> Kernel:
-        """Return its kernel, with `options` besides its own."""
+        """Return its kernel, with additional `options`."""
         return Kernel(self.folder / "vmlinuz", self.folder / "initrd.img", f"root=/dev/vda rw {options}".rstrip())
 
 
 def provide_root_disk(checkout: Path, runner: Runner, cache: Path = Path(CACHE)) -> RootDisk:
     """Return the root disk with the commit that is checked out in `checkout`; it is kept below `cache`, with its base.
 
-    Raises CommandError where it cannot be made, RefusedError where `checkout` has no commit.
+    Raises ApplianceError if it cannot be built, RefusedError if `checkout` has no commit.
     """
     folder = cache / "vm"
     base = provide_base(folder, runner, SYSTEM)
@@ -134,13 +134,13 @@ def _pack(root: Path, disk: RootDisk, runner: Runner) -> None:
 
 
 def _remove_old(folder: Path) -> None:
-    """Keep the newest ones: another run may be about to boot one of them."""
+    """Remove all but the newest disks; another run may be about to boot one of these."""
     disks = sorted(folder.glob("disk-*/"), key=lambda disk: disk.stat().st_mtime, reverse=True)
     for old in disks[KEPT_DISKS:]:
         shutil.rmtree(old)
 
 
 def _key(base: Path, commit: str) -> str:
-    """Return a name that differs for another base, appliance, or way to make a disk."""
+    """Return a key that changes with the base, the appliance's commit, and the code of this module."""
     made = f"{base.name} {base.stat().st_mtime_ns} {commit}".encode()
     return hashlib.sha256(made + Path(__file__).read_bytes()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""What is known of a machine between commands: its folder, its specification, its processes."""
+"""The state of a machine between commands: its folder, its specification, its processes."""
 
 import re
 import signal
@@ -12,30 +12,30 @@ from ecs_appliance.core.state import StateFile
 from lab.identity import ProcessIdentity
 from lab.network import MachineNetwork
 
-# What systemd as process 1 takes for "power off".
+# The signal that tells systemd as process 1 to power off.
 POWEROFF = signal.SIGRTMIN + 4
 # The supervisor was once called keeper; files keep that name.
 RECORDED_NAMES = ("keeper", "nspawn", "init")
 MACHINES = "/var/lib/ecs-appliance/machines"
-# Names of interfaces are made of it, which have 15 characters at most.
+# Names of interfaces contain it, and are limited to 15 characters.
 NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
 
 
 @dataclass(frozen=True)
 class BindMount:
-    """A folder of this host that the machine sees at `target`."""
+    """A folder on this host that the machine sees at `target`."""
 
     source: Path
     target: str
 
     def moved(self, old: Path, new: Path) -> "BindMount":
-        """Return the mount with its source below `new` where that was below `old`."""
+        """Return the mount with its source below `new` if that was below `old`."""
         return replace(self, source=new / self.source.relative_to(old)) if self.source.is_relative_to(old) else self
 
 
 @dataclass(frozen=True)
 class _SpecRecord:
-    """A Spec as its file has it."""
+    """A Spec as stored in its file."""
 
     name: str
     subnet: str
@@ -56,7 +56,7 @@ class Spec:
 
     @property
     def group(self) -> str:
-        """Its control group, where no systemd of this host makes one."""
+        """Its control group on a host whose systemd provides none."""
         return f"ecs-machine-{self.name}"
 
     def save(self, file: Path) -> None:
@@ -66,7 +66,7 @@ class Spec:
 
     @staticmethod
     def load(file: Path) -> "Spec":
-        """Return what `save` wrote to `file`, which is there. Raises ApplianceError."""
+        """Return what `save` wrote to `file`. Raises FileNotFoundError without it, ApplianceError if it is damaged."""
         record = _spec_file(file).read()
         if record is None:
             raise FileNotFoundError(file)
@@ -81,9 +81,9 @@ def _spec_file(file: Path) -> StateFile[_SpecRecord]:
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that are a machine on this host; None for one that was never recorded.
+    """The processes of a machine on this host; None for one that was never recorded.
 
-    `init` is the machine's own process 1: it survives where somebody killed the other two.
+    `init` is the machine's process 1, which survives if the other two are killed.
     """
 
     supervisor: ProcessIdentity | None = None
@@ -97,7 +97,7 @@ class Processes:
 
     @staticmethod
     def load(file: Path) -> "Processes":
-        """Return what `save` wrote to `file`; no file, no processes. Raises ApplianceError."""
+        """Return what `save` wrote to `file`, none without the file. Raises ApplianceError if it is damaged."""
         found = _process_file(file).read() or {}
         return Processes(*(found.get(name) for name in RECORDED_NAMES))
 
@@ -106,7 +106,7 @@ class Processes:
         return [process for process in (self.supervisor, self.nspawn, self.init) if process and process.alive()]
 
     def request_shutdown(self) -> None:
-        """Request an orderly shutdown from the first of them that still runs; it passes that on."""
+        """Request a clean shutdown from the first of them that still runs; it forwards the request."""
         for process in self.alive()[:1]:
             process.send(POWEROFF if process == self.init else signal.SIGTERM)
 
@@ -118,13 +118,13 @@ def _process_file(file: Path) -> StateFile[dict[str, ProcessIdentity]]:
 
 @dataclass(frozen=True)
 class MachineFolder:
-    """Where a machine lies on this host."""
+    """The folder of a machine on this host."""
 
     path: Path
 
     @staticmethod
     def of(name: str, paths: Paths) -> "MachineFolder":
-        """Return the folder of the machine `name`. Raises RefusedError for a name that cannot be one."""
+        """Return the folder of the machine `name`. Raises RefusedError for an invalid name."""
         if not NAME.fullmatch(name):
             raise RefusedError(
                 f"{name!r} is no name for a machine", "a letter, then at most eleven of a-z, 0-9 and hyphen"
@@ -137,7 +137,7 @@ class MachineFolder:
 
     @property
     def lock(self) -> Path:
-        """Keeps two commands from changing the machine at once; beside its folder, which comes and goes."""
+        """Prevents two commands from changing the machine at once; next to its folder, which comes and goes."""
         return self.path.with_name(f".{self.path.name}.lock")
 
     @property
@@ -150,18 +150,18 @@ class MachineFolder:
 
     @property
     def log(self) -> Path:
-        """The output of nspawn and of the machine's console."""
+        """The output of nspawn and the machine's console."""
         return self.path / "console.log"
 
     @property
     def git(self) -> Path:
-        """Bare repositories, seen by the machine as /srv/git."""
+        """The bare repositories that the machine sees as /srv/git."""
         return self.path / "git"
 
     def processes(self) -> Processes:
-        """Return the processes recorded last; they may have ended since."""
+        """Return the processes recorded last; they may have exited since."""
         return Processes.load(self.process)
 
     def all_specs(self) -> list[Path]:
-        """Return the specifications of every machine of this host."""
+        """Return the specification files of all machines on this host."""
         return sorted(self.path.parent.glob("*/machine.json"))

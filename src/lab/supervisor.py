@@ -1,4 +1,4 @@
-"""The supervisor of a running machine: boots it again when it reboots, and cleans up when it has ended.
+"""The supervisor of a running machine: boot it again when it reboots, and clean up when it has ended.
 
 NspawnMachine.start runs it as `python -m lab.supervisor FOLDER`.
 """
@@ -20,21 +20,21 @@ from lab.cleanup import SYSTEMD_RUNS, clean_up_host
 from lab.identity import ProcessIdentity, find_init, identify
 from lab.state import MachineFolder, Processes, Spec
 
-# The exit code of systemd-nspawn where the machine wants to boot again.
+# The exit code of systemd-nspawn when the machine requests a reboot.
 REBOOT = 133
 POLL_SECONDS = 0.02
 MODPROBE_SECONDS = 20
-# By default the scope lets hardly any device node be made, not even by docker when it unpacks an image. All may be made
-# here, but opened still only the few that a container has, and the one that backups are mounted by.
+# By default the scope allows creating hardly any device node, which docker needs to unpack images. Here all may be
+# created, but opened only the few that a container has, and the one for mounting backups.
 FUSE = Path("/dev/fuse")
 SCOPE = ("--property=DeviceAllow=char-* m", "--property=DeviceAllow=block-* m", f"--property=DeviceAllow={FUSE} rwm")
-# Exists once this host's kernel applies its packet filter within bridges: docker in the machine keeps containers apart
-# by that, and cannot load the module itself.
+# Exists once this host's kernel applies its packet filter within bridges. Docker in the machine uses that to isolate
+# containers, but cannot load the module itself.
 BRIDGE_FILTER = Path("/proc/sys/net/bridge")
 
 
 def supervise(folder: MachineFolder, runner: SystemRunner) -> None:
-    """Boot the machine of `folder` each time it asks for it; return when it has ended for good."""
+    """Boot the machine of `folder`, again after each reboot; return when it has ended for good."""
     spec = Spec.load(folder.spec)
     try:
         while _boot_once(folder, spec, runner) == REBOOT:
@@ -45,7 +45,7 @@ def supervise(folder: MachineFolder, runner: SystemRunner) -> None:
 
 
 def plan_nspawn(folder: MachineFolder, spec: Spec, *, host_systemd: bool) -> list[str | Path]:
-    """Return the command that boots the machine; with `host_systemd` nspawn gets a scope from this host's systemd."""
+    """Return the command that boots the machine; with `host_systemd`, nspawn gets a scope from this host's systemd."""
     return [
         "systemd-nspawn",
         "--quiet",
@@ -61,7 +61,7 @@ def plan_nspawn(folder: MachineFolder, spec: Spec, *, host_systemd: bool) -> lis
         "--link-journal=no",
         "--console=pipe",
         "--kill-signal=SIGRTMIN+4",
-        # Docker in the machine needs the rest; with these two it could set this host's clock and load into its kernel.
+        # Docker in the machine needs the others; these two would let it set this host's clock and load kernel modules.
         "--capability=all",
         "--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE",
         "--system-call-filter=add_key keyctl bpf @mount",
@@ -89,7 +89,7 @@ def _boot_once(folder: MachineFolder, spec: Spec, runner: SystemRunner) -> int:
     replace(processes, init=init).save(folder.process)
     exit_code = nspawn.wait()
     if init is not None:
-        init.send(signal.SIGKILL)  # it outlives an nspawn that somebody killed
+        init.send(signal.SIGKILL)  # it outlives an nspawn that was killed
     return exit_code
 
 
@@ -103,10 +103,10 @@ def _wait_for_init(poll: Callable[[], int | None], nspawn: int) -> ProcessIdenti
 
 
 def main(folder: MachineFolder) -> int:
-    """Supervise the machine of `folder`; log a failure there, since nobody watches this process."""
+    """Supervise the machine of `folder`; write a failure to its log, since nobody sees this process's output."""
     try:
         supervise(folder, SystemRunner())
-    except Exception as error:  # noqa: BLE001 # the boundary of this program
+    except Exception as error:  # noqa: BLE001 # this program's error boundary
         failure = as_failure(error)
         with folder.log.open("a") as log:
             log.write(f"the supervisor of this machine failed: {masked(failure.message)}\n")

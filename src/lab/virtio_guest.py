@@ -1,7 +1,7 @@
-"""A virtual machine: commands go to a root shell in it through a virtio port.
+"""The guest of a virtual machine: commands go to a root shell in it through a virtio port.
 
-systemd in the machine gets the unit that answers as a credential of the firmware: the image needs nothing for it but
-systemd 256.
+systemd in the machine gets the shell's unit as a credential from the firmware, so the image needs nothing for this
+except systemd 256.
 """
 
 import base64
@@ -18,8 +18,8 @@ from lab.guest import Guest
 
 PORT = "ecs.shell"
 READY = "ready"
-# One line each way: number, seconds, script, input; the number, exit code, output, errors. The shell goes on where a
-# command does not end.
+# One line per request (number, seconds, script, input) and answer (number, exit code, output, errors). The shell kills
+# a command that does not end in time, and continues.
 LOOP = f"""\
 port=/dev/virtio-ports/{PORT}
 until [ -e $port ]; do sleep 0.2; done
@@ -50,14 +50,14 @@ CREDENTIALS: Mapping[str, str] = {
     f"systemd.extra-unit.{PORT}.service": UNIT,
     "systemd.unit-dropin.sysinit.target": f"[Unit]\nWants={PORT}.service\n",
 }
-# Exit codes of timeout(1) for a command that it ended, or had to kill.
+# Exit codes of timeout(1) for a command that it terminated or had to kill.
 TIMED_OUT = (124, 137)
 GRACE_SECONDS = 30.0
 CHUNK = 1 << 16
 
 
 class VirtioGuest(Guest):
-    """A virtual machine; `connection` is this host's end of its port."""
+    """A virtual machine; `connection` is this host's end of its virtio port."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -65,7 +65,7 @@ class VirtioGuest(Guest):
         self._requests = 0
 
     def wait_open(self, seconds: float) -> None:
-        """Wait until the shell answers, early in the machine's boot. Raises as `run` does."""
+        """Wait until the shell answers, early in the boot. Raises DeadlineError after `seconds`, NotRunningError."""
         if self._read_line(seconds) != READY:
             raise NotRunningError("what answers in the virtual machine is not its shell")
 
@@ -77,7 +77,7 @@ class VirtioGuest(Guest):
         data: str | bytes | None = None,
         ok: Sequence[int] = (0,),
     ) -> Result:
-        """See Guest.run. Raises NotRunningError where the machine has ended."""
+        """See Guest.run. Raises NotRunningError if the machine has ended."""
         argv = tuple(map(str, words))
         given = data.encode() if isinstance(data, str) else data or b""
         script = f"cd /root; exec {shlex.join(argv)}\n"
@@ -93,7 +93,7 @@ class VirtioGuest(Guest):
         return result
 
     def _read_answer(self, seconds: float) -> list[str]:
-        """Return the answer to the last request; skip those to earlier ones, which came too late."""
+        """Return the answer to the last request; skip late answers to earlier ones."""
         deadline = time.monotonic() + seconds
         while True:
             number, *answer = self._read_line(deadline - time.monotonic()).split(" ")

@@ -1,4 +1,4 @@
-"""A machine with a kernel and drives of its own: QEMU, without hardware acceleration."""
+"""Machines with their own kernel and drives, by QEMU without hardware acceleration."""
 
 import contextlib
 import socket
@@ -21,9 +21,9 @@ POLL_SECONDS = 0.2
 
 
 class VirtualMachine:
-    """One virtual machine; `with` boots it and cuts its power at the end.
+    """One virtual machine; a `with` statement boots it and cuts its power at the end.
 
-    It ends with the thread that started it, however that ends. All that is left is its log in `folder`.
+    It is killed when the thread that started it ends, however that happens. Only its logs in `folder` are left.
     """
 
     def __init__(
@@ -40,18 +40,18 @@ class VirtualMachine:
 
     @property
     def guest(self) -> VirtioGuest:
-        """Its guest. Raises ApplianceError where the machine was not started."""
+        """Its guest. Raises ApplianceError if the machine was not started."""
         if self._guest is None:
             raise ApplianceError("the virtual machine was not started")
         return self._guest
 
     @property
     def pid(self) -> int | None:
-        """The process of this host that is the machine, while it runs."""
+        """The pid of the machine's process on this host, None while it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self, seconds: float = BOOT_SECONDS) -> None:
-        """Boot until a shell inside answers; units may still be starting. Raises ApplianceError with its log."""
+        """Boot until the shell inside answers; units may still be starting. Raises ApplianceError with the log."""
         self.kill()
         self._connection, theirs = socket.socketpair()
         with theirs:
@@ -65,7 +65,7 @@ class VirtualMachine:
             raise ApplianceError(f"{error.message}:\n{self._log_tail()}", f"its whole log: {self.console}") from None
 
     def stop(self, seconds: float = POWEROFF_SECONDS) -> bool:
-        """Shut down in order, by force after `seconds`; return whether it ended by itself."""
+        """Shut down cleanly, by force after `seconds`; return whether no force was needed."""
         self.guest.run(["systemctl", "poweroff", "--no-block"], timeout=30)
         deadline = time.monotonic() + seconds
         while self.pid is not None and time.monotonic() < deadline:
@@ -75,7 +75,7 @@ class VirtualMachine:
         return ended
 
     def kill(self) -> None:
-        """Cut the power; does nothing where the machine does not run."""
+        """Cut the power; do nothing if the machine does not run."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -1,1 +1,1 @@
-"""One module a unit: what systemd starts."""
+"""The work of the units: one module per systemd unit, and what these share."""

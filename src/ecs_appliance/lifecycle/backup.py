@@ -1,4 +1,4 @@
-"""appliance-backup and appliance-backup-frequent: what runs, who hears of it."""
+"""appliance-backup and appliance-backup-frequent: run, check, prune and read backups, and report on them."""
 
 import logging
 import os
@@ -26,22 +26,22 @@ from ecs_appliance.reporting.ping import ping
 
 log = logging.getLogger(__name__)
 
-# A nightly run that fails is not forgotten because a frequent one succeeds, nor damage because another part is sound.
+# Separate topics: a successful frequent run must not clear a failed nightly one, nor a partial check an earlier damage.
 TOPIC, NIGHTLY, MISSED, DAMAGED = "backup", "backup-nightly", "backup-missed", "backup-damaged"
 GAP = "backup-gap"
 PING = "backup-ping"
-# Of what the application's role has made of its database.
+# About the database, whose contents the application's role controls.
 ROWS, DUMP = "backup-rows", "backup-dump"
 LOOK = "look what was changed there: psql -U app, as the manual says; then appliance backup run --nightly"
 EVERYTHING = "100%"
-# The nightly run waits for a frequent one; those leave it to the next time.
+# The nightly run waits for a frequent one; frequent runs do not wait, but skip.
 NIGHTLY_WAIT = 2 * 3600
 PRUNE_WAIT = 900
 MISSED_SECONDS = 32 * 3600
 
 
 def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | None = None) -> Report:
-    """Make a backup and tell of it. Raises BusyError where another one runs, ApplianceError where it failed."""
+    """Make and report a backup. Raises BusyError if another one runs after `wait` s, ApplianceError on failure."""
     machine = open_machine(context)
     settings = machine.env.appliance.backup
     with locked(context.paths.backup_lock, "backup", wait=wait):
@@ -91,7 +91,7 @@ def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
 
 
 def _ping(context: Context, url: str, report: Report) -> None:
-    """Tell who watches from outside how old the newest backup is that is proven to be recoverable."""
+    """Report the age of the newest backup proven recoverable to the external monitor at `url`."""
     if not url:
         context.alerts.clear(PING)
         return
@@ -106,7 +106,7 @@ def _ping(context: Context, url: str, report: Report) -> None:
 
 
 def summary(report: Report) -> str:
-    """A backup in a line."""
+    """Return a one-line summary of a backup."""
     made = report.made
     removed = f", {len(report.removed)} old ones removed" if report.removed else ""
     return (
@@ -116,7 +116,7 @@ def summary(report: Report) -> str:
 
 
 def back_up_by_timer(context: Context, *, nightly: bool) -> None:
-    """What the units start: as `back_up`, but where there is nothing to do, or another one does it, all is well."""
+    """Run the units' backup, as `back_up`. That there is nothing to do, or another one runs, is not a failure."""
     reason = reason_to_rest(context)
     if reason:
         log.info("no backup: %s", reason)
@@ -128,25 +128,25 @@ def back_up_by_timer(context: Context, *, nightly: bool) -> None:
 
 
 def reason_to_rest(context: Context) -> str:
-    """Why there is nothing to back up yet; empty where there is."""
+    """Return why there is nothing to back up yet; empty if there is something."""
     if not context.paths.active_env.exists():
         return "no environment is active"
     env = active_env(context)
     if env.appliance.standby:
         return "the appliance is on standby"
-    # Once all data are there, a site that somebody started otherwise is backed up like any other.
+    # Once all data are back, the site is backed up even if the recovery itself was not completed.
     if is_unfinished(context.paths):
         return "a recovery or a rewind has not ended"
     try:
         exists = postgres.database_exists(postgres.Server(), env.ecs.database)
     except NotRunningError:
-        # That it does not run is a failure, which the backup itself tells.
+        # A stopped server is a failure, which the backup itself reports.
         return ""
     return "" if exists else f"there is no database {env.ecs.database}"
 
 
 def open_machine(context: Context) -> Machine:
-    """This machine, as its active environment has it. Raises NotRunningError without one."""
+    """Return this machine with its active environment. Raises NotRunningError if none is active."""
     if not context.paths.active_env.exists():
         raise NotRunningError("no environment is active", "env-update.sh")
     return Machine(context.paths, context.runner, active_env(context))
@@ -154,7 +154,7 @@ def open_machine(context: Context) -> Machine:
 
 @contextmanager
 def open_repository(context: Context) -> Iterator[Repository]:
-    """The backups that env.yml names, within the block. Raises RefusedError where there are none."""
+    """Open the repository that env.yml names, for the block. Raises RefusedError if there is none."""
     with reached(context.paths, context.runner, open_machine(context).env.appliance.backup) as repository:
         if find_repository(repository) is None:
             raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
@@ -162,7 +162,7 @@ def open_repository(context: Context) -> Iterator[Repository]:
 
 
 def check_backups(context: Context, *, subset: str) -> None:
-    """Check the repository and read `subset` of its data; an alert of damage holds until all is read and well."""
+    """Check the repository and read `subset` of its data; only a check of all data clears an alert about damage."""
     with locked(context.paths.backup_lock, "backup check"), open_repository(context) as repository:
         repository.unlock()
         with told(context, TOPIC, 0):
@@ -173,7 +173,7 @@ def check_backups(context: Context, *, subset: str) -> None:
 
 
 def prune_backups(context: Context) -> tuple[str, ...]:
-    """Remove what retention does not keep; returns the ids removed. Raises RefusedError where the server keeps all."""
+    """Remove what retention does not keep; return the ids removed. Raises RefusedError if the target is append-only."""
     if open_machine(context).env.appliance.backup.append_only:
         raise RefusedError(
             "appliance.backup.append_only: nothing is removed from here",
@@ -189,9 +189,9 @@ def prune_backups(context: Context) -> tuple[str, ...]:
 
 
 def fetch_file(context: Context, file: str, target: Path, *, snapshot: str = "") -> Snapshot:
-    """Write `file`, a path below /data, of a backup to the new file `target`; returns the backup.
+    """Write `file`, a path below /data, from a backup to the new file `target`; return the backup.
 
-    Raises RefusedError where there is a file already, or none in the backup.
+    Raises RefusedError if `target` exists or the backup has no such file, ApplianceError if it is damaged there.
     """
     if os.path.lexists(target):
         raise RefusedError(f"{target} is there already", "name a new file")
@@ -218,12 +218,15 @@ def _fetch(context: Context, repository: Repository, file: str, target: Path, sn
 
 
 def _deaf(_: object) -> None:
-    """Hears of a progress that nobody watches."""
+    """Ignore progress."""
 
 
 @contextmanager
 def told(context: Context, topic: str, began: float) -> Iterator[None]:
-    """Failures become an alert, and a worse one once the last good backup is old."""
+    """Raise an alert for a failure, and a critical one once the last successful backup is older than MISSED_SECONDS.
+
+    `began` is when the backup began, in Unix seconds; 0 for other work, whose failures do not count as failed backups.
+    """
     try:
         yield
     except BusyError:
@@ -245,7 +248,7 @@ def told(context: Context, topic: str, began: float) -> Iterator[None]:
 
 
 def last_success(context: Context) -> float | None:
-    """When the last good backup began, in Unix seconds; None before the first."""
+    """Return when the last successful backup began, in Unix seconds; None before the first."""
     return read_backups(context.paths).success
 
 

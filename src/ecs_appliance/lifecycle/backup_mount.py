@@ -1,4 +1,4 @@
-"""`appliance backup mount`: all backups as folders, to look at and to copy from, for as long as the command runs."""
+"""`appliance backup mount`: show all backups as folders while the command runs."""
 
 import os
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from ecs_appliance.lifecycle.backup import open_repository
 from ecs_appliance.lifecycle.context import Context
 
 SECONDS = 60
-# What restic calls its mounts.
+# The source of restic's mounts in the mount table.
 SOURCE = "restic"
 
 
 def mount_backups(context: Context, folder: Path, *, ready: Callable[[], None]) -> None:
-    """Show all backups in the empty folder `folder`, read-only, until interrupted or unmounted; `ready` hears when.
+    """Mount all backups read-only at the empty folder `folder` until interrupted or unmounted.
 
-    What an earlier run left mounted there is taken away. Raises RefusedError where `folder` is not for it.
+    Calls `ready` once they are there. Unmounts what an earlier run left. Raises RefusedError if `folder` is unsuitable.
     """
     _clear(context.runner, folder)
     if not folder.is_dir() or any(os.scandir(folder)):
@@ -33,7 +33,7 @@ def mount_backups(context: Context, folder: Path, *, ready: Callable[[], None]) 
 
 
 def _clear(runner: Runner, folder: Path) -> None:
-    """Unmount what restic has mounted there: reading from a mount without its process fails."""
+    """Unmount what restic has mounted at `folder`: without its process, reading there fails."""
     if not is_mounted(folder):
         return
     if source_of(folder) != SOURCE:
@@ -41,6 +41,6 @@ def _clear(runner: Runner, folder: Path) -> None:
     try:
         runner.run(["umount", "--lazy", folder], timeout=SECONDS)
     except ApplianceError:
-        # restic may just have done so itself.
+        # restic may just have unmounted it itself.
         if is_mounted(folder):
             raise

@@ -1,4 +1,4 @@
-"""The boundary around what units start: whatever goes wrong ends as latch, alert, page, log and exit code."""
+"""The error boundary of all units: every failure results in latch, alert, status page, log and exit code."""
 
 import logging
 import os
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stage:
-    """Work of the unit `unit`. While it fails the site is `away`; systemd retries it at most `retries` times.
+    """The work of `unit`. If `away`, a failure means that the site is down; systemd retries it at most `retries` times.
 
-    Without `retries` the unit itself says whether it is started again; crashes of the site: lifecycle.crashes.
+    Without `retries`, the unit file alone decides about restarts; crashes of the site: lifecycle.crashes.
     """
 
     unit: str
@@ -53,7 +53,7 @@ STAGES = {
 
 
 def run_stage(context: Context, name: str, work: Callable[[Context], object]) -> None:
-    """Do the `work` of the stage `name`; raises ApplianceError for whatever failed, once everybody knows of it."""
+    """Do the `work` of the stage `name`; report any failure, then raise it as ApplianceError."""
     stage = STAGES[name]
     try:
         work(context)
@@ -63,10 +63,10 @@ def run_stage(context: Context, name: str, work: Callable[[Context], object]) ->
 
 
 def settle(context: Context, stage: Stage, error: Exception) -> ApplianceError:
-    """Return `error` as a failure with its exit code, after all that has to follow from it.
+    """Latch, raise the alert and update the status page as `error` requires; return it with its exit code.
 
-    The latch comes first and the exit code last, for these keep systemd from trying again what must not be tried; in
-    between, nothing that fails keeps the rest from being done.
+    Latch and exit code keep systemd from retrying what must not be retried, so the latch comes first, and a failure
+    of any of these steps does not prevent the next.
     """
     failure = as_failure(error)
     if failure is not error:
@@ -90,14 +90,14 @@ def _note_reported(context: Context, unit: str) -> None:
 
 
 def is_reported(context: Context, unit: str) -> bool:
-    """Return whether an alert about something else says why `unit` failed when it ran last."""
+    """Return whether another alert already explains the last failure of `unit`."""
     noted = read_optional(context.paths.run / "reported" / unit)
     known = systemd.unit_properties(context.runner, unit, "InvocationID").get("InvocationID")
     return bool(noted) and noted == known
 
 
 def _is_exhausted(context: Context, stage: Stage) -> bool:
-    """Return whether systemd has retried `stage` often enough; where it does not say, it has."""
+    """Return whether systemd has used up the retries of `stage`; True if that is unknown."""
     if stage.retries is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""appliance-certificate: server certificates got, renewed, deployed, and looked at as they are served."""
+"""appliance-certificate: obtain, renew and deploy server certificates, and check what is served."""
 
 import logging
 import time
@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 
 UNIT = "appliance-certificate.service"
 FORCE = "force.update.letsencrypt"
-# Another run of this stage, and whatever changes the machine.
+# Seconds to wait for another run of this stage, and for any process that changes the machine.
 ROUND_WAIT, MACHINE_WAIT = 30, 900
 
 
 def keep_certificates(context: Context) -> None:
-    """Get what is due, deploy what is best, see that it is served, and tell what is wrong.
+    """Obtain the certificates that are due, deploy the best ones, check that they are served, and report problems.
 
-    A certificate that is not to be had is no failure of this stage: the last good one stays, and an alert says why.
-    Raises ApplianceError where nginx does not take what is deployed, after that was told too.
+    A certificate that cannot be obtained does not fail the stage: the last good one stays, and an alert says why.
+    Raises ApplianceError, after reporting, if nginx rejects what was deployed.
     """
     if not context.paths.active_env.exists():
         log.info("no environment is active yet")
@@ -39,7 +39,7 @@ def keep_certificates(context: Context) -> None:
     try:
         with locked(context.paths.run / "certificate.lock", "server certificates", wait=ROUND_WAIT):
             _keep(context)
-            # Who asks during a run joins it, and would be forgotten at its end.
+            # systemd merges a start during this run into it, so a flag that was set meanwhile would have no effect.
             if context.flags.get(FORCE) is not None:
                 _keep(context)
     except BusyError as error:
@@ -47,7 +47,7 @@ def keep_certificates(context: Context) -> None:
 
 
 def start_in_background(context: Context) -> None:
-    """Let systemd do it: whoever asks does not wait for an authority far away, and does not fail for it."""
+    """Start the unit without waiting for it, so that a slow or failing authority affects no caller."""
     try:
         systemd.start_in_background(context.runner, UNIT)
     except ProcessError as error:
@@ -60,7 +60,7 @@ def _keep(context: Context) -> None:
         forget_certificates(context)
         return
     records = _request(context, env)
-    # A reload may have come meanwhile: nobody else deploys now, and what is active now is what counts.
+    # A reload may have changed the environment meanwhile; under the lock, the active one is final.
     with locked(context.paths.lock, "server certificates", wait=MACHINE_WAIT):
         want = wanted_of(active_env(context))
         deployment = plan_deployment(context.paths, want, ensure_snakeoil(context.paths, want.names))
@@ -74,7 +74,7 @@ def _keep(context: Context) -> None:
 
 
 def _request(context: Context, env: Env) -> dict[str, Record]:
-    """What is remembered of each name that ACME is asked for, after asking for what is due."""
+    """Request the certificates that are due, and return the records of all names that ACME is responsible for."""
     want, authority = wanted_of(env), acme.authority_of(env)
     names = _names(want)
     if not names:
@@ -95,7 +95,7 @@ def _names(want: Wanted) -> tuple[str, ...]:
 
 
 def _reload_nginx(context: Context) -> ApplianceError | None:
-    """Let nginx read the certificates where they changed; returns why it does not."""
+    """Reload nginx if the certificates changed; return the error if that fails."""
     try:
         nginx.take_into_use(context.paths, context.runner, nginx.CERTIFICATES)
     except ApplianceError as error:

@@ -1,4 +1,4 @@
-"""What is told of the server certificates: alerts for people, metrics for programs."""
+"""Report on the server certificates: alerts for people, metrics for programs."""
 
 import datetime
 from collections.abc import Iterable, Mapping
@@ -47,16 +47,16 @@ def report_certificates(
 
 
 def forget_certificates(context: Context) -> None:
-    """Nothing is served: nothing of it is wrong."""
+    """Clear all alerts about certificates, as none is served."""
     context.alerts.tell((TOPIC, SERVED), [])
 
 
 def judge(want: Wanted, selection: Selection, record: Record | None) -> Finding | None:
-    """What is wrong with what is served for a name, None where all is well."""
+    """Return what is wrong with the certificate selected for a name, or None."""
     if selection.source == "given":
         return _judge_given(want, selection)
     if want.refused and selection.name == want.names[0]:
-        # One pair for all names: what is wrong with it is told of the domain.
+        # There is one pair for all names; report its problem once, for the domain.
         return Finding(
             _topic(selection), "critical", f"{want.refused}; {selection.name} has {SOURCES[selection.source]}", MEND
         )
@@ -75,7 +75,7 @@ def _judge_given(want: Wanted, selection: Selection) -> Finding | None:
         return Finding(
             _topic(selection), _severity(selection), f"the certificate in env.yml ends on {_end(selection)}", MEND
         )
-    # Who comes by an address knows that no certificate is for it.
+    # Nobody expects a certificate for an IP address.
     if selection.credentials.covers(selection.name) or not can_be_validated(selection.name):
         return None
     message = f"the certificate in env.yml is not for {selection.name}: browsers refuse it there"
@@ -102,7 +102,7 @@ def _end(selection: Selection) -> str:
 
 
 def judge_served(seen: Served) -> Finding | None:
-    """What is wrong with what a port presents."""
+    """Return what is wrong with the certificate that a port presents, or None."""
     if not seen.problem:
         return None
     hint = MEND_NGINX if seen.port == SITE.port else f"restart the server that listens on port {seen.port}"
@@ -111,7 +111,7 @@ def judge_served(seen: Served) -> Finding | None:
 
 
 def samples(selections: Iterable[Selection], records: Mapping[str, Record], seen: Iterable[Served]) -> list[Sample]:
-    """The metrics of `HELP`."""
+    """Return the metrics listed in `HELP`."""
     made = []
     for each in selections:
         labels = {"name": each.name}

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def clean_up(context: Context) -> None:
-    """Remove images and releases that neither run nor are kept to go back to; leaves it to the next time when busy."""
+    """Remove images and releases that neither run nor are kept for a rollback; do nothing while the lock is held."""
     kept = [commit for name in ("last_running_ecs", "last_build_ecs") if (commit := context.tags.get(name))]
     running = context.tags.get("last_running_appliance") or ""
     try:

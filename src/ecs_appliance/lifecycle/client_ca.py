@@ -1,4 +1,4 @@
-"""watch-ecs-ca: what the application revokes is refused from the next handshake on, and whether that stays so."""
+"""watch-ecs-ca: give nginx the application's client CA and revocation list, and report problems with them."""
 
 import datetime
 import logging
@@ -22,12 +22,12 @@ from ecs_appliance.tls.credentials import now
 
 log = logging.getLogger(__name__)
 
-# The application writes one file after the other, each in place: halves become whole within so many seconds.
+# The application writes one file after the other, each in place; within these seconds they are complete and match.
 SETTLE_SECONDS = 3.0
 POLL_SECONDS = 0.1
 PAIR, LIST, AUTHORITY, RELOAD = "client-ca", "client-ca:list", "client-ca:authority", "client-ca:nginx"
 LIST_MARGIN, AUTHORITY_MARGIN = datetime.timedelta(days=30), datetime.timedelta(days=90)
-# Lists that live for weeks are warned of in their last quarter.
+# For lists valid for only weeks, the warning comes in their last quarter.
 LIST_PART = 4
 RENEW = "systemctl restart appliance: the application writes a new list at each start"
 METRIC_HELP = {
@@ -41,7 +41,7 @@ METRIC_HELP = {
 
 
 def follow_client_ca(context: Context) -> None:
-    """Give nginx what the application has just written; a pair that does not fit gets a moment to become whole."""
+    """Give nginx what the application has just written, after waiting briefly for a usable pair."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while isinstance(_application_has(context), ClientCAError) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -49,9 +49,9 @@ def follow_client_ca(context: Context) -> None:
 
 
 def check_client_ca(context: Context) -> None:
-    """Give nginx the application's client CA and revocation list where they differ from its own, and tell how they are.
+    """Give nginx the application's client CA and revocation list if they changed; set alerts and metrics.
 
-    A pair that cannot be used leaves nginx the last good one, and an alert.
+    If the pair is unusable, nginx keeps the last good one and an alert is raised.
     """
     deploy_client_ca(context.paths.ecs_ca, context.paths.client_ca)
     findings = _reload_nginx(context)
@@ -63,7 +63,7 @@ def check_client_ca(context: Context) -> None:
 
 
 def plan_findings(given: ClientCA | ClientCAError, held: ClientCA, moment: datetime.datetime) -> list[Finding]:
-    """What is wrong at `moment` with what the application has (or why it has nothing) and with what nginx has."""
+    """Return what is wrong at `moment` with the application's pair, `given`, and with nginx's, `held`."""
     waits = held.is_stand_in and isinstance(given, MissingClientCAError)
     found = [finding for finding in (_list_ends(held, moment), _authority_ends(held, moment)) if finding]
     if isinstance(given, ClientCAError) and not waits and not any(each.severity == "critical" for each in found):

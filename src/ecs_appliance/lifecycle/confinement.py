@@ -1,4 +1,4 @@
-"""Whether AppArmor confines the site's containers: where it is missing docker starts them without, and says nothing."""
+"""Check that AppArmor confines the site's containers: without it, docker silently starts them unconfined."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,14 +12,14 @@ TOPIC = "apparmor"
 
 
 def report_confinement(context: Context, containers: Iterable[Container]) -> None:
-    """Put or clear the alert about `containers`, as the kernel has them now."""
+    """Raise or clear the alert about the confinement of `containers`, as the kernel reports it."""
     profiles = {container.name: _profile(context.paths, container.pid) for container in containers}
     found = judge(read_facts(context.paths), profiles)
     context.alerts.tell([TOPIC], [found] if found else [])
 
 
 def judge(facts: Facts, profiles: Mapping[str, str]) -> Finding | None:
-    """What is wrong with the `profiles` by container; "" is none. A machine in a container has no say in it."""
+    """Return what is wrong with `profiles` by container ("" is none); None in a container, where the host decides."""
     if facts.in_container:
         return None
     if not facts.apparmor:
@@ -33,7 +33,7 @@ def judge(facts: Facts, profiles: Mapping[str, str]) -> Finding | None:
 
 
 def _profile(paths: Paths, pid: int) -> str:
-    """The profile of the process, as "docker-default (enforce)"; "" without one, or where it has ended."""
+    """Return the profile of the process, such as "docker-default (enforce)"; "" if it has none or has ended."""
     try:
         return paths.at(f"/proc/{pid}/attr/current").read_text().rstrip("\0\n")
     except OSError:

@@ -1,4 +1,4 @@
-"""What every stage gets passed in."""
+"""The context that is passed to every stage."""
 
 from dataclasses import dataclass, field
 
@@ -34,5 +34,5 @@ class Context:
         return Alerts(self.paths)
 
     def steps(self) -> Steps:
-        """Steps that show on the status page and in the journal."""
+        """Return steps that are shown on the status page and in the journal."""
         return Steps([self.page, log_step])

@@ -1,4 +1,4 @@
-"""Bringing this machine into the state that an environment asks for, by whoever has that in hand and holds the lock."""
+"""Converge this machine to an environment; the caller holds the lock."""
 
 import logging
 
@@ -14,12 +14,12 @@ from ecs_appliance.lifecycle.prepare_env import env_digest
 
 log = logging.getLogger(__name__)
 
-# The digest of the environment that the machine is in the state of.
+# The tag with the digest of the environment that the machine has converged to.
 CONVERGED = "converged_env"
 
 
 def converge_machine(context: Context, env: Env | None) -> ConvergeReport:
-    """Converge on the active environment `env`, None where there is none yet; raises ConvergeError."""
+    """Converge to the active environment `env`, None if there is none yet. Raises ConvergeError."""
     report = try_to_converge(context, env)
     log.info("machine: %s", report.summary())
     report.check()
@@ -27,7 +27,7 @@ def converge_machine(context: Context, env: Env | None) -> ConvergeReport:
 
 
 def try_to_converge(context: Context, env: Env | None) -> ConvergeReport:
-    """As `converge_machine`; the report may have states that failed."""
+    """As `converge_machine`, but states that failed are in the report and raise nothing."""
     paths = context.paths
     digest = env_digest(paths) if env else ""
     report = converge(machine_pillar(paths, env), paths.appliance / "salt" / "minion")
@@ -37,9 +37,9 @@ def try_to_converge(context: Context, env: Env | None) -> ConvergeReport:
 
 
 def plan_converge(context: Context) -> tuple[str, ConvergeReport]:
-    """Return which environment would be activated now, and what a converge on it would change; changes nothing.
+    """Return which environment would be activated now, and what converging to it would change; change nothing.
 
-    Raises InvalidEnvError where that cannot be used.
+    Raises InvalidEnvError if that environment is unusable.
     """
     try:
         found = find(context.paths, context.runner)
@@ -52,5 +52,5 @@ def plan_converge(context: Context) -> tuple[str, ConvergeReport]:
 
 
 def is_converged(context: Context) -> bool:
-    """Return whether the machine is in the state that the active environment asks for."""
+    """Return whether the machine has converged to the active environment."""
     return context.paths.active_env.exists() and context.tags.get(CONVERGED) == env_digest(context.paths)

@@ -1,4 +1,4 @@
-"""How often the running appliance has crashed of late: past a limit it gives up, until a person starts it."""
+"""Count recent crashes of the running appliance: at a limit it gives up until a person starts it."""
 
 import time
 
@@ -6,22 +6,22 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile
 
 LIMIT = 10
-# Long enough for ten starts that each wait for their full time.
+# Long enough for ten starts that each run into their time limit.
 WINDOW_SECONDS = 3 * 3600.0
 
 
 def note_crash(paths: Paths) -> None:
-    """The appliance ended otherwise than by a stop."""
+    """Record that the appliance ended other than by a stop."""
     _file(paths).write([*_recent(paths), time.time()])
 
 
 def forget_crashes(paths: Paths) -> None:
-    """Start counting anew."""
+    """Reset the count."""
     _file(paths).clear()
 
 
 def too_many_crashes(paths: Paths) -> bool:
-    """Whether the limit is reached."""
+    """Return whether the limit is reached."""
     return len(_recent(paths)) >= LIMIT
 
 

@@ -1,4 +1,4 @@
-"""Documents compared by the application itself, for all who bring data back; and the alert of those a site has lost."""
+"""Have the application compare restored documents with its database; raise the alert about lost documents."""
 
 import hashlib
 
@@ -19,17 +19,17 @@ HINT = (
 
 
 def compare_documents(context: Context, data: Paths, send: Send) -> Documents:
-    """Return what is to be said of the documents below `data`, asked of the application by `send`.
+    """Compare the documents below `data`, querying the application through `send`.
 
-    It reads those that it has not read before with the same content and keys, and those whose turn it is. Raises
-    ApplianceError where that cannot be done.
+    The application decrypts only documents not yet proven with the same content and keys, and those due again. Raises
+    ApplianceError if this cannot be done.
     """
     hashes, day = hash_all(data.vault), today()
     keyring = hashlib.sha256(b"".join((data.keyring / name).read_bytes() for name in (PUBLIC, SECRET))).hexdigest()
     proofs = read_proofs(context.paths, keyring)
     proven = proofs.holding(hashes, day)
     rows, unreadable = read_documents(send, proven)
-    # In a running site there may be new ones by now.
+    # A running site may have new ones by now.
     hashes |= hash_all(data.vault, rows - hashes.keys())
     read = (rows & hashes.keys()) - proven - unreadable.keys()
     proofs.renewed({name: hashes[name] for name in read}, day).save(context.paths)
@@ -37,7 +37,7 @@ def compare_documents(context: Context, data: Paths, send: Send) -> Documents:
 
 
 def tell_of_documents(context: Context, stock: Stock) -> None:
-    """Have an alert for documents that the site has lost, as long as it lacks them."""
+    """Raise or clear the alert about documents that the site has lost."""
     found = {"missing": stock.missing, "altered": stock.altered}
     found["gone, and whether the application removed it is not known"] = stock.gone
     lines = [f"{name} is {what}" for what, names in found.items() for name in names]

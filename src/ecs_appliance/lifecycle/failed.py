@@ -1,4 +1,4 @@
-"""appliance-failed@ and service-failed@: what failed is told where people look, with the next step."""
+"""appliance-failed@ and service-failed@: report what failed where people look, with the next step."""
 
 import logging
 
@@ -18,35 +18,35 @@ RESTART = "fix the cause, then: systemctl restart appliance"
 
 
 def tell_appliance_failed(context: Context, unit: str) -> None:
-    """Report on the status page, by an alert and in the journal that `unit` failed, and what to do next."""
+    """Report on the status page, as an alert and in the journal that `unit` failed, and what to do next."""
     next_step = UNLATCH if latched(context.paths) else RESTART
     reason = _reason(context, unit)
     _alert(context, unit, reason, next_step)
     shown = context.page.shown()
     error, hint = (shown.error, shown.next) if shown and shown.kind == "failed" else ("", "")
-    # What the process itself said of the way out stays in front.
+    # The process's own hint comes first.
     steps = hint if next_step in hint else f"{hint}; {next_step}".removeprefix("; ")
     context.page.fail(error or f"{unit} failed: {reason}", steps)
     log.error("%s failed: %s. journalctl -u %s tells more; %s", unit, reason, unit, next_step)
 
 
 def tell_service_failed(context: Context, unit: str) -> None:
-    """Report by an alert and in the journal that `unit` failed; the site is not touched."""
+    """Report as an alert and in the journal that `unit` failed; the site is not touched."""
     reason = _reason(context, unit)
     _alert(context, unit, reason, f"journalctl -u {unit}; then: systemctl restart {unit}")
     log.error("%s failed: %s; its last lines:\n%s", unit, reason, systemd.journal_tail(context.runner, unit))
 
 
 def _alert(context: Context, unit: str, reason: str, next_step: str) -> None:
-    """A process that could report its failure has said more than systemd knows."""
-    # As the checks name it: systemctl takes a service without its ending.
+    """Raise an alert, unless the process reported its failure itself, with more detail than systemd knows."""
+    # systemctl accepts a service without its suffix; the topic of the alert has it.
     unit = unit if "." in unit else f"{unit}.service"
     if not context.alerts.stands(f"{UNIT}{unit}") and not is_reported(context, unit):
         context.alerts.put(f"{UNIT}{unit}", "critical", f"{unit} failed: {reason}", next_step)
 
 
 def _reason(context: Context, unit: str) -> str:
-    """Return how `unit` ended and the line of its journal that says why."""
+    """Return how `unit` ended and the line of its journal that explains it."""
     known = systemd.unit_properties(context.runner, unit, "Result", "AssertResult")
     if known.get("AssertResult") == "no":
         return "the latch /run/appliance-failed is set"
@@ -58,7 +58,7 @@ def _reason(context: Context, unit: str) -> str:
 
 
 def tell_stopped(context: Context, result: str) -> None:
-    """The containers ended: after a stop (systemd's `result` is success) say so, else that they are started again."""
+    """Show on the status page that the containers were stopped (systemd's `result` is success) or are restarting."""
     if standing_by(context):
         return
     if result == "success":

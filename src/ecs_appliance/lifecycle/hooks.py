@@ -15,10 +15,10 @@ HOOK_TIMEOUT = 1800
 
 
 def run_hooks(paths: Paths, runner: Runner, stage: str, when: Literal["early", "late"]) -> list[str]:
-    """Run the hooks of `stage` in the order of their names; returns which ran.
+    """Run the hooks of `stage` in the order of their names; return the names of those that ran.
 
-    Raises ApplianceError naming the first that fails, cannot be executed, or that another account than root can change;
-    those after it do not run.
+    Stops at the first that fails, is not executable, or can be changed by an account other than root, and raises
+    ApplianceError naming it.
     """
     folder = paths.hooks / f"{stage}.{when}"
     ran = []

@@ -1,10 +1,10 @@
-"""Keys of env.yml that this version accepts and does not act on yet: said, not passed over in silence."""
+"""List keys of env.yml that this version accepts but does not act on yet, so that they are not ignored silently."""
 
 from ecs_appliance.env.model import Env
 
 
 def list_ineffective(env: Env) -> list[str]:
-    """What `env` asks for in vain, each a key's path with what happens instead."""
+    """Return what has no effect in `env`: the path of each key and what happens instead."""
     appliance = env.appliance
     asked = {
         "appliance.storage.setup: volumes are not made, only used where mounted": bool(appliance.storage.setup),

@@ -1,4 +1,4 @@
-"""Install: from a clone of this repository to a configured machine that waits for its env.yml."""
+"""Install: turn a machine with a clone of this repository into an appliance that waits for its env.yml."""
 
 import logging
 from pathlib import Path
@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parents[3]
 
 
 def install(context: Context, *, source: str | None, branch: str | None) -> NoReturn:
-    """Make a release of `source` at `branch` (default: this clone's commit) and hand over to it."""
+    """Create a release of `source` at `branch` (default: this clone's commit) and hand over to it."""
     with locked(context.paths.lock, "install"):
         log.info("fetching the appliance …")
         release = _add(context, source, branch)
@@ -27,7 +27,7 @@ def install(context: Context, *, source: str | None, branch: str | None) -> NoRe
 
 
 def finish_install(context: Context) -> ConvergeReport:
-    """Activate the release this code belongs to and bring the machine into its state."""
+    """Activate the release that this code belongs to and converge the machine."""
     paths, runner = context.paths, context.runner
     with locked(paths.lock, "install", wait=60):
         release = Release(HERE.name, HERE)
@@ -42,7 +42,7 @@ def finish_install(context: Context) -> ConvergeReport:
 def _add(context: Context, source: str | None, branch: str | None) -> Release:
     if branch:
         return add_release(context.paths, context.runner, source=source or str(HERE), branch=branch)
-    # The clone may be another account's, the one that called sudo.
+    # The clone may belong to the account that called sudo.
     commit = git.head(context.runner, HERE, user=HERE.owner())
     if commit is None:
         raise ApplianceError(f"{HERE} is no git clone", "clone the repository, or name --source and --branch")

@@ -1,4 +1,4 @@
-"""What is told of the machine itself, as long as it holds: ways in that should not be, keys that were tampered with."""
+"""Report on the machine itself: logins by password, and a keyring that was tampered with."""
 
 import logging
 
@@ -17,7 +17,7 @@ AGAIN = "; then: systemctl start appliance-certificate"
 
 
 def report_machine(context: Context) -> None:
-    """Raise and clear the alerts."""
+    """Raise and clear the alerts about ssh passwords and the vault's keyring."""
     context.alerts.tell((SSH, KEYRING), [*_passwords(context), *_keyring(context)])
 
 

@@ -1,4 +1,4 @@
-"""What a machine must be before the appliance is installed on it."""
+"""Check that a machine meets the requirements before the appliance is installed on it."""
 
 import os
 import pwd
@@ -10,7 +10,7 @@ from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.facts import read_facts
 from ecs_appliance.core.paths import Paths
 
-# MiB that a machine of 3 GB shows of itself, the kernel having taken its part.
+# What a machine with 3 GB reports, in MiB: the kernel reserves the rest.
 MEMORY_MB = 2800
 FREE_BYTES = 10 * 1000**3
 PORTS = (80, 443)
@@ -19,7 +19,7 @@ APP_UID = 1000
 
 @dataclass(frozen=True)
 class Machine:
-    """What preflight looks at. `strangers` names who listens on which of our ports."""
+    """What preflight inspects. `strangers` are those of our ports that another server listens on."""
 
     distribution: str
     root: bool
@@ -32,14 +32,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Objection:
-    """One reason not to install here; a `soft` one gives way to --force."""
+    """One reason not to install here; --force overrules a `soft` one."""
 
     message: str
     soft: bool = False
 
 
 def look_at(paths: Paths) -> Machine:
-    """Read all that preflight judges; changes nothing."""
+    """Collect what preflight needs to know; change nothing."""
     return Machine(
         distribution=_distribution(paths),
         root=os.geteuid() == 0,
@@ -52,7 +52,7 @@ def look_at(paths: Paths) -> Machine:
 
 
 def judge(machine: Machine) -> list[Objection]:
-    """Everything that speaks against installing, all at once."""
+    """Return all objections to an installation."""
     found = [Objection(f"port taken by another server: {stranger}") for stranger in machine.strangers]
     if machine.distribution != "debian 13":
         found.append(Objection(f"Debian 13 is needed, this is {machine.distribution}"))
@@ -86,7 +86,7 @@ def _distribution(paths: Paths) -> str:
 
 
 def _strangers(paths: Paths) -> list[str]:
-    """Our ports that somebody else listens on; that nginx has them after an earlier installation is as it should be."""
+    """Return those of our ports that are in use; none after an earlier installation, as nginx uses them then."""
     if paths.at("/etc/nginx/appliance/appliance.conf").exists():
         return []
     return [str(port) for port in PORTS if _is_taken(port)]
@@ -96,7 +96,7 @@ def _is_taken(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104 # asked for and given back at once
+            probe.bind(("0.0.0.0", port))  # noqa: S104 # closed again at once
         except PermissionError:
             return False
         except OSError:

@@ -1,4 +1,4 @@
-"""prepare-appliance: storage, the machine's states, the database, the vault keys."""
+"""prepare-appliance: prepare storage, converge the machine, prepare the database, import the vault keys."""
 
 import logging
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ POWERS = "database-role"
 
 
 def prepare_appliance(context: Context) -> None:
-    """Bring the machine to where the application can be built and its database migrated."""
+    """Prepare the machine so that the application can be built and its database migrated."""
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
-        # Only now: who held the lock may have activated another one.
+        # Only now: the previous holder of the lock may have activated another one.
         env = active_env(context)
         if is_unfinished(paths):
             command = "recover" if paths.recovery.exists() else "rewind"
@@ -66,9 +66,9 @@ def prepare_appliance(context: Context) -> None:
 
 
 def prepare_database(context: Context, env: Env) -> bool:
-    """Have role, owner, extension and the file with the connection; returns False where there is no database at all.
+    """Ensure the database's role, owner, extension and connection file; return False if there is no database.
 
-    A database is never made here: an empty one in the place of a lost one would look like a success.
+    A database is never created here: an empty one in place of a lost one would look like a success.
     """
     server, name, folder = Server(), env.ecs.database, context.paths.compose
     postgres.wait_ready(server, deadline=DATABASE_DEADLINE)
@@ -88,7 +88,7 @@ def prepare_database(context: Context, env: Env) -> bool:
 
 @contextmanager
 def told(context: Context, topic: str) -> Iterator[None]:
-    """What the application's role may have brought about in its database is an alert, and does not keep the site."""
+    """Turn a failure into an alert: it may be the doing of the application's role, and must not keep the site down."""
     try:
         yield
     except ApplianceError as error:
@@ -99,7 +99,7 @@ def told(context: Context, topic: str) -> Iterator[None]:
 
 
 def set_password(context: Context, method: PasswordMethod) -> None:
-    """Let the application's role log in with the password of database_url.env, stored as `method`."""
+    """Give the application's role the password in database_url.env, stored as `method`."""
     password = read_password(context.paths.compose / "database_url.env")
     if password is None:
         raise ApplianceError("there is no database_url.env", "systemctl restart appliance")
@@ -107,7 +107,7 @@ def set_password(context: Context, method: PasswordMethod) -> None:
 
 
 def _restrict(context: Context) -> None:
-    """Whoever has the role's password has all that the role may: that is nothing but its database."""
+    """Restrict the role to its own database, since anyone with its password has all its privileges."""
     taken = roles.restrict_role(Server(), ROLE)
     if not taken:
         context.alerts.clear(POWERS)
@@ -118,12 +118,12 @@ def _restrict(context: Context) -> None:
 
 
 def vault_keys(env: Env) -> VaultKeys:
-    """The vault's keys of `env`."""
+    """Return the vault's keys in `env`."""
     return VaultKeys(env.ecs.vault_encrypt.get_secret_value(), env.ecs.vault_sign.get_secret_value())
 
 
 def create_hint(database: str) -> str:
-    """What to do where there is no database."""
+    """Return what the operator should do if there is no database."""
     return (
         f"new site: sudo -u postgres createdb {database} -T template0 -l de_DE.utf8; systemctl restart appliance"
         " — lost site: recover-from-backup.sh --yes-i-am-sure"

@@ -1,4 +1,4 @@
-"""prepare-ecs: the application's source, its images, its database version."""
+"""prepare-ecs: fetch the application, build its images, migrate its database."""
 
 import logging
 
@@ -53,7 +53,7 @@ DISTRUSTED = "source:ecs"
 
 
 def prepare_ecs(context: Context) -> None:
-    """Choose the version to start, build a new one, bring the database to it; the containers can start then."""
+    """Choose the version to start, build it if it is new, and migrate the database; the containers can then start."""
     paths, runner, steps = context.paths, context.runner, context.steps()
     with locked(paths.lock, STAGE, wait=LOCK_WAIT):
         env = active_env(context)
@@ -67,15 +67,15 @@ def prepare_ecs(context: Context) -> None:
 
 
 def remove_leftovers(context: Context) -> None:
-    """Containers that a killed run left must not run beside a migration."""
+    """Remove the containers that a killed run left behind: they must not run during a migration."""
     for container in docker.project_containers(context.runner, docker.PROJECT):
         docker.remove_container(context.runner, container.name)
 
 
 def choose_version(context: Context, env: Env, steps: Steps) -> Version:
-    """Return the version to start, built where it is a new one; where that fails, the one that ran last.
+    """Return the version to start, after building it if it is new; if that fails, the one that ran last.
 
-    Raises ApplianceError where the wanted one cannot be had and none has ever run.
+    Raises ApplianceError if the build fails and no earlier version is available.
     """
     planned = planned_version(context, env)
     if planned is not None:
@@ -92,9 +92,9 @@ def choose_version(context: Context, env: Env, steps: Steps) -> Version:
 
 
 def start_database(context: Context, env: Env, version: Version) -> Version:
-    """Bring the database to `version` and return what can be started: it, or the one before that it gives way to.
+    """Migrate the database to `version` and return it or, if that fails, the version that it is rolled back to.
 
-    Raises ApplianceError where neither can be.
+    Raises ApplianceError if neither can be started.
     """
     try:
         bring_database(context, env, version)
@@ -109,7 +109,7 @@ def start_database(context: Context, env: Env, version: Version) -> Version:
 
 
 def start_before(context: Context, env: Env, before: Version) -> None:
-    """Bring the database to `before`, which a new version gave way to. A failure here clears the new one of blame."""
+    """Prepare the database for `before` after a rollback to it. If this fails too, the new version is not to blame."""
     try:
         bring_database(context, env, before)
     except ApplianceError:
@@ -118,14 +118,14 @@ def start_before(context: Context, env: Env, before: Version) -> None:
 
 
 def bring_database(context: Context, env: Env, version: Version) -> None:
-    """Have the database, its role and the vault's keys as `version` needs them; it can start then."""
+    """Check the vault's keys, set the role's password and migrate the database, so that `version` can start."""
     check_in_image(context.runner, version.images.app, context.paths)
     set_password(context, password_method(context.runner, version.images.app, context.tags))
     migrate(context, env, version)
 
 
 def build_version(context: Context, env: Env, steps: Steps) -> Version:
-    """Fetch and build the version that `env` asks for; what runs is not touched. Raises ApplianceError."""
+    """Fetch and build the version that `env` asks for, without touching the running one. Raises ApplianceError."""
     try:
         version = _build_version(context, env, steps)
     except ApplianceError as error:
@@ -167,20 +167,21 @@ def _build_version(context: Context, env: Env, steps: Steps) -> Version:
 
 
 def fetch_application(context: Context, env: Env) -> Sources:
-    """Fetch source and manual, and return the commits that `env` asks for; the checkouts stay.
+    """Fetch source and manual, and return the commits that `env` asks for; the checkouts stay unchanged.
 
-    Raises DistrustedError where the application is not signed as `env` demands, or does not go on from what ran last.
+    Raises DistrustedError if the application is not signed as `env` demands, or does not descend from the version
+    that ran or was built last.
     """
-    # Whoever pins a commit means that one, wherever it comes from.
+    # A pinned commit is wanted whatever it descends from.
     forced = context.flags.get(REBUILD) is not None or is_full_id(env.ecs.git.commitid)
-    # Also from what was built last: it was found good then, by a flag that is gone now perhaps.
+    # What was built last was accepted then, perhaps because of a flag that is gone by now.
     running = () if forced else tuple(context.tags.get(name) or "" for name in ("last_running_ecs", "last_build_ecs"))
     origins = _origin(env.ecs.git, running), _origin(env.ecs.docs.git)
     return fetch_sources(context.runner, context.paths, *origins, user=APP_USER)
 
 
 def _trusted(context: Context, env: Env) -> Sources:
-    """As `fetch_application`; whether the source can be trusted is told, and no longer where it can again."""
+    """As `fetch_application`; raise an alert if the source cannot be trusted, and clear it once it can."""
     try:
         sources = fetch_application(context, env)
     except DistrustedError as error:
@@ -191,7 +192,7 @@ def _trusted(context: Context, env: Env) -> Sources:
 
 
 def decide_migration(context: Context, env: Env, target: str) -> Decision:
-    """What the database needs before `target` starts; one without any table has never been migrated."""
+    """Return what the database needs before `target` starts; one without tables counts as never migrated."""
     empty = postgres.is_empty(Server(), env.ecs.database)
     last = None if empty else context.tags.get("last_migration_ecs")
     added = migrations_added(context.runner, context.paths, last, target, user=APP_USER)
@@ -199,7 +200,7 @@ def decide_migration(context: Context, env: Env, target: str) -> Decision:
 
 
 def migrate(context: Context, env: Env, version: Version) -> None:
-    """Bring the database to `version`, with a dump before; records what was done. Raises MigrationError (latches)."""
+    """Migrate the database to `version`, after a dump, and record it. Raises as `run_migration` does."""
     decision = decide_migration(context, env, version.commit)
     log.info("database: %s for %s", decision, version.commit)
     run_migration(
@@ -217,7 +218,7 @@ def migrate(context: Context, env: Env, version: Version) -> None:
 
 
 def site(context: Context, env: Env) -> Site:
-    """What the application is told of `env`."""
+    """Return the settings in `env` that the application gets."""
     return Site(
         database_url=ensure_database_url(context.paths.compose, env.ecs.database),
         settings=env.ecs.settings.get_secret_value(),
@@ -227,7 +228,7 @@ def site(context: Context, env: Env) -> Site:
 
 
 def select_images(context: Context, version: Version) -> bool:
-    """Let docker compose start `version`; returns whether that is a change."""
+    """Make `version` the one that docker compose starts; return whether that is a change."""
     images = {"ECS_IMAGE": version.images.app}
     images.update({f"{name.upper()}_IMAGE": tag for name, tag in version.images.own.items()})
     activate_images(context.runner, version.images)
@@ -237,7 +238,7 @@ def select_images(context: Context, version: Version) -> bool:
 
 
 def wanted(env: Env) -> str:
-    """What `env` asks for, in words."""
+    """Return the commit or branch that `env` asks for, in words."""
     target = env.ecs.git
     return target.commitid or f"branch {target.branch or 'default'}"
 

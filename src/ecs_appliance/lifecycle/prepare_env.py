@@ -22,7 +22,7 @@ LOCK_WAIT = 900
 
 
 def prepare_env(context: Context) -> None:
-    """Activate the environment; raises ApplianceError where none is usable."""
+    """Activate the environment. Raises ApplianceError if there is no usable one."""
     leave_standby(context)
     steps = context.steps()
     with steps.step("environment", "reading the environment"), locked(context.paths.lock, STAGE, wait=LOCK_WAIT):
@@ -37,10 +37,10 @@ def prepare_env(context: Context) -> None:
 
 
 def find_env(context: Context) -> Env:
-    """The environment as its sources have it now, activated.
+    """Activate the environment that the sources have now, and return it.
 
-    A source that broke while another environment is active changes nothing on a running machine: it is told, and the
-    active one stays in force. Without an active one it is an error.
+    If it is unusable, the environment that is already active stays so and an alert is raised; without an active one,
+    raise ApplianceError.
     """
     try:
         env = activate(context.paths, context.runner).env
@@ -55,10 +55,10 @@ def find_env(context: Context) -> Env:
 
 
 def active_env(context: Context) -> Env:
-    """The active environment, its secrets known to the log; raises InvalidEnvError."""
+    """Return the active environment; its secrets are masked in the log from now on. Raises InvalidEnvError."""
     return load_active(context.paths)
 
 
 def env_digest(paths: Paths) -> str:
-    """SHA-256 of the active environment: tells one from another, and nothing of what is in it."""
+    """Return the SHA-256 of the active environment, which identifies it without revealing its contents."""
     return hashlib.sha256(paths.active_env.read_bytes()).hexdigest()

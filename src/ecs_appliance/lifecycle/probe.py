@@ -1,4 +1,4 @@
-"""The login page, asked for as the application, and as a visitor, meets such a request."""
+"""Probe the login page, at the application and as a visitor."""
 
 import http.client
 import socket
@@ -9,19 +9,19 @@ from ecs_appliance.env.model import Env
 LOGIN = "/accounts/login/"
 HOST, TLS_PORT, APPLICATION_PORT = "127.0.0.1", 443, 5001
 SECONDS = 10.0
-# As the frontend calls itself where it asks the application.
+# The name that the frontend uses for its own requests to the application.
 AGENT = "appliance"
 
 
 def ask_application(domain: str) -> int | None:
-    """Return the status of the application's login page through nginx, past the status page; None without an answer."""
+    """Return the HTTP status of the login page, through nginx but bypassing the status page; None without an answer."""
     return _ask(http.client.HTTPConnection(HOST, APPLICATION_PORT, timeout=SECONDS), domain)
 
 
 def ask_as_visitor(env: Env) -> str:
-    """Return what a visitor of the login page meets instead; empty where it is there.
+    """Return what a visitor gets instead of the login page; empty if the page is there.
 
-    Where certificates are mandatory a visitor without one is turned away at the door: the application is asked then.
+    If client certificates are mandatory, nginx refuses a visitor without one; the application is asked instead.
     """
     domain = env.appliance.domain
     status = _ask_by_tls(domain)
@@ -33,7 +33,7 @@ def ask_as_visitor(env: Env) -> str:
 
 
 def _ask_by_tls(domain: str) -> int | None:
-    """As `ask_application`, under the name `domain`; whatever certificate is served: others look at that."""
+    """As `ask_application`, but by TLS under the name `domain`. Accepts any certificate: others check that."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""recover: from a machine with env.yml, and the backups that it names, to a running site."""
+"""recover: turn a machine with env.yml, and the backups that it names, into a running site."""
 
 import logging
 import os
@@ -34,16 +34,16 @@ log = logging.getLogger(__name__)
 
 UNIT = "appliance.service"
 LOCK_WAIT = 900
-# The images are built within it.
+# Includes building the images.
 START_SECONDS = 4 * 3600
 CHECK_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What to recover: the snapshot `snapshot` or the moment `until`; neither: the last.
+    """What to recover: the snapshot `snapshot`, the point in time `until`, or by default the latest.
 
-    `aside` moves existing data out of the way, `start` has the site running at the end.
+    `aside` moves existing data out of the way, `start` starts the site at the end.
     """
 
     snapshot: str = ""
@@ -64,10 +64,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Report:
-    """What a recovery did; `documents` is None where the site was not started.
+    """What a recovery did; `documents` is None if the site was not started.
 
-    `taken` is the moment that the data are of; `lost` are documents that the backup no longer has whole. `advice` is
-    what is left to do, empty where nothing is.
+    `taken` is the point in time of the data; `lost` are documents that are damaged in the backup. `advice` is what is
+    left for the operator to do, if anything.
     """
 
     taken: datetime
@@ -80,7 +80,7 @@ class Report:
 
 
 def plan(context: Context, wish: Wish) -> Plan:
-    """What `recover` would do; changes nothing."""
+    """Return what `recover` would do; change nothing."""
     recovery = recovery_file(context.paths).read()
     wanted = recovery.snapshot if recovery else wish.snapshot
     with _opened(context) as (machine, source):
@@ -90,10 +90,10 @@ def plan(context: Context, wish: Wish) -> Plan:
 
 
 def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Report:
-    """Recover, and end with the site up and every document there; goes on where an earlier run was cut off.
+    """Recover, resuming an interrupted run; at the end the site is up and every document is there.
 
-    Raises RefusedError where data are in the way or do not fit (nothing was touched), ApplianceError where a step
-    failed, or where documents are missing: then the site runs.
+    Raises RefusedError if data are in the way or do not fit (nothing was touched), ApplianceError if a step failed, or
+    if documents are missing, in which case the site runs.
     """
     began = time.monotonic()
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
@@ -114,14 +114,14 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
 
 @contextmanager
 def _opened(context: Context) -> Iterator[tuple[Machine, Source]]:
-    """The machine, and what is at its target: backups of the appliance's, or the predecessor's archive."""
+    """Yield the machine and what is at its backup target: the appliance's backups or the predecessor's archive."""
     machine = Machine(context.paths, context.runner, find_env(context))
     with reached(context.paths, context.runner, machine.env.appliance.backup) as repository, ExitStack() as stack:
         yield machine, _source(machine, repository, stack)
 
 
 def _source(machine: Machine, repository: Repository, stack: ExitStack) -> Source:
-    """An archive in a folder is seen at once; a server is asked for one where it has no backup of ours."""
+    """Return the backups in `repository`; a folder is searched for an archive first, a server only without backups."""
     remote = local_folder(repository) is None
     if remote and find_repository(repository):
         return Snapshots(machine, repository)
@@ -133,7 +133,7 @@ def _source(machine: Machine, repository: Repository, stack: ExitStack) -> Sourc
 
 
 def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
-    """The recovery that was cut off; from another snapshot where one is wished for and the data are not complete."""
+    """Return the interrupted recovery, if any; restart it if `wish` names another snapshot and data are incomplete."""
     recovery = recovery_file(context.paths).read()
     if recovery is None:
         return None
@@ -148,7 +148,7 @@ def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
 
 
 def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Recovery:
-    """Everything that can be in the way is looked at before anything is touched."""
+    """Begin a recovery; check for every obstacle before touching anything."""
     snapshot = source.choose(wish.snapshot, wish.until)
     found = restore.find_data(machine)
     if found and not wish.aside:
@@ -183,9 +183,9 @@ def _restore(context: Context, machine: Machine, source: Source, recovery: Recov
     def files(state: Recovery) -> Recovery:
         with logged("restoring files"):
             lost = source.restore_files(state.snapshot, note)
-            # The site's folders have owners of this machine.
+            # Give the site's folders their owners on this machine.
             prepare_storage(context.paths, context.runner, machine.env)
-            # A power cut after this must not find files empty that are taken for restored.
+            # After a power cut, files that count as restored must not turn out empty.
             os.sync()
         return replace(state, lost=(*state.lost, *lost))
 
@@ -202,7 +202,7 @@ def _moment(recovery: Recovery) -> datetime | None:
 
 
 def start_site(context: Context) -> Documents:
-    """Have the site up, and all its documents compared. Raises ApplianceError where that cannot be done."""
+    """Start the site and compare all its documents. Raises ApplianceError if either cannot be done."""
     with logged("starting the site"):
         context.runner.run(["systemctl", "reset-failed"], timeout=systemd.QUICK)
         try:

@@ -1,4 +1,4 @@
-"""appliance-rehearsal: proves each week that the backups can be recovered from, and tells who has to know."""
+"""appliance-rehearsal: prove every week that the backups can be recovered from, and report the result."""
 
 import logging
 import os
@@ -41,12 +41,12 @@ TOPIC = "backup-rehearsal"
 UNIT = "appliance.service"
 SOCKET = "/run/appliance-rehearsal"
 CHECK_SECONDS = 24 * 3600
-# Of ten years, one a week.
+# Ten years, at one a week.
 KEPT = 520
 
 
 def rehearse_by_timer(context: Context) -> None:
-    """What the unit starts: where there is nothing to rehearse, or another one does it, all is well."""
+    """Run the unit's rehearsal. That there is nothing to rehearse, or another one runs, is not a failure."""
     reason = reason_to_rest(context)
     if reason:
         log.info("no rehearsal: %s", reason)
@@ -58,7 +58,7 @@ def rehearse_by_timer(context: Context) -> None:
 
 
 def report(evidence: Evidence) -> None:
-    """Raise ApplianceError that names what is wrong; returns where nothing is."""
+    """Raise ApplianceError naming what is wrong, if anything is."""
     if evidence.ok:
         return
     lines = "".join(f"\n  {line}" for line in evidence.findings.wrong)
@@ -74,15 +74,15 @@ HINT = (
 
 
 def gives_way() -> bool:
-    """Whether this process is in the slice that gives way to the site."""
+    """Return whether this process is in the slice that yields resources to the site."""
     return SLICE in Path("/proc/self/cgroup").read_text()
 
 
 def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) -> Evidence:
-    """Rehearse a recovery from the backup `snapshot`, by default the last; leaves evidence, metrics, and an alert.
+    """Rehearse a recovery from the backup `snapshot`, by default the latest; write evidence, metrics and alert.
 
-    What was found wrong is in the answer. Raises BusyError where another rehearsal runs, RefusedError where there is no
-    room or no backup, ApplianceError where it could not be done.
+    The returned evidence contains what was found wrong. Raises BusyError if another rehearsal runs, RefusedError if
+    there is no space or no backup, ApplianceError if it could not be done.
     """
     machine = open_machine(context)
     with locked(context.paths.rehearsal_lock, "rehearsal"):
@@ -133,7 +133,7 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
 
 
 def _compare(context: Context, machine: Machine, stage: Stage, record: Record) -> Documents:
-    """The restored documents, compared by the application in a container that reaches nothing else."""
+    """Have the application compare the restored documents, in a container without network access."""
     copy_keyring(stage.data)
     told = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
     task = app_task(CONTAINER, _image(context, record), stage.data, told, shell.ARGV)
@@ -146,13 +146,13 @@ def _compare(context: Context, machine: Machine, stage: Stage, record: Record) -
     )
     for mount in task.mounts:
         if not os.path.lexists(mount.source):
-            # A site without documents, or without keys; the container gives it to the application.
+            # A site without documents or keys lacks it; the container gives it to the application's account.
             folders.make(mount.source)
     return compare_documents(context, stage.data, shell.in_task(context.runner, task, seconds=CHECK_SECONDS))
 
 
 def _image(context: Context, record: Record) -> str:
-    """The application as it ran at the backup, else as it runs now: the database's tables are of that version."""
+    """Return the image that ran at the backup, as the database's tables match it, else the one that ran last."""
     commits = [record.application, context.tags.get("last_running_ecs") or ""]
     found = [app_tag(commit) for commit in commits if commit and docker.image_exists(context.runner, app_tag(commit))]
     if not found:
@@ -161,7 +161,7 @@ def _image(context: Context, record: Record) -> str:
 
 
 def _start_seconds(context: Context) -> float | None:
-    """What the last start of the site's containers took, until it answered; None where it does not run."""
+    """Return the seconds that the last start took until the site answered; None if it does not run."""
     began, ended = "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic"
     known = systemd.unit_properties(context.runner, UNIT, "ActiveState", began, ended)
     return (int(known[ended]) - int(known[began])) / 1e6 if known["ActiveState"] == "active" else None

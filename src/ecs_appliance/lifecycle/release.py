@@ -1,4 +1,4 @@
-"""The appliance's own code: releases by commit, side by side, each with its own environment; one symlink is active."""
+"""Releases of the appliance: by commit, side by side, each with its own Python environment; a symlink selects one."""
 
 import logging
 import os
@@ -41,10 +41,10 @@ def add_release(
     signers: tuple[str, ...] = (),
     after: Collection[str] = (),
 ) -> Release:
-    """Fetch the appliance at `commitid`, or at the end of `branch`, and build its environment; activates nothing.
+    """Fetch the appliance at `commitid`, or at the head of `branch`, and build its environment; activate nothing.
 
-    Raises ApplianceError where the source, the branch or the pinned commit is not to be had, or its code does not run;
-    DistrustedError, before any of its code runs, where none of `signers` signed it or it goes on from none of `after`.
+    Raises ApplianceError if the source, branch or pinned commit is unavailable, or its code does not run;
+    DistrustedError, before any of its code runs, if none of `signers` signed it or it descends from none of `after`.
     """
     fetched = paths.releases / "source"
     target = git.fetch(runner, fetched, source=source, branch=branch, commitid=commitid)
@@ -62,7 +62,7 @@ def add_release(
 
 
 def active_release(paths: Paths) -> Release | None:
-    """The release that /app/appliance points at."""
+    """Return the release that /app/appliance points at, None if that is not a symlink."""
     if not paths.appliance.is_symlink():
         return None
     folder = paths.appliance.resolve()
@@ -70,7 +70,7 @@ def active_release(paths: Paths) -> Release | None:
 
 
 def activate_release(paths: Paths, release: Release) -> bool:
-    """Let /app/appliance point at `release`; a clone that lies there is kept beside it. Returns whether it changed."""
+    """Point /app/appliance at `release`; a clone in its place is kept next to it. Return whether it changed."""
     place = paths.appliance
     if place.is_dir() and not place.is_symlink():
         kept = place.with_name("appliance.clone")
@@ -82,7 +82,7 @@ def activate_release(paths: Paths, release: Release) -> bool:
 
 
 def prune_releases(paths: Paths, keep: tuple[str, ...]) -> list[str]:
-    """Remove all but the newest releases and those in `keep`; returns the commits removed."""
+    """Remove all but the newest releases and those in `keep`; return the commits removed."""
     folders = [entry for entry in paths.releases.iterdir() if entry.is_dir() and (entry / "appliance").is_file()]
     newest = sorted(folders, key=lambda entry: entry.stat().st_mtime, reverse=True)
     gone = [entry for entry in newest[KEPT_RELEASES:] if entry.name not in keep]

@@ -1,4 +1,4 @@
-"""systemctl reload appliance: apply the environment as far as that needs no restart of the containers."""
+"""systemctl reload appliance: apply what the environment changes without restarting the containers."""
 
 from ecs_appliance.core.locks import locked
 from ecs_appliance.lifecycle.certificate import start_in_background
@@ -9,7 +9,7 @@ from ecs_appliance.lifecycle.prepare_env import find_env
 
 
 def reload_appliance(context: Context) -> None:
-    """Read the environment anew and converge: certificates, names, files, packages, timers, database settings."""
+    """Read the environment again and converge: certificates, names, files, packages, timers, database settings."""
     with locked(context.paths.lock, "reload", wait=60):
         converge_machine(context, find_env(context))
     report_machine(context)

@@ -1,4 +1,4 @@
-"""backup restore-document: one document that the site has lost, out of the newest backup that has it whole."""
+"""backup restore-document: restore one lost document from the newest backup that has it intact."""
 
 from functools import partial
 
@@ -16,10 +16,10 @@ LOCK_WAIT = 900
 
 
 def restore_document(context: Context, identifier: str, *, snapshot: str = "") -> Restored:
-    """Have the document `identifier` back at its place; from the backup `snapshot`, where one is named.
+    """Restore the document `identifier` to its place, from the backup `snapshot` if one is named.
 
-    The alert of lost documents is renewed. Raises RefusedError where it is there and whole, ApplianceError where no
-    backup has it.
+    Also updates the alert about lost documents. Raises RefusedError if the document is there and intact,
+    ApplianceError if no backup has it.
     """
     name = name_of(identifier)
     with locked(context.paths.backup_lock, "restore of a document", wait=LOCK_WAIT):

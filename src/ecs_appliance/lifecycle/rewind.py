@@ -1,4 +1,4 @@
-"""rewind: the database alone back in time on a running machine; documents stay, and so does what is left."""
+"""rewind: return only the database to an earlier time; documents stay, and the present database is kept aside."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ LOCK_WAIT = 900
 
 @dataclass(frozen=True)
 class Report:
-    """A rewind to `moment`; the database of before is in `kept`; `documents` is what was found of them afterwards."""
+    """A rewind to `moment` (Unix seconds): the previous cluster is in `kept`, `documents` were compared afterwards."""
 
     moment: float
     kept: str
@@ -36,7 +36,7 @@ class Report:
 
 
 def look(context: Context, moment: float) -> Preview:
-    """What a rewind to `moment` (Unix seconds) would do; the site runs on. Raises RefusedError where it cannot be."""
+    """Return what a rewind to `moment` (Unix seconds) would do; the site runs on. Raises RefusedError if impossible."""
     with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
         _check_nothing_else(context)
         if rewind_file(context.paths).read():
@@ -46,9 +46,9 @@ def look(context: Context, moment: float) -> Preview:
 
 
 def rewind(context: Context, moment: float | None) -> Report:
-    """Go back to `moment`, or go on with the rewind that was cut off (None); ends with the site up.
+    """Rewind to `moment` (Unix seconds), or resume the interrupted rewind (None); at the end the site is up.
 
-    Raises RefusedError where it cannot be, with nothing touched; ApplianceError where documents are missing then.
+    Raises RefusedError, with nothing touched, if it is impossible; ApplianceError if documents are missing afterwards.
     """
     began = time.monotonic()
     machine = open_machine(context)
@@ -83,7 +83,7 @@ def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
         raise RefusedError("no rewind has begun", "say how far back: --to 'YYYY-MM-DD HH:MM'")
     backup, _, _ = work.check(machine, moment, time.time())
     timeline = postgres.timeline(machine.server)
-    # Its name is known before anything is renamed: a cut right after that is gone on with.
+    # Recorded before anything is renamed, so that an interruption right afterwards can be resumed.
     kept = str(name_aside(context.paths.cluster))
     state = Rewind(moment, backup.label, "aside", time.time(), kept=kept, timeline=timeline)
     rewind_file(context.paths).write(state)

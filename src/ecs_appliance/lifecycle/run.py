@@ -1,4 +1,4 @@
-"""appliance: the containers in the foreground, ready once the site answers, ended by a signal or a loop of web."""
+"""appliance: run the containers in the foreground; ready once the site answers, ends by a signal or if web loops."""
 
 import http.client
 import logging
@@ -34,7 +34,7 @@ POLL_SECONDS = 1.0
 
 
 class NotUpError(Exception):
-    """The site did not come up, for this reason."""
+    """The site did not come up, for `reason`."""
 
     def __init__(self, reason: ApplianceError) -> None:
         super().__init__(reason.message)
@@ -42,13 +42,13 @@ class NotUpError(Exception):
 
 
 def run(context: Context) -> None:
-    """Run the containers until systemd asks for the end; raises ApplianceError where they end by themselves."""
+    """Run the containers until systemd requests a stop. Raises ApplianceError if they end on their own."""
     if has_rested(context):
         _prepare_again(context)
     if standing_by(context):
         note_rest(context)
         systemd.notify("READY=1\nSTATUS=standing by")
-        # Whoever starts it now again waits for our end; an active unit would not start anew.
+        # A start requested from now on waits for this process to end; on an active unit it would have no effect.
         systemd.notify("STOPPING=1")
         return
     if too_many_crashes(context.paths):
@@ -63,7 +63,7 @@ def run(context: Context) -> None:
 
 
 def _serve(context: Context, env: Env) -> NoReturn:
-    """Run the version that was prepared or, where that is new and does not come up, the one before it."""
+    """Run the prepared version or, if that is new and does not come up, roll back to the previous one."""
     commit = context.tags.get("selected_ecs") or ""
     before = version_before(context, env, commit)
     try:
@@ -79,13 +79,13 @@ def _serve(context: Context, env: Env) -> NoReturn:
             select_images(context, before)
         _run_containers(context, env, UP_SECONDS)
     except NotUpError as failed:
-        # Whatever keeps both from coming up, it is not the new version.
+        # Neither comes up, so the new version is not the cause.
         forgive(context)
         raise failed.reason from None
 
 
 def _run_containers(context: Context, env: Env, seconds: float) -> NoReturn:
-    """Run the containers that compose starts now. Raises NotUpError where the site is not up after `seconds`."""
+    """Run the containers of the selected version. Raises NotUpError if the site is not up after `seconds`."""
     with supervised(context) as supervisor:
         try:
             with context.steps().step("containers", "starting the application"):
@@ -97,7 +97,7 @@ def _run_containers(context: Context, env: Env, seconds: float) -> NoReturn:
 
 
 def _prepare_again(context: Context) -> None:
-    """Run the stages ourselves: after a standby systemd holds them for done, and what they waited for may be there."""
+    """Run the stages ourselves: after a standby systemd considers them done, but what was missing may be there now."""
     for stage in (prepare_env, prepare_appliance, prepare_ecs):
         stage(context)
         if standing_by(context):
@@ -105,7 +105,7 @@ def _prepare_again(context: Context) -> None:
 
 
 def _tell_up(context: Context, env: Env, containers: list[Container]) -> None:
-    """Let everybody know that the site came up."""
+    """Record and announce that the site is up."""
     report_confinement(context, containers)
     _record(context, env)
     context.page.hide()

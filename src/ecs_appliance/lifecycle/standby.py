@@ -1,4 +1,4 @@
-"""Standby: the machine is configured and waits, with a page that says for what."""
+"""Standby: the machine is configured but the site does not run on purpose; the status page says why."""
 
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.lifecycle.context import Context
@@ -8,27 +8,27 @@ STAGES = ("prepare-env.service", "prepare-appliance.service", "prepare-ecs.servi
 
 
 def stand_by(context: Context, kind: Kind, *, next_step: str) -> None:
-    """Stop here: the stages after this one see the file and do not start."""
+    """Enter standby: show `kind` and `next_step` on the status page; later stages do not start."""
     write_atomic(context.paths.run / "standby", f"{kind}\n", mode=0o644)
     context.page.show(kind, next_step=next_step)
 
 
 def leave_standby(context: Context) -> None:
-    """The stages run anew."""
+    """Clear an earlier standby, as the stages run again."""
     for name in ("standby", "rested"):
         (context.paths.run / name).unlink(missing_ok=True)
 
 
 def standing_by(context: Context) -> bool:
-    """Whether a stage asked to stop here."""
+    """Return whether a stage has entered standby."""
     return (context.paths.run / "standby").exists()
 
 
 def note_rest(context: Context) -> None:
-    """The start that found the standby ends; systemd goes on to hold its stages for done."""
+    """Note that a start has ended in standby; systemd still considers its stages done."""
     write_atomic(context.paths.run / "rested", "", mode=0o644)
 
 
 def has_rested(context: Context) -> bool:
-    """Whether the standby is that of an earlier start, whose stages systemd did not run again for this one."""
+    """Return whether the standby is from an earlier start, whose stages systemd did not run again for this one."""
     return (context.paths.run / "rested").exists()

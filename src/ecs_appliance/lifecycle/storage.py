@@ -1,4 +1,4 @@
-"""Where data live: folders of /data and /volatile, and the symlinks that lead to them from their usual places."""
+"""Where data is stored: the folders in /data and /volatile, and the symlinks to them from the usual places."""
 
 import logging
 import os
@@ -27,13 +27,13 @@ APP = "app"
 COPY_TIMEOUT = 24 * 3600
 VOLUMES = ("data", "volatile")
 DOCKER = ("docker.socket", "docker.service")
-# Their fences do not hold for what is mounted after they have started.
+# Their sandboxes do not restrict what is mounted after they have started.
 FENCED = (DATABASE_UNIT, "nginx.service", "apt-cacher-ng.service")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder to be there; `owner` is an account of the machine."""
+    """A folder to create; `owner` is an account of the machine."""
 
     path: str
     owner: str = "root"
@@ -42,7 +42,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Relocation:
-    """`link` becomes a symlink to `target`; `units` are stopped around the move of its contents."""
+    """`link` becomes a symlink to `target`; `units` are stopped while its contents are moved."""
 
     link: str
     target: str
@@ -51,7 +51,7 @@ class Relocation:
 
 FOLDERS = (
     Folder("/data"),
-    # Root runs and reads what is there: hooks, compose, tags.
+    # Root runs and reads what is in it: hooks, compose, tags.
     Folder("/data/etc"),
     Folder("/data/ecs-ca", APP, 0o700),
     Folder("/data/ecs-acme", APP, 0o700),
@@ -59,7 +59,7 @@ FOLDERS = (
     Folder("/data/ecs-gpg", mode=0o700),
     Folder("/data/ecs-storage-vault", APP, 0o700),
     Folder("/data/ecs-pgdump", APP, 0o700),
-    # The account of the database writes in its cluster only: root makes, renames and gives away what is above it.
+    # postgres writes only inside its cluster: root creates, renames and chowns what is above it.
     Folder("/data/postgresql"),
     Folder("/data/postgresql/17"),
     Folder("/data/pgbackrest", "postgres", 0o750),
@@ -92,9 +92,9 @@ RELOCATIONS = (
 
 
 def prepare_storage(paths: Paths, runner: Runner, env: "Env") -> None:
-    """Check that the volumes are where `env` wants them, then relocate and lay out the folders.
+    """Check that the volumes are mounted as `env` requires, then relocate and create the folders.
 
-    Raises LatchedError where a volume that should be mounted is not; nothing was written then.
+    Raises LatchedError, with nothing written, if a required volume is not mounted.
     """
     ignored = env.appliance.storage.ignore
     check_volume(paths, "data", ignored=ignored.data)
@@ -107,16 +107,16 @@ def prepare_storage(paths: Paths, runner: Runner, env: "Env") -> None:
 
 
 def fence_volumes(paths: Paths, runner: Runner) -> None:
-    """Have nothing below /data and /volatile give rights: no set-user-id, no devices. What is mounted already stays so.
+    """Mount /data and /volatile so that set-user-ID files and devices there have no effect.
 
-    The folders are mounted on themselves where they are no volumes. Docker's own mounts below would be hidden by that,
-    and the mount would be open in the fences of other services: they are stopped meanwhile, which happens once, for at
-    boot this comes before them.
+    A folder that is not a volume is bind-mounted onto itself. That would hide Docker's own mounts below it, and running
+    services would see it without the restrictions of their sandboxes, so these are stopped meanwhile. This happens
+    once: at boot, this runs before they start.
     """
     places = [paths.at(f"/{name}") for name in VOLUMES]
     todo = [place for place in places if place.is_dir() and not mounts.is_fenced(place)]
     fresh = [place for place in todo if not mounts.is_mounted(place)]
-    # At boot docker does not run yet; to stop its socket would take its start out of what systemd is about to do.
+    # At boot docker does not run yet; stopping its socket would cancel the start that systemd has queued.
     docker = DOCKER if systemd.is_active(runner, DOCKER[-1]) else ()
     with _stopped(runner, (*docker, *FENCED) if fresh else ()):
         for place in todo:
@@ -124,7 +124,7 @@ def fence_volumes(paths: Paths, runner: Runner) -> None:
 
 
 def check_volume(paths: Paths, name: str, *, ignored: bool) -> None:
-    """Raise LatchedError where /`name` should be a mounted volume and is none."""
+    """Raise LatchedError if /`name` is not a mounted volume, unless that is `ignored`."""
     place = paths.at(f"/{name}")
     if ignored or os.path.ismount(place):
         return
@@ -136,15 +136,15 @@ def check_volume(paths: Paths, name: str, *, ignored: bool) -> None:
 
 
 def lay_out(paths: Paths, folder: Folder) -> None:
-    """Make `folder` with its owner and mode; an existing one is only put right."""
+    """Create `folder` with its owner and mode; correct those of an existing one."""
     folders.make(paths.at(folder.path), folder.owner, folder.mode)
 
 
 def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:
-    """Move the contents of a link's place to its target once, and leave the symlink.
+    """Move the contents of a folder to the target of `relocation` once, and replace it by the symlink.
 
-    Wherever it is cut off, the next call finishes it: contents exist whole at one of both places at any time.
-    A target that already has contents (a data volume on a new machine) wins; what lay at the place is kept beside it.
+    An interrupted call is completed by the next: at any time, the contents are complete at one of the two places.
+    A target that already has contents (a data volume on a new machine) is used as it is; the folder is kept, renamed.
     """
     link, target = paths.at(relocation.link), paths.at(relocation.target)
     moved = link.with_name(f"{link.name}.relocated")
@@ -161,7 +161,7 @@ def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:
 
 
 def _clear_place(runner: Runner, link: Path, target: Path, moved: Path) -> None:
-    """Get a folder's contents to `target`, and the folder out of the symlink's way."""
+    """Copy the folder's contents to `target`, unless that has any, and rename the folder out of the symlink's way."""
     if not _has_entries(target):
         _copy_contents(runner, link, target)
     elif _has_entries(link):
@@ -196,7 +196,7 @@ def _stopped(runner: Runner, units: tuple[str, ...]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # Whoever tries again finds them stopped, and would leave them so. Why it failed is more than what these say.
+        # A retry would find them stopped and leave them so. Errors of these starts must not hide the original one.
         for unit in running:
             with suppress(ProcessError):
                 systemd.start(runner, unit)

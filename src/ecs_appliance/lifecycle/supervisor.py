@@ -1,4 +1,4 @@
-"""The running containers: what ends is made anew, after growing pauses; a loop of web alone ends the site."""
+"""Supervise the running containers: recreate those that exit, after growing delays; only web can end the site."""
 
 import logging
 import time
@@ -21,31 +21,31 @@ TOPIC = "container:"
 HINT = "journalctl -u appliance tells why; it is started again at least once a minute"
 STOP_SECONDS = 90
 START_SECONDS = 60
-# How often to look where docker tells of no end.
+# How often to check if docker reports no exit.
 WATCH_SECONDS = 5.0
-# The first leaves time to a `docker restart` by hand, which is no end.
+# Delays before a restart. The first leaves time for a manual `docker restart`, which does not count as an exit.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-# Up for so long, a container is well, and its next end the first of a row.
+# A container that has been up this long is healthy; its next exit counts as the first in a row.
 WELL_SECONDS = 180.0
-# Ends in a row that are a loop.
+# Exits in a row that make a loop.
 LOOP = 2
 WEB = "ecs.web"
-# Ends of web in a row that end the site.
+# Exits of web in a row that end the site.
 LIMIT = 6
-# The application keeps names of files in web's container there: it has to forget them with it.
+# The application caches names of files in web's container there, so memcached is recreated along with web.
 BESIDE_WEB = "memcached"
 
 
 class StopRequestedError(Exception):
-    """systemd asked for the end."""
+    """systemd requested a stop."""
 
 
 @dataclass
 class Course:
-    """How one container fares; points in time are monotonic seconds, `due` is None while it is up.
+    """The history of one container: up since `up`, exits in a row, next restart `due` (None while it is up).
 
-    `refused`: docker did not start it when it was asked last.
+    Times are monotonic seconds. `refused`: docker failed to start it last time.
     """
 
     name: str
@@ -57,10 +57,10 @@ class Course:
     reason: str = ""
 
     def note(self, container: Container | None, now: float) -> None:
-        """Take note of how it is at `now`; None: it is not there."""
+        """Record its state at `now`; None if it does not exist."""
         if not self._down(container):
             self.refused = False
-            if self.due is not None:  # somebody started it by hand
+            if self.due is not None:  # started manually
                 self.up, self.due, self.ends = now, None, self.ends - 1
             if now - self.up >= WELL_SECONDS:
                 self.ends = 0
@@ -71,11 +71,11 @@ class Course:
             self.reason = "docker does not start it" if self.refused else code
 
     def started(self, now: float) -> None:
-        """It was started again: where the next look finds it down, that is one more end."""
+        """Record a restart at `now`: if the next check finds it down, that is another exit."""
         self.up, self.due = now, None
 
     def _down(self, container: Container | None) -> bool:
-        # What docker could not start stays "created"; so does, at first, what waits for others, and has not ended yet.
+        # One that docker could not start stays "created". So does, before its first exit, one that waits for others.
         created = container is not None and container.status == "created" and self.ends > 0
         return container is None or container.status in ("exited", "dead") or created
 
@@ -84,18 +84,18 @@ class Course:
         return self.ends >= LOOP
 
     def finding(self) -> Finding:
-        """What is told of one that is looping."""
+        """Return the finding to report while it is looping."""
         return Finding(TOPIC + self.name, "warning", f"{self.name} keeps ending ({self.reason})", HINT)
 
 
 @dataclass
 class Restarts:
-    """When which of the containers is to be started again."""
+    """Which containers to restart, and when."""
 
     courses: dict[str, Course] = field(default_factory=dict)
 
     def note(self, containers: Iterable[Container], now: float) -> None:
-        """Take note of all containers as they are at `now`; one that was there and is not has ended."""
+        """Record the state of all containers at `now`; one that has disappeared counts as exited."""
         found = {container.name: container for container in containers}
         for name, container in found.items():
             self.courses.setdefault(name, Course(name, container.service, up=now))
@@ -103,26 +103,26 @@ class Restarts:
             course.note(found.get(name), now)
 
     def take_due(self, now: float) -> list[Course]:
-        """Those to start again at `now`; they count as started."""
+        """Return those to restart at `now`, and record them as started."""
         due = [course for course in self.courses.values() if course.due is not None and course.due <= now]
         for course in due:
             course.started(now)
         return due
 
     def pause(self, now: float) -> float:
-        """Seconds until the next look."""
+        """Return the seconds until the next check."""
         due = [course.due for course in self.courses.values() if course.due is not None]
         return max(0.0, min([now + WATCH_SECONDS, *due]) - now)
 
     def looping(self) -> dict[str, Course]:
-        """Those that do not stay up."""
+        """Return those that do not stay up, by name."""
         return {name: course for name, course in self.courses.items() if course.looping}
 
 
 class Supervisor:
-    """Looks after the containers that `docker compose up`, the `process`, has started.
+    """Supervises the containers started by `docker compose up`, which is `process`.
 
-    `ended` is set when one has ended; `clock` tells monotonic seconds.
+    `ended` is set when one has exited; `clock` returns monotonic seconds.
     """
 
     def __init__(
@@ -141,9 +141,9 @@ class Supervisor:
         self._restarts = Restarts()
 
     def look(self) -> list[Container]:
-        """Start again what is due; returns the containers without those, web aside, that do not stay up.
+        """Restart what is due; return the containers without those that do not stay up (web is always included).
 
-        Raises ApplianceError where docker compose has ended.
+        Raises ApplianceError if docker compose has exited.
         """
         code = self._process.poll()
         if code is not None:
@@ -161,7 +161,7 @@ class Supervisor:
         return [each for each in containers if each.service == WEB or each.name not in looping]
 
     def watch(self) -> NoReturn:
-        """Look at once when docker tells of an end, else now and then. Raises ApplianceError for a loop of web too."""
+        """Check at once when docker reports an exit, and every few seconds. Also raises ApplianceError if web loops."""
         while True:
             self._ended.clear()
             self.look()
@@ -174,7 +174,7 @@ class Supervisor:
             self._ended.wait(self._restarts.pause(self._clock()))
 
     def _start(self, services: Iterable[str]) -> None:
-        """Make the containers of `services` anew: what one that was killed left may be in the way of its next start."""
+        """Recreate the containers of `services`: leftovers of a killed one may prevent its next start."""
         wanted = sorted(set(services))
         log.info("starting again: %s", ", ".join(wanted))
         courses = [course for course in self._restarts.courses.values() if course.service in wanted]
@@ -185,7 +185,7 @@ class Supervisor:
             up = [*self._compose, "up", "--detach", "--no-build", "--no-deps", *wanted]
             self._context.runner.run(up, timeout=START_SECONDS)
         except ProcessError as error:
-            # The next look finds them down, which is one more end.
+            # The next check finds them down, which counts as another exit.
             refused = True
             log.error("%s cannot be started: %s", ", ".join(wanted), error.message)
         for course in courses:
@@ -194,10 +194,10 @@ class Supervisor:
 
 @contextmanager
 def supervised(context: Context) -> Iterator[Supervisor]:
-    """docker compose up in the foreground, supervised; at the end the containers are stopped, and after a stop removed.
+    """Run docker compose up, supervised; at the end stop the containers, and after a requested stop remove them.
 
-    What a killed run left goes first: memcached must not remember what a former web put there, and a network that is
-    there stays as an earlier release made it. Volumes without a name go with their containers; the others are folders.
+    Leftovers of a killed run are removed first: memcached must not keep what an earlier web stored, and compose would
+    reuse a network of an earlier release. Anonymous volumes are removed with their containers; all others are folders.
     """
     compose = ["docker", "compose", "--project-directory", str(context.paths.compose), "--ansi", "never"]
     compose += ["--file", str(context.paths.compose / "docker-compose.yml")]
@@ -219,5 +219,5 @@ def supervised(context: Context) -> Iterator[Supervisor]:
 
 
 def _log_line(line: str) -> None:
-    """compose leads each line with a terminal's "erase line", also where there is no terminal."""
+    """Log a line without the "erase line" sequence that compose writes even without a terminal."""
     log.info("%s", line.replace("\x1b[2K", "").rstrip())

@@ -1,4 +1,4 @@
-"""Code that runs here whoever wrote it: said each day, until the environment names who signs it."""
+"""Warn every day that unsigned code runs here, until the environment names its signers."""
 
 from ecs_appliance.env.model import Env
 from ecs_appliance.reporting.alerts import Alerts, Finding
@@ -7,7 +7,7 @@ TOPIC = "signers"
 
 
 def find_unsigned(env: Env) -> list[Finding]:
-    """The warning that `env` deserves, if any: whoever may write a repository runs code here."""
+    """Return a warning if `env` lacks signers: anyone who can write to a repository then runs code here."""
     sections = {"appliance.git": env.appliance.git, "ecs.git": env.ecs.git}
     open_ones = [f"{name}.signers" for name, target in sections.items() if not target.signers]
     if not open_ones:
@@ -17,5 +17,5 @@ def find_unsigned(env: Env) -> list[Finding]:
 
 
 def tell_unsigned(alerts: Alerts, env: Env) -> None:
-    """Tell what `find_unsigned` finds, or that it is well."""
+    """Raise or clear the alert about what `find_unsigned` finds."""
     alerts.tell([TOPIC], find_unsigned(env))

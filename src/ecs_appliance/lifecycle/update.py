@@ -1,4 +1,4 @@
-"""appliance-update: environment, appliance, packages, machine, application; then a restart, where one is due."""
+"""appliance-update: update environment, appliance, packages, machine and application, then restart if needed."""
 
 import logging
 import time
@@ -29,7 +29,7 @@ from ecs_appliance.reporting.topics import ENVIRONMENT
 log = logging.getLogger(__name__)
 
 UNIT = "appliance.service"
-# A migration may take four hours of it.
+# Includes a migration, which may take four hours.
 RESTART_TIMEOUT = 5 * 3600
 LOCK_WAIT = 900
 START_DEADLINE = 3 * 3600
@@ -39,12 +39,12 @@ UPGRADED_DAY = "last_update_system"
 
 
 def update(context: Context) -> None:
-    """Bring everything up to date while the site runs, then restart it where something changed.
+    """Update everything while the site runs, then restart it if something changed.
 
-    A broken environment ends the update before anything is touched. A new release of the appliance takes over. Where
-    the appliance does not run, its start does what is left to do.
+    A broken environment ends the update before anything is touched. A new release of the appliance takes over. If the
+    appliance does not run, its start does the rest.
     """
-    # A start under way is not restarted in its midst: it may be migrating the database. Coming up may be interrupted.
+    # A start in progress may be migrating the database, so wait for its stages; after them it may be interrupted.
     systemd.wait_settled(context.runner, STAGES, deadline=START_DEADLINE)
     with locked(context.paths.lock, "update", wait=LOCK_WAIT):
         reasons = _update_locked(context)
@@ -60,7 +60,7 @@ def update(context: Context) -> None:
         shown = context.page.shown()
         error = (shown.error if shown else "") or "systemctl status appliance tells why"
         failure = ApplianceError(f"the site did not come up again: {error}", shown.next if shown else "")
-        # By the unit that failed.
+        # The failed unit has raised an alert.
         failure.alerted = True
         raise failure from None
     if asked is not None:
@@ -68,7 +68,7 @@ def update(context: Context) -> None:
 
 
 def _require_new(context: Context) -> None:
-    """Raise ApplianceError where the version that was built has given way to the one before."""
+    """Raise ApplianceError if the version that was built has been rolled back."""
     bad = context.tags.get(BAD)
     if bad is not None and bad == context.tags.get("last_build_ecs"):
         failure = ApplianceError(
@@ -101,7 +101,7 @@ def _update_locked(context: Context) -> list[str]:
 def plan_restart(
     *, env_changed: bool, changed_states: list[str], release: str | None, running_release: str | None
 ) -> list[str]:
-    """Why the containers have to be started anew, in words; changes of anything else took effect by themselves."""
+    """Return why the containers must be restarted, in words; all other changes are already in effect."""
     reasons = {
         "the environment changed": env_changed,
         "the containers' configuration changed": any("docker-compose.yml" in name for name in changed_states),
@@ -111,9 +111,9 @@ def plan_restart(
 
 
 def update_appliance(context: Context, env: Env) -> None:
-    """Hand over to a newer release of the appliance where its source has one; returns where there is none.
+    """Hand over to another release of the appliance if its source has one; otherwise return.
 
-    One that is not to be trusted is told, and the rest of the update goes on with the release that runs.
+    An untrusted one raises an alert, and the update continues with the active release.
     """
     active = active_release(context.paths)
     try:
@@ -132,9 +132,9 @@ def update_appliance(context: Context, env: Env) -> None:
 
 def _add_release(context: Context, env: Env, active: Release | None) -> Release:
     target = env.appliance.git
-    # Whoever pins a commit means that one, wherever it comes from.
+    # A pinned commit is wanted whatever it descends from.
     forced = context.flags.get(FORCE_RELEASE) is not None or is_full_id(target.commitid)
-    # Also from the one that is active: it was found good before it took over, whatever it does not go on from.
+    # The active release was accepted before it took over, even if it does not descend from the one that runs.
     running = (context.tags.get("last_running_appliance") or "", _commit(active) or "")
     return add_release(
         context.paths,
@@ -148,7 +148,7 @@ def _add_release(context: Context, env: Env, active: Release | None) -> Release:
 
 
 def update_packages(context: Context) -> None:
-    """Install the security updates of the day, once a day, or when asked for by the flag force.update.system."""
+    """Install security updates once a day, or if the flag force.update.system is set."""
     today = time.strftime("%Y-%m-%d")
     forced = context.flags.get("force.update.system") is not None
     if context.tags.get(UPGRADED_DAY) == today and not forced:
@@ -163,7 +163,7 @@ def _commit(release: Release | None) -> str | None:
 
 
 def _build_ahead(context: Context, env: Env) -> list[str]:
-    """Build the wanted version while the running one serves. Raises BuildError, and then that one goes on serving."""
+    """Build the wanted version while the running one serves; return why a restart is needed. Raises ApplianceError."""
     try:
         version = build_version(context, env, Steps([log_step]))
     except BadVersionError as error:

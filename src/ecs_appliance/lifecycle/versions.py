@@ -1,7 +1,7 @@
-"""Which version of the application a start takes, and how one that does not come up gives way to the one before it.
+"""Choose the version of the application that a start takes, and roll back one that does not come up.
 
-A new version comes by an update, a pin in env.yml, or a flag; any other start takes what ran last. One that is new and
-does not come up gives way, where the database is still as the version before it left it.
+A new version comes by an update, a pin in env.yml, or a flag; any other start takes what ran last. A new version that
+does not come up is rolled back if the database is still as the previous version left it.
 """
 
 import logging
@@ -18,16 +18,16 @@ from ecs_appliance.reporting.topics import VERSION
 
 log = logging.getLogger(__name__)
 
-# The flag that asks the next start for a new version: of this commit, or, where it is empty, what env.yml asks for.
+# The flag that makes the next start take a new version: its commit or, if empty, what env.yml asks for.
 NEXT = "update.ecs"
 REBUILD = "force.update.ecs"
-# The tag with the commit that gave way: it is not tried again.
+# The tag with the commit that was rolled back; it is not tried again.
 BAD = "bad_ecs"
-# The tag with what env.yml pinned when a version was built last.
+# The tag with the commit that env.yml pinned when a version was last built.
 PIN = "last_build_ecs_pin"
-# The tag with what the database was when a version came up last.
+# The tag with the state of the database when a version last came up, as a digest.
 DATABASE = "last_running_database"
-# A new version has three times as long to come up as is usual here, within these bounds.
+# A new version may take three times as long as usual to come up, within these bounds in seconds.
 USUAL_TIMES, SHORTEST, LONGEST = 3, 60.0, 180.0
 TRY_AGAIN = (
     f"a newer version is tried by itself; this one again: rm /app/etc/tags/{BAD}; systemctl start appliance-update"
@@ -43,27 +43,27 @@ class Version:
 
 
 class BadVersionError(ApplianceError):
-    """A version that gave way before; the alert about it stands."""
+    """The version was rolled back before; an alert about it exists."""
 
     alerted = True
 
 
 def built_version(context: Context, commit: str | None) -> Version | None:
-    """Return the version `commit`, None where it has no image."""
+    """Return the version `commit`, None if it has no image."""
     if not commit or not docker.image_exists(context.runner, app_tag(commit)):
         return None
     return Version(commit, Images(app_tag(commit), {name: f"ecs/{name}:latest" for name in OWN}))
 
 
 def last_version(context: Context) -> Version | None:
-    """Return the version that ran last, where its image is still there."""
+    """Return the version that ran last, None if its image is gone."""
     return built_version(context, context.tags.get("last_running_ecs"))
 
 
 def planned_version(context: Context, env: Env) -> Version | None:
-    """Return the version that this start takes without building: what an update has built for it, else what ran last.
+    """Return the version that this start takes without building: the one that an update built, else what ran last.
 
-    None where one has to be built: none is there, env.yml pins another one, or a flag asks for it.
+    None if one must be built: none is there, env.yml pins another one, or a flag requests it.
     """
     asked = context.flags.get(NEXT)
     pin = env.ecs.git.commitid
@@ -73,18 +73,18 @@ def planned_version(context: Context, env: Env) -> Version | None:
 
 
 def refuse_bad(context: Context, commit: str) -> None:
-    """Raise BadVersionError where `commit` gave way before, and nobody asks to build it anew."""
+    """Raise BadVersionError if `commit` was rolled back before, unless a flag requests a rebuild."""
     if commit == context.tags.get(BAD) and context.flags.get(REBUILD) is None:
         raise BadVersionError(f"version {commit[:12]} did not come up before, and is not tried again", TRY_AGAIN)
 
 
 def note_running(context: Context, env: Env, commit: str) -> None:
-    """Remember that `commit` came up, and the database as it is now."""
+    """Record that `commit` came up, and the present state of the database."""
     if commit != context.tags.get("last_running_ecs"):
         forgive(context)
     context.flags.clear(NEXT)
     state = _database_state(context, env)
-    # In this order: a kill in between must not have the former version count as one of this database.
+    # In this order, so that a kill in between does not associate the former version with this state of the database.
     context.tags.clear(DATABASE)
     context.tags.set("last_running_ecs", commit)
     if state is not None:
@@ -92,15 +92,15 @@ def note_running(context: Context, env: Env, commit: str) -> None:
 
 
 def trial_seconds(context: Context) -> float:
-    """Return how long a new version may take to come up."""
+    """Return how many seconds a new version may take to come up."""
     usual = context.page.usual_seconds("containers")
     return LONGEST if usual is None else min(max(USUAL_TIMES * usual, SHORTEST), LONGEST)
 
 
 def version_before(context: Context, env: Env, commit: str) -> Version | None:
-    """Return the version that `commit`, which is to be started, can give way to; None where there is none.
+    """Return the version that `commit`, which is to be started, can be rolled back to; None if there is none.
 
-    The one that ran last, if another one, and if the database has the schema and the migrations that it had then.
+    That is the one that ran last, if it is another and the database still has the schema and migrations it had then.
     """
     last = last_version(context)
     if last is None or last.commit == commit:
@@ -110,7 +110,7 @@ def version_before(context: Context, env: Env, commit: str) -> Version | None:
 
 
 def give_way(context: Context, commit: str, last: Version, failure: ApplianceError) -> None:
-    """Note that `commit` did not come up, for the reason `failure`, and that `last` runs instead."""
+    """Record and report that `commit` did not come up because of `failure`, and that `last` runs instead."""
     log.error("version %s gives way to %s: %s", commit, last.commit, failure.message)
     context.flags.clear(NEXT)
     context.tags.set(BAD, commit)
@@ -119,13 +119,13 @@ def give_way(context: Context, commit: str, last: Version, failure: ApplianceErr
 
 
 def forgive(context: Context) -> None:
-    """Forget the version that gave way: it may be tried again."""
+    """Forget the version that was rolled back: it may be tried again."""
     context.tags.clear(BAD)
     context.alerts.clear(VERSION)
 
 
 def way_back(context: Context, env: Env) -> str:
-    """Return how an operator goes back to the version that ran last, with its database."""
+    """Return instructions for going back to the version that ran last, with its database."""
     dumped = list_dumps(context.paths.pgdump, env.ecs.database)
     commit = context.tags.get("last_running_ecs") or ""
     dump = f" with {dumped[-1]}" if dumped else ""
@@ -133,9 +133,9 @@ def way_back(context: Context, env: Env) -> str:
 
 
 def stuck(context: Context, env: Env, commit: str, failure: ApplianceError) -> ApplianceError:
-    """Return the error that ends the start of `commit`, which can give way to none.
+    """Return the error that ends the start of `commit`, which cannot be rolled back.
 
-    That is `failure`; where time was up and the database was changed before, one that latches: no retry mends that.
+    That is `failure` or, after a timeout with a changed database, an error that latches, since no retry can fix that.
     """
     if not isinstance(failure, DeadlineError):
         return failure
@@ -149,7 +149,7 @@ def stuck(context: Context, env: Env, commit: str, failure: ApplianceError) -> A
 
 
 def _database_state(context: Context, env: Env) -> str | None:
-    """Return a digest of schema and migrations; None, and a line in the log, where that cannot be had."""
+    """Return a digest of schema and migrations; log an error and return None if it cannot be determined."""
     try:
         return dumps.describe(context.runner, Server(), env.ecs.database, APPLIED)
     except ApplianceError as error:

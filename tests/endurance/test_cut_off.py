@@ -90,7 +90,7 @@ def add_data(site: "Demo", number: int) -> None:
 
 
 def add_old(site: "Demo", number: int) -> None:
-    """Add snapshots for prune to remove, whose shared data it has to repack."""
+    """Add snapshots for prune to remove, so that it also has to repack data that stays."""
     site.sh("head -c 5M /dev/urandom > /root/old-1; head -c 5M /dev/urandom > /root/old-2")
     for file in ("/root/old-1", "/root/old-2"):
         site.sh(restic(f"backup --quiet --host old --time '2020-01-{number % 27 + 1:02} 12:00:00' {file} /etc"))

@@ -64,7 +64,7 @@ def test_the_next_backup_names_them_and_each_comes_back(demo: "Demo", names: lis
 
 
 def test_what_was_removed_by_the_application_is_no_loss(demo: "Demo", names: list[str]) -> None:
-    """Its row is removed too; it can be restored from a backup all the same."""
+    """Its row is gone too, but it can still be restored from a backup."""
     script = f"from ecs.documents.models import Document; Document.objects.get(uuid='{names[0]}').delete()"
     demo.exec(["docker", "exec", "-i", "ecs_ecs.web_1", "/start", "run", "./manage.py", "shell"], data=script)
     assert demo.exec(["test", "-e", place(names[0])]).returncode == 1

@@ -1,7 +1,7 @@
 """An attacker who controls the web application plants every trap, waits for all timers, and gains nothing.
 
 It runs code as uid 1000 in the web container, with everything the container has: the database, the queue, the cache,
-the volumes. It hopes that root will eventually act on something it has left.
+the volumes. It hopes that root will eventually act on something it has planted.
 """
 
 from collections.abc import Iterator

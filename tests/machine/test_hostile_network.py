@@ -108,7 +108,7 @@ def test_no_step_of_a_build_does(demo: "Demo", cloud: None) -> None:
 
 
 def test_no_step_of_a_build_reaches_this_machine(demo: "Demo") -> None:
-    """Above all the database: a build has no password, but it should not even get to ask."""
+    """Above all the database: a build has no password for it, but must not even connect."""
     addresses = ("172.17.0.1", "172.18.0.1", "172.18.1.1", demo.address)
     knock = f"""
 import socket

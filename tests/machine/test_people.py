@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 WEB = "ecs_ecs.web_1"
-# A list reaches nginx within 2 s on an idle machine, but other machines run at the same time.
+# A revocation list reaches nginx within 2 s on an idle machine, but other machines run at the same time.
 CRL_SECONDS = 10.0
 SAME = "select count(*) from auth_user where lower(email) = lower(:'address')"
 FIRST, LAST = 'Seán "Jö" \\ $(id) %s {}', "O'Brien'; DROP TABLE auth_user; --"

@@ -112,7 +112,7 @@ def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
-    """After installation it runs, and has its own locale as well as the database's, and the cluster."""
+    """After the installation, its own locale still exists next to the database's, and the cluster runs."""
     assert {"de_AT.utf8", "de_DE.utf8", "en_US.utf8"} <= set(rebuilt.site.sh("locale -a").split())
     assert rebuilt.site.sh("cat /etc/default/locale") == "LANG=de_AT.UTF-8"
     assert "17 main 5432 online" in rebuilt.site.sh("LANG=de_AT.UTF-8 pg_lsclusters --no-header 2>&1")
@@ -122,6 +122,7 @@ def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
 
 
 def recovered(demo: "Demo", maker: Demonstration, before: State, certificate: Path, login: tuple[str, str]) -> Rebuilt:
+    """Give `maker`'s new machine the sources, env.yml and the backups of `demo`, and recover."""
     guest, address = maker.machine.guest, str(maker.machine.spec.network.address)
     # Both follow the same application: a commit with unrelated history would be refused.
     sources, own = (machine.folder.git for machine in (demo.machine, maker.machine))

@@ -126,7 +126,7 @@ def test_a_stranger_is_told_to_log_in(recording: Frontend) -> None:
 
 @pytest.fixture
 def failed(recording: Frontend, site: Site) -> Iterator[None]:
-    """The site is down because of a failure whose details would be revealing."""
+    """Take the site down with a failure whose details would be revealing."""
     assert site.demo.exec([PYTHON, "-"], data=FAILED).returncode == 0
     yield
     site.demo.sh(HIDE)

@@ -35,7 +35,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], bool]]:
-    """Record the names requested by ACME, and whether renewal was forced; nothing is issued."""
+    """Return the recorded requests to ACME: the names, and whether renewal was forced; nothing is issued."""
     seen: list[tuple[tuple[str, ...], bool]] = []
 
     def request(

@@ -2,8 +2,8 @@
 #
 #   sessions.sh FOLDER DOMAIN
 #
-# FOLDER contains one PEM file per kind of certificate (empty: none). The sessions come from a second server with the same
-# certificate, which resumes them. Prints a line for each: kind, way, whether that server and whether the frontend resumed
+# FOLDER contains one PEM file per kind of certificate (empty: none). The sessions come from a second server with the
+# same certificate, which resumes them. Prints a line for each: kind, way, whether that server and the frontend resumed
 # it, whether the frontend issued a session, and its status.
 set -eu
 folder=$1 domain=$2

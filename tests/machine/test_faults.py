@@ -20,16 +20,28 @@ WORK = "/root/ecs-work"
 
 
 @pytest.fixture
-def env_kept(demo: "Demo") -> Iterator[None]:
-    """Restore and activate /app/env.yml afterwards."""
-    before = demo.machine.guest.pull("/app/env.yml")
+def updated(demo: "Demo") -> Iterator[None]:
+    """Update once, after all changes of a test have been undone."""
     yield
-    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
     demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
 
 
 @pytest.fixture
-def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
+def env_file(demo: "Demo") -> Iterator[None]:
+    """Restore /app/env.yml afterwards, without activating it."""
+    before = demo.machine.guest.pull("/app/env.yml")
+    yield
+    demo.machine.guest.push("/app/env.yml", before, mode=0o600)
+    demo.sh("systemctl reset-failed")
+
+
+@pytest.fixture
+def env_kept(updated: None, env_file: None) -> None:
+    """Restore /app/env.yml afterwards and activate it."""
+
+
+@pytest.fixture
+def source(demo: "Demo", updated: None) -> Iterator[Callable[[str], str]]:
     """Yield a function that commits what a shell script does to the application's source; undo it all afterwards."""
     demo.sh(f"rm -rf {WORK}; git clone --quiet {REPOSITORY} {WORK}")
     first = demo.sh(f"git -C {WORK} rev-parse HEAD")
@@ -48,7 +60,6 @@ def source(demo: "Demo") -> Iterator[Callable[[str], str]]:
     demo.sh(f"cd {WORK}; git push --quiet --force origin {first}:$(git branch --show-current); rm -rf {WORK}")
     # Forced, because this commit is older than the one that runs.
     demo.sh("touch /app/etc/flags/force.update.ecs")
-    demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
 
 
 def add_migration(name: str, statement: str, after: str = "0001_initial") -> str:
@@ -75,7 +86,7 @@ def tag(demo: "Demo", name: str) -> str:
         ": > /app/env.yml",
     ],
 )
-def test_a_broken_env_changes_nothing_on_a_running_appliance(demo: "Demo", env_kept: None, damage: str) -> None:
+def test_a_broken_env_changes_nothing_on_a_running_appliance(demo: "Demo", env_file: None, damage: str) -> None:
     active = demo.sh("sha256sum /run/active-env.yml")
     web = demo.sh("docker inspect --format={{.Id}} ecs_ecs.web_1")
     demo.sh(damage)

@@ -1,4 +1,4 @@
-"""Archives as the predecessor made them: by duplicity, encrypted to a key without passphrase."""
+"""Make archives in the predecessor's format: duplicity, encrypted to a key without a passphrase."""
 
 import shutil
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from ecs_appliance.host import gpg
 from ecs_appliance.host.duplicity import file_url
 
 SECONDS = 600
-# What the predecessor kept of /data.
+# The folders of /data that the predecessor saved.
 KEPT = ("ecs-storage-vault", "ecs-pgdump", "ecs-ca")
 
 
 def make_key() -> str:
-    """A new private key, armored, as `appliance env create` makes it for backups."""
+    """Return a new private key, armored, like the one `appliance env create` makes for backups."""
     tree = YAML(typ="safe").load(render("ecs.example.org", runner=SystemRunner()))
     return str(tree["appliance"]["backup"]["encrypt"])
 
 
 @dataclass(frozen=True)
 class Archiver:
-    """Backs up the folder `source` into `target`, with keyring and cache in `work`; `key` is an armored block."""
+    """Back up the folder `source` to `target`, with keyring and cache in `work`; `key` is an armored block."""
 
     source: Path
     target: Path
@@ -32,7 +32,7 @@ class Archiver:
     key: str
 
     def back_up(self) -> None:
-        """A full backup first, then increments; in volumes of 1 MB, for there to be some."""
+        """Make a full backup the first time, then incremental ones, in volumes of 1 MB so that there are several."""
         home = self.work / "gnupg"
         if not home.exists():
             home.mkdir(mode=0o700, parents=True)
@@ -53,7 +53,7 @@ class Archiver:
         SystemRunner().run(words, timeout=SECONDS, env={"GNUPGHOME": str(home), "PASSPHRASE": ""})
 
     def cut_off_last(self) -> None:
-        """Leave of the last backup what a killed one leaves: its volumes, and neither manifest nor signatures."""
+        """Make the last backup look like a killed one: keep its volumes, remove its manifest and signatures."""
         last = max(file.name.split(".")[-3] for file in self.target.glob("*.manifest.gpg"))
         for file in [*self.target.glob(f"*{last}.manifest.gpg"), *self.target.glob(f"*{last}.sigtar.gpg")]:
             file.unlink()

@@ -1,4 +1,4 @@
-"""Certificate authorities that tests make: server and client certificates of every kind, good and bad."""
+"""Certificate authorities for tests: server and client certificates of every kind, valid and invalid."""
 
 import datetime
 from dataclasses import dataclass, field
@@ -26,25 +26,25 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 def moment(days: float = 0) -> datetime.datetime:
-    """So many days from now."""
+    """Return the time `days` days from now."""
     return datetime.datetime.now(datetime.UTC) + days * DAY
 
 
 def key_text(key: Key) -> str:
-    """`key` as PEM, unencrypted."""
+    """Return `key` as unencrypted PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
 
 
 def pem(certificate: x509.Certificate) -> str:
-    """`certificate` as PEM."""
+    """Return `certificate` as PEM."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 @dataclass
 class Authority:
-    """A CA that issues what it is asked for; `days` are from now, before and after."""
+    """A CA that issues any certificate asked for; `days` is its validity, in days from now (start, end)."""
 
     name: str = "test CA"
     parent: "Authority | None" = None
@@ -64,13 +64,16 @@ class Authority:
 
     @property
     def chain(self) -> str:
-        """This CA's certificate and those above it, the root last."""
+        """The certificates of this CA and of those above it, root last, as PEM."""
         return pem(self.certificate) + (self.parent.chain if self.parent else "")
 
     def server(
         self, *names: str, days: tuple[float, float] = (-1, 90), key: Key | None = None, crl_url: str = ""
     ) -> tuple[str, str]:
-        """A server's key and chain (without the root) for `names`; `crl_url` says where this CA's list would be."""
+        """Issue a server certificate for `names`; return its key and chain (without the root), as PEM.
+
+        `crl_url` is the certificate's CRL distribution point.
+        """
         private = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_subject(names[0]), self.certificate.subject, private, days)
         builder = builder.add_extension(
@@ -85,7 +88,7 @@ class Authority:
         return key_text(private), pem(leaf) + (self.chain if self.parent else "")
 
     def client(self, name: str, *, days: tuple[float, float] = (-1, 90)) -> tuple[str, x509.Certificate]:
-        """A client's key and certificate."""
+        """Issue a client certificate; return its key, as PEM, and the certificate."""
         private = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_subject(name), self.certificate.subject, private, days).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
@@ -93,7 +96,7 @@ class Authority:
         return key_text(private), builder.sign(self.key, hashes.SHA256())
 
     def revocation_list(self, *revoked: int, days: tuple[float, float] = (-1, 365)) -> str:
-        """The list with the serials `revoked`, as PEM."""
+        """Return the revocation list with the serials `revoked`, as PEM."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)

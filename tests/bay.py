@@ -1,4 +1,4 @@
-"""Drives of a machine that is not there: answers as blkid, mount and umount would, of the bytes of real disc images."""
+"""Simulated drives: blkid, mount and umount answered from the bytes of real disc images."""
 
 import io
 import shutil
@@ -12,7 +12,7 @@ from pycdlib.pycdlibexception import PyCdlibException
 from tests.fakes import Answer
 
 SECTOR = 2048
-# ECMA-119, 8.4: the label is in the first volume descriptor, and a disc cut off behind it still has one.
+# ECMA-119, 8.4: the label is in the first volume descriptor; a disc truncated after it still has one.
 LABEL = slice(16 * SECTOR + 40, 16 * SECTOR + 72)
 NO_SUCH_LABEL = 2
 MOUNT_FAILED = 32
@@ -20,7 +20,7 @@ MOUNT_FAILED = 32
 
 @dataclass
 class Bay:
-    """The drives below `root`, whose list of mounts it keeps."""
+    """The drives below `root`, and its list of mounts."""
 
     root: Path
     images: dict[Path, bytes] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Bay:
         self.mounts.write_text("sysfs /sys sysfs rw 0 0\n")
 
     def insert(self, image: bytes, name: str = "sr0") -> Path:
-        """Put a disc into a drive; returns its device."""
+        """Insert a disc into a drive, and return its device."""
         device = self.root / "dev" / name
         device.parent.mkdir(exist_ok=True)
         device.touch()
@@ -39,17 +39,17 @@ class Bay:
         return device
 
     def answer(self, words: list[str]) -> Answer:
-        """What the program would say."""
+        """Answer as the program `words[0]` would."""
         return {"blkid": self.blkid, "mount": self.mount, "umount": self.umount}[words[0]](words)
 
     def blkid(self, words: list[str]) -> Answer:
-        """Devices by label, whole and in its own case."""
+        """Find devices by label, comparing the whole label, case-sensitively."""
         wanted = words[-1].removeprefix("LABEL=")
         found = [str(device) for device, image in self.images.items() if image[LABEL].decode().rstrip() == wanted]
         return (0, "\n".join(found) + "\n", "") if found else (NO_SUCH_LABEL, "", "")
 
     def mount(self, words: list[str]) -> Answer:
-        """What the kernel would show of the image, written to the folder."""
+        """Write the files that the kernel would show for the image into the folder."""
         device, folder = map(Path, words[-2:])
         try:
             files = kernel_view(self.images[device])
@@ -65,7 +65,7 @@ class Bay:
         return (0, "", "")
 
     def umount(self, words: list[str]) -> Answer:
-        """Leaves the folder as it was before: empty."""
+        """Empty the folder again."""
         folder = Path(words[-1])
         shutil.rmtree(folder)
         folder.mkdir()
@@ -75,9 +75,9 @@ class Bay:
 
 
 def kernel_view(image: bytes) -> dict[str, bytes | None]:
-    """What is in the disc's main folder by the names Linux shows: Rock Ridge's, else Joliet's, else plain ones.
+    """Return the disc's root folder by the names that Linux shows: Rock Ridge, else Joliet, else plain names.
 
-    Plain ones are in small letters, without version. A folder has no content. Raises PyCdlibException.
+    Plain names are lower case, without a version. A folder's content is None. Raises PyCdlibException.
     """
     disc = PyCdlib()
     disc.open_fp(io.BytesIO(image))

@@ -1,4 +1,4 @@
-"""What holds for every tier: unit tests start no process and open no connection."""
+"""Common to all tiers: keep unit tests from starting processes and opening connections."""
 
 import sys
 from collections.abc import Iterator
@@ -22,11 +22,11 @@ FORBIDDEN = (
 
 
 class OutsideWorldError(RuntimeError):
-    """A unit test reached for a process or the network."""
+    """A unit test tried to start a process or to use the network."""
 
 
 class Guard:
-    """An audit hook; Python offers no way to take one out again, so it is switched."""
+    """An audit hook; Python cannot remove one, so it is switched on and off."""
 
     def __init__(self) -> None:
         self.armed = False
@@ -44,7 +44,7 @@ sys.addaudithook(guard)
 
 @pytest.fixture(autouse=True)
 def inside_only(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a unit test that reaches outside, even where the code under test swallowed the error."""
+    """Fail a unit test that starts a process or opens a connection, even if the code under test hid the error."""
     if UNIT not in request.path.parents:
         yield
         return

@@ -1,4 +1,4 @@
-"""A runner that starts nothing: for what is asked of a program, and what is made of its answer."""
+"""A runner that starts no process, for testing which commands are run and how their output is handled."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ Answer = tuple[int, str, str]
 
 
 class AnsweringRunner:
-    """Gives the answers of a function of argv, and keeps what it was asked; fails as the real one does."""
+    """Return what a function of argv answers, record the calls, and fail as the real runner does."""
 
     def __init__(self, answer: Callable[[list[str]], Answer]) -> None:
         self.answer = answer

@@ -1,17 +1,17 @@
-"""Faults of a machine, a row each: what tests/machine/test_status.py brings about, and docs/faults.md lists."""
+"""Faults of a machine, one per entry: tests/machine/test_status.py causes them, docs/faults.md lists them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 UNITS = Path(__file__).parents[1] / "salt/states/appliance/files/units"
-# In whose absence the site is away.
+# The site is down without these.
 STAGES = ("prepare-env", "prepare-appliance", "prepare-ecs", "appliance")
 GIVES_UP = '/bin/sh -c "exit 8"'
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A shell script that breaks the machine, the topic that names it, the exit code of status, and what fixes it."""
+    """A shell script that breaks the machine, the topic that reports it, the exit code of `status`, and the fix."""
 
     breaks: str
     topic: str
@@ -20,12 +20,12 @@ class Fault:
 
 
 def services() -> list[str]:
-    """Return the appliance's services that the site can do without, without `.service`."""
+    """Return the appliance's services that the site can run without, without `.service`."""
     return sorted(file.stem for file in UNITS.glob("*.service") if "@" not in file.name and file.stem not in STAGES)
 
 
 def instead(unit: str, command: str, more: str = "") -> str:
-    """A script that has `unit` run `command`, with `more` settings, until `restored`."""
+    """Return a script that makes `unit` run `command`, with the extra settings `more`, until `restored`."""
     folder = f"/run/systemd/system/{unit}.service.d"
     lines = f"[Service]\\nExecStart=\\nExecStart={command}\\n{more}\\n"
     return f"mkdir -p {folder}; printf '{lines}' > {folder}/x.conf; systemctl daemon-reload"

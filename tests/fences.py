@@ -1,4 +1,4 @@
-"""What fences of units are judged by."""
+"""Expectations for the sandboxing of units."""
 
 # They converge, install, build, or run what does: docs/decisions/0027.
 ROOT_ALL_OVER = {
@@ -8,4 +8,4 @@ ROOT_ALL_OVER = {
     "prepare-appliance.service",
     "prepare-ecs.service",
 }
-MOST = "40"  # tenths of an exposure, as systemd-analyze takes them
+MOST = "40"  # exposure in tenths, as systemd-analyze takes it

@@ -1,14 +1,14 @@
-"""Pages of the machine's own, as a browser takes them apart."""
+"""Parse the machine's own HTML pages."""
 
 from html.parser import HTMLParser
 
-# What nginx puts the visitor's language in for.
+# nginx replaces it by the visitor's language.
 LANGUAGE = '<!--# echo var="visitor_language" -->'
 VOID = {"meta", "link", "br"}
 
 
 class Page(HTMLParser):
-    """`texts` by the language that they are marked with, `headlines` too; `charset`; `unclosed` tags."""
+    """Collect `texts` and `headlines` by their language, the `charset` and the `unclosed` tags."""
 
     def __init__(self, html: bytes, language: str) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Page(HTMLParser):
 
     @property
     def language(self) -> str:
-        """The language of what is open now."""
+        """The language of the element being parsed."""
         return next((language for _, language in reversed(self.unclosed) if language), "")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

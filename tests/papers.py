@@ -14,17 +14,17 @@ OTHER_LABEL = Label("other.example.org", datetime(2025, 7, 2, 8, 15, tzinfo=UTC)
 
 
 def noise(size: int, seed: int = 0) -> bytes:
-    """`size` bytes that cannot be compressed, the same every time."""
+    """Return `size` incompressible bytes, the same every time."""
     return Random(seed).randbytes(size)
 
 
 def codes_of(data: bytes, label: Label = LABEL) -> list[Part]:
-    """The codes of `data` as they are printed."""
+    """Return the codes of `data` as they are printed."""
     return parts(pack(data, label), hashlib.sha256(data).digest(), Kind.PLAIN)
 
 
 def old_codes_of(packed: bytes, characters: int = 2100) -> list[str]:
-    """The texts of the predecessor's codes for the gzip `packed`, cut up."""
+    """Split the gzip data `packed` into the texts of the predecessor's codes."""
     text = base64.b32encode(packed).decode()
     return [
         f"{number:02} {text[start : start + characters]}"
@@ -33,11 +33,11 @@ def old_codes_of(packed: bytes, characters: int = 2100) -> list[str]:
 
 
 def make_paper(data: bytes, label: Label = LABEL) -> bytes:
-    """The PDF of `data`."""
+    """Return the PDF of `data`."""
     (pdf,) = make_papers(data, label, "env.yml").values()
     return pdf
 
 
 def make_shared_papers(data: bytes, scheme: Scheme, label: Label = LABEL) -> dict[str, bytes]:
-    """The PDF of each share of `data`."""
+    """Return the PDF of each share of `data`, by name."""
     return make_papers(data, label, "env.yml", scheme)

@@ -1,4 +1,4 @@
-"""The demonstration of the machine tests, and how often it is cut off. No part of a whole run: it takes an hour."""
+"""The demonstration of the machine tests; the number of interruptions. Takes an hour, so a full run excludes it."""
 
 from pathlib import Path
 

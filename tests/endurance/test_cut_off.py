@@ -1,6 +1,6 @@
-"""Work on backups is cut off at random moments, by kill -9 and by the power in turns; a plain re-run has to be enough.
+"""Interrupt backup work at random moments, alternating kill -9 and power cuts; a plain re-run must suffice.
 
-No snapshot that was complete is lost or damaged, and no lock is left.
+No complete snapshot may be lost or damaged, and no lock may be left.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNIT = "cut-off"
 DOCUMENTS = 60
-# What is younger than the floor is kept, all else goes.
+# Keep everything younger than the floor, remove the rest.
 KEPT = {"keep_last": 1, "keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0, "keep_floor_days": 1}
 UP_SECONDS = 300
 END_SECONDS = 900
@@ -29,9 +29,9 @@ END_SECONDS = 900
 
 @pytest.fixture(scope="module")
 def site(demo: "Demo") -> Iterator["Demo"]:
-    """The demonstration with some documents, and a target for its backups of its own."""
+    """Yield the demonstration with some documents and its own backup target."""
     with own_settings(demo):
-        # Also after a power cut.
+        # Disabled, so that they stay stopped after a power cut too.
         demo.sh(f"systemctl disable {TIMERS}; rm -rf {TARGET}; mkdir {TARGET}")
         set_backup(demo, url=f"file://{TARGET}/", password=PASSWORD, **KEPT)
         demo.sh(f"docker exec ecs_ecs.web_1 /start run ./manage.py makedocs {DOCUMENTS} --kilobytes 200", timeout=300)
@@ -40,14 +40,14 @@ def site(demo: "Demo") -> Iterator["Demo"]:
 
 
 def duration(site: "Demo", words: str) -> float:
-    """Seconds that `words` take when nothing cuts them off."""
+    """Return how many seconds `words` take without interruption."""
     began = time.monotonic()
     site.sh(words, timeout=END_SECONDS)
     return time.monotonic() - began
 
 
 def cut_off(site: "Demo", unit: str, seconds: float, number: int) -> None:
-    """End `unit`, which has just been started, within `seconds`: all its processes, or the whole machine."""
+    """End the just started `unit` within `seconds`: kill its processes, or power off the whole machine."""
     time.sleep(random.uniform(0, seconds))
     if number % 2:
         site.machine.kill()
@@ -71,13 +71,13 @@ def listed(site: "Demo") -> set[str]:
 
 
 def sound(site: "Demo") -> None:
-    """All that is stored is whole, and nobody's lock is left."""
+    """Assert that everything stored is intact and that no lock is left."""
     site.sh("appliance backup check --all", timeout=END_SECONDS)
     assert site.sh(f"ls {TARGET}/locks") == ""
 
 
 def start(site: "Demo", words: str) -> str:
-    """Start `words`; returns the unit that they run in."""
+    """Start `words`, and return the unit they run in."""
     site.sh(f"systemd-run --quiet --unit {UNIT} {words}")
     return UNIT
 
@@ -90,7 +90,7 @@ def add_data(site: "Demo", number: int) -> None:
 
 
 def add_old(site: "Demo", number: int) -> None:
-    """Something to be removed, and to be written anew for what stays."""
+    """Add snapshots for prune to remove, so that it also has to repack data that stays."""
     site.sh("head -c 5M /dev/urandom > /root/old-1; head -c 5M /dev/urandom > /root/old-2")
     for file in ("/root/old-1", "/root/old-2"):
         site.sh(restic(f"backup --quiet --host old --time '2020-01-{number % 27 + 1:02} 12:00:00' {file} /etc"))
@@ -138,7 +138,7 @@ def test_recovery(site: "Demo", moments: int) -> None:
     seconds = duration(site, f"{recover} --move-aside")
     for number in range(moments):
         cut_off(site, start(site, f"{recover} --move-aside"), seconds, number)
-        # Where nothing was touched yet, data are in the way.
+        # If nothing has been touched yet, existing data is in the way.
         begun = site.exec(["test", "-e", "/var/lib/ecs-appliance/recovery.json"]).returncode == 0
         if not begun:
             wait_up(site)

@@ -1,4 +1,4 @@
-"""What tests of several components need."""
+"""Fixtures for tests of several components."""
 
 import tempfile
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def open_path(tmp_path: Path) -> Path:
-    """`tmp_path`, that other accounts may enter too."""
+    """Return `tmp_path`, made accessible to other accounts."""
     top = Path(tempfile.gettempdir())
     for folder in (tmp_path, *(parent for parent in tmp_path.parents if top in parent.parents)):
         folder.chmod(0o755)

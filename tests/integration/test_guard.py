@@ -1,4 +1,4 @@
-"""The ban of processes and sockets in the unit tier is real: a test run of its own meets it."""
+"""The ban on processes and sockets in unit tests works: a nested test run violates it."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The launcher's environment: made once, and anew where it would not run."""
+"""The launcher's environment is created once, and again when it would no longer work."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ MADE = "preparing the locked Python environment"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A small one with the launcher, beside the folder `bin` with a python3 for it; uv is there already."""
+    """Return a small checkout with the launcher and uv, next to a folder `bin` with a python3 for it."""
     folder = tmp_path / "checkout"
     for entry, said in (("ecs_appliance", "product"), ("lab", "laboratory")):
         (folder / "src" / entry).mkdir(parents=True)
@@ -41,14 +41,14 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def run(checkout: Path, *words: str | Path) -> tuple[str, str]:
-    """What `words` say on standard output and standard error, where python3 is the one of the checkout."""
+    """Run `words` with the checkout's python3; return standard output and standard error."""
     path = f"{checkout.parent / 'bin'}:{os.environ['PATH']}"
     done = SystemRunner().run(words, timeout=SECONDS, env={"PATH": path})
     return done.stdout.strip(), done.stderr
 
 
 def upgrade(checkout: Path) -> None:
-    """As an upgrade of the distribution: python3 leads to another file, and modules are looked for elsewhere."""
+    """Imitate a distribution upgrade: python3 is another file, and modules are searched elsewhere."""
     other = checkout.parent / "other"
     (other / "bin").mkdir(parents=True)
     shutil.copy(Path(sys.base_prefix) / "bin" / VERSION, other / "bin")

@@ -1,4 +1,4 @@
-"""The Python environment, which root makes and runs: everything in it is pinned by hash, what builds it too."""
+"""The Python environment, which root creates and runs: all of it and of its build tools is pinned by hash."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ SECONDS = 120
 
 @pytest.fixture(scope="module")
 def locked() -> list[dict[str, Any]]:
-    """Every package of uv.lock but this project itself."""
+    """Return every package in uv.lock except this project."""
     packages: list[dict[str, Any]] = tomllib.loads((CHECKOUT / "uv.lock").read_text())["package"]
     return [package for package in packages if "registry" in package["source"]]
 

@@ -1,4 +1,4 @@
-"""The linters, as tests: what they find fails the build."""
+"""Run the linters as tests, so that their findings fail the build."""
 
 import sys
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_the_launcher_is_plain_shell() -> None:
 
 
 def test_help_comes_at_once() -> None:
-    """Half a second is twice what it takes; a heavy import at the top of a module takes more."""
+    """Half a second is twice what it takes; a heavy import at module level takes more."""
     run = SystemRunner().run
     run([CHECKOUT / "appliance", "--help"], timeout=600)
     assert min(run([CHECKOUT / "appliance", "--help"], timeout=10).seconds for _ in range(3)) < 0.5

@@ -1,4 +1,4 @@
-"""Every unit is fenced in, or is one of those that are root all over: docs/decisions/0027 says why."""
+"""Every unit is sandboxed or on the list of those that need all of root's privileges: docs/decisions/0027."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_a_unit_is_fenced_in(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", [name for name in SERVICES if name.partition("@")[0].endswith("-failed")])
 def test_what_tells_of_failures_is_not_limited(unit: str) -> None:
-    """A unit that fails over and over begins it over and over; at a limit it would stand there as failed itself."""
+    """A unit that keeps failing keeps triggering it; at a start limit it would be listed as failed itself."""
     assert "\nStartLimitIntervalSec=0\n" in (FILES / "units" / unit).read_text()
 
 

@@ -1,7 +1,7 @@
-"""One demonstration for all tests of this tier, made by the command a newcomer types, and removed again.
+"""One demonstration for all tests of this tier, created with the command a newcomer types, and removed at the end.
 
-Where files of tests run side by side, the process that is first makes it, and each of them works on a copy.
-ECS_TEST_MACHINE=NAME keeps and reuses the machine NAME instead: for writing tests.
+If test files run in parallel, the first process creates it, and each process works on a copy.
+ECS_TEST_MACHINE=NAME keeps and reuses the machine NAME instead, for writing tests.
 """
 
 import json
@@ -31,13 +31,13 @@ LAUNCHER = CHECKOUT / "appliance"
 LOGS = Path("/var/tmp/ecs-appliance-tests")
 DEMO_SECONDS = 1500
 TEST_SECONDS = 600
-# Waits until a condition holds; see `until`.
+# Waits until a condition is true; see `until`.
 Until = Callable[[Callable[[], bool], float], float]
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A running site; what `appliance demo --json` printed, and control of its machine."""
+    """A running site: what `appliance demo --json` printed, and control of its machine."""
 
     name: str
     url: str
@@ -56,7 +56,7 @@ class Demo:
         return self.machine.guest.run(argv, data=data, timeout=timeout, ok=range(-64, 256))
 
     def sh(self, script: str, *, timeout: float = 300) -> str:
-        """The output of a shell script in the machine; a failing one raises."""
+        """Return the output of a shell script run in the machine; raise if it fails."""
         return self.machine.guest.sh(script, timeout=timeout).strip()
 
     def command(self, *words: str, data: str | None = None, timeout: float = 300) -> Result:
@@ -65,13 +65,13 @@ class Demo:
         return SystemRunner().run(argv, input=data, timeout=timeout, ok=range(256))
 
     def get(self, path: str = "/") -> httpx.Response:
-        """Fetch `path` of the site, trusting its own certificate only."""
+        """Fetch `path` of the site, trusting only its own certificate."""
         trust = ssl.create_default_context(cafile=self.ca_file)
         with httpx.Client(verify=trust, trust_env=False, follow_redirects=True, timeout=20) as client:
             return client.get(self.url.rstrip("/") + path)
 
     def edit_env(self, by: Callable[[Any], None]) -> None:
-        """Change the tree of /app/env.yml by a function; nothing is activated."""
+        """Change the tree of /app/env.yml with a function, without activating it."""
         yaml, text = YAML(), StringIO()
         tree = yaml.load(self.machine.guest.pull("/app/env.yml").decode())
         by(tree)
@@ -79,7 +79,7 @@ class Demo:
         self.machine.guest.push("/app/env.yml", text.getvalue(), mode=0o600)
 
     def answers(self) -> bool:
-        """Whether the application answers now."""
+        """Return whether the application answers now."""
         try:
             return self.get("/accounts/login/").status_code == httpx.codes.OK
         except httpx.HTTPError:
@@ -88,7 +88,7 @@ class Demo:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What boots machines takes its time; the first test makes the demonstration too."""
+    """Give tests that boot machines more time; the first one also creates the demonstration."""
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
@@ -96,7 +96,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
-    """The site of the demonstration."""
+    """Yield the demonstration's site."""
     kept = os.environ.get("ECS_TEST_MACHINE")
     name = kept or f"test-{os.getpid()}"
     failed_before = request.session.testsfailed
@@ -111,14 +111,14 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove what the workers made their copies of."""
+    """Remove the machine that the workers copied."""
     if session.config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         _destroy(_original(os.getpid()))
 
 
 @pytest.fixture
 def until() -> Until:
-    """Wait until a condition holds; returns the seconds it took, fails after so many."""
+    """Return a function that waits for a condition: it returns the seconds this took, or fails after a limit."""
 
     def wait(met: Callable[[], bool], seconds: float) -> float:
         began = time.monotonic()
@@ -132,12 +132,12 @@ def until() -> Until:
 
 
 def _original(controller: int) -> str:
-    """The machine that all workers of the process `controller` copy."""
+    """Return the name of the machine that all workers of the process `controller` copy."""
     return f"base-{controller}"
 
 
 def _copy(original: str, name: str) -> Demo:
-    """Make the machine `name`, a copy of `original`, which the first worker makes."""
+    """Create the machine `name` as a copy of `original`, which the first worker creates."""
     source = Demonstration(original, PlainProgress(sys.stderr))
     with locked(LOGS / "lock", "making a site", wait=DEMO_SECONDS):
         if not source.machine.exists or source.machine.running:

@@ -1,4 +1,4 @@
-"""Python programs of tests whose dependencies are not the appliance's: each in a locked environment of its own."""
+"""Python programs for tests whose dependencies are not the appliance's, each in its own locked environment."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ ENVIRONMENT = {"UV_SYSTEM_CERTS": "1", "UV_LINK_MODE": "copy", "UV_PYTHON_DOWNLO
 
 
 def provide(requirements: Path) -> Path:
-    """The folder of programs of the environment that `requirements` lock, made once for each version of them."""
+    """Return the folder of programs of the environment that `requirements` locks, creating it if they have changed."""
     uv, folder = CHECKOUT / ".venv-uv/bin/uv", CHECKOUT / f".venv-{requirements.stem}"
     mark, run = folder / requirements.name, SystemRunner().run
     if not mark.is_file() or mark.read_text() != requirements.read_text():

@@ -1,4 +1,4 @@
-"""A stranger in the machine's network: a namespace of its own beside it, with real tools."""
+"""A stranger in the machine's network: a network namespace on the same bridge, with real tools."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from ecs_appliance.core.runner import Result, SystemRunner, end
 from lab.nspawn import NspawnMachine
 
-# Of the documentation's range for private networks nothing is used elsewhere here.
+# From the range for private networks, which nothing else here uses.
 MACHINE_V6 = IPv6Address("fd00:ec5::2")
 STRANGER_V6 = IPv6Address("fd00:ec5::77")
 CONTAINERS = "172.16.0.0/12"
@@ -20,7 +20,7 @@ SECONDS = 20
 
 @dataclass(frozen=True)
 class Scan:
-    """What nmap saw of an address: the ports that are open, and in which states the others are."""
+    """What nmap found at an address: the open ports, and the states of the others."""
 
     open: set[int]
     states: set[str]
@@ -28,7 +28,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """The namespace `name`; `addresses` are its own, `machine` that of its neighbour. It routes containers to that."""
+    """The namespace `name`; it routes the container networks to `machine`, the address of the machine next to it."""
 
     name: str
     machine: IPv4Address
@@ -40,7 +40,7 @@ class Neighbour:
 
     @contextmanager
     def running(self, argv: Sequence[str]) -> Iterator[None]:
-        """`argv` runs in the namespace meanwhile."""
+        """Run `argv` in the namespace in the background."""
         process = SystemRunner().spawn(self._inside(argv))
         try:
             yield
@@ -49,7 +49,7 @@ class Neighbour:
 
     @contextmanager
     def serving(self, port: int) -> Iterator[None]:
-        """A web server listens in the namespace meanwhile, on every address: the world, for who asks it."""
+        """Run a web server in the namespace on all addresses; it stands for the internet."""
         with self.running(["python3", "-m", "http.server", str(port), "--bind", "::"]):
             deadline = time.monotonic() + SECONDS
             while not self.run(["ss", "-Hltn", f"sport = :{port}"]).stdout and time.monotonic() < deadline:
@@ -57,7 +57,7 @@ class Neighbour:
             yield
 
     def scan(self, address: object, *options: str, timeout: float = 300) -> Scan:
-        """Scan `address`, of either kind, by nmap with `options`."""
+        """Scan `address`, IPv4 or IPv6, using nmap with `options`."""
         kind = ["-6"] if ":" in str(address) else []
         words = ["nmap", "-Pn", "-n", "-T4", "-oG", "-", *kind, *options, str(address)]
         result = self.run(words, timeout=timeout)
@@ -73,17 +73,17 @@ class Neighbour:
 
 @contextmanager
 def moved_in(machine: NspawnMachine) -> Iterator[Neighbour]:
-    """A neighbour of `machine`, which gets an IPv6 address for the time."""
+    """Yield a neighbour of `machine`, which has an IPv6 address meanwhile."""
     network, number = machine.spec.network, os.getpid()
     neighbour = Neighbour(f"ecs-n-{number}", network.address, tuple(network.subnet[n] for n in (77, 78, 79)))
     _ip("netns", "add", neighbour.name)
     try:
         _ip("link", "add", f"en-{number}", "type", "veth", "peer", "name", "eth0", "netns", neighbour.name)
-        # The bridge has the lowest address of its ports: it must not change, nor change back.
+        # A bridge takes the lowest address of its ports: it must not change when this one comes or goes.
         _ip("link", "set", f"en-{number}", "address", "fe:ff:ff:ff:ff:fe")
         _ip("link", "set", f"en-{number}", "master", network.bridge, "up")
         inside = ("-n", neighbour.name)
-        # The machine remembers it for a minute: the next neighbour is to be no other.
+        # The machine caches it for a minute: the next neighbour must have the same one.
         _ip(*inside, "link", "set", "eth0", "address", "02:00:00:00:00:77")
         for device in ("lo", "eth0"):
             _ip(*inside, "link", "set", device, "up")
@@ -94,7 +94,7 @@ def moved_in(machine: NspawnMachine) -> Iterator[Neighbour]:
         give_v6(machine)
         yield neighbour
     finally:
-        # By itself it would go a moment after the namespace, in the way of the next.
+        # The kernel removes it only a moment after the namespace, which would disturb the next one.
         SystemRunner().run(["ip", "link", "delete", f"en-{number}"], timeout=SECONDS, ok=(0, 1))
         _ip("netns", "delete", neighbour.name)
         machine.guest.sh(f"ip address delete {MACHINE_V6}/64 dev host0 || true")

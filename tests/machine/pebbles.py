@@ -1,4 +1,4 @@
-"""A real ACME server in the machine: Debian's pebble, which validates by HTTP with a resolver of its own."""
+"""A real ACME server in the machine: Debian's pebble, which validates by HTTP and uses its own resolver."""
 
 import json
 import time
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FOLDER = "/var/tmp/pebble"
 DIRECTORY = "https://127.0.0.1:14000/dir"
-# Where the requests of an impatient authority go, see refuse_orders.
+# Where an authority answers that its rate limit is reached, see refuse_orders.
 REFUSING = "https://127.0.0.1:14001/dir"
 RESOLVER, PEBBLE, REFUSER = "test-resolver", "test-pebble", "test-refuser"
 UP_SECONDS = 20.0
@@ -20,18 +20,18 @@ UP_SECONDS = 20.0
 
 @dataclass
 class AcmeServer:
-    """Control of pebble in `demo`'s machine. Whatever it knew is gone when it stops, as it is with a CA built anew."""
+    """Control pebble in `demo`'s machine. It keeps no state when it stops, like a CA that is set up anew."""
 
     demo: "Demo"
     tls: Authority = field(default_factory=lambda: Authority("test TLS of an ACME server"))
 
     @property
     def authority(self) -> str:
-        """What has to be trusted to speak to it, PEM."""
+        """The CA that a client must trust to connect to it, PEM."""
         return pem(self.tls.certificate)
 
     def install(self) -> None:
-        """Put the programs and their configuration into the machine, and start the resolver."""
+        """Install the programs and their configuration in the machine, and start the resolver."""
         self.demo.sh("apt-get install -qq -y --no-install-recommends pebble curl >/dev/null", timeout=300)
         key, chain = self.tls.server("localhost", "127.0.0.1")
         for name, text in (("key.pem", key), ("cert.pem", chain)):
@@ -42,12 +42,12 @@ class AcmeServer:
             self._wait(f'curl -sf -X POST -d \'{{"ip":""}}\' http://127.0.0.1:8055/set-default-ipv{family}')
 
     def point(self, name: str, address: str) -> None:
-        """Let `name` lead to `address` for the authority."""
+        """Make `name` resolve to `address` for the authority."""
         data = json.dumps({"host": name, "addresses": [address]})
         self.demo.sh(f"curl -sf -X POST -d '{data}' http://127.0.0.1:8055/add-a")
 
     def start(self, *, seconds_valid: int = 90 * 86400, nonce_rejects: int = 0, reuse: int = 0) -> None:
-        """Start it, knowing nobody. `nonce_rejects` and `reuse` (of authorisations) are percentages."""
+        """Start it without any accounts. `nonce_rejects` and `reuse` (of authorisations) are percentages."""
         config = {
             "listenAddress": "127.0.0.1:14000",
             "managementListenAddress": "127.0.0.1:15000",
@@ -71,36 +71,36 @@ class AcmeServer:
         self._wait(f"curl -sf -k {DIRECTORY}")
 
     def stop(self) -> None:
-        """Stop it: nothing listens there any more."""
+        """Stop it, so that nothing listens on its port."""
         self.demo.exec(["systemctl", "stop", f"{PEBBLE}.service"])
 
     def remove(self) -> None:
-        """Leave nothing of it running."""
+        """Stop everything that belongs to it."""
         for unit in (REFUSER, PEBBLE, RESOLVER):
             self.demo.exec(["systemctl", "stop", f"{unit}.service"])
 
     def root(self) -> str:
-        """The certificate that its certificates are trusted by, PEM."""
+        """Return the root certificate of the certificates it issues, PEM."""
         return self.demo.sh("curl -sf -k https://127.0.0.1:15000/roots/0")
 
     def log(self) -> str:
-        """What it has said since it was started last."""
+        """Return what it has logged since its last start."""
         invocation = self.demo.sh(f"systemctl show -p InvocationID --value {PEBBLE}")
         return self.demo.sh(f"journalctl -o cat --no-pager _SYSTEMD_INVOCATION_ID={invocation}")
 
     def validations(self) -> int:
-        """How often it has asked a name for a proof since it was started last."""
+        """Return how many validations it has made since its last start."""
         return self.log().count("Pulled a task from the Tasks queue")
 
     def refuse_orders(self, *, retry_after: int) -> None:
-        """Put something before it at REFUSING that answers orders as an authority does whose rate limit is reached."""
+        """Run a proxy at REFUSING that answers orders with a rate limit error; `retry_after` is in seconds."""
         self.demo.machine.guest.push(f"{FOLDER}/refuser.py", REFUSER_SCRIPT)
         python = "/app/appliance/.venv/bin/python"
         self._run(REFUSER, f"{python} {FOLDER}/refuser.py {FOLDER} {retry_after}")
         self._wait(f"curl -sf -k {REFUSING}")
 
     def revoke_authorisation(self, name: str) -> None:
-        """Deactivate what the client's account is authorised for `name`, in its own name (RFC 8555, 7.5.2)."""
+        """Deactivate the authorisation for `name` on behalf of the client's account (RFC 8555, 7.5.2)."""
         self.demo.machine.guest.push(f"{FOLDER}/revoke.py", REVOKING_SCRIPT)
         self.demo.sh(f"/app/appliance/.venv/bin/python {FOLDER}/revoke.py {DIRECTORY} {name}")
 

@@ -1,4 +1,4 @@
-"""People of the demonstration's site: what they have, and what a browser of theirs is answered."""
+"""Users of the demonstration's site: their certificates and sessions, and how the site answers their browsers."""
 
 import json
 import re
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 LOGIN = "/accounts/login/"
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-# What nginx answers a certificate that is none.
+# nginx's answers to an invalid certificate.
 REFUSALS = {403}
 
 
 @dataclass(frozen=True)
 class Person:
-    """An internal user of the site, made for a test."""
+    """An internal user of the site, created for a test."""
 
     demo: "Demo"
     address: str
     password: str
 
     def certificate(self, name: str, folder: Path) -> "Certificate":
-        """A new client certificate of this user."""
+        """Create a client certificate for this user."""
         target = "/root/people.p12"
         self.demo.sh(f"rm -f {target}")
         words = ("create-client-cert.sh", self.address, name, "30", "--output", target, "--json")
@@ -40,7 +40,7 @@ class Person:
         return Certificate(self.demo, name, file)
 
     def session(self) -> httpx.Client:
-        """A browser in which this user has logged in."""
+        """Return a browser in which this user is logged in."""
         browser = client(self.demo)
         assert log_in(browser, self.address, self.password)
         assert is_logged_in(browser)
@@ -49,14 +49,14 @@ class Person:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A client certificate with its key, in a file of this host."""
+    """A client certificate with its key, in a file on this host."""
 
     demo: "Demo"
     name: str
     file: Path
 
     def answer(self, version: str) -> int:
-        """The site's HTTP status for a new connection with this certificate; 0 where the handshake fails."""
+        """Return the HTTP status of a new connection with this certificate, 0 if the handshake fails."""
         try:
             with client(self.demo, self.file, VERSIONS[version]) as browser:
                 return browser.get(LOGIN).status_code
@@ -64,12 +64,12 @@ class Certificate:
             return 0
 
     def answers(self) -> set[int]:
-        """Its answers over every version of TLS."""
+        """Return its statuses over all versions of TLS."""
         return {self.answer(version) for version in VERSIONS}
 
 
 def client(demo: "Demo", certificate: Path | None = None, version: ssl.TLSVersion | None = None) -> httpx.Client:
-    """An HTTP client with cookies that trusts the site's own certificate only."""
+    """Return an HTTP client with cookies that trusts only the site's own certificate."""
     trust = ssl.create_default_context(cafile=demo.ca_file)
     if certificate:
         trust.load_cert_chain(certificate)
@@ -79,7 +79,7 @@ def client(demo: "Demo", certificate: Path | None = None, version: ssl.TLSVersio
 
 
 def log_in(browser: httpx.Client, address: str, password: str) -> bool:
-    """Log in as a person does; returns whether the site let them in."""
+    """Log in through the form; return whether the site accepted it."""
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get(LOGIN).text)
     assert token
     fields = {"csrfmiddlewaretoken": token[1], "email": address, "password": password}
@@ -88,12 +88,12 @@ def log_in(browser: httpx.Client, address: str, password: str) -> bool:
 
 
 def is_logged_in(browser: httpx.Client) -> bool:
-    """Whether the site knows who calls."""
+    """Return whether the browser's session is logged in."""
     return browser.get("/").status_code == httpx.codes.OK
 
 
 def told(demo: "Demo", *words: str) -> dict[str, Any]:
-    """The JSON that a command ends with."""
+    """Run a command that must succeed, and return the JSON on its last line."""
     done = demo.exec(words)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -102,7 +102,7 @@ def told(demo: "Demo", *words: str) -> dict[str, Any]:
 
 
 def query(demo: "Demo", statement: str, **values: str) -> str:
-    """What the application's database answers; `values` stand in the statement as :'name'."""
+    """Run `statement` in the application's database; it refers to `values` as :'name'."""
     assignments = [f"--set={name}={value}" for name, value in values.items()]
     done = demo.exec(["psql", "-U", "postgres", "-At", "--set=ON_ERROR_STOP=1", *assignments, "ecs"], data=statement)
     assert done.returncode == 0, done.stderr
@@ -110,7 +110,7 @@ def query(demo: "Demo", statement: str, **values: str) -> str:
 
 
 def make_person(demo: "Demo", stamp: str, first: str = "Seán", last: str = "O'Brien") -> Person:
-    """A new internal user with `stamp` in the address."""
+    """Create an internal user with `stamp` in the address."""
     address = f"Sean.O'Brien.{stamp}@example.org"
     made = told(demo, "create-internal-user.sh", address, first, last, "m", "--json")
     return Person(demo, address, made["password"])

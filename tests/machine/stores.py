@@ -1,4 +1,4 @@
-"""Real servers that keep backups, in a neighbour of the machine: S3, rest (append-only), WebDAV and sftp."""
+"""Real servers that store backups, next to the machine: S3, rest (append-only), WebDAV and sftp."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ ForceCommand internal-sftp
 
 @contextmanager
 def serving(demo: "Demo", folder: Path) -> "Iterator[Stores]":
-    """The servers run, in a neighbour of `demo`'s, which knows them by their name."""
+    """Run the servers in a neighbour of `demo`'s machine, which resolves their name."""
     with moved_in(demo.machine) as neighbour:
         stores = Stores(neighbour, folder, Authority("of the stores"))
         demo.sh(f"echo '{neighbour.addresses[0]} {HOST}' >> /etc/hosts")
@@ -51,14 +51,14 @@ def serving(demo: "Demo", folder: Path) -> "Iterator[Stores]":
 
 @dataclass(frozen=True)
 class Stores:
-    """The servers in `neighbour`, which keep what they are given in `folder`; S3's keeps it in its memory."""
+    """The servers in `neighbour`. They store data in `folder`, except for S3, which keeps it in memory."""
 
     neighbour: Neighbour
     folder: Path
     authority: Authority
 
     def settings(self, folder: str) -> Mapping[str, dict[str, Any]]:
-        """What appliance.backup says of each, for backups in its `folder`."""
+        """Return appliance.backup's settings for each server, with backups in its `folder`."""
         known = {"user": USER, "secret": SECRET, "authority": self.authority.chain}
         key = (self.folder / "client").read_text()
         host = " ".join((self.folder / "host.pub").read_text().split()[:2])
@@ -75,7 +75,7 @@ class Stores:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """All of them listen meanwhile."""
+        """Run all of them."""
         key, chain = self.authority.server(HOST)
         for name, text in (("key.pem", key), ("chain.pem", chain)):
             (self.folder / name).write_text(text)
@@ -92,7 +92,7 @@ class Stores:
 
     def _commands(self) -> list[list[str]]:
         tls = [f"--cert={self.folder}/chain.pem", f"--key={self.folder}/key.pem"]
-        # Else it takes the first word of a host for the bucket.
+        # Otherwise it takes the first label of a host name for the bucket.
         moto = ["env", "S3_IGNORE_SUBDOMAIN_BUCKETNAME=true", str(provide(MOTO) / "moto_server"), "--host=0.0.0.0"]
         rclone = ["rclone", "serve", "--config=/dev/null", "--log-level=ERROR"]
         known = [f"--user={USER}", f"--pass={SECRET}", *tls]
@@ -110,7 +110,7 @@ class Stores:
                 SystemRunner().run(words, timeout=60)
         (self.folder / "authorized_keys").write_text((self.folder / "client.pub").read_text())
         (self.folder / "sshd_config").write_text(SSHD.format(port=SSH, folder=self.folder))
-        # What sshd's unit would make.
+        # sshd's unit would create it.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
 
     def _make_bucket(self) -> None:
@@ -120,7 +120,7 @@ class Stores:
         assert made.returncode == 0, made.stderr
 
     def fill_bucket(self, source: Path, folder: str) -> None:
-        """Have the files of `source` in the `folder` of S3's bucket."""
+        """Copy the files of `source` to the `folder` of S3's bucket."""
         known = {"type": "s3", "provider": "Other", "endpoint": f"https://127.0.0.1:{S3}", "force_path_style": "true"}
         known |= {"access_key_id": USER, "secret_access_key": SECRET}
         settings = [f"RCLONE_CONFIG_FULL_{key.upper()}={value}" for key, value in known.items()]

@@ -1,4 +1,4 @@
-"""Certificates by ACME from a real server that really asks the site: got, renewed, not got, lost, recovered."""
+"""Certificates from a real ACME server that really validates: issued, renewed, refused, lost, recovered."""
 
 import json
 import random
@@ -28,7 +28,7 @@ FLAG = "/app/etc/flags/force.update.letsencrypt"
 
 @pytest.fixture(scope="module")
 def authority(demo: "Demo") -> Iterator[AcmeServer]:
-    """A server that knows the way to two of the site's names, and the site told to use it; put back afterwards."""
+    """Yield a server that can reach two of the site's names, and configure the site to use it; undo that afterwards."""
     before = demo.machine.guest.pull("/app/env.yml")
     server = AcmeServer(demo)
     try:
@@ -42,12 +42,12 @@ def authority(demo: "Demo") -> Iterator[AcmeServer]:
         demo.machine.guest.push("/app/env.yml", before, mode=0o600)
         demo.sh("rm -rf /data/ecs-acme/* /var/lib/ecs-appliance/acme.json; systemctl reload appliance", timeout=120)
         demo.sh("systemctl start appliance-certificate", timeout=120)
-        # The site has another self-signed certificate now: whoever asks for its state trusts that one.
+        # The site has a new self-signed certificate; querying its status makes the demonstration trust that one.
         demo.command("status")
 
 
 def ask(demo: "Demo", server: AcmeServer, *more: str, **settings: object) -> None:
-    """Let the site use `server`, for `more` names than two, with more `settings` of letsencrypt."""
+    """Configure the site to use `server`, for the names `more` too, with more `settings` of letsencrypt."""
 
     def by(env: Any) -> None:
         env["appliance"]["allowed_hosts"] = " ".join((DOMAIN, demo.address, SECOND, *more))
@@ -63,18 +63,18 @@ def ask(demo: "Demo", server: AcmeServer, *more: str, **settings: object) -> Non
 
 
 def apply(demo: "Demo") -> None:
-    """Let env.yml take effect, certificates included."""
+    """Apply env.yml, certificates included."""
     demo.sh("systemctl reload appliance; systemctl start appliance-certificate", timeout=300)
 
 
 def try_again(demo: "Demo") -> None:
-    """Renew everything now, as an operator would ask for it."""
+    """Renew everything now, as an operator would request it."""
     demo.sh(f"touch {FLAG}; systemctl start appliance-certificate", timeout=300)
     assert demo.exec(["test", "-e", FLAG]).returncode == 1
 
 
 def served(demo: "Demo", name: str) -> x509.Certificate:
-    """The certificate that a client gets who asks for `name`."""
+    """Return the certificate that a client gets for `name`."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
@@ -85,7 +85,7 @@ def served(demo: "Demo", name: str) -> x509.Certificate:
 
 
 def is_trusted(demo: "Demo", name: str, root: str) -> bool:
-    """Whether a client that trusts `root` alone accepts the site as `name`."""
+    """Return whether a client that trusts only `root` accepts the site as `name`."""
     context = ssl.create_default_context(cadata=root)
     try:
         with (
@@ -98,13 +98,13 @@ def is_trusted(demo: "Demo", name: str, root: str) -> bool:
 
 
 def alerts(demo: "Demo") -> dict[str, tuple[str, str]]:
-    """What is told to be wrong with certificates: severity and message by topic."""
+    """Return severity and message of the alerts about certificates, by topic."""
     told = json.loads(demo.exec(["appliance", "alerts", "--json"]).stdout)["alerts"]
     return {each["topic"]: (each["severity"], each["message"]) for each in told if each["topic"].startswith(TOPICS)}
 
 
 def login(demo: "Demo") -> int:
-    """The status of the login page, whoever signed the certificate."""
+    """Return the status of the login page, without verifying the certificate."""
     with httpx.Client(verify=False, trust_env=False, timeout=20) as client:  # noqa: S501 # not what is looked at here
         return client.get(f"https://{demo.address}/accounts/login/").status_code
 
@@ -202,7 +202,7 @@ def test_an_account_that_was_closed_is_replaced(demo: "Demo", authority: AcmeSer
     try_again(demo)
     assert served(demo, DOMAIN).serial_number != before
     assert demo.sh(f"sha256sum {ACCOUNTS}/*/account_key.pem") != account
-    # and where only the authority knows of it
+    # Again, but now only the authority knows that the account is deactivated.
     demo.sh(f"gosu app dehydrated --deactivate; rm {ACCOUNTS}/*/deactivated")
     before = served(demo, DOMAIN).serial_number
     try_again(demo)
@@ -252,7 +252,7 @@ def test_with_the_authority_down_the_last_certificate_stays_and_then_a_self_sign
     try_again(demo)
     assert served(demo, DOMAIN) == short
     severity, message = alerts(demo)[f"certificate:{DOMAIN}"]
-    # What lives for a minute has never three days left.
+    # A certificate that is valid for a minute always has less than three days left.
     assert (severity, "nothing answers there" in message) == ("critical", True)
 
     def gave_up() -> bool:

@@ -1,4 +1,4 @@
-"""The application of a running site: its users, certificates, keys, images, and how it reaches its database."""
+"""The application of a running site: its users, certificates, keys and images, and its access to the database."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 
 
 class Outcome(Protocol):
-    """What a command in the machine did."""
+    """The result of a command in the machine."""
 
     returncode: int
     stdout: str
@@ -39,7 +39,7 @@ def query(demo: Demo, statement: str) -> str:
 
 
 def in_python(demo: Demo, expression: str) -> str:
-    """`expression` as the application's own Python sees it."""
+    """Return `expression`, evaluated in the application's own Python."""
     code = f"print('@', {expression})"
     script = f"printf '%s\\n' \"$1\" | docker exec -i {WEB} /start run ./manage.py shell"
     lines = output(demo, "sh", "-c", script, "sh", code).splitlines()

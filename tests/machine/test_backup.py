@@ -1,4 +1,4 @@
-"""Backups of a running site: what is made, what is found out, what is refused, and what a kill leaves."""
+"""Backups of a running site: what is saved, which problems are found, what is refused, and what a kill leaves."""
 
 import json
 import random
@@ -34,7 +34,7 @@ KILLS = 3
 
 def test_both_timers_wait_for_their_time(demo: "Demo") -> None:
     for name in ("appliance-backup", "appliance-backup-frequent"):
-        # A timer has no next time while what it started runs.
+        # While its service runs, a timer has no next elapse.
         demo.sh(WAIT_IDLE, timeout=120)
         assert demo.sh(f"systemctl is-active {name}.timer") == "active"
         shown = demo.sh(f"systemctl show {name}.timer --property=NextElapseUSecRealtime,NextElapseUSecMonotonic")
@@ -69,7 +69,7 @@ def test_retention_keeps_what_is_younger_than_the_floor(demo: "Demo", target: st
     assert made == {one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]}
 
 
-# In each file of those named on standard input.
+# Flips bytes in each file named on standard input.
 FLIP = """
 import os, random, sys
 for name in sys.stdin:
@@ -91,7 +91,7 @@ def test_a_flipped_byte_is_found(demo: "Demo", target: str, flips: int) -> None:
     assert checked.returncode == 1
     assert "are damaged" in checked.stderr
     assert "are damaged" in alerts(demo)
-    # A backup that succeeds does not make it well; another target does.
+    # A successful backup does not resolve this; a check of another target does.
     demo.sh(f"rm -rf {target} {REMEMBERED}; mkdir {target}")
     told(demo, *BACKUP, "run", "--json")
     assert "are damaged" in alerts(demo)
@@ -146,7 +146,7 @@ def test_the_password_is_in_no_process(demo: "Demo", target: str) -> None:
         told(demo, *BACKUP, "run", "--json")
     finally:
         demo.sh("systemctl stop watch")
-    # The watcher itself has the word in its own arguments.
+    # The watcher has the word in its own arguments.
     seen = set(demo.sh("cat /run/seen; rm -f /run/seen").splitlines())
     own = {name for name in seen if "cmdline" in name}
     assert seen == own
@@ -173,7 +173,7 @@ def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(demo: "Demo", target
 
 
 def test_all_backups_can_be_looked_at_as_folders(demo: "Demo", target: str, until: "Until") -> None:
-    """As long as the command runs, and however it ends."""
+    """They are mounted as long as the command runs, however it ends."""
     for _ in range(2):
         told(demo, *BACKUP, "run", "--json")
     demo.sh("mkdir -p /mnt/backups")
@@ -235,7 +235,7 @@ def test_a_target_that_is_nearly_full_or_read_only(demo: "Demo", target: str) ->
 
 @pytest.fixture
 def server(demo: "Demo") -> Iterator[dict[str, Any]]:
-    """An account on an ssh server; what env.yml says of it."""
+    """Create an account on an ssh server; yield the settings for env.yml."""
     demo.sh("useradd --create-home --groups ssh-login keeper")
     demo.sh("rm -f /root/keeper*; ssh-keygen -q -t ed25519 -N '' -f /root/keeper")
     demo.sh("install -d -o keeper -m 700 ~keeper/.ssh; install -o keeper /root/keeper.pub ~keeper/.ssh/authorized_keys")

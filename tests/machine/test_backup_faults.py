@@ -1,4 +1,4 @@
-"""What disks, files, a full target and a stopped database do to a backup: it says so, and nothing is lost."""
+"""Failing disks and files, a full target, a stopped database: the backup reports them, and nothing is lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ __all__ = ["target"]
 
 @contextmanager
 def unreadable(demo: "Demo", file: str) -> Iterator[None]:
-    """Reading `file` is an input/output error, as of a dying disk: it is the memory of a process, from address 0."""
+    """Make reading `file` an I/O error, as from a failing disk: it becomes a process's memory, read at address 0."""
     demo.sh("systemd-run --quiet --unit lender sleep infinity")
     pid = demo.sh("systemctl show --property=MainPID --value lender")
     demo.sh(f"touch {file}; mount --bind /proc/{pid}/mem {file}")
@@ -34,7 +34,7 @@ def test_a_document_that_cannot_be_read_is_named_and_the_others_are_kept(demo: "
         assert f"lacks 1 files that could not be read: {file}" in failed.stderr
         assert "could not be read" in alerts(demo)
     made = told(demo, *BACKUP, "run", "--json")["backup"]
-    # What could be read is there, also in the one that failed.
+    # Everything readable is saved, even in the failed one.
     assert [one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]][-1] == made
     assert len(told(demo, *BACKUP, "list", "--json")["backups"]) == 2
     assert alerts(demo) == WELL
@@ -53,7 +53,7 @@ while True:
 
 
 def test_files_that_change_and_vanish_meanwhile_cost_nothing(demo: "Demo", target: str) -> None:
-    """What is half written is the next backup's; what has gone is nobody's."""
+    """A file that is still being written belongs to the next backup; one that has vanished to none."""
     demo.machine.guest.push("/root/mover.py", MOVER)
     demo.sh("systemd-run --quiet --unit mover python3 /root/mover.py")
     try:
@@ -66,7 +66,7 @@ def test_files_that_change_and_vanish_meanwhile_cost_nothing(demo: "Demo", targe
 
 
 def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target: str, until: "Until") -> None:
-    """Somebody else fills it, after the look at what is free."""
+    """Something else fills it after the check for free space."""
     demo.sh(f"mount -t tmpfs -o size=1600m tmpfs {target}")
     try:
         first = told(demo, *BACKUP, "run", "--json")["backup"]
@@ -88,7 +88,7 @@ def test_a_target_that_becomes_full_half_way_loses_nothing(demo: "Demo", target:
 
 
 def test_a_database_that_is_stopped_half_way_costs_one_run(demo: "Demo", target: str, until: "Until") -> None:
-    """In the midst of its dump, which somebody holds up there."""
+    """During its dump, which a lock holds up."""
     told(demo, *BACKUP, "run", "--json")
     hold = "begin; lock table django_migrations; select pg_sleep(300)"
     demo.sh(f"systemd-run --quiet --unit holder sudo -u postgres psql --dbname=ecs --command='{hold}'")

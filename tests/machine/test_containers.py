@@ -1,4 +1,4 @@
-"""Containers that end while the site runs: each is made anew by itself, and none but web's own loop ends the site."""
+"""Containers that exit while the site runs are recreated; only a crash loop of web ends the site."""
 
 import json
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from tests.machine.test_faults import source as source  # noqa: PLC0414
 WEB, WORKER, BEAT, SMTPD, REDIS, MEMCACHED = CONTAINERS
 COMPOSE = "/app/etc/ecs/docker-compose.yml"
 BACK_SECONDS = 60
-# A container has to be up for so long before it is held for well.
+# A container counts as healthy only after it has been up for this long.
 WELL_SECONDS = 180
 
 
 def states(demo: "Demo") -> dict[str, dict[str, str]]:
-    """Id and health (or status) of the site's containers, by name."""
+    """Return id and health (or status) of the site's containers, by name."""
     shown = demo.exec(["docker", "inspect", *CONTAINERS]).stdout
     return {
         each["Name"].lstrip("/"): {
@@ -48,7 +48,7 @@ def alerts(demo: "Demo") -> str:
 
 @pytest.fixture
 def well(demo: "Demo", until: "Until") -> None:
-    """The site is up, all of its containers are."""
+    """Wait until the site and all of its containers are up."""
     until(lambda: all_up(demo) and demo.answers(), BACK_SECONDS)
 
 
@@ -56,10 +56,10 @@ def well(demo: "Demo", until: "Until") -> None:
 @pytest.mark.parametrize(
     ("name", "how", "anew"),
     [
-        # Its pid file names process 1, which lives in each container.
+        # Its pid file names process 1, which exists in every container.
         (BEAT, "kill -9 $(docker inspect --format={{.State.Pid}} %s)", {BEAT}),
         (WORKER, "docker kill %s", {WORKER}),
-        # What web compressed is gone with it, and memcached has to forget the names.
+        # The files that web has compressed are lost with it, so memcached must forget their names.
         (WEB, "docker kill %s", {WEB, MEMCACHED}),
         (SMTPD, "docker rm --force %s", {SMTPD}),
         (REDIS, "docker stop %s", {REDIS}),
@@ -142,7 +142,7 @@ def test_volumes_without_a_name_go_with_their_containers(demo: "Demo", until: "U
         return demo.sh("docker volume ls --quiet").split()
 
     def anonymous() -> set[str]:
-        # The application's image names a volume that beat and smtpd mount nothing at.
+        # The application's image declares a volume at which beat and smtpd mount nothing.
         mounts = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}'
         return set(demo.sh(f"docker inspect --format='{mounts}' {BEAT} {SMTPD}").split())
 
@@ -155,7 +155,7 @@ def test_volumes_without_a_name_go_with_their_containers(demo: "Demo", until: "U
         # As an earlier release left them.
         demo.sh("docker create --name=left --volume=/anywhere ecs/ecs; docker rm left")
         assert set(volumes()) > anonymous() | {"kept"}
-        # Anew where the one after the start has not ended.
+        # A restart, in case the run after the start has not finished.
         demo.sh("systemctl restart appliance-cleanup", timeout=120)
         assert set(volumes()) == anonymous() | {"kept"}
         demo.sh("systemctl stop appliance", timeout=120)
@@ -176,7 +176,7 @@ def test_layers_of_builds_are_bounded_and_images_stay(demo: "Demo") -> None:
     call = "from ecs_appliance.host.docker import bound_layers; from ecs_appliance.core.runner import SystemRunner"
     demo.sh(f"cd /app/appliance; .venv/bin/python -c '{call}; bound_layers(SystemRunner(), 30_000_000)'")
     kept = demo.sh("docker buildx du | sed -n 's/^Private:[[:space:]]*//p'")
-    # One of the three, 20 MB each, fits.
+    # Of the three, of 20 MB each, one fits.
     assert kept.endswith("MB")
     assert float(kept.removesuffix("MB")) <= 30
     assert demo.sh("docker image ls --no-trunc --quiet | sort -u") == images

@@ -1,4 +1,4 @@
-"""What convergence and the operator's own additions do on a running machine."""
+"""Convergence and the operator's own additions on a running machine."""
 
 import json
 import re
@@ -16,7 +16,7 @@ STATUS = "/var/www/html/status.json"
 
 @pytest.fixture
 def edit(demo: "Demo") -> Iterator[Edit]:
-    """Change /app/env.yml by a function; what it was before is put back, and in force, afterwards."""
+    """Yield a function that changes /app/env.yml; restore and activate the old file afterwards."""
     before = demo.machine.guest.pull("/app/env.yml")
     yield demo.edit_env
     demo.machine.guest.push("/app/env.yml", before, mode=0o600)
@@ -137,7 +137,7 @@ ANOTHER_RELEASE = """
 
 
 def test_units_and_commands_of_another_release_are_taken_away(demo: "Demo") -> None:
-    """What the operator added beside them stays."""
+    """What the operator has added next to them stays."""
     demo.sh(ANOTHER_RELEASE)
     outcomes = {state["name"]: state["outcome"] for state in json.loads(demo.sh("appliance converge --json"))["shown"]}
     assert set(outcomes.values()) == {"changed"}
@@ -185,7 +185,7 @@ def test_postgresql_is_tuned_and_reached_by_the_application_alone(demo: "Demo") 
 
 @pytest.fixture
 def hook(demo: "Demo") -> Iterator[Callable[[str], None]]:
-    """Write the hook before prepare-ecs; removed, and the site started, afterwards."""
+    """Yield a function that writes the hook before prepare-ecs; remove it and start the site afterwards."""
     path = "/app/etc/hooks/prepare-ecs.early/10-test.sh"
 
     def write(body: str) -> None:

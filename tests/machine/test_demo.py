@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 BACK_SECONDS = 60
-# Half of it on a machine at rest (docs/performance.md); other machines are busy beside this one.
+# An idle machine takes half of this (docs/performance.md), but other machines run at the same time.
 CONVERGE_SECONDS = 6
 UNITS = ("prepare-env", "prepare-appliance", "prepare-ecs", "appliance", "nginx", "postgresql", "docker")
 CONTAINERS = (
@@ -53,20 +53,20 @@ FOLDERS = (
 
 @pytest.fixture(scope="module")
 def documents(demo: "Demo") -> int:
-    """Documents in the vault, recorded in the database; returns how many."""
+    """Store documents in the vault and the database; return how many there are now."""
     demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 3")
     return count_documents(demo)
 
 
 def count_documents(demo: "Demo") -> int:
-    """The documents recorded, once vault and database agree."""
+    """Return the number of recorded documents; vault and database must agree."""
     report = json.loads(demo.sh("docker exec ecs_ecs.web_1 /start run python3 -m tests.vaultcheck --decrypt"))
     assert (report["missing"], report["altered"], report["orphaned"]) == ([], [], [])
     return int(report["documents"])
 
 
 def all_is_well(demo: "Demo") -> bool:
-    """The site answers, its unit is active and every container runs."""
+    """Return whether the site answers, its unit is active and every container runs."""
     running = demo.exec(["docker", "ps", "--format={{.Names}}"]).stdout.split()
     active = demo.exec(["systemctl", "is-active", "appliance"]).stdout.strip() == "active"
     return active and set(CONTAINERS) <= set(running) and demo.answers()
@@ -78,7 +78,7 @@ def test_the_site_answers_over_https(demo: "Demo") -> None:
 
 
 def test_every_unit_is_active_and_none_failed(demo: "Demo", until: "Until") -> None:
-    """A certificate that comes just now has nginx reloading for a moment."""
+    """They are polled, because a certificate that arrives just now makes nginx reload for a moment."""
     states = ["systemctl", "is-active", *UNITS]
     until(lambda: set(demo.exec(states).stdout.split()) == {"active"}, 10)
     assert demo.sh("systemctl list-units --failed --no-legend") == ""
@@ -91,7 +91,7 @@ def test_nothing_else_listens_to_the_world(demo: "Demo") -> None:
 
 
 def is_public(address: str) -> bool:
-    """Whether other machines reach `address`, as ss writes it; containers are no other machines."""
+    """Return whether other machines can reach `address`, as written by ss; containers do not count."""
     plain = address.strip("[]").partition("%")[0]
     if plain == "*":
         return True
@@ -153,7 +153,7 @@ def test_a_killed_container_is_back_by_itself(demo: "Demo", until: "Until", docu
 def test_a_killed_service_is_back_by_itself(
     demo: "Demo", until: "Until", documents: int, what: str, process: str
 ) -> None:
-    # A backup under way would fail with it, as it should.
+    # A backup in progress would fail, as it should.
     with quiet(demo):
         before = demo.sh(process)
         demo.sh(f"kill -9 {before}")

@@ -1,4 +1,4 @@
-"""A document that the site loses is noticed by the next backup, and comes back out of an older one."""
+"""A document that the site has lost is noticed by the next backup, and restored from an older one."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ def place(name: str) -> str:
 
 @pytest.fixture
 def names(demo: "Demo", target: str) -> list[str]:
-    """Two documents that are in a backup."""
+    """Return two documents that are in a backup."""
     found = [upload(demo) for _ in range(2)]
     let_rest(demo)
     told(demo, *BACKUP, "run", "--json")
@@ -64,7 +64,7 @@ def test_the_next_backup_names_them_and_each_comes_back(demo: "Demo", names: lis
 
 
 def test_what_was_removed_by_the_application_is_no_loss(demo: "Demo", names: list[str]) -> None:
-    """With its row; out of a backup it comes back all the same."""
+    """Its row is gone too, but it can still be restored from a backup."""
     script = f"from ecs.documents.models import Document; Document.objects.get(uuid='{names[0]}').delete()"
     demo.exec(["docker", "exec", "-i", "ecs_ecs.web_1", "/start", "run", "./manage.py", "shell"], data=script)
     assert demo.exec(["test", "-e", place(names[0])]).returncode == 1

@@ -1,4 +1,4 @@
-"""Bad input on a running appliance: told clearly, and the site stays."""
+"""Bad input on a running appliance is reported clearly, and the site stays up."""
 
 import json
 import sys
@@ -21,14 +21,14 @@ WORK = "/root/ecs-work"
 
 @pytest.fixture
 def updated(demo: "Demo") -> Iterator[None]:
-    """Update once, after everything that a test changed has been put back."""
+    """Update once, after all changes of a test have been undone."""
     yield
     demo.sh("rm -f /run/appliance_failed; systemctl reset-failed; systemctl start appliance-update", timeout=600)
 
 
 @pytest.fixture
 def env_file(demo: "Demo") -> Iterator[None]:
-    """Put /app/env.yml back; nothing is activated."""
+    """Restore /app/env.yml afterwards, without activating it."""
     before = demo.machine.guest.pull("/app/env.yml")
     yield
     demo.machine.guest.push("/app/env.yml", before, mode=0o600)
@@ -37,12 +37,12 @@ def env_file(demo: "Demo") -> Iterator[None]:
 
 @pytest.fixture
 def env_kept(updated: None, env_file: None) -> None:
-    """Put /app/env.yml back and activate it."""
+    """Restore /app/env.yml afterwards and activate it."""
 
 
 @pytest.fixture
 def source(demo: "Demo", updated: None) -> Iterator[Callable[[str], str]]:
-    """Commit the effect of a shell script to the application's source; go back to the first commit afterwards."""
+    """Yield a function that commits what a shell script does to the application's source; undo it all afterwards."""
     demo.sh(f"rm -rf {WORK}; git clone --quiet {REPOSITORY} {WORK}")
     first = demo.sh(f"git -C {WORK} rev-parse HEAD")
 
@@ -51,19 +51,19 @@ def source(demo: "Demo", updated: None) -> Iterator[Callable[[str], str]]:
         steps = ("git add --all", f"git {identity} commit --quiet --message=test", "git push --quiet")
         demo.sh("\n".join((f"cd {WORK}", script, *steps)))
         made = demo.sh(f"git -C {WORK} rev-parse HEAD")
-        # As the demonstration signs what it publishes.
+        # The demonstration signs what it publishes.
         key = Demonstration(demo.name, PlainProgress(sys.stderr)).signing_key
         sign(demo.machine.folder.git / "ecs.git", made, key, SystemRunner())
         return made
 
     yield commit
     demo.sh(f"cd {WORK}; git push --quiet --force origin {first}:$(git branch --show-current); rm -rf {WORK}")
-    # It is older than what runs.
+    # Forced, because this commit is older than the one that runs.
     demo.sh("touch /app/etc/flags/force.update.ecs")
 
 
 def add_migration(name: str, statement: str, after: str = "0001_initial") -> str:
-    """A shell script that adds migration `name`, which runs `statement`, and depends on `after`."""
+    """Return a shell script that adds migration `name`, which runs `statement` and depends on `after`."""
     return f"""cat > ecs/integration/migrations/{name}.py <<'END'
 from django.db import migrations
 class Migration(migrations.Migration):
@@ -178,7 +178,7 @@ def standing(demo: "Demo", topic: str) -> list[str]:
 
 
 def gave_way(demo: "Demo", running: str, bad: str) -> bool:
-    """Whether the site runs as before, and everybody knows why."""
+    """Return whether the version `running` is active again, and the alert says why."""
     said = f"version {bad[:12]} did not come up, {running[:12]} runs again: "
     told = [message.startswith(said) for message in standing(demo, "version")]
     return demo.answers() and told == [True] and tag(demo, "last_running_ecs") == tag(demo, "selected_ecs") == running
@@ -193,11 +193,11 @@ def test_a_version_that_does_not_come_up_gives_way_also_when_killed(
     until(lambda: bad in demo.exec(["docker", "inspect", "--format={{.Config.Image}}", "ecs_ecs.web_1"]).stdout, 300)
     demo.sh("systemctl kill --kill-whom=main --signal=KILL appliance")
     until(lambda: gave_way(demo, running, bad), 300)
-    # Neither is tried again.
+    # The bad version is not tried again.
     for command in ("systemctl start appliance-update", "systemctl restart appliance"):
         demo.sh(command, timeout=600)
         assert gave_way(demo, running, bad)
-    # What is corrected is taken by itself.
+    # A corrected version is deployed automatically.
     better = source("git revert --no-commit HEAD; echo better > better.txt")
     demo.sh("systemctl start appliance-update", timeout=600)
     assert tag(demo, "last_running_ecs") == better

@@ -1,4 +1,4 @@
-"""What a stranger in the network reaches, and what the containers do: the allowed ports and nothing else."""
+"""Only the allowed ports can be reached, by strangers in the network and by containers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
 
 
-# Of the allowed ports (22, 25, 80, 443, 465) those that have a listener in this version.
+# The allowed ports (22, 25, 80, 443, 465) that have a listener in this version.
 LISTENING = {22, 80, 443}
 ALL_TCP = ("-sS", "-p-", "--min-rate", "3000")
 CLOSED = Scan(set(), {"closed"})
@@ -21,12 +21,12 @@ PRIVATE = "22,25,53,80,443,3142,5000,5432,6379,8017,8025,9000,9999,11211"
 BRIDGES = ("172.17.0.1", "172.18.0.1")
 WEB = "ecs_ecs.web_1"
 STANDS_IN = 8080
-# Connections of one address.
+# Limits per source address: connections at once, and new ones in quick succession.
 MOST_AT_ONCE, MOST_QUICKLY = 4096, 5000
-# How quick it is others test.
+# Generous: other tests measure how long a return takes.
 BACK_SECONDS = 180
 STRAYS = ("appliance-test-published", "appliance-test-host")
-# Arguments: address and port, in turn. Prints for each what became of a connection.
+# Arguments: addresses and ports, alternating. Prints the result of each connection.
 CONNECT = """
 import socket, sys
 words = sys.argv[1:]
@@ -39,8 +39,8 @@ for address, port in zip(words[::2], words[1::2]):
     except OSError:
         print('nothing')
 """
-# Arguments: two addresses of our own, the neighbour's, a port, how many. Prints how many connections the first has at
-# once, and how many of twenty the second gets then. Not faster than nginx accepts them.
+# Arguments: two own addresses, the neighbour's, a port, a number. Prints how many connections the first address can
+# hold open, and how many of twenty the second then gets. Connects no faster than nginx accepts.
 HOLD = """
 import resource, select, socket, sys, time
 first, second, other, port, count = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5])
@@ -62,7 +62,7 @@ for own in (first, second):
         poll.register(one, select.POLLOUT)
     print(sum(1 for _, event in poll.poll(0) if event == select.POLLOUT))
 """
-# Arguments: own address, the neighbour's, a port, how many. Asks for connections, and waits for none.
+# Arguments: own address, the neighbour's, a port, a number. Opens connections without waiting for them.
 ASK = """
 import socket, sys
 own, other, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -82,7 +82,7 @@ def neighbour(demo: "Demo") -> Iterator[Neighbour]:
 
 @pytest.fixture
 def strays(demo: "Demo") -> Iterator[None]:
-    """Containers that somebody opened to everybody: one by a published port, one in the machine's own network."""
+    """Run containers exposed to everybody: one by a published port, one in the machine's own network."""
     serve = "python3 -m http.server"
     demo.sh(f"docker run --detach --rm --name {STRAYS[0]} -p 9999:9000 ecs/ecs {serve} 9000")
     demo.sh(f"docker run --detach --rm --name {STRAYS[1]} --network host ecs/ecs {serve} 9998")
@@ -92,7 +92,7 @@ def strays(demo: "Demo") -> Iterator[None]:
 
 @pytest.fixture
 def rules(demo: "Demo") -> Iterator[Callable[[str, str], None]]:
-    """Write a file of the operator's rules; it is gone, and out of force, afterwards."""
+    """Yield a function that writes a file of the operator's rules; remove and unload it afterwards."""
     written = []
 
     def write(name: str, text: str) -> None:
@@ -104,7 +104,7 @@ def rules(demo: "Demo") -> Iterator[Callable[[str, str], None]]:
 
 
 def connect(demo: "Demo", *targets: tuple[str, int], container: str = WEB) -> list[str]:
-    """What becomes of connections from `container` to `targets`; one of its own for no name, on docker's bridge."""
+    """Return the results of connections from `container` to `targets`; "" is a new one on docker's bridge."""
     enter = ["docker", "exec", container] if container else ["docker", "run", "--rm", "ecs/ecs"]
     words = [str(word) for target in targets for word in target]
     done = demo.exec([*enter, "python3", "-c", CONNECT, *words])
@@ -118,13 +118,13 @@ def local_state(demo: "Demo", port: int) -> str:
 
 
 def addresses(demo: "Demo", field: str, *containers: str) -> list[str]:
-    """`field` of the network of each of `containers`."""
+    """Return `field` of every network of each of `containers`."""
     template = f"{{{{range .NetworkSettings.Networks}}}}{{{{{field}}}}} {{{{end}}}}"
     return demo.sh(f"docker inspect --format '{template}' {' '.join(containers)}").split()
 
 
 def dropped(demo: "Demo", chain: str) -> int:
-    """How many packets the one rule of `chain` that counts has dropped."""
+    """Return the number of packets dropped by the only rule in `chain` that counts."""
     rule = demo.sh(f"nft list chain inet appliance {chain} | grep 'counter packets'")
     return int(rule.split("packets ")[1].split()[0])
 
@@ -141,23 +141,23 @@ def test_a_scan_shows_the_allowed_ports_alone(demo: "Demo", neighbour: Neighbour
 
 def test_no_udp_port_is_open(neighbour: Neighbour) -> None:
     for address in (neighbour.machine, MACHINE_V6):
-        # The kernel says "unreachable" to an address once a second.
+        # The kernel sends "unreachable" to an address once per second.
         assert neighbour.scan(address, "-sU", "-p", UDP, "--scan-delay", "1100ms") == CLOSED, address
 
 
 def test_nothing_of_the_containers_is_reached_by_their_addresses(
     demo: "Demo", neighbour: Neighbour, strays: None
 ) -> None:
-    """A stranger who routes docker's networks to this machine."""
+    """A stranger routes docker's networks to this machine."""
     found = addresses(demo, ".IPAddress", WEB, "ecs_ecs.smtpd_1", "ecs_redis_1", "ecs_memcached_1", STRAYS[0])
-    # Of web on three networks, of each other on one.
+    # web is on three networks, each of the others on one.
     assert len(found) == 7
     for address in (*BRIDGES, *found):
         assert neighbour.scan(address, "-sS", "-p", PRIVATE) == CLOSED, address
 
 
 def test_who_claims_to_be_a_container_is_not_listened_to(demo: "Demo", neighbour: Neighbour) -> None:
-    """Its answers would go to the containers: what became of its packets only the machine knows."""
+    """Answers would go to the containers, so only the machine knows what happened to the packets."""
     hardware = demo.sh("cat /sys/class/net/host0/address")
     neighbour.run(["ip", "neighbour", "replace", demo.address, "lladdr", hardware, "dev", "eth0"])
     neighbour.run(["ip", "address", "add", "172.18.0.9/32", "dev", "lo"])
@@ -174,7 +174,7 @@ def test_containers_reach_what_they_need_of_the_machine_and_nothing_else(demo: "
     refused = [(BRIDGES[0], port) for port in (22, 3142, 8017, 5000, 9100)] + [(own, 22), (own, 5432)]
     try:
         assert connect(demo, *needed) == ["open"] * len(needed)
-        # Where steps of builds are, the download cache is all there is.
+        # Where build steps run, only the download cache can be reached.
         assert connect(demo, *needed, container="") == ["refused"] * len(needed)
     finally:
         demo.sh("systemctl stop mail-stands-in")
@@ -183,7 +183,7 @@ def test_containers_reach_what_they_need_of_the_machine_and_nothing_else(demo: "
 
 
 def test_containers_are_refused_the_world(demo: "Demo", neighbour: Neighbour) -> None:
-    """What env.yml names they reach: test_hostile_network."""
+    """For what env.yml allows, see test_hostile_network."""
     with neighbour.serving(STANDS_IN):
         for container in (WEB, "ecs_ecs.worker_1", ""):
             assert connect(demo, (str(neighbour.addresses[0]), STANDS_IN), container=container) == ["refused"]
@@ -216,7 +216,7 @@ def test_one_client_makes_only_so_many_connections(demo: "Demo", neighbour: Neig
     before, count = dropped(demo, "exceeded"), 2 * MOST_QUICKLY
     words = [str(neighbour.addresses[2]), str(neighbour.machine), "80", str(count)]
     assert neighbour.run(["python3", "-c", ASK, *words]).returncode == 0
-    # Some time passes meanwhile, and lets some more come about.
+    # Sending takes a while, during which the limit lets more through.
     assert 0.5 * MOST_QUICKLY <= dropped(demo, "exceeded") - before <= count - MOST_QUICKLY
 
 

@@ -1,4 +1,4 @@
-"""How the machine is fenced in: ssh, updates, units, PostgreSQL, containers."""
+"""Hardening of the machine: ssh, updates, units, PostgreSQL, containers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UNITS = "/usr/local/lib/systemd/system"
 SERVICES = ("nginx.service", "postgresql@17-main.service")
 ENTRY_POINT = {"CHOWN", "FOWNER", "SETUID", "SETGID"}
-# Capabilities, most processes, root filesystem read-only.
+# Capabilities, maximum number of processes, whether the root filesystem is read-only.
 CONTAINERS: dict[str, tuple[set[str], int, bool]] = {
     "ecs_ecs.web_1": (ENTRY_POINT, 1000, False),
     "ecs_ecs.worker_1": (ENTRY_POINT, 1000, False),
@@ -37,7 +37,7 @@ time.sleep(8)
 
 @pytest.fixture
 def edit(demo: "Demo") -> Iterator[Callable[[Callable[[Any], None]], None]]:
-    """Change /app/env.yml by a function and put it in force; what it was before is in force again afterwards."""
+    """Yield a function that changes and activates /app/env.yml; restore and activate the old file afterwards."""
     before = demo.machine.guest.pull("/app/env.yml")
 
     def change(by: Callable[[Any], None]) -> None:
@@ -51,7 +51,7 @@ def edit(demo: "Demo") -> Iterator[Callable[[Callable[[Any], None]], None]]:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A new private key; its public one lies beside it."""
+    """Create a private key, with its public key next to it."""
     SystemRunner().run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], timeout=20)
     return tmp_path / "key"
 
@@ -67,7 +67,7 @@ def ssh(demo: "Demo", *words: str) -> Result:
 
 
 def offered(demo: "Demo") -> str:
-    """The ways of logging in that ssh names to somebody who has none of them."""
+    """Return the authentication methods that ssh offers to a client that has none of them."""
     refused = ssh(demo, "-oIdentitiesOnly=yes", "-oIdentityFile=none")
     return refused.stderr.rpartition("Permission denied (")[2].partition(")")[0]
 
@@ -152,7 +152,7 @@ def test_two_who_install_wait_for_each_other(demo: "Demo", lock: str, kind: str,
 
 
 def test_network_settings_of_the_kernel_are_in_force(demo: "Demo") -> None:
-    """Those of the network: the others belong to the kernel of this host, and are tested in a virtual machine."""
+    """Only network settings: the others belong to this host's kernel, and are tested in a virtual machine."""
     wanted = {
         "net/ipv4/conf/host0/accept_redirects": "0",
         "net/ipv4/conf/host0/send_redirects": "0",
@@ -168,7 +168,7 @@ def test_network_settings_of_the_kernel_are_in_force(demo: "Demo") -> None:
 
 
 def test_nothing_writes_its_memory_to_the_disk(demo: "Demo") -> None:
-    """Where the kernel would put it, is of this host here; the limits are of the machine."""
+    """The core pattern belongs to this host's kernel, so only its setting is checked; the limits are the machine's."""
     units = ("nginx", "postgresql@17-main", "prepare-appliance", "appliance-backup", "ssh", "cron")
     limits = demo.sh(f"systemctl show --property=LimitCORE --value {' '.join(units)}").split()
     assert limits == ["0"] * len(units)
@@ -194,7 +194,7 @@ def instance(unit: str) -> str:
 
 
 def test_fenced_in_they_all_still_work(demo: "Demo") -> None:
-    """What they write, read and call; a revocation that reaches nginx, drives, and a start have tests of their own."""
+    """What they write, read and call. Revocations reaching nginx, drives, and a start are tested elsewhere."""
     for unit in ("watch-ecs-ca", "appliance-cleanup", "service-failed@nginx"):
         demo.sh(f"systemctl restart {unit}", timeout=120)
     assert "its last lines:" in demo.sh("journalctl --unit=service-failed@nginx --lines=40 --output=cat")
@@ -210,7 +210,7 @@ def test_fenced_in_they_all_still_work(demo: "Demo") -> None:
 
 def test_fenced_in_services_reload_and_come_back(demo: "Demo") -> None:
     demo.sh("systemctl reload nginx postgresql@17-main; systemctl restart nginx")
-    # As many files as asked for, or as this machine may have at all.
+    # As many files as asked for, or as this machine may open at all.
     workers = "for pid in $(cat /proc/$(cat /run/nginx.pid)/task/*/children); do cat /proc/$pid/limits; done"
     limits = [line.split()[3:5] for line in demo.sh(workers).splitlines() if line.startswith("Max open files")]
     assert limits
@@ -222,7 +222,7 @@ def test_fenced_in_services_reload_and_come_back(demo: "Demo") -> None:
 
 
 def psql(demo: "Demo", target: str, *, auth: str = "") -> Result:
-    """Ask for the name of the role by TCP on this machine; `auth` is the way of logging in that libpq insists on."""
+    """Query the name of the role over TCP on this machine; libpq requires the authentication method `auth`."""
     password = demo.sh("sed 's/.*app:\\(.*\\)@.*/\\1/' /app/etc/ecs/database_url.env")
     script = f'PGPASSWORD=$(cat) PGREQUIREAUTH={auth} psql --no-align --tuples-only -c "select current_user" "$1"'
     return demo.exec(["sh", "-c", script, "sh", f"host=127.0.0.1 {target}"], data=password)
@@ -255,7 +255,7 @@ for way in [*ways, url.replace('//app', '//postgres'), url.replace('/ecs', '/pos
 def test_every_container_has_what_it_needs_and_no_more(demo: "Demo") -> None:
     names = demo.sh("docker ps --format={{.Names}}").split()
     assert set(names) == set(CONTAINERS)
-    # Without that part of control groups, as in the machine of these tests, docker leaves the limit out.
+    # Without the pids controller, as in the machine of these tests, docker omits the limit.
     limits = demo.sh("docker info --format={{.PidsLimit}}") == "true"
     for found in json.loads(demo.sh(f"docker inspect {' '.join(names)}")):
         name, host = found["Name"].lstrip("/"), found["HostConfig"]
@@ -271,7 +271,7 @@ def test_every_container_has_what_it_needs_and_no_more(demo: "Demo") -> None:
 
 
 def test_no_process_of_a_container_has_more_than_it_was_given(demo: "Demo") -> None:
-    """Bits of capabilities(7): CHOWN 0, FOWNER 3, KILL 5, SETGID 6, SETUID 7."""
+    """Bits as in capabilities(7): CHOWN 0, FOWNER 3, KILL 5, SETGID 6, SETUID 7."""
     for name in CONTAINERS:
         status = demo.sh(f"docker exec {name} sh -c 'cat /proc/[0-9]*/status'")
         bounds = {line.split()[1] for line in status.splitlines() if line.startswith("CapBnd")}

@@ -1,4 +1,4 @@
-"""Account app is taken over: it builds a file of root into the image, of which its own container then reads it."""
+"""A compromised account app tries to get a file of root's into the image, where its container could read it."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ FOLDER = "/var/tmp/hostile-build"
 IMAGE = "hostile-build:test"
 SECRET = "of-root-alone"
 BUILDS = 8
-# A checkout of app's, as /app/ecs is, below a root of its own; `zz` is a file of the commit.
+# A checkout of app's like /app/ecs, below a root of its own; `zz` is a file in the commit.
 PREPARE = f"""
 rm -rf {FOLDER}; install -d -o app -g app {FOLDER} {FOLDER}/app {FOLDER}/app/ecs
 install -m 0600 /dev/null {FOLDER}.secret; echo {SECRET} >{FOLDER}.secret
@@ -50,7 +50,7 @@ for _ in range({BUILDS}):
 
 @pytest.fixture
 def swapping(demo: "Demo") -> "Iterator[None]":
-    """uid 1000 renames a file of its checkout to and fro, a link to a file of root's and an empty one."""
+    """Have uid 1000 keep swapping a file of its checkout between a link to a file of root's and an empty file."""
     demo.sh(PREPARE)
     unit = "hostile-build-swap"
     demo.exec(["systemd-run", f"--unit={unit}", "--uid=app", "--collect", "python3", "-c", SWAP])

@@ -1,4 +1,4 @@
-"""Somebody runs code in a container, or as an account of the machine: what of the other containers is within reach."""
+"""An attacker with code in a container, or with an account on the machine: which other containers it can reach."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 WEB, WORKER, BEAT, SMTPD = (f"ecs_ecs.{name}_1" for name in ("web", "worker", "beat", "smtpd"))
 REDIS, MEMCACHED = "ecs_redis_1", "ecs_memcached_1"
-# What somebody listens on, in every container that has it.
+# The listening ports of each container.
 PORTS = {WEB: (5000, 8017), SMTPD: (8025,), REDIS: (6379,), MEMCACHED: (11211,), WORKER: (), BEAT: ()}
 TASKS = {
     (WEB, REDIS, 6379),
@@ -28,7 +28,7 @@ SECRETS = {
     REDIS: set(),
     MEMCACHED: set(),
 }
-# Arguments are ADDRESS:PORT…; prints those that take a connection.
+# Arguments: ADDRESS:PORT…; prints those that accept a connection.
 KNOCK = """
 import concurrent.futures, socket, sys
 def opens(target):
@@ -41,7 +41,7 @@ def opens(target):
 with concurrent.futures.ThreadPoolExecutor(64) as pool:
     print(*[target for target, taken in zip(sys.argv[1:], pool.map(opens, sys.argv[1:])) if taken], sep="\\n")
 """
-# Arguments are words of a command; `hello` comes before them, prints the answers.
+# Arguments: the words of a command, with `hello` before them; prints the answers.
 ASK_REDIS = """
 import os, socket, sys
 from urllib.parse import urlsplit
@@ -58,21 +58,21 @@ print(ask(*(word.encode() for word in words)))
 
 @pytest.fixture(scope="module")
 def containers(demo: "Demo") -> dict[str, dict[str, object]]:
-    """What docker says of each container, by its name."""
+    """Return docker's description of each container, by name."""
     found = json.loads(demo.sh(f"docker inspect {' '.join(PORTS)}"))
     return {container["Name"].lstrip("/"): container for container in found}
 
 
 @pytest.fixture(scope="module")
 def addresses(containers: dict[str, dict[str, object]]) -> dict[str, list[str]]:
-    """Every address of each container."""
+    """Return all addresses of each container."""
     networks = {name: container["NetworkSettings"]["Networks"] for name, container in containers.items()}  # type: ignore[index]
     return {name: [network["IPAddress"] for network in those.values()] for name, those in networks.items()}
 
 
 @pytest.fixture
 def as_nobody(demo: "Demo") -> Iterator[str]:
-    """The words that run what follows as an account of the machine that has nothing."""
+    """Yield the words that run a command as an account without any privileges."""
     demo.machine.guest.push("/run/knock.py", KNOCK.encode(), mode=0o644)
     yield "setpriv --reuid=nobody --regid=nogroup --clear-groups"
     demo.sh("rm /run/knock.py")
@@ -96,7 +96,7 @@ def test_a_container_reaches_of_the_others_what_its_task_needs_and_nothing_else(
     for source, container in containers.items():
         inside = f"nsenter --net --target {container['State']['Pid']}"  # type: ignore[index]
         taken = {doors[target] for target in knock(demo, list(doors), inside)}
-        # Each is really open: to its own container.
+        # Each port really is open, to its own container.
         assert {(source, port) for port in PORTS[source]} <= taken
         reached |= {(source, name, port) for name, port in taken if name != source}
     assert reached == TASKS
@@ -141,7 +141,7 @@ def test_the_queue_answers_nobody_without_its_password(demo: "Demo") -> None:
     ],
 )
 def test_who_uses_the_queue_has_its_data_and_not_its_server(demo: "Demo", words: tuple[str, ...]) -> None:
-    # Of two of them the server itself wants nothing, before it looks for rights.
+    # The server does not allow two of them at all, and says so before it checks permissions.
     answer = ask_redis(demo, WEB, *words, known=True)
     assert answer.startswith(("-NOPERM", f"-ERR {words[0]} command not allowed")), answer
 
@@ -165,7 +165,7 @@ def test_the_password_of_the_queue_is_roots_alone(demo: "Demo") -> None:
     for container in (REDIS, MEMCACHED, SMTPD):
         assert password not in demo.sh(f"docker inspect {container}"), container
     assert password not in demo.sh("cat /app/etc/ecs/redis.acl /app/etc/ecs/docker-compose.yml")
-    # What looks for it is not to find itself.
+    # Read from stdin, so that grep does not find its own arguments.
     assert demo.exec(["sh", "-c", "grep -lqF -f - /proc/[1-9]*/cmdline"], data=password).returncode == 1
     assert password not in demo.sh("journalctl --no-pager --quiet --boot")
 
@@ -173,7 +173,7 @@ def test_the_password_of_the_queue_is_roots_alone(demo: "Demo") -> None:
 def test_an_account_of_the_machine_gets_neither_past_the_frontend_nor_to_the_cookies(
     demo: "Demo", as_nobody: str, addresses: dict[str, list[str]]
 ) -> None:
-    """uWSGI's statistics show the headers of requests under way, the session's cookie among them."""
+    """uWSGI's statistics show the headers of current requests, including session cookies."""
     targets = [f"{address}:{port}" for name, ports in PORTS.items() for port in ports for address in addresses[name]]
     targets += ["127.0.0.1:5000", "127.0.0.1:8017", "172.17.0.1:8017"]
     assert knock(demo, targets, as_nobody) == set()
@@ -183,7 +183,7 @@ def test_an_account_of_the_machine_gets_neither_past_the_frontend_nor_to_the_coo
 
 
 def test_tasks_and_cache_still_work(demo: "Demo", until: "Until") -> None:
-    """What web queues and what beat queues is done by the worker; what web remembers the worker knows."""
+    """The worker runs what web and beat queue, and sees what web caches."""
     since = demo.sh("date +%s")
     logs = f"docker logs --since {since} {WORKER} 2>&1"
     demo.sh(f"docker exec {WEB} /start run celery -A ecs call ecs.integration.tasks.clearsessions")
@@ -196,7 +196,7 @@ def test_tasks_and_cache_still_work(demo: "Demo", until: "Until") -> None:
 
 
 def test_no_container_may_take_the_whole_machine(demo: "Demo") -> None:
-    """Without control groups, as in the machine of these tests, docker leaves them out: see tests/vm."""
+    """Without control groups, as in the machine of these tests, docker omits the limits: see tests/vm."""
     services = json.loads(demo.sh("cd /app/etc/ecs; docker compose config --format json"))["services"]
     memory = int(demo.sh("awk '/MemTotal/ {print $2}' /proc/meminfo")) * 1024
     for service in services.values():

@@ -1,7 +1,7 @@
-"""Whoever has the web application has its database, and all that its role can define there: it acts as nobody else.
+"""An attacker with the application's database can define anything its role may, but runs it as that role only.
 
-All is planted at once, as uid 1000 in the web container with what that was given; then all that root does with the
-database is done. A trap that a superuser springs leaves a file.
+All traps are planted at once, as uid 1000 in the web container with the credentials it has; then everything that root
+does with the database is run. A trap that a superuser runs into leaves a file.
 """
 
 import json
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 WEB = "ecs_ecs.web_1"
-# Of the live server, which has a /tmp of its own, and of one beside it.
+# Of the live server, which has its own /tmp, and of a second server.
 PROOFS = "/var/lib/postgresql/17/main/hostile-* /tmp/hostile-*"
-# What a recovery moves out of its way.
+# What a recovery moves aside.
 ASIDE = "/data/*.before-* /data/etc/*.before-* /data/postgresql/17/*.before-*"
 HELD_UP_SECONDS = 240
 SPY = r"""
@@ -153,7 +153,7 @@ def attacked(demo: "Demo", *statements: str) -> None:
 
 
 def sprung(demo: "Demo") -> set[str]:
-    """The ways by which somebody with more power than the role ran what it had defined."""
+    """Return the traps that were run with more privileges than the role's."""
     found = demo.sh(f"ls {PROOFS} 2>/dev/null || true").splitlines()
     return {line.partition("hostile-")[2] for line in found}
 
@@ -172,7 +172,7 @@ def own_target(demo: "Demo") -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def aftermath(demo: "Demo") -> set[str]:
-    """The traps that were sprung after root has done all that it does with the database."""
+    """Return the traps that were sprung after root has done everything it does with the database."""
     attack(demo, CLEAN)
     attacked(demo, SPY, *WAYS.values())
     demo.sh("psql -U postgres -c \"select public.spy('control')\" ecs; ls /var/lib/postgresql/17/main/hostile-control")
@@ -194,7 +194,7 @@ def test_nothing_of_it_acts_as_anybody_else(way: str, aftermath: set[str]) -> No
 
 
 def test_the_role_springs_its_own_traps(demo: "Demo", aftermath: set[str]) -> None:
-    """Rows were summed up through the cast, all is well for who looks, and no trap was sprung by another."""
+    """The role itself ran the cast when rows were summed up; nothing is reported, and nobody else ran a trap."""
     assert aftermath == set()
     asked = "select distinct session_name, current_name from proofs where way = 'cast'"
     assert demo.sh(f'psql -U app -Atc "{asked}" ecs') == "app|app"
@@ -210,7 +210,7 @@ def test_what_takes_a_superuser_is_refused(demo: "Demo", what: str, aftermath: s
 
 
 def test_rows_that_cannot_be_summed_up_cost_no_backup_and_are_named(demo: "Demo", aftermath: set[str]) -> None:
-    """A cast that never ends, and heeds no cancellation."""
+    """A cast that never ends, and ignores cancellation."""
     assert aftermath == set()
     attacked(
         demo,

@@ -1,7 +1,7 @@
-"""Whoever has taken over the web application plants all there is to plant, waits for every timer, and owns nothing.
+"""An attacker who controls the web application plants every trap, waits for all timers, and gains nothing.
 
-It has code as uid 1000 in the web container, with all that the container was given: the database, the queue, the cache,
-the volumes. What it hopes for is that root, some day, goes by what it left.
+It runs code as uid 1000 in the web container, with everything the container has: the database, the queue, the cache,
+the volumes. It hopes that root will eventually act on something it has planted.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ TIMERS = (
     "systemd-tmpfiles-clean",
 )
 PLACES = ("/app/ecs-ca", "/app/ecs-cache", "/app/ecs-storage-vault")
-# By the names that root, its tools and the appliance's own work use there.
+# With the names that root, its tools and the appliance itself use there.
 PLANT = r"""
 for place in %(places)s; do
     cd $place
@@ -41,7 +41,7 @@ mkdir -p /app/ecs-cache/hooks /app/ecs-cache/etc/hooks/prepare-ecs.early
 cp /app/ecs-cache/planted.sh /app/ecs-cache/etc/hooks/prepare-ecs.early/
 true
 """
-# Pickles and text where other containers read them, and lines that pass for somebody else's in the log.
+# Pickles and text where other containers read them, and log lines that look like somebody else's.
 POISON = r"""
 import os, pickle, socket
 class Run:
@@ -55,7 +55,7 @@ with socket.create_connection((host, int(port)), 5) as cache:
 for line in ('<0>appliance[1]: the site is down', '\x1b]0;owned\x07', 'a\u2028b ecs_ecs.worker_1  | owned'):
     print(line)
 """
-# What is root's business, and no timer changes: contents, owners and modes; accounts; what starts; who may log in.
+# What root controls and no timer changes: contents, owners and modes; accounts; what is started; who may log in.
 OWNED = r"""
 files() {
     find /etc /root /usr/local /app/etc/hooks /app/env.yml -xdev \
@@ -78,7 +78,7 @@ def planted_as_web(demo: "Demo", script: str) -> None:
 
 @pytest.fixture
 def planted(demo: "Demo") -> Iterator[set[str]]:
-    """What root owned before the application was taken over; all traps are laid."""
+    """Plant all traps; yield what root owned before the application was compromised."""
     with own_settings(demo):
         demo.sh(f"rm -rf {TARGET}; mkdir -p {TARGET}")
         set_backup(demo, url=f"file://{TARGET}/")
@@ -108,7 +108,7 @@ def test_who_took_over_the_application_waits_and_owns_nothing(demo: "Demo", plan
     made = told(demo, *BACKUP, "run", "--json")
     assert made["backup"] in {one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]}
     for unit in TIMERS:
-        # Whether each succeeds is not the point: what it is led to do is.
+        # Whether each succeeds does not matter, only what it can be tricked into.
         demo.exec(["systemctl", "start", unit], timeout=900)
     demo.exec(["systemctl", "start", "appliance-cleanup"], timeout=300)
     demo.exec(["appliance", "plan"], timeout=300)

@@ -1,4 +1,4 @@
-"""Links, programs and devices that the application puts into its folders lead root nowhere, and give nobody rights."""
+"""Links, programs and devices in the application's folders do not redirect root, and give nobody privileges."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 VICTIM = "/root/victim"
-# Of the application's account: what web can write, and what is its on the host.
+# Owned by the application's account: what web can write, and what belongs to it on the host.
 PLACES = ("/data/ecs-ca", "/data/ecs-storage-vault", "/data/ecs-pgdump", "/data/ecs-acme")
 CACHES = ("/volatile/ecs-cache", "/volatile/redis")
 LISTING = f"find {VICTIM} -printf '%P %y %m %U %G %T@\\n' | sort"
@@ -30,7 +30,7 @@ def victim(demo: "Demo") -> Iterator[str]:
 
 
 def test_a_program_that_root_of_a_container_left_gives_nobody_rights(demo: "Demo") -> None:
-    # As the entry point, it may give itself the folder.
+    # Having the entry point's capabilities, it may take over the folder.
     make = "cd /app/ecs-cache; chown 0 . && cp /bin/dash planted && chmod 4755 planted; chown 1000 ."
     demo.sh(f"docker exec --user 0 ecs_ecs.web_1 sh -c '{make}'")
     try:
@@ -61,7 +61,7 @@ def test_nobody_but_root_puts_anything_where_root_goes(demo: "Demo", account: st
 
 @pytest.mark.timeout(900)
 def test_links_of_the_application_lead_root_nowhere(demo: "Demo", victim: str) -> None:
-    """A link to a folder and one to a file in each of its folders, by the names that root and others use there."""
+    """Links to a folder and to a file in each of its folders, with the names that root and others use there."""
     for place in (*PLACES, *CACHES):
         links = f"ln -s {VICTIM} planted; ln -s {VICTIM}/secret planted-file; ln -s {VICTIM} .planted.new"
         demo.exec(as_account("app", f"cd {place} && {links}"))

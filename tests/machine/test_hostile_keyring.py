@@ -1,4 +1,4 @@
-"""Whoever has taken over the web application tries to have documents encrypted for himself, for good."""
+"""An attacker who controls the web application tries to have documents encrypted to his own key permanently."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 WEB = "ecs_ecs.web_1"
 SUSPECTS = "/data/ecs-gpg.suspect-*"
-# As uid 1000: a key of the name that the application encrypts to, in evil.pub and evil.sec.
+# As uid 1000: create a key with the name that the application encrypts to, in evil.pub and evil.sec.
 MAKE_KEY = """
 cd /tmp; rm -rf evil evil.*; mkdir -m 700 evil
 printf '%s\\n' 'Key-Type: RSA' 'Key-Length: 1024' 'Key-Usage: encrypt,sign' 'Name-Real: ecs_mediaserver' %commit >w
@@ -39,12 +39,12 @@ WAYS = {
 
 
 def inside(demo: "Demo", script: str, *, user: str = "1000", container: str = WEB) -> int:
-    """Run `script` in the container; returns its exit code."""
+    """Run `script` in the container, and return its exit code."""
     return demo.exec(["docker", "exec", "-u", user, container, "sh", "-c", script]).returncode
 
 
 def recipients(demo: "Demo") -> set[str]:
-    """The ids of the keys that a new document is encrypted for."""
+    """Return the ids of the keys that a new document is encrypted to."""
     newest = "ls -t $(find /data/ecs-storage-vault -type f -name '????????????????????????????????') | head -1"
     demo.sh(f"docker exec {WEB} /start run ./manage.py makedocs 1")
     packets = demo.sh(f"mkdir -pm700 /run/look; gpg1 --homedir /run/look --batch --list-packets $({newest}) || true")
@@ -53,7 +53,7 @@ def recipients(demo: "Demo") -> set[str]:
 
 @pytest.fixture
 def genuine(demo: "Demo") -> set[str]:
-    """The ids of env.yml's key: asked of root's keyring, and of what the application does."""
+    """Return the ids of env.yml's key, as used by the application; root's keyring must contain them."""
     first = recipients(demo)
     listing = "gpg1 --homedir /data/ecs-gpg --batch --with-colons --trust-model=always --list-keys | head -20"
     assert len(first) == 1
@@ -63,7 +63,7 @@ def genuine(demo: "Demo") -> set[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_no_way_leads_to_another_keyring(demo: "Demo", way: str) -> None:
-    """Not for the application's account, and not for root in the container either."""
+    """Neither the application's account nor root in the container can replace the keyring."""
     before = demo.sh("cd /run/appliance/keyring; sha256sum pubring.gpg secring.gpg gpg.conf")
     assert inside(demo, "test -e /tmp/evil.sec") == 0 or inside(demo, MAKE_KEY) == 0
     for user in ("1000", "0"):
@@ -92,7 +92,7 @@ def test_the_account_app_of_the_host_does_not_reach_the_keys(demo: "Demo") -> No
 def test_a_keyring_that_was_poisoned_before_is_healed_and_named(
     demo: "Demo", genuine: set[str], until: Callable[[Callable[[], bool], float], float]
 ) -> None:
-    """As the release before let the application do it."""
+    """As the previous release allowed the application to do."""
     poison = """
 docker exec ecs_ecs.web_1 cat /tmp/evil.pub > /run/evil.pub
 cat /run/evil.pub /data/ecs-gpg/pubring.gpg > /run/pubring.gpg
@@ -111,7 +111,7 @@ systemctl restart appliance
         assert told.returncode == 1
         assert "pubring.gpg did not have the keys of env.yml first" in told.stdout
         assert "gpg.conf lay beside it" in told.stdout
-        # Whichever stage looks first logs it: the certificate's, which the start begins in the background, may win.
+        # The first stage to look logs it; that may be the certificate unit, which the start runs in the background.
         logged = demo.sh("journalctl --unit=prepare-appliance --unit=appliance-certificate --boot --output=cat")
         assert "keyring had been tampered with" in logged
         assert demo.sh(f"ls -A {SUSPECTS}").split() == ["gpg.conf", "pubring.gpg", "secring.gpg", "why"]

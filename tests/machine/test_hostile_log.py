@@ -1,4 +1,4 @@
-"""A container writes what it wants, and the journal says that it was that container."""
+"""Whatever a container writes, the journal attributes it to that container."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ def test_a_line_is_one_record_of_that_container(demo: "Demo", until: "Until", na
     line = mark.encode() + b" " + FORGERIES[name] + b" " + mark.encode() + b"-end\n"
     cursor = demo.sh("journalctl --lines=0 --show-cursor --quiet").rpartition("-- cursor: ")[2]
     demo.machine.guest.push("/run/forged", base64.b64encode(line).decode())
-    # What the container's first process writes to its standard output; another of its processes may not open that.
+    # Write as the container's first process does, whose standard output its other processes may not open.
     process = f"$(docker inspect --format={{{{.State.Pid}}}} {WEB})"
     demo.sh(f"base64 -d /run/forged > /proc/{process}/fd/1; rm /run/forged")
 

@@ -1,4 +1,4 @@
-"""W, I and A look around in the network: a cloud's metadata service is root's, the clinic's network is not theirs."""
+"""The network around the machine: only root reaches a cloud's metadata service, containers only what is allowed."""
 
 import base64
 import json
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 WEB, WORKER = "ecs_ecs.web_1", "ecs_ecs.worker_1"
 METADATA = "http://169.254.169.254/latest/user-data"
-# The cache passes on what looks like a package.
+# The cache forwards requests for anything that looks like a package.
 PACKAGE = "http://169.254.169.254/latest/a_1_all.deb"
 SECRET = "backup: {password: EVERYTHING}"
 PORT = 8080
-# A cloud's service, as the machine sees it: a network of its own, in which 169.254.169.254 hands out user-data.
+# A cloud's service, as the machine sees it: a namespace in which 169.254.169.254 serves user-data.
 CLOUD = f"""
 ip netns add cloud
 ip link add cloud0 type veth peer name eth0 netns cloud
@@ -51,13 +51,13 @@ def neighbour(demo: "Demo") -> Iterator[Neighbour]:
 
 
 def fetch(demo: "Demo", url: str, *before: str) -> tuple[int, str]:
-    """The exit code and all output of fetching `url`, by what the words `before` enter."""
+    """Return the exit code and output of fetching `url`; the words `before` enter a container or namespace."""
     done = demo.exec([*before, "python3", "-c", FETCH, url])
     return done.returncode, done.stdout + done.stderr
 
 
 def build(demo: "Demo", dockerfile: str) -> str:
-    """What a build of `dockerfile` prints; it is expected to fail."""
+    """Return the output of a build of `dockerfile`, which must fail."""
     demo.sh("mkdir -p /run/evil")
     demo.machine.guest.push("/run/evil/Dockerfile", dockerfile)
     done = demo.exec(["docker", "buildx", "build", "--no-cache", "--progress=plain", "/run/evil"])
@@ -71,7 +71,7 @@ def refused(demo: "Demo") -> dict[str, Any]:
 
 
 def set_containers(demo: "Demo", *entries: str) -> None:
-    """Have env.yml let containers out to `entries`, as an operator does."""
+    """Allow the containers to reach `entries` in env.yml, as an operator does."""
 
     def change(tree: Any) -> None:
         tree["appliance"]["network"] = tree["appliance"].get("network") or {"egress": {}}
@@ -100,7 +100,7 @@ def test_no_account_of_the_machine_does(demo: "Demo", cloud: None, account: str)
 
 
 def test_no_step_of_a_build_does(demo: "Demo", cloud: None) -> None:
-    """As a dependency of the image could, while it is installed."""
+    """As a dependency of the image could during its installation."""
     fetching = FETCH.replace("sys.argv[1]", f"'{METADATA}'").replace("import sys, ", "import ")
     said = build(demo, f'FROM ecs/ecs\nRUN python3 -c "{fetching}" && false\n')
     assert "Connection refused" in said
@@ -108,7 +108,7 @@ def test_no_step_of_a_build_does(demo: "Demo", cloud: None) -> None:
 
 
 def test_no_step_of_a_build_reaches_this_machine(demo: "Demo") -> None:
-    """The database above all: a build has no password, but nothing to ask for there either."""
+    """Above all the database: a build has no password for it, but must not even connect."""
     addresses = ("172.17.0.1", "172.18.0.1", "172.18.1.1", demo.address)
     knock = f"""
 import socket
@@ -171,7 +171,7 @@ def test_the_clinics_network_is_refused_until_it_is_named(demo: "Demo", neighbou
 
 
 def test_names_are_looked_up_and_let_through(demo: "Demo", neighbour: Neighbour) -> None:
-    """By the machine's own unit, as the timer starts it."""
+    """The machine's own unit does it, started as by its timer."""
     demo.sh(f"echo '{neighbour.addresses[0]} sentry.appliance-test.invalid' >>/etc/hosts")
     set_containers(demo, f"sentry.appliance-test.invalid:{PORT}")
     try:
@@ -184,7 +184,7 @@ def test_names_are_looked_up_and_let_through(demo: "Demo", neighbour: Neighbour)
 
 
 def test_containers_still_look_up_names_and_the_site_works(demo: "Demo") -> None:
-    """Which answer there is is the world's matter: that there is one says that the name server was asked."""
+    """The answer depends on the network; any answer shows that the name server was asked."""
     look = "import socket\ntry:\n socket.getaddrinfo('deb.debian.org', 80)\nexcept socket.gaierror as e: print(e.errno)"
     done = demo.exec(["docker", "exec", "--user=1000", WEB, "python3", "-c", look])
     assert done.stdout.strip() != "-3", "the name servers are out of reach"
@@ -192,7 +192,7 @@ def test_containers_still_look_up_names_and_the_site_works(demo: "Demo") -> None
 
 
 def test_the_download_caches_pages_are_nobodys(demo: "Demo") -> None:
-    """Their name is a secret, and whoever knows it starts nothing without the password."""
+    """Their name is secret, and anyone who learns it still needs the password."""
     assert "Command And Control" not in demo.sh("curl --silent http://127.0.0.1:3142/acng-report.html")
     secret = "/etc/apt-cacher-ng/zz-appliance-admin.conf"
     assert demo.sh(f"stat -c '%U:%G %a' {secret}") == "root:apt-cacher-ng 640"

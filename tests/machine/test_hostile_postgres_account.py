@@ -1,4 +1,4 @@
-"""Whoever has the account postgres has the databases, and leads root nowhere."""
+"""An attacker with the account postgres has the databases, but cannot redirect root."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 CONFIGURATION = "/etc/postgresql/17/main"
 VICTIM = "/root/victim"
-# As an earlier release, and each upgrade of Debian's package, leaves them.
+# As an earlier release and every upgrade of Debian's package leave them.
 GIVEN = f"chown -R postgres: /etc/postgresql /data/postgresql; echo root > {VICTIM}; chmod 600 {VICTIM}"
 UNIT = "postgresql@17-main"
 PLANTED = {
@@ -31,7 +31,7 @@ def as_postgres(demo: "Demo", script: str) -> int:
 
 @pytest.fixture
 def given(demo: "Demo") -> Iterator[None]:
-    """The folders are the account's own, as they once were; all is well again afterwards."""
+    """Give the account its folders, as they once were; repair everything afterwards."""
     demo.sh(GIVEN)
     try:
         yield
@@ -40,7 +40,7 @@ def given(demo: "Demo") -> Iterator[None]:
 
 
 def test_links_lead_root_nowhere_and_the_server_goes_on(demo: "Demo", given: None) -> None:
-    """Each is planted where the one before does not stand in its way; one converge puts all right."""
+    """The traps are planted together, as they do not interfere; one converge repairs everything."""
     for name in ("the configuration", "the access rules", "beside them", "a pipe", "set-uid", "a file of ours"):
         assert as_postgres(demo, PLANTED[name]) == 0, name
     demo.sh("appliance converge", timeout=600)
@@ -63,7 +63,7 @@ def test_link_to_elsewhere_is_not_written_through(demo: "Demo", given: None, nam
 
 
 def test_account_changes_no_configuration_and_keeps_no_key(demo: "Demo") -> None:
-    """Its home, and the folders of its configuration, are root's: nothing of its own is taken for somebody's."""
+    """Its home and its configuration folders belong to root, so nothing the account leaves there is used."""
     demo.sh("appliance converge", timeout=600)
     for attempt in (
         f"ln -sf /root {CONFIGURATION}/conf.d/appliance.conf",
@@ -83,7 +83,7 @@ def test_planted_key_goes(demo: "Demo") -> None:
 
 
 def test_superuser_writes_nowhere_but_to_the_database(demo: "Demo") -> None:
-    """What a superuser of the database has the server run is in the fence of its unit."""
+    """Programs that a database superuser starts through the server are confined by the sandbox of its unit."""
 
     def run(program: str) -> int:
         copy = f"copy (select 1) to program '{program}'"
@@ -111,7 +111,7 @@ def test_log_is_archived_from_within_the_fence(demo: "Demo", until: "Until") -> 
 
 
 def test_root_writes_below_no_folder_of_another_account(demo: "Demo") -> None:
-    """Of all states, as this machine has them: every folder above a path that root writes is root's alone."""
+    """Of all states of this machine: every folder above a path that root writes is owned and writable by root only."""
     listing = 'salt-call --local --out=json state.show_lowstate pillar=\'{"appliance": {"enabled": true}}\''
     script = r"""
 import json, os, stat, sys

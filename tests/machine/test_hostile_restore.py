@@ -1,4 +1,4 @@
-"""Whoever wrote the image, or the backups, gets nothing by a rehearsal or a recovery but what he had."""
+"""A hostile image or backup gains nothing from a rehearsal or a recovery."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ __all__ = ["target"]
 
 FOLDERS = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc pgbackrest"
 SAVE = f"backup --json --host ecs $(cd /data; ls -d {FOLDERS} | sed s:^:/data/:)"
-# In the container, as its root and as the application; `app` is a superuser in this backup.
+# Runs in the container as its root and as the application; `app` is a superuser in this backup.
 ATTACK = """
 import json, os, psycopg2
 said = {}
@@ -41,7 +41,7 @@ for who, uid in (("root", 0), ("application", 1000)):
     attempt(who, "app", "ecs", run)
 print("SAID " + json.dumps(said))
 """
-# The rehearsal as it is, but for what the image does.
+# The real rehearsal, except for what the image does.
 HOSTILE_IMAGE = f"""
 import sys
 from dataclasses import replace
@@ -62,14 +62,14 @@ rehearsal.run(Context())
 
 @pytest.fixture
 def ours(demo: "Demo", target: str) -> Iterator[str]:
-    """A target; what a bad rehearsal said is taken back afterwards by a good one."""
+    """Yield a target; afterwards clear the result of a bad rehearsal by a good one."""
     yield target
     told(demo, *BACKUP, "run", "--json")
     demo.sh("appliance backup rehearse", timeout=300)
 
 
 def test_the_image_gets_no_account_of_the_host_by_a_rehearsal(demo: "Demo", ours: str) -> None:
-    """Though the backup has a superuser, whom somebody made of the role app."""
+    """Although the backup has a superuser, since the role app was made one."""
     demo.sh("psql --username=postgres --quiet --command='alter role app superuser'")
     try:
         told(demo, *BACKUP, "run", "--json")
@@ -94,7 +94,7 @@ def test_the_image_gets_no_account_of_the_host_by_a_rehearsal(demo: "Demo", ours
 
 
 def snapshot(demo: "Demo", prepare: str, cleanup: str) -> str:
-    """A backup by somebody with the password, of what `prepare` has made of /data until `cleanup`; its id."""
+    """Back up, as somebody with the password, what `prepare` leaves in /data; undo it by `cleanup`; return the id."""
     try:
         demo.sh(prepare)
         lines = demo.sh(restic(SAVE), timeout=300).splitlines()
@@ -106,7 +106,7 @@ def snapshot(demo: "Demo", prepare: str, cleanup: str) -> str:
 
 @pytest.fixture
 def known(demo: "Demo", ours: str) -> Iterator[str]:
-    """A target whose password the attacker knows, with a backup of a database that was made hostile."""
+    """Yield a target whose password the attacker knows, with a backup of a hostile database."""
     demo.sh(f"rm -rf {ours}/* {REMEMBERED} /root/victim; mkdir -m 755 /root/victim")
     set_backup(demo, password=PASSWORD)
     hostile = (

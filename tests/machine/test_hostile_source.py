@@ -1,4 +1,4 @@
-"""Somebody can write the repositories that the machine follows, but has no key of those who sign."""
+"""An attacker can write to the repositories that the machine follows, but has no signer's key."""
 
 import json
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ UPDATE_SECONDS = 900
 
 
 class Stolen:
-    """A repository in the hands of somebody else; `restore` gives it back."""
+    """A repository that an attacker controls; `restore` returns it to its first state."""
 
     def __init__(self, bare: Path, branch: str) -> None:
         self.bare, self.reference = bare, f"refs/heads/{branch}"
         self.head = self._git("rev-parse", self.reference)
 
     def plant(self, name: str, text: str, *, mode: str = "100755") -> str:
-        """Publish a commit that has `text` as the file `name`, and nothing else; returns it."""
+        """Publish a commit that contains only the file `name` with `text`; return its id."""
         blob = self._git("hash-object", "-w", "--stdin", data=text)
         tree = self._git("mktree", data=f"{mode} blob {blob}\t{name}\n")
         commit = self._git("commit-tree", tree, "-p", self.head, "-m", "Improve everything")
@@ -45,7 +45,7 @@ class Stolen:
 
 @pytest.fixture
 def stolen(demo: "Demo") -> Iterator[tuple[Stolen, Stolen]]:
-    """The repositories of the appliance and of the application."""
+    """Yield the repositories of the appliance and of the application."""
     folder = demo.machine.folder.git
     both = Stolen(folder / "ecs-appliance.git", "main"), Stolen(folder / "ecs.git", "master")
     yield both

@@ -1,4 +1,4 @@
-"""Accounts of services get no login, and a machine that takes passwords says so."""
+"""Service accounts cannot log in, and a machine that accepts passwords reports it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 OPTIONS = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=10")
-# Of each, its home; planted by whoever has taken it over.
+# Their homes; an attacker who controls the account plants keys there.
 SERVICES = {"postgres": "/var/lib/postgresql", "app": "/app"}
 
 
 @pytest.fixture
 def key(demo: "Demo", tmp_path: Path) -> Iterator[Path]:
-    """A private key whose public one lies with root, postgres, app, and a person who is no administrator."""
+    """Yield a private key whose public key root, postgres, app and an unprivileged user have."""
     SystemRunner().run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], timeout=20)
     public = (tmp_path / "key.pub").read_text().strip()
     demo.sh("useradd --create-home --shell /bin/bash maria")
@@ -34,7 +34,7 @@ def key(demo: "Demo", tmp_path: Path) -> Iterator[Path]:
     finally:
         for home in homes.values():
             demo.sh(f"rm -f {home}/.ssh/authorized_keys2")
-        # Her session's manager outlives it.
+        # The user manager outlives the session.
         demo.sh("pkill -KILL -u maria || true; until userdel --remove maria; do sleep 1; done", timeout=60)
         demo.sh("install -d -o root -g app -m 0750 /app/.ssh; appliance converge")
 

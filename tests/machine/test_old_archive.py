@@ -1,4 +1,4 @@
-"""A site comes back out of an archive of the predecessor: from a folder, from a server, and out of a damaged one."""
+"""Recover a site from an archive of the predecessor: in a folder, on a server, and damaged."""
 
 import re
 import shutil
@@ -28,7 +28,7 @@ LEFT = "ls -d /run/appliance/old-archive-* /run/appliance/backup-target-* /data/
 
 @dataclass(frozen=True)
 class Archived:
-    """The archive, and what the site was at its last backup that ended."""
+    """The archive, and the state of the site at its last complete backup."""
 
     archiver: Archiver
     state: State
@@ -37,7 +37,7 @@ class Archived:
 
 @pytest.fixture(scope="module")
 def archived(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
-    """Three backups of the site as the predecessor made them; the third was killed."""
+    """Yield three backups of the site in the predecessor's format; the third was killed."""
     key = YAML(typ="safe").load(demo.machine.guest.pull("/app/env.yml"))["appliance"]["backup"]["encrypt"]
     work = tmp_path_factory.mktemp("old")
     archiver = Archiver(work / "data", work / "target", work, key)
@@ -59,25 +59,25 @@ def archived(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def keep(demo: "Demo", archiver: Archiver) -> None:
-    """One more backup in the archive."""
+    """Add a backup to the archive."""
     demo.sh("appliance backup run --nightly", timeout=600)
     archiver.source.mkdir(exist_ok=True)
     for name in KEPT:
         source = demo.machine.folder.root / "data" / name
         SystemRunner().run(["cp", "-a", "--no-target-directory", source, archiver.source / name], timeout=120)
     archiver.back_up()
-    # Its times are of whole seconds.
+    # Backup times have a resolution of one second.
     time.sleep(1.1)
 
 
 def lose(demo: "Demo") -> None:
-    """All that is the site's own."""
+    """Remove everything that belongs to the site."""
     demo.sh("systemctl stop appliance; dropdb --username=postgres --force ecs; rm -f /app/etc/tags/last_running_ecs")
     demo.sh("find /data/ecs-storage-vault /data/ecs-ca /data/ecs-pgdump -mindepth 1 -delete")
 
 
 def bring(demo: "Demo", archiver: Archiver) -> None:
-    """Have the archive in FOLDER, and appliance.backup.url name it."""
+    """Copy the archive to FOLDER, and set appliance.backup.url to it."""
     target = demo.machine.folder.root / FOLDER.lstrip("/")
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(archiver.target, target)
@@ -116,7 +116,7 @@ def assert_same(demo: "Demo", state: State) -> None:
 
 
 def whole_seconds(files: set[str]) -> set[str]:
-    """As an archive has times."""
+    """Truncate the times to whole seconds, as in an archive."""
     return {re.sub(r"\.\d{10} ", " ", file) for file in files}
 
 
@@ -128,7 +128,7 @@ def test_it_is_never_written_to(demo: "Demo", archived: Archived) -> None:
 
 
 def test_a_recovery_that_is_killed_goes_on(demo: "Demo", archived: Archived) -> None:
-    """While the dump is loaded; cuts between files are in the unit tests."""
+    """While the dump is loaded; interruptions between files are in the unit tests."""
     bring(demo, archived.archiver)
     refused(demo.exec(RECOVER), "this machine has data")
     demo.sh(f"systemd-run --quiet --unit killed {' '.join(RECOVER)} --move-aside")

@@ -1,4 +1,4 @@
-"""Passwords and passphrases are shown once, and kept by nothing."""
+"""Passwords and passphrases are shown once, and stored nowhere."""
 
 import json
 import shlex
@@ -19,18 +19,18 @@ COUNT = "select count(*) from pki_certificate where cn = :'name'"
 
 @pytest.fixture
 def stamp() -> str:
-    """What makes names of this run its own: the machine may be a kept one."""
+    """Make the names of this run unique, since the machine may be a kept one."""
     return f"{time.time_ns():x}"
 
 
 @pytest.fixture
 def person(demo: "Demo", stamp: str) -> Person:
-    """A new internal user."""
+    """Create an internal user."""
     return make_person(demo, stamp)
 
 
 def on_a_terminal(demo: "Demo", *words: str) -> str:
-    """What a command shows on a terminal of its own, while /run/seen collects every command line of the machine."""
+    """Return what a command shows on its own terminal, while /run/seen collects all command lines of the machine."""
     command = shlex.quote(shlex.join(words))
     watch = 'while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "; echo; done >>/run/seen & watcher=$!'
     return demo.sh(f"{watch}; script -qec {command} /dev/null; code=$?; kill $watcher; exit $code")
@@ -45,7 +45,7 @@ def test_secrets_are_shown_on_the_terminal_and_kept_nowhere(demo: "Demo", person
     passphrase = shown[shown.index("passphrase") + 1]
     assert (len(password), len(passphrase)) == (17, 16)
     assert demo.sh("grep -c 'manage.py shell' /run/seen") != "0"
-    # The last two frame everything that goes to the application and comes back.
+    # The last two frame everything that is sent to the application and received from it.
     demo.machine.guest.push("/run/needles", f"{password}\n{passphrase}\n@@appliance:\nb64decode(\n", mode=0o600)
     for place in (
         "cat /run/seen",

@@ -1,4 +1,4 @@
-"""People of a running site: let in, listed, shut out, refused."""
+"""Users of a running site: admitted, listed, locked out, refused."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 WEB = "ecs_ecs.web_1"
-# From the application's list to nginx's: within 2 s on a machine at rest, and other machines are busy beside this one.
+# A revocation list reaches nginx within 2 s on an idle machine, but other machines run at the same time.
 CRL_SECONDS = 10.0
 SAME = "select count(*) from auth_user where lower(email) = lower(:'address')"
 FIRST, LAST = 'Seán "Jö" \\ $(id) %s {}', "O'Brien'; DROP TABLE auth_user; --"
@@ -28,13 +28,13 @@ FIRST, LAST = 'Seán "Jö" \\ $(id) %s {}', "O'Brien'; DROP TABLE auth_user; --"
 
 @pytest.fixture
 def stamp() -> str:
-    """What makes names of this run its own: the machine may be a kept one."""
+    """Make the names of this run unique, since the machine may be a kept one."""
     return f"{time.time_ns():x}"
 
 
 @pytest.fixture
 def person(demo: "Demo", stamp: str) -> Person:
-    """A new internal user."""
+    """Create an internal user."""
     return make_person(demo, stamp, FIRST, LAST)
 
 
@@ -131,7 +131,7 @@ def test_after_it_says_so_not_one_handshake_more_is_accepted(
 
 @contextmanager
 def hammering(work: Callable[[], None]) -> Iterator[None]:
-    """Do `work` over and over beside what is done within."""
+    """Repeat `work` in a thread as long as the context is open."""
     enough = Event()
 
     def again() -> None:
@@ -169,7 +169,7 @@ def test_two_revoked_at_once_are_both_refused(demo: "Demo", person: Person, stam
 
 @pytest.fixture
 def unwatched(demo: "Demo") -> Iterator[None]:
-    """Nobody tells nginx of a new revocation list."""
+    """Keep nginx from being notified of a new revocation list."""
     demo.sh("systemctl stop watch-ecs-ca.path")
     yield
     demo.sh("systemctl start watch-ecs-ca.path watch-ecs-ca.service")
@@ -205,7 +205,7 @@ def test_who_is_disabled_is_out_at_once(demo: "Demo", person: Person, stamp: str
         assert not is_logged_in(browser)
         assert not is_logged_in(other)
         assert not log_in(browser, person.address, person.password)
-        # Old Django asks for is_active at the login only: the sessions themselves have to be gone.
+        # Old Django checks is_active only at login, so the sessions themselves must be gone.
         query(demo, "update auth_user set is_active = true where email = :'address'", address=person.address)
         assert not is_logged_in(other)
         assert log_in(other, person.address, person.password)

@@ -1,4 +1,4 @@
-"""A site is lost wholly and comes back on a new machine, out of env.yml and its backups alone."""
+"""A site is lost completely and recovered on a new machine, from nothing but env.yml and its backups."""
 
 import json
 import os
@@ -34,9 +34,9 @@ PAUSE_SECONDS = 10
 MANAGE = "docker exec ecs_ecs.web_1 /start run ./manage.py"
 VAULTCHECK = "docker exec ecs_ecs.web_1 /start run python3 -m tests.vaultcheck"
 ROWS = "select uuid, name, sha256, vault_sha256, uploaded_by_id, uploaded_at from documents_document order by uuid"
-# Everybody, with password and certificates.
+# All users, with their passwords.
 PEOPLE = "select id, email, password, is_active from auth_user order by id"
-# What Debian's installer leaves of somebody in Vienna.
+# What Debian's installer leaves for somebody in Vienna.
 AUSTRIAN = """
 apt-get -qq update
 apt-get -qq install -y locales >/dev/null
@@ -58,7 +58,7 @@ class State:
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The new machine, what the old one was at its last backup, and what the recovery said."""
+    """The new machine, the state of the old one at its last backup, and the output of the recovery."""
 
     site: "Demo"
     old: State
@@ -78,7 +78,7 @@ def state_of(demo: "Demo") -> State:
 
 @contextmanager
 def uploading(demo: "Demo") -> Iterator[None]:
-    """Somebody stores documents without a pause."""
+    """Keep storing documents in the background."""
     demo.sh(f"systemd-run --quiet --unit uploads sh -c 'while :; do {MANAGE} makedocs 5 --kilobytes 40; done'")
     try:
         yield
@@ -88,7 +88,7 @@ def uploading(demo: "Demo") -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rebuilt]:
-    """Back up a site that is in use, give a new machine env.yml and the backups, and recover."""
+    """Back up a site in use, give a new machine env.yml and the backups, and recover."""
     person = make_person(demo, f"{time.time_ns():x}")
     certificate = person.certificate(f"before {time.time_ns():x}", tmp_path_factory.mktemp("certificates"))
     missing = DOCUMENTS - int(query(demo, "select count(*) from documents_document"))
@@ -97,7 +97,7 @@ def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     name = f"{demo.name}-new" if os.environ.get("ECS_TEST_MACHINE") else f"new-{os.getpid()}"
     maker = Demonstration(name, PlainProgress(sys.stderr))
     try:
-        # The last backup is the one that was taken beside the uploads.
+        # The last backup is the one that was made during the uploads.
         with quiet(demo):
             demo.sh("appliance backup run", timeout=600)
             before = state_of(demo)
@@ -112,7 +112,7 @@ def rebuilt(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
-    """It was installed and runs: its locale is still there, beside the database's, and so is the cluster."""
+    """After the installation, its own locale still exists next to the database's, and the cluster runs."""
     assert {"de_AT.utf8", "de_DE.utf8", "en_US.utf8"} <= set(rebuilt.site.sh("locale -a").split())
     assert rebuilt.site.sh("cat /etc/default/locale") == "LANG=de_AT.UTF-8"
     assert "17 main 5432 online" in rebuilt.site.sh("LANG=de_AT.UTF-8 pg_lsclusters --no-header 2>&1")
@@ -122,8 +122,9 @@ def test_a_machine_that_speaks_austrian(rebuilt: Rebuilt) -> None:
 
 
 def recovered(demo: "Demo", maker: Demonstration, before: State, certificate: Path, login: tuple[str, str]) -> Rebuilt:
+    """Give `maker`'s new machine the sources, env.yml and the backups of `demo`, and recover."""
     guest, address = maker.machine.guest, str(maker.machine.spec.network.address)
-    # Both follow the same application; another history than that of what ran is refused.
+    # Both follow the same application: a commit with unrelated history would be refused.
     sources, own = (machine.folder.git for machine in (demo.machine, maker.machine))
     for name in ("ecs.git", "ecs-docs.git"):
         SystemRunner().run(["cp", "-a", f"{sources / name}/.", own / name], timeout=60)
@@ -157,7 +158,7 @@ def test_every_row_and_every_byte_of_before_the_backup_is_there(rebuilt: Rebuilt
     assert rebuilt.old.rows <= new.rows
     assert len(rebuilt.old.rows) >= DOCUMENTS
     assert rebuilt.old.files <= new.files
-    # All that was stored up to the moment of the backup, of a site where somebody did so without a pause.
+    # Everything stored up to the time of the backup, on a site where documents were being stored all the time.
     newest = query(rebuilt.site, "select extract(epoch from max(uploaded_at)) from documents_document")
     taken = datetime.fromisoformat(str(rebuilt.said["taken"])).timestamp()
     assert taken - PAUSE_SECONDS < float(newest)
@@ -165,7 +166,7 @@ def test_every_row_and_every_byte_of_before_the_backup_is_there(rebuilt: Rebuilt
 
 
 def test_what_was_uploaded_meanwhile_is_whole(rebuilt: Rebuilt) -> None:
-    """A row that came over has its document; a document without its row came after the moment."""
+    """Every recovered row has its document; a document without a row came after the snapshot's point in time."""
     said = rebuilt.site.sh(f"{VAULTCHECK} --decrypt --orphans-ok", timeout=600)
     found = json.loads(said.splitlines()[-1])
     assert found["missing"] == found["altered"] == []
@@ -208,7 +209,7 @@ def test_data_are_in_the_way_and_are_kept_aside(rebuilt: Rebuilt) -> None:
 
 
 def upload(site: "Demo") -> str:
-    """A new document; its uuid without hyphens."""
+    """Store a new document; return its uuid without hyphens."""
     command = "docker exec -i ecs_ecs.web_1 /start run ./manage.py uploaddoc - --user presenter1@example.org --name new"
     return site.sh(f"head -c 50000 /dev/urandom | {command}").splitlines()[-1].replace("-", "")
 
@@ -229,7 +230,7 @@ def test_a_moment_between_two_documents(rebuilt: Rebuilt) -> None:
     assert site.answers()
     assert before in names(site)
     assert after not in names(site)
-    # Nobody has to lose it: it is a file without a row.
+    # It remains as a file without a row, so that nobody has to lose it.
     assert site.sh(f"find /data/ecs-storage-vault -name {after}") != ""
 
 
@@ -280,7 +281,7 @@ def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
 
 
 def test_a_database_that_does_not_come_up_is_told_of_at_once(rebuilt: Rebuilt) -> None:
-    """A backup whose log ends before its moment; another one goes on from there."""
+    """A backup whose WAL ends before its recovery target; recovering another backup still works."""
     site = rebuilt.site
     whole = told(site, "appliance", "backup", "run", "--json")["backup"]
     before = state_of(site)
@@ -302,7 +303,7 @@ def test_a_database_that_does_not_come_up_is_told_of_at_once(rebuilt: Rebuilt) -
 
 
 def lose_all(site: "Demo") -> None:
-    """Everything but env.yml and what an installation makes."""
+    """Remove everything except env.yml and what an installation creates."""
     site.sh("systemctl stop appliance; dropdb --username=postgres --force ecs; rm -f /app/etc/tags/last_running_ecs")
     folders = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc/backup pgbackrest"
     site.sh(f"cd /data; find {folders} -mindepth 1 -delete; rm -rf /data/*.before-* /volatile/restic/*")
@@ -328,7 +329,7 @@ def test_a_site_that_lost_all_comes_back_from_a_server(rebuilt: Rebuilt, tmp_pat
 
 @pytest.mark.parametrize("phase", ["files", "database"])
 def test_a_recovery_that_is_cut_off_goes_on(rebuilt: Rebuilt, phase: str) -> None:
-    """The power goes as soon as the phase has begun."""
+    """The power fails as soon as the phase has started."""
     site = rebuilt.site
     told(site, "appliance", "backup", "run", "--json")
     before = state_of(site)

@@ -1,4 +1,4 @@
-"""Recoveries are rehearsed beside a running site: proof for an auditor, or an alarm; and no trace left."""
+"""Rehearsals of recoveries next to a running site: evidence for an auditor or an alarm, and no traces left."""
 
 import json
 import random
@@ -61,7 +61,7 @@ def metrics(demo: "Demo") -> dict[str, float]:
 
 
 def rehearsed(demo: "Demo") -> dict[str, Any]:
-    """What a rehearsal says for programs, whatever it found."""
+    """Return the JSON output of a rehearsal, whether it succeeded or not."""
     done = demo.exec(["sh", "-c", f"{REHEARSE} --json"])
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == (0 if said["ok"] else 1)
@@ -70,7 +70,7 @@ def rehearsed(demo: "Demo") -> dict[str, Any]:
 
 @pytest.fixture
 def documents(demo: "Demo", target: str) -> Iterator[int]:
-    """A site with documents and a backup; how many there are."""
+    """Yield the number of documents of a site with documents and a backup."""
     demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 5 --kilobytes 40")
     let_rest(demo)
     told(demo, *BACKUP, "run", "--json")
@@ -102,7 +102,7 @@ def test_it_gives_way_to_the_site_and_reaches_nothing(demo: "Demo", documents: i
     question = f"docker inspect appliance-rehearsal --format '{shape}' 2>/dev/null"
     seen = demo.sh(f"until {question}; do systemctl is-active --quiet rehearsed || exit 1; sleep 0.1; done", timeout=60)
     assert seen.strip() == "none rehearsal.slice"
-    # Backups go on meanwhile.
+    # Backups continue meanwhile.
     told(demo, *BACKUP, "run", "--json")
     demo.sh("while systemctl is-active --quiet rehearsed; do sleep 0.2; done", timeout=120)
 
@@ -151,7 +151,7 @@ def test_what_was_decrypted_once_is_compared_by_its_hash(demo: "Demo", documents
 
 
 def test_one_that_no_key_opens_is_named_though_nobody_has_recorded_it(demo: "Demo", documents: int) -> None:
-    """Damaged before the first backup that would have recorded it."""
+    """It was damaged before the first backup that would have recorded it."""
     name = upload(demo)
     file = demo.sh(f"find /data/ecs-storage-vault -name {name}")
     demo.sh(f"printf x | dd of={file} bs=1 seek=300 conv=notrunc status=none")
@@ -186,7 +186,7 @@ def test_an_application_that_does_not_compare_is_no_success(demo: "Demo", docume
 
 
 def test_rows_that_are_not_those_of_the_backup_are_found(demo: "Demo", documents: int, target: str) -> None:
-    """A backup by hand, whose record says that there were more."""
+    """A backup made by hand, whose record claims more rows."""
     demo.sh(f"rm -rf {target}/* {REMEMBERED}")
     set_backup(demo, password=PASSWORD)
     told(demo, *BACKUP, "run", "--json")

@@ -1,4 +1,4 @@
-"""The database goes back in time on a running site: looked at first, documents untouched, the present kept."""
+"""Rewind the database of a running site: previewed first, documents untouched, the present state kept."""
 
 import json
 import time
@@ -24,7 +24,7 @@ KEPT = "ls -d /data/postgresql/17/main.before-* 2>/dev/null || true"
 
 @dataclass(frozen=True)
 class Times:
-    """A moment between the documents `before` and `after`."""
+    """A point in time between the documents `before` and `after`."""
 
     moment: str
     before: str
@@ -68,12 +68,12 @@ def test_it_goes_back_and_keeps_the_present(demo: "Demo", times: Times) -> None:
     said = told(demo, *REWIND, "--to", times.moment, SURE, "--json")
     assert names(demo) == present - {times.after}
     assert times.after in said["newer"]
-    # Nobody has to lose it: it is a file without a row.
+    # It remains as a file without a row, so that nobody has to lose it.
     assert demo.sh(f"find /data/ecs-storage-vault -name {times.after}") != ""
     assert demo.sh(KEPT) == said["kept"]
     assert demo.answers()
     assert demo.sh("systemctl --failed --no-legend") == ""
-    # What was left cannot be reached by its time; what comes now can.
+    # A point on the abandoned timeline can no longer be reached by its time, but newer ones can.
     assert "in a history that was left" in refused(demo, "--to", soon_after(demo, times.moment))
     later = upload(demo)
     time.sleep(2)
@@ -100,7 +100,7 @@ def test_what_cannot_be_is_refused(demo: "Demo", times: Times) -> None:
 
 
 def cut_off(demo: "Demo", moment: str) -> None:
-    """Begin to go back, and have it killed while the database is restored."""
+    """Start a rewind, and kill it while the database is being restored."""
     demo.sh(f"systemd-run --quiet --unit cut-rewind appliance rewind --to '{moment}' {SURE}")
     deadline = time.monotonic() + 120
     while '"phase": "database"' not in demo.sh(f"cat {STATE} 2>/dev/null || true"):
@@ -126,7 +126,7 @@ def test_one_that_is_cut_off_goes_on(demo: "Demo", times: Times) -> None:
 def test_one_of_which_nobody_knows_how_far_it_came_starts_nothing_until_the_present_is_back(
     demo: "Demo", times: Times
 ) -> None:
-    """By the manual's words."""
+    """Follow the manual's instructions."""
     present = names(demo)
     cut_off(demo, times.moment)
     demo.sh(f"truncate --size 0 {STATE}")

@@ -1,4 +1,4 @@
-"""What is secret in env.yml is found nowhere but where it has to be."""
+"""The secrets of env.yml are found only where they have to be."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,14 @@ from ecs_appliance.env.layout import secrets
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
-# Of a block of lines each is a secret of its own; shorter ones are words.
+# Each line of a block is searched for by itself; shorter ones could be ordinary words.
 SHORTEST = 20
 MAY_KNOW = {"ecs_ecs.web_1", "ecs_ecs.worker_1", "ecs_ecs.beat_1", "ecs_ecs.smtpd_1"}
 
 
 @pytest.fixture(scope="module")
 def needles(demo: "Demo") -> list[str]:
-    """Lines of the environment's secrets, and the database's password."""
+    """Return the lines of the environment's secrets, and the database's password."""
     env = check(demo.machine.guest.pull("/run/active-env.yml")).env
     assert env is not None
     lines = {line.strip() for secret in secrets(env) for line in secret.splitlines()}
@@ -30,14 +30,14 @@ def needles(demo: "Demo") -> list[str]:
 
 
 def is_telling(line: str) -> bool:
-    """Whether a line is long enough to be found by, and no armour, comment, or setting of something public."""
+    """Return whether a line is long enough to search for, and is not armour, a comment, or a public setting."""
     setting = " = " in line or line.startswith(("SMTPD_CONFIG", "file:///"))
     known = "SECRET" in line if setting else not line.startswith(("-----", "#"))
     return known and len(line) >= SHORTEST
 
 
 def grep(demo: "Demo", needles: list[str], command: str) -> str:
-    """Which of `needles` the output of `command` has."""
+    """Return those of `needles` that are in the output of `command`."""
     demo.machine.guest.push("/run/needles", "\n".join(needles) + "\n", mode=0o600)
     return demo.sh(
         f"{command} | grep --only-matching --fixed-strings --file=/run/needles | sort -u || true", timeout=300
@@ -82,5 +82,5 @@ def test_no_file_with_a_secret_is_readable_by_everyone(demo: "Demo", needles: li
 
 
 def is_fenced(demo: "Demo", path: str) -> bool:
-    """Whether a folder above keeps strangers out."""
+    """Return whether a folder above the path keeps other accounts out."""
     return demo.exec(["gosu", "nobody", "cat", path]).returncode != 0

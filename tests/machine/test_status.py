@@ -1,4 +1,4 @@
-"""Whatever fails is named by `status` and `alerts` with a next step, and no longer once it is well: a fault a row."""
+"""Every fault is reported by `status` and `alerts` with a next step, until it is fixed: one test per fault."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.machine.backups import USUAL, quiet
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo, Until
 
-# A check each minute, and what a check takes.
+# The interval of the checks, plus their duration.
 MINUTE = 60.0
 UP = 300.0
 AT_ONCE = 300.0
@@ -23,7 +23,7 @@ SETTLED = (
 
 
 def found(demo: "Demo") -> dict[str, Any]:
-    """What `appliance status` says, with its exit code."""
+    """Return the output of `appliance status`, with its exit code."""
     done = demo.exec(["appliance", "status", "--json"], timeout=60)
     seen: dict[str, Any] = json.loads(done.stdout)
     return {**seen, "code": done.returncode}
@@ -35,14 +35,14 @@ def named(seen: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(autouse=True, scope="module")
 def no_backups(demo: "Demo") -> Iterator[None]:
-    """One that fails in the midst of a test would be one more fault."""
+    """Stop backups: one that fails during a test would be an additional fault."""
     with quiet(demo):
         yield
 
 
 @pytest.fixture(autouse=True)
 def well(demo: "Demo", until: "Until") -> Iterator[None]:
-    """After each fault nothing is wrong."""
+    """Assert that nothing is wrong any more after each fault."""
     yield
     demo.sh("systemctl reset-failed; systemctl start appliance; systemctl start appliance-check", timeout=600)
     until(lambda: not named(seen := found(demo)) and seen["up"], UP)
@@ -53,13 +53,13 @@ def test_a_fault_is_named_until_it_is_fixed(demo: "Demo", until: "Until", name: 
     fault = FAULTS[name]
     try:
         demo.sh(fault.breaks, timeout=300)
-        # What the unit itself has said of it may come a moment later.
+        # The unit's own report may arrive a moment later.
         until(lambda: demo.sh(SETTLED) == "", MINUTE)
         seen = found(demo)
         assert seen["code"] == fault.code, seen
         alert = named(seen)[fault.topic]
         assert alert["message"] and alert["hint"]
-        # As the timer does, for metrics, and for who logs in.
+        # As the timer does, for the metrics and the login message.
         if demo.exec(["systemctl", "start", "appliance-check"]).returncode == 0:
             assert alert["message"] in demo.sh("cat /run/motd.d/appliance")
         assert f'topic="{fault.topic}"' in demo.sh(METRICS)
@@ -77,7 +77,7 @@ def test_the_timer_checks_each_minute(demo: "Demo", until: "Until") -> None:
 
 
 def test_a_domain_that_the_application_refuses_is_told_at_once(demo: "Demo") -> None:
-    """Where the settings say so in a way that only Python understands: what is plain, `env check` refuses before."""
+    """With a setting that only Python can evaluate; plain ones are refused by `env check` beforehand."""
 
     def refuse(env: Any) -> None:
         env["ecs"]["settings"] += "\nALLOWED_HOSTS = list(('other.example.org',))\n"

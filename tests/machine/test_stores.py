@@ -1,4 +1,4 @@
-"""Backups to real servers elsewhere: S3, rest, WebDAV and sftp; what they refuse, and a network that goes away."""
+"""Backups to real remote servers: S3, rest, WebDAV and sftp; refusals, and a network that goes down."""
 
 import time
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ BEGINS_SECONDS, GIVES_UP_SECONDS = 60, 240
 
 @pytest.fixture(scope="module")
 def stores(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    """Servers that the machine knows by name; its own settings are in force again afterwards."""
+    """Yield servers that the machine can resolve; restore and activate its own settings afterwards."""
     with own_settings(demo), serving(demo, tmp_path_factory.mktemp("stores")) as found:
         yield found
     demo.sh("appliance converge", timeout=600)
 
 
 def use(demo: "Demo", stores: Stores, name: str, **other: Any) -> str:
-    """Have backups go to a new folder of the store `name`, or where `other` says; returns what it is called."""
+    """Send backups to a new folder of the store `name`, changed by the settings `other`; return the folder's name."""
     folder = f"ecs-{time.time_ns()}"
     nothing: dict[str, Any] = {"user": "", "secret": "", "authority": "", "append_only": False, "host_keys": []}
     demo.sh(f"rm -f {REMEMBERED}")
@@ -61,13 +61,13 @@ def test_no_secret_of_a_target_is_seen(demo: "Demo", stores: Stores) -> None:
         told(demo, *BACKUP, "run", "--json")
     finally:
         demo.sh("systemctl stop watch; rm /root/watch.sh")
-    # grep itself has the words among its arguments.
+    # grep has the words in its own arguments.
     assert {line for line in demo.sh("cat /run/seen; rm -f /run/seen").splitlines() if "environ" in line} == set()
     assert demo.sh("ls -d /run/appliance/backup-target-* 2>/dev/null || true") == ""
 
 
 def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", stores: Stores) -> None:
-    """Whoever is root there has all its credentials, and tries to remove and to overwrite."""
+    """An attacker with root there has all its credentials, and tries to delete and overwrite."""
     folder = use(demo, stores, "rest")
     told(demo, *BACKUP, "run", "--json")
     kept = {file: file.read_bytes() for file in (stores.folder / "rest" / folder).rglob("*") if file.is_file()}
@@ -78,7 +78,7 @@ def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", 
         name = file.relative_to(stores.folder / "rest")
         if "locks" in name.parts:
             continue
-        # As clients of the protocol name files of data: without the folder that the server sorts them into.
+        # As the protocol names data files: without the folder that the server sorts them into.
         path = f"{folder}/data/{name.name}" if "data" in name.parts else str(name)
         url = f"https://{HOST}:{REST}/{path}"
         attempts.add(demo.sh(f"{curl} --request DELETE {url}"))
@@ -95,7 +95,7 @@ def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", 
     assert gone == []
     assert set(before) <= {one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]}
     demo.sh("appliance backup unlock; appliance backup check --all", timeout=300)
-    # Said plainly, where the machine does not know that the server keeps everything.
+    # append_only is set, so the appliance refuses right away.
     refused = demo.exec([*BACKUP, "prune"])
     assert (refused.returncode, "nothing is removed from here" in refused.stderr) == (4, True)
 

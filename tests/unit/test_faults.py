@@ -1,4 +1,4 @@
-"""The table of faults in the documents is that of the tests."""
+"""The table of faults in the documentation matches the one in the tests."""
 
 from pathlib import Path
 

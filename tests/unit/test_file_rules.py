@@ -1,24 +1,24 @@
-"""Whoever makes root follow a link says why that is safe: of calls that do, each is known here."""
+"""Every call that makes root follow a link is listed here, with the reason why it is safe."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/ecs_appliance"
-# They go where a link leads, or give away what it leads to. rmtree follows none, but on the way to its folder.
+# They follow links, or give away what these point to. rmtree follows only links in the path to its folder.
 FOLLOW = {"resolve", "realpath", "chown", "rmtree"}
-# A laptop: nobody else has a folder there.
+# On a laptop, nobody else has folders there.
 ELSEWHERE = ("env/", "paper/", "safekeeping/")
-# All that is named lies in folders of root's; what comes after them is not followed.
+# The paths named here are in root's own folders; links further down are not followed.
 KNOWN = {
     "backup/predecessor.py": {"rmtree"},  # /data and /volatile
     "backup/rehearsal.py": {"rmtree"},  # /data and /volatile
     "backup/restore.py": {"rmtree"},  # /var/spool/pgbackrest by its name; hooks, in /data/etc
     "backup/run.py": {"chown", "rmtree"},  # in a folder of root's in /data
     "backup/scratch.py": {"rmtree"},  # below a folder of root's
-    "core/files.py": {"rmtree"},  # private folders of root's
+    "core/files.py": {"rmtree"},  # root's private folders
     "core/folders.py": {"rmtree"},  # by descriptor
-    "host/cluster.py": {"resolve", "rmtree"},  # the home of postgres, and its 17, are root's: they are taken back first
+    "host/cluster.py": {"resolve", "rmtree"},  # the home of postgres and its folder 17, reclaimed for root first
     "host/git.py": {"rmtree"},  # /app, /app/releases
     "host/mounts.py": {"realpath"},  # the target of env.yml, compared with the kernel's table
     "lifecycle/cleanup.py": {"resolve"},  # /app/appliance, root's

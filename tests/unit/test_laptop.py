@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 LOCK = tomllib.loads((Path(__file__).parents[2] / "uv.lock").read_text())
-# Comes as source, and is a machine's.
+# Comes as source; only machines need it.
 SALT = "salt"
 ANY_PYTHON = ("-abi3-", "-py3-none-", "-py2.py3-none-")
 
 
 def packages(name: str) -> list[dict[str, Any]]:
-    """All versions of `name` in the lock: some differ by Python."""
+    """Return all versions of `name` in the lock: some differ by Python version."""
     return [package for package in LOCK["package"] if package["name"] == name]
 
 
 def needed(name: str, found: set[str]) -> set[str]:
-    """`name` and what it needs, Salt and what it needs left out."""
+    """Add `name` and its dependencies, except Salt and its dependencies, to `found`; return it."""
     if name not in found and name != SALT:
         found.add(name)
         for package in packages(name):

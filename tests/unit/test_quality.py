@@ -1,4 +1,4 @@
-"""The shape of the code, as far as reading it shows."""
+"""The structure of the code, as far as reading it shows."""
 
 from pathlib import Path
 

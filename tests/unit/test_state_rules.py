@@ -1,7 +1,7 @@
-"""State files of the release before are read and written back as they were; whatever speaks JSON otherwise is known.
+"""State files of the previous release are read and written back unchanged; every other use of JSON is known.
 
-Samples lie in tests/fixtures/state, as below a machine's root, written by the release before this class of files. Where
-a state gets another shape, they stay, and one of the new shape is added.
+Samples are in tests/fixtures/state, as below a machine's root, written by the release before this class of files.
+When a state's format changes, they stay, and one in the new format is added.
 """
 
 import ast
@@ -59,9 +59,9 @@ FILES: dict[str, Callable[[Paths], File]] = {
     f"{MACHINE}/demo.json": lambda paths: Demonstration("demo", PlainProgress(io.StringIO()), paths)._state_file,
     "home/env.yml.partial": lambda paths: scan._file(paths.at("home/env.yml.partial")),
 }
-# The release before left out what it did not know there, and there alone: elsewhere a field more would have stopped it.
+# Only there did the previous release ignore unknown fields: elsewhere they would have made it fail.
 TOLERANT = {"var/lib/ecs-appliance/backup.json"}
-# A site on half of its data, a backup that is none, a machine that runs unseen, pages scanned in vain.
+# Ignoring damage would mean a site on half of its data, an invalid backup, a machine left running, a useless scan.
 NEVER_NONE = {
     "var/lib/ecs-appliance/recovery.json",
     "var/lib/ecs-appliance/rewind.json",
@@ -71,7 +71,7 @@ NEVER_NONE = {
     f"{MACHINE}/process.json",
     "home/env.yml.partial",
 }
-# What speaks JSON with other programs, or has it for other reasons than to remember something.
+# Modules that use JSON to talk to other programs, or for other reasons than storing state.
 OTHERS = {
     "app/shell.py": "with Python in the application's container",
     "cli/alerts.py": "--json",
@@ -108,7 +108,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def records(kind: Any, data: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The objects in `data` that become dataclasses, and of which class."""
+    """Yield the objects in `data` that become dataclasses, each with its class."""
     if is_dataclass(kind):
         yield kind, data
     elif is_dataclass(get_args(kind)[-1]):
@@ -187,13 +187,13 @@ def _is_damaged(file: File) -> None:
 
 
 def named_modules() -> Iterator[tuple[str, Path]]:
-    """Those of the product by their paths in it, those of the laboratory with `lab/` before."""
+    """Yield the product's modules by their paths in it, and the laboratory's with the prefix `lab/`."""
     yield from ((str(file.relative_to(SOURCE)), file) for file in SOURCE.rglob("*.py"))
     yield from ((str(file.relative_to(LAB.parent)), file) for file in LAB.rglob("*.py"))
 
 
 def modules(speaks: Callable[[ast.AST], bool]) -> set[str]:
-    """Those with a piece of code that `speaks` is true for."""
+    """Return the modules with a node for which `speaks` is true."""
     return {name for name, file in named_modules() if any(map(speaks, ast.walk(ast.parse(file.read_text()))))}
 
 

@@ -1,6 +1,4 @@
-"""What a container cannot show, on a kernel of its own: the hardening of the kernel, and what keeps the application
-that eats everything, or turns on its own container, in its place.
-"""
+"""Tests that need their own kernel: its hardening, and containment of an application that misbehaves."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +14,9 @@ pytestmark = pytest.mark.timeout(900)
 
 FILES = Path(__file__).parents[2] / "salt/states/hardening/files"
 BOOT_SECONDS = 300
-# Takes memory until somebody ends it.
+# Allocates memory until it is killed.
 EATER = "held = []\nwhile True: held.append(bytearray(b'x' * (8 << 20)))\n"
-# What PostgreSQL has in memory, and goes over again and again.
+# Stands for PostgreSQL: memory that is held and used continually.
 DATABASE = (
     "import time\nheld = bytearray(b'x' * (%d << 20))\nwhile True: held[::4096] = held[::4096]; time.sleep(0.2)\n"
 )
@@ -28,7 +26,7 @@ CODE = ("scripts/docker-entrypoint.sh", "conf/nginx.conf", "env/bin/python")
 
 @pytest.fixture(scope="module")
 def guest(root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtioGuest]:
-    """The inside of a machine with the hardening's files in force, and the application's as its own image has them."""
+    """Yield a machine with the hardening files active and the application's files as in its image."""
     folder = tmp_path_factory.mktemp("kernel")
     with VirtualMachine(folder, runner, drives=[root_disk.drive], kernel=root_disk.kernel()) as machine:
         guest = machine.guest
@@ -90,7 +88,7 @@ def test_an_application_that_eats_all_memory_is_ended_and_its_neighbours_go_on(g
 
 
 def test_where_both_want_the_processor_the_machine_comes_first(guest: VirtioGuest) -> None:
-    """Beside a slice of the weight that system.slice has, where nothing else takes part of its share."""
+    """Compete with a slice that has the weight of system.slice, whose own units would take part of its share."""
     assert guest.sh("cat /sys/fs/cgroup/system.slice/cpu.weight").strip() == "100"
     start(guest, "spin-site", SPIN, where="ecs.slice")
     start(guest, "spin-machine", SPIN, where="rival.slice")
@@ -105,7 +103,7 @@ def test_where_both_want_the_processor_the_machine_comes_first(guest: VirtioGues
 
 
 def confined(guest: VirtioGuest, script: str) -> str:
-    """What `script` says, run as the application's account under the profile; "refused" where it fails."""
+    """Return the output of `script`, run as the application's account under the profile; "refused" on failure."""
     words = "setpriv --reuid=1000 --regid=1000 --clear-groups aa-exec --profile=ecs-application -- sh -c"
     return guest.sh(f"{words} '{script}' 2>/dev/null || echo refused", timeout=60).strip()
 
@@ -153,7 +151,7 @@ def test_what_the_application_writes_it_still_can(guest: VirtioGuest, script: st
 
 
 def test_the_machine_ends_what_is_confined(guest: VirtioGuest) -> None:
-    """As docker ends a container: by a signal from a process that is not confined."""
+    """Like docker: an unconfined process sends a signal."""
     confining = "setpriv --reuid=1000 --regid=1000 --clear-groups aa-exec --profile=ecs-application --"
     guest.sh(f"systemd-run --quiet --unit=held --remain-after-exit {confining} sleep 600", timeout=60)
     pid = "$(systemctl show --value --property=MainPID held)"

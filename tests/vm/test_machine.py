@@ -1,4 +1,4 @@
-"""A virtual machine boots, obeys, keeps on its drives what it shall, and leaves nothing behind."""
+"""A virtual machine boots, runs commands, keeps data on persistent drives only, and leaves nothing behind."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 Seen = TypeVar("Seen")
 MIB = 1 << 20
 KEPT, LOST = "/dev/vdb", "/dev/vdc"
-# A machine without anything to boot waits for ever; so does who started it.
+# A machine with nothing to boot waits forever, and so does the process that started it.
 ABANDONED = """
 import signal
 import sys
@@ -47,7 +47,7 @@ def empty_drive(file: Path) -> Path:
 def machine(
     root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[VirtualMachine]:
-    """A machine with two empty drives, usable long before it has booted."""
+    """Yield a machine with two empty drives, usable long before its boot has finished."""
     folder = tmp_path_factory.mktemp("machine")
     kept, lost = (empty_drive(folder / name) for name in ("kept.img", "lost, perhaps.img"))
     drives = [root_disk.drive, Drive(kept, kept=True), Drive(lost)]
@@ -135,7 +135,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path, runner: SystemRunner, n
 
 
 def running(parent: int, program: str) -> int | None:
-    """The child of `parent` that is `program` by now."""
+    """Return the process id of the child of `parent` that has become `program`, or None."""
     for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
         if program in Path(f"/proc/{child}/cmdline").read_text().split("\0")[0]:
             return int(child)
@@ -143,7 +143,7 @@ def running(parent: int, program: str) -> int | None:
 
 
 def wait_for(look: Callable[[], Seen], seconds: float = 20) -> Seen:
-    """What `look` sees, as soon as it sees something."""
+    """Return the first true result of `look`; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (seen := look()):
         assert time.monotonic() < deadline

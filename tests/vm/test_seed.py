@@ -1,6 +1,6 @@
-"""Debian 13 boots with an env.yml on a drive: the appliance makes it the active one, cloud-init takes it as its seed.
+"""Debian 13 boots with env.yml on a drive: the appliance activates it, and cloud-init uses the drive as its seed.
 
-Both kinds of drive that people have: the disc that `env package` makes, and a FAT drive that a laptop has written.
+Tests both kinds of drive that operators have: the disc from `env package`, and a FAT drive written by a laptop.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def make_iso(files: dict[str, bytes], folder: Path) -> Drive:
 
 
 def make_fat(files: dict[str, bytes], folder: Path) -> Drive:
-    """FAT has labels in capitals only."""
+    """Return a FAT drive with `files`; its label is upper case, as FAT requires."""
     image = folder / "stick.img"
     run(["mkfs.vfat", "-C", "-n", "CIDATA", image, FAT_KIB], timeout=30)
     for name, data in files.items():
@@ -90,12 +90,12 @@ def test_the_very_bytes_of_the_drive_are_the_active_environment(seeded: Seeded) 
 
 def test_the_drive_is_not_left_mounted(seeded: Seeded) -> None:
     assert mounted(seeded) == ""
-    # Who activates an environment holds the lock.
+    # Activating an environment takes the lock, whose file remains.
     assert seeded.guest.sh("ls --ignore=lock /run/appliance") == ""
 
 
 def test_cloud_init_took_the_same_drive_for_its_seed(seeded: Seeded) -> None:
-    """Its warning is that keys of ours are none of its own."""
+    """It warns only about the appliance's keys, which it does not know."""
     status = json.loads(seeded.guest.sh("cloud-init status --format json", ok=(0, 2)))
     assert (status["status"], status["errors"]) == ("done", [])
     assert status["detail"] == f"DataSourceNoCloud [seed={seeded.device}]"

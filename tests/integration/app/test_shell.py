@@ -1,4 +1,4 @@
-"""Scripts sent to a Python that reads its stdin as a person's typing: what `manage.py shell` is in old Django."""
+"""Scripts sent to a Python that treats stdin as interactive input, like `manage.py shell` of old Django versions."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The application's checkout with the manual in it, with real git."""
+"""The application's checkout including the manual, with real git."""
 
 import io
 import shutil
@@ -43,7 +43,7 @@ def publish(folder: Path, **files: str) -> str:
 
 
 def packed(folder: Path, commit: str) -> bytes:
-    """All that `commit` needs, as a pack."""
+    """Return everything that `commit` needs as a pack."""
     return RUNNER.run(
         ["git", "-C", str(folder), "pack-objects", "--revs", "--stdout", "-q"], timeout=30, input=f"{commit}\n"
     ).raw
@@ -74,7 +74,7 @@ def update(paths: Paths, app: Origin, docs: Origin) -> source.Sources:
 
 
 def built(paths: Paths, sources: source.Sources, *, user: str | None = None) -> dict[str, str]:
-    """What a build of `sources` is given: the contents of its files, the targets of its links."""
+    """Return what a build of `sources` receives: file contents and link targets, by path."""
     with source.archived(RUNNER, paths, sources, user=user) as file, tarfile.open(fileobj=file) as tar:
         return {
             entry.name: entry.linkname or content.read().decode()
@@ -101,7 +101,7 @@ def test_site_without_a_manual(paths: Paths, app: Origin) -> None:
 
 
 def test_a_commit_is_built_as_it_is(paths: Paths, app: Origin) -> None:
-    """Whatever .gitattributes says of archives and line ends."""
+    """Whatever .gitattributes says about archives and line ends."""
     attributes = "kept export-ignore\nid export-subst ident\ntext text eol=crlf\n"
     files = {"kept": "here", "id": "$Format:%H$ $Id$\n", "text": "a\nb\n"}
     publish(Path(app.source), **{".gitattributes": attributes}, **files)
@@ -114,7 +114,7 @@ def test_a_commit_is_built_as_it_is(paths: Paths, app: Origin) -> None:
 
 @pytest.mark.parametrize("commits", [1, 2])
 def test_the_build_can_ask_git_for_its_version(paths: Paths, app: Origin, tmp_path: Path, commits: int) -> None:
-    """As ECS's does: without an answer its containers do not start."""
+    """As ECS's build does: without an answer its containers do not start."""
     for number in range(1, commits):
         commit = publish(Path(app.source), **{f"file{number}": "x"})
     sources = update(paths, app, NONE)
@@ -159,7 +159,7 @@ def test_what_lies_in_the_checkout_is_not_built(paths: Paths, app: Origin) -> No
 
 
 def test_other_files_by_the_commits_name_are_not_built(paths: Paths, app: Origin) -> None:
-    """A repository may lie about its objects: git itself believes the name of a file."""
+    """A repository may lie about its objects: git itself trusts the name of an object's file."""
     sources = update(paths, app, NONE)
     honest = publish(Path(app.source), Dockerfile="FROM evil")
     source.fetch_sources(RUNNER, paths, app, NONE, user=None)
@@ -245,7 +245,7 @@ def test_migrations_between_two_commits(paths: Paths, app: Origin) -> None:
 
 @pytest.fixture
 def marker(paths: Paths, open_path: Path) -> Path:
-    """Holds the name of whoever is made to run a program by the configurations of both checkouts, once planted."""
+    """Return the file that will contain the user name of any program that a planted configuration makes git run."""
     paths.source.parent.mkdir(parents=True)
     spool = open_path / "spool"
     spool.mkdir()
@@ -254,7 +254,7 @@ def marker(paths: Paths, open_path: Path) -> Path:
 
 
 def plant(folder: Path, marker: Path) -> None:
-    """Have git run a program as soon as it misses an object in the repository of `folder`."""
+    """Make git run a program as soon as it misses an object in the repository of `folder`."""
     program = marker.with_name("program")
     program.write_text(f"#!/bin/sh\nid -un >> {marker}\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""The vault's keyring, with real GnuPG 1.4 and keys made by GnuPG 2."""
+"""The vault's keyring, with real GnuPG 1.4 and keys created by GnuPG 2."""
 
 import os
 import re
@@ -23,9 +23,9 @@ MakeKey = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def make_key() -> Iterator[MakeKey]:
-    """`make_key(uid, algorithm=…, usage=…, passphrase=…)` returns a private key block."""
+    """Yield `make_key(uid, algorithm=…, usage=…, passphrase=…)`, which returns a private key block."""
     with tempfile.TemporaryDirectory(prefix="appliance-keys.") as folder:
-        # Another home each time, or the exports would hold each other's keys of one name.
+        # A home for each key, or the exports would contain each other's keys of the same name.
         homes = (Path(folder) / str(number) for number in range(1000))
 
         def make(uid: str, algorithm: str = "rsa2048", usage: str = "sign,encrypt,cert", passphrase: str = "") -> str:
@@ -57,7 +57,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def seal(folder: Path, text: str) -> bytes:
-    """As the application writes a document."""
+    """Encrypt and sign a document as the application does."""
     sealed = folder.with_name("sealed")
     names = ("--recipient", "ecs_mediaserver", "--local-user", "ecs_authority")
     RUNNER.run([*GPG, folder, *names, "--yes", "--output", sealed, "--sign", "--encrypt"], timeout=30, input=text)
@@ -65,7 +65,7 @@ def seal(folder: Path, text: str) -> bytes:
 
 
 def unseal(folder: Path, sealed: bytes) -> str:
-    """As the application reads a document."""
+    """Decrypt and verify a document as the application does."""
     opened = RUNNER.run([*GPG, folder, "--decrypt"], timeout=30, input=sealed)
     assert 'Good signature from "ecs_authority"' in opened.stderr
     return opened.stdout
@@ -80,7 +80,7 @@ def fingerprint(block: str) -> str:
 
 
 def secret_key(block: str) -> bytes:
-    """The packets of a private key block, as a keyring has them."""
+    """Return the packets of a private key block as they are in a keyring."""
     return RUNNER.run(["gpg1", "--batch", "--dearmor"], timeout=30, input=block).raw
 
 
@@ -91,7 +91,7 @@ def public_key(home: Path, block: str) -> bytes:
 
 
 def assert_ours(paths: Paths, keys: VaultKeys) -> None:
-    """Whoever encrypts there encrypts for `keys`, and nothing lies there but two keyrings that are root's."""
+    """Assert that encryption there is to `keys`, and that the folder contains only two keyrings owned by root."""
     folder = paths.vault_keys
     wanted = [fingerprint(keys.encrypt), fingerprint(keys.sign)]
     assert {entry.name for entry in folder.iterdir()} == {"pubring.gpg", "secring.gpg"}
@@ -142,7 +142,7 @@ def test_new_keys_are_used_and_old_documents_still_open(paths: Paths, keys: Vaul
 
 
 def test_what_the_release_before_left_is_taken_over_in_silence(paths: Paths, keys: VaultKeys) -> None:
-    """Of the account app, with what gpg had put beside it."""
+    """It belongs to the account app, and contains what gpg has added to it."""
     ensure_vault_keys(RUNNER, paths, keys)
     sealed = seal(paths.vault_keys, "a study")
     (paths.state / "vault-keys.json").unlink()
@@ -173,14 +173,14 @@ def test_damaged_keyring_is_repaired(paths: Paths, keys: VaultKeys, damage: str)
 
 
 def foreign(keys: VaultKeys, others: VaultKeys, home: Path) -> dict[str, bytes]:
-    """Keyrings in which the keys of `others` come first."""
+    """Return keyrings in which the keys of `others` come first."""
     public = [public_key(home, block) for block in (others.encrypt, others.sign, keys.encrypt, keys.sign)]
     secret = [secret_key(block) for block in (others.encrypt, others.sign, keys.encrypt, keys.sign)]
     return {"pubring.gpg": b"".join(public), "secring.gpg": b"".join(secret)}
 
 
 def forged_packet(keys: VaultKeys) -> bytes:
-    """A literal packet, whose text says what a listing of the genuine keys would: gpg without a command prints it."""
+    """Return a literal packet whose text looks like a listing of the genuine keys; gpg without a command prints it."""
     lines = [
         f"{kind}:u:2048:1:0000000000000000:2020-01-01:::u:::scESC:\nfpr:::::::::{fingerprint(block)}:\nuid:u::::::::{uid}:"
         for kind in ("pub", "sec")
@@ -193,7 +193,7 @@ def forged_packet(keys: VaultKeys) -> bytes:
 def test_keyring_with_a_forged_listing_before_foreign_keys(
     paths: Paths, keys: VaultKeys, other_keys: VaultKeys, make_key: MakeKey, tmp_path: Path
 ) -> None:
-    """The attack of the security review: the packet's text, and a key that is called like the genuine fingerprints."""
+    """The attack from the security review: that packet, and a key whose name contains the genuine fingerprints."""
     named = make_key(f"{fingerprint(keys.encrypt)} {fingerprint(keys.sign)}")
     for ring, content in foreign(VaultKeys(named, named), other_keys, tmp_path / "home").items():
         put(paths, ring, forged_packet(keys) + content)
@@ -206,7 +206,7 @@ def test_keyring_with_a_forged_listing_before_foreign_keys(
 
 
 def put(paths: Paths, name: str, content: bytes) -> None:
-    """As the application could before it saw a copy."""
+    """Write a file as the application could while it still had the keyring itself instead of a copy."""
     paths.vault_keys.mkdir(parents=True, exist_ok=True)
     (paths.vault_keys / name).write_bytes(content)
     os.chown(paths.vault_keys / name, OWNER, OWNER)
@@ -238,7 +238,7 @@ def test_foreign_keys_whose_names_contain_ours_come_behind(
 def test_the_genuine_key_as_its_thief_revoked_it_does_not_come_back(
     paths: Paths, keys: VaultKeys, other_keys: VaultKeys, tmp_path: Path
 ) -> None:
-    """gpg would pass it over and take the next of that name; whoever reads the keyring can make a revocation."""
+    """gpg would skip it and use the next key of that name; anyone who can read the keyring can create a revocation."""
     revoked = revoke(tmp_path / "thief", keys.encrypt)
     public = [revoked, *(public_key(tmp_path / "home", block) for block in (keys.sign, other_keys.encrypt))]
     put(paths, "pubring.gpg", b"".join(public))
@@ -249,18 +249,18 @@ def test_the_genuine_key_as_its_thief_revoked_it_does_not_come_back(
 
 
 def revoke(home: Path, block: str) -> bytes:
-    """The public key of `block`, revoked."""
+    """Return the public key of `block`, revoked."""
     public_key(home, block)
     wish = ["--command-fd=0", "--no-tty", "--gen-revoke", fingerprint(block)]
     gpg1 = [word for word in GPG if word != "--batch"]
     RUNNER.run([*gpg1, home, "--output", home / "revocation", *wish], timeout=30, input="y\n1\n\ny\n")
-    # It looks for a list of trust that it has no need of.
+    # It complains about a missing trust database that it does not need.
     RUNNER.run([*GPG, home, "--import", home / "revocation"], timeout=30, ok=(0, 2))
     return RUNNER.run([*GPG, home, "--export", fingerprint(block)], timeout=30).raw
 
 
 def test_what_lies_beside_the_keyrings_is_kept_aside(paths: Paths, keys: VaultKeys) -> None:
-    """gpg would take instructions from some of it: other keyrings, a group of the recipient's name."""
+    """Some of it would be instructions to gpg: other keyrings, a group with the recipient's name."""
     ensure_vault_keys(RUNNER, paths, keys)
     put(paths, "gpg.conf", b"group ecs_mediaserver=ATTACKER\n")
     put(paths, "options", b"keyring /tmp/other\n")

@@ -1,4 +1,4 @@
-"""What gets out through the rules, in a real kernel: containers, machine and world are each a network of their own."""
+"""Outbound traffic under the rules in a real kernel: containers, machine and world are network namespaces."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ TEMPLATE = Path(__file__).parents[3] / "salt/states/hardening/files/firewall.nft
 PRIVATE, LAN, PUBLIC, CLOUD, CLOUD6 = "10.20.0.9", "192.168.7.9", "9.9.9.9", "169.254.169.254", "fd00:ec2::254"
 WORLD = (PRIVATE, LAN, PUBLIC, CLOUD, "168.63.129.16")
 INSIDE = {"docker0": "172.17.0.5", "br-ecs": "172.18.0.5"}
-# Arguments: address, port and protocol in turn. Prints what became of each; UDP that is not refused "went out".
+# Arguments: address, port and protocol, repeated. Prints the results; UDP that is not refused "went out".
 CONNECT = """
 import os, socket, sys
 if sys.argv[1] != '-':
@@ -61,7 +61,7 @@ print('ready', flush=True)
 
 @dataclass(frozen=True)
 class Inside(SystemRunner):
-    """Runs everything in the network namespace `name`."""
+    """Run everything in the network namespace `name`."""
 
     name: str
 
@@ -72,7 +72,7 @@ class Inside(SystemRunner):
 
 @dataclass(frozen=True)
 class WithHosts(Inside):
-    """Likewise, and `hosts` are all the names there are."""
+    """Do the same, but let only the names in `hosts` resolve."""
 
     hosts: Mapping[str, str]
 
@@ -87,13 +87,13 @@ class WithHosts(Inside):
 
 @dataclass(frozen=True)
 class Lab:
-    """The machine with its rules, what is behind its bridges, and the world."""
+    """The machine with its rules, the containers behind its bridges, and the world."""
 
     machine: Inside
     containers: dict[str, Inside]
 
     def load(self, *, containers: Sequence[str] = (), builds: Sequence[str] | None = None, domain: str = "") -> None:
-        """The rules for an env.yml with these lists."""
+        """Load the rules for an env.yml with these lists."""
         egress = {"containers": list(containers), **({} if builds is None else {"builds": list(builds)})}
         env = Env.model_validate({"appliance": {"domain": domain or "localhost", "network": {"egress": egress}}})
         pillar = build_pillar(None, Facts(4096, 2, "host"))
@@ -106,7 +106,7 @@ class Lab:
         nftables.load(self.machine, rules.replace('include "/etc/nftables/appliance.d/*.nft"', ""))
 
     def reach(self, bridge: str, *targets: tuple[str, int] | tuple[str, int, str]) -> list[str]:
-        """What becomes of what a container behind `bridge` sends to `targets`."""
+        """Return the results of what a container behind `bridge` sends to `targets`."""
         return connect(self.containers[bridge], *targets)
 
 
@@ -184,7 +184,7 @@ def lab() -> Iterator[Lab]:
 
 @contextmanager
 def serving(world: Inside) -> Iterator[None]:
-    """Servers on a few ports of every address of `world`."""
+    """Run servers on a few ports of every address of `world`."""
     ready = Event()
     argv = ["ip", "netns", "exec", world.name, "python3", "-c", SERVE, "53", "80", "443", "8080"]
     server = SystemRunner().spawn(argv, on_line=lambda _: ready.set())
@@ -197,7 +197,7 @@ def serving(world: Inside) -> Iterator[None]:
 
 @pytest.fixture
 def resolving(tmp_path: Path) -> Paths:
-    """A machine whose name server is one in the private network."""
+    """Return a machine whose name server is in the private network."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/resolv.conf").write_text(f"nameserver 127.0.0.53\nnameserver {PRIVATE}\nnameserver fe80::1%lan0\n")
     return Paths(tmp_path)

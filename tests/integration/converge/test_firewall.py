@@ -1,4 +1,4 @@
-"""The firewall's rules in a real kernel, in a network of its own: what is broken never takes away what holds."""
+"""The firewall's rules in a network namespace: broken rules never replace the active ones."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ DOCKERS = "table ip filter { chain DOCKER { counter accept; }; }"
 
 
 class InNetwork(SystemRunner):
-    """Runs everything in the network namespace `name`."""
+    """Run everything in the network namespace `name`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,7 +43,7 @@ def runner() -> Iterator[InNetwork]:
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """The files as Salt leaves them."""
+    """Return a root with the files as Salt writes them."""
     paths = Paths(tmp_path)
     paths.at(OPERATORS).mkdir(parents=True)
     write_ours(paths)

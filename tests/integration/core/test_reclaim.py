@@ -1,4 +1,4 @@
-"""Folders taken back from another account, with all that it can leave in them."""
+"""Take folders back from another account, whatever it has left in them."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Processes: real ones."""
+"""Run real processes."""
 
 import os
 import sys
@@ -75,7 +75,7 @@ def test_a_timeout_kills_the_whole_group(tmp_path: Path, *, streaming: bool) -> 
 
 @STREAMING
 def test_what_a_command_leaves_behind_does_not_hold_it(tmp_path: Path, *, streaming: bool) -> None:
-    """As a hook with `daemon &` does: the daemon has our pipe, and is killed with its process group."""
+    """Like a hook with `daemon &`: the daemon has inherited our pipe, and is killed with its process group."""
     script = f"sleep 3600 & echo $! > {tmp_path}/pid; echo said"
     result = SystemRunner().run(["sh", "-c", script], timeout=50, on_line=print if streaming else None)
     assert result.stdout.strip() == "said"
@@ -84,7 +84,7 @@ def test_what_a_command_leaves_behind_does_not_hold_it(tmp_path: Path, *, stream
 
 @STREAMING
 def test_a_daemon_with_a_session_of_its_own_does_not_hold_it_either(tmp_path: Path, *, streaming: bool) -> None:
-    """It was meant to stay, and does; its output is not waited for."""
+    """It is meant to keep running, and does; its output is not waited for."""
     script = f"setsid sh -c 'echo $$ > {tmp_path}/pid; while sleep 0.01; do echo chatter; done' & sleep 0.5; echo said"
     result = SystemRunner().run(["sh", "-c", script], timeout=50, on_line=(lambda _: None) if streaming else None)
     assert "said" in result.stdout

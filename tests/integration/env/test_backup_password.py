@@ -1,4 +1,4 @@
-"""The password that is derived for old files is what public tools make of them."""
+"""The backup password derived for old files is the one that public tools derive."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What operators and their scripts type."""
+"""The commands that operators and their scripts run."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ EVERYTHING = FIXTURES / "accepted/everything.yml"
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    """Lets the installed commands find the command line of this checkout."""
+    """Make the installed commands use the command line of this checkout."""
     command = tmp_path / "appliance"
     source = CHECKOUT / "src"
     command.write_text(f'#!/bin/sh\nPYTHONPATH="{source}" exec "{sys.executable}" -m ecs_appliance "$@"\n')
@@ -36,7 +36,7 @@ def run(environ: Mapping[str, str], *command: str | Path, data: str | bytes = ""
     return SystemRunner().run(words, env=environ, input=data, timeout=60, ok=range(256))
 
 
-# Control characters have no place in an env.yml, and these two are line ends to YAML alone.
+# Control characters are not allowed in env.yml, and these two are line ends only in YAML.
 TEXTS = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\u2028\u2029", include_characters="\n\t"),
     max_size=40,
@@ -46,7 +46,7 @@ TEXTS = st.text(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(TEXTS, min_size=1, max_size=8))
 def test_a_shell_gets_the_exact_text(texts: list[str]) -> None:
-    """Whatever YAML can hold: quotes, line feeds, dollars, backslashes, umlauts."""
+    """Everything YAML can contain: quotes, line feeds, dollars, backslashes, umlauts."""
     tree = parse(set_values("ecs:\n", {"ecs.texts": texts}))
     lines = "\n".join(flatten(tree, "ecs", Style(prefix="export ")))
     last = "$((ECS_TEXTS_LEN - 1))"

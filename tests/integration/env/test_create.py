@@ -1,4 +1,4 @@
-"""A new env.yml with real keys, made and read by real gpg."""
+"""A new env.yml with real keys, created and read by real gpg."""
 
 import re
 import time
@@ -22,7 +22,7 @@ def text() -> str:
 
 
 def agents() -> set[str]:
-    """The gpg-agents that run now, by their keyring's folder."""
+    """Return the keyring folders of the running gpg-agents."""
     lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
     found = (re.search(rb"gpg-agent\0--homedir\0(\S*?/pgp-[^\0]*)", line) for line in lines)
     return {match[1].decode() for match in found if match}
@@ -51,7 +51,7 @@ def test_every_secret_is_fresh(text: str) -> None:
     ],
 )
 def test_keys_work_in_every_gpg(text: str, gpg: str, path: str, user: str, tmp_path: Path) -> None:
-    """The application has gpg 1.4; it encrypts to a key and signs with one without being asked anything."""
+    """The application has gpg 1.4; it encrypts to one key and signs with another without any prompt."""
     value: object = load(text.encode())
     for part in path.split("."):
         value = getattr(value, part)
@@ -131,7 +131,7 @@ def test_an_own_template_is_filled_in(tmp_path: Path) -> None:
 
 
 def test_it_takes_little_time() -> None:
-    """The goal is 1.5 s for the whole command (benchmarks/create.py); looking for primes takes luck."""
+    """The goal is 1.5 s for the whole command (benchmarks/create.py), but finding primes takes varying time."""
     seconds = []
     for _ in range(3):
         began = time.monotonic()

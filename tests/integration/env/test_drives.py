@@ -1,6 +1,6 @@
 """Environments on real filesystems, found by label and mounted by the kernel; needs root.
 
-FAT and ISO 9660, which alone count elsewhere, need a kernel that mounts them: a virtual machine has to show it.
+FAT and ISO 9660, the only ones used outside tests, need a kernel that mounts them: tests/vm covers these.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ Attach = Callable[..., Path]
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """A root of its own, which sees the mounts of the system."""
+    """Return a temporary root that shows the system's mounts."""
     (tmp_path / "root").mkdir()
     (tmp_path / "root/proc").symlink_to("/proc")
     return Paths(tmp_path / "root")
@@ -30,7 +30,7 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def attach(tmp_path: Path) -> Iterator[Attach]:
-    """Makes a drive with a label and files, and returns its device."""
+    """Yield a function that creates a drive with a label and files, and returns its device."""
     devices: list[Path] = []
 
     def make(label: str = LABEL, files: dict[str, bytes] | None = None, *, size: int = 4 << 20) -> Path:
@@ -53,7 +53,7 @@ def attach(tmp_path: Path) -> Iterator[Attach]:
 
 
 def mounted(tmp_path: Path) -> list[str]:
-    """The mounts of drives of this test's: others may run beside it, and mount what is theirs."""
+    """Return the mounts of this test's own drives, since others may run in parallel and mount theirs."""
     own = run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"], timeout=30).lines()
     devices = {line.split()[0] for line in own if str(tmp_path) in line}
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]

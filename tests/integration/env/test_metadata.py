@@ -1,4 +1,4 @@
-"""The clouds' metadata services, played by a real server on the loopback address."""
+"""The clouds' metadata services, simulated by a real server on the loopback address."""
 
 import gzip
 import socket
@@ -25,7 +25,7 @@ Service = Callable[[str, str, dict[str, str]], Answer]
 
 
 def version_2(method: str, path: str, headers: dict[str, str]) -> Answer:
-    """EC2 as it is today: nothing without a token."""
+    """EC2 today: no answer without a token."""
     if (method, path) == ("PUT", "/latest/api/token") and "x-aws-ec2-metadata-token-ttl-seconds" in headers:
         return 200, TOKEN.encode()
     if headers.get("x-aws-ec2-metadata-token") != TOKEN:
@@ -34,7 +34,7 @@ def version_2(method: str, path: str, headers: dict[str, str]) -> Answer:
 
 
 def version_1(method: str, path: str, headers: dict[str, str]) -> Answer:
-    """As OpenStack has it: it knows of no tokens, and minds what it does not know."""
+    """OpenStack's variant: it has no tokens, and rejects headers it does not know."""
     if method == "PUT":
         return 405, b""
     return (200, DATA) if path == "/latest/user-data" and not any("token" in name for name in headers) else (404, b"")
@@ -48,7 +48,7 @@ def google(method: str, path: str, headers: dict[str, str]) -> Answer:
 
 
 def with_user_data(answer: Answer) -> Service:
-    """EC2 with another answer to the question itself."""
+    """Return EC2 with a different answer to the request for user-data."""
 
     def service(method: str, path: str, headers: dict[str, str]) -> Answer:
         return answer if path == "/latest/user-data" else version_2(method, path, headers)
@@ -58,7 +58,7 @@ def with_user_data(answer: Answer) -> Service:
 
 @contextmanager
 def serving(service: Service, *, flavor: str = "") -> Iterator[str]:
-    """The base URL of a server that answers as `service` says."""
+    """Yield the base URL of a server that answers as `service` does."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
@@ -74,7 +74,7 @@ def serving(service: Service, *, flavor: str = "") -> Iterator[str]:
         do_GET = do_PUT = _answer  # noqa: N815 # names of the base class
 
         def log_message(self, *_: object) -> None:
-            """Keep still."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -88,7 +88,7 @@ def serving(service: Service, *, flavor: str = "") -> Iterator[str]:
 
 @pytest.fixture
 def closed() -> str:
-    """An address where nobody listens."""
+    """Return the URL of a port where nothing listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -96,7 +96,7 @@ def closed() -> str:
 
 @pytest.fixture
 def mute() -> Iterator[str]:
-    """An address that accepts connections and says nothing, as some firewalls do."""
+    """Yield the URL of a port that accepts connections but never answers, as behind some firewalls."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -119,7 +119,7 @@ def test_gce_is_read(hints: Hints) -> None:
 
 
 def test_each_service_is_asked_by_its_own_rules() -> None:
-    """Both clouds use one address, so that the search asks GCE's for EC2's data first."""
+    """Both clouds use the same address, so the search asks GCE's service for EC2's data first."""
     with serving(google, flavor="Google") as url:
         assert Ec2Source(OTHER, url).get() is None
     with serving(version_2) as url:
@@ -166,7 +166,7 @@ def test_a_cloud_whose_service_is_gone_is_broken(closed: str) -> None:
 
 @pytest.mark.parametrize("service", [version_2, google], ids=["EC2", "GCE"])
 def test_where_nobody_names_a_cloud_nobody_is_asked(service: Service, tmp_path: Path) -> None:
-    """Whoever stands in the LAN may answer at that address."""
+    """Anyone in the LAN could answer at that address."""
     asked = []
 
     def noting(method: str, path: str, headers: dict[str, str]) -> Answer:
@@ -188,7 +188,7 @@ def test_a_machine_that_may_have_a_service_does_not_wait_for_it(closed: str, mut
 
 @contextmanager
 def sending(*parts: bytes, pause: float = 0) -> Iterator[str]:
-    """The base URL of a server that sends `parts` to whoever asks, waits before each, and closes the connection."""
+    """Yield the base URL of a server that sends `parts`, `pause` seconds before each, and closes the connection."""
     gone = Event()
 
     def serve(server: socket.socket) -> None:
@@ -227,6 +227,6 @@ def test_user_data_that_is_cut_off_is_no_environment(answer: bytes) -> None:
 
 
 def test_the_time_limit_is_one_for_the_whole_answer() -> None:
-    """Each byte comes in time, the last of them does not; an answer without a length would end with the connection."""
+    """No single byte is late, but the whole answer is; without a length, it ends only with the connection."""
     with sending(HEAD + b"\r\n", *[b"#"] * 100, pause=0.05) as url, pytest.raises(OSError):
         _ask("GET", url, "/latest/user-data", {}, 0.4)

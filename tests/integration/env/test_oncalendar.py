@@ -1,11 +1,11 @@
-"""Our grammar of calendars beside systemd's own."""
+"""Compare our grammar of calendar events with systemd's own."""
 
 import pytest
 
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.oncalendar import oncalendar
 
-# Those of systemd.time(7), and what lies on either side of each rule.
+# The examples of systemd.time(7), and cases on either side of each rule.
 CALENDARS = """
 *-*-* 06:30:00|daily|DAILY|weekly|bi-annually|semi-annually|annually|quarterly|every day|yesterday
 Sat,Thu,Mon..Wed,Sat..Sun|Mon,Sun 12-*-* 2,1:23|Wed *-1|Wed..Wed,Wed *-1|Wed, 17:48|Wed..Sat,Tue 12-10-15 1:2:3

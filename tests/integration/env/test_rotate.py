@@ -1,4 +1,4 @@
-"""Secrets rotated as an operator does it: with real keys, and cut off at any moment."""
+"""Secrets rotated as an operator does it: with real keys, and interrupted at any time."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def appliance(*words: str | Path, data: str | bytes = "", timeout: float = 60) -
 
 
 def keyring(folder: Path, env: Env) -> Path:
-    """The one a start makes of `env`."""
+    """Create the keyring as a start does."""
     keys = VaultKeys(env.ecs.vault_encrypt.get_secret_value(), env.ecs.vault_sign.get_secret_value())
     paths = Paths(folder)
     ensure_vault_keys(RUNNER, paths, keys)
@@ -49,13 +49,13 @@ def keyring(folder: Path, env: Env) -> Path:
 
 
 def seal(folder: Path, document: str) -> bytes:
-    """As the application writes a document."""
+    """Encrypt and sign a document as the application does."""
     names = ("--recipient", "ecs_mediaserver", "--local-user", "ecs_authority", "--sign", "--encrypt")
     return RUNNER.run([*GPG, folder, *names], timeout=30, input=document).raw
 
 
 def unseal(folder: Path, sealed: bytes) -> str:
-    """As the application reads a document; empty where it could not."""
+    """Decrypt a document as the application does; return "" if that fails."""
     opened = RUNNER.run([*GPG, folder, "--decrypt"], timeout=30, input=sealed, ok=(0, 2))
     verified = opened.returncode == 0 and 'Good signature from "ecs_authority"' in opened.stderr
     return opened.stdout if verified else ""
@@ -126,7 +126,7 @@ def test_killed_at_any_moment_the_file_is_the_old_or_the_new_one(file: Path) -> 
     for number in range(12):
         before = file.read_bytes()
         try:
-            # A run that takes too long is killed, with all it has started.
+            # A run that exceeds its timeout is killed together with everything it started.
             appliance("rotate", file, "ecs.settings.SECRET_KEY", timeout=whole * (0.4 + number * 0.06))
         except DeadlineError:
             seen.add("killed")

@@ -1,4 +1,4 @@
-"""A private PostgreSQL server, as the machine's is set up: root comes as postgres and app, others with a password."""
+"""A private PostgreSQL server, set up like the machine's: root connects as postgres and app, others with a password."""
 
 import shutil
 import socket
@@ -34,14 +34,14 @@ fsync = off
 
 @pytest.fixture(scope="session")
 def port() -> int:
-    """One that nobody has: other processes run tests of this folder at the same time."""
+    """Return a free port: other processes run tests of this folder at the same time."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
 def cluster(port: int) -> Iterator[Path]:
-    """The folder of a running server: its socket, its data, its log file `log`."""
+    """Yield the folder of a running server: its socket, its data, its log file `log`."""
     folder = Path(tempfile.mkdtemp(prefix="appliance-pg."))
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
     data = folder / "data"

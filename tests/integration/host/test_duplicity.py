@@ -1,4 +1,4 @@
-"""Archives made by duplicity itself: whole ones, one of a killed run, damaged ones, and one of another's key."""
+"""Archives made by duplicity itself: complete, from a killed run, damaged, and encrypted to another key."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ def key() -> str:
 
 @pytest.fixture(scope="module")
 def archiver(key: str, tmp_path_factory: pytest.TempPathFactory) -> Archiver:
-    """A full backup, an increment, and what a killed one leaves."""
+    """Return an archive with a full backup, an increment, and the leftovers of a killed run."""
     work = tmp_path_factory.mktemp("archive")
     archiver = Archiver(work / "data", work / "the target ü%41", work, key)
     for name, text in {"ecs-pgdump/ecs.pgdump.gz": "dump", "postgresql/file": "of no use"}.items():
@@ -38,7 +38,7 @@ def archiver(key: str, tmp_path_factory: pytest.TempPathFactory) -> Archiver:
     for count in (FIRST, LATER, LATER):
         add_documents(work / "data/ecs-storage-vault", count)
         archiver.back_up()
-        # Its times are of whole seconds.
+        # Backup times have a resolution of one second.
         time.sleep(1.1)
     archiver.cut_off_last()
     return archiver
@@ -72,7 +72,7 @@ def test_each_backup_that_ended_comes_back(archiver: Archiver, key: str, tmp_pat
     parts: list[float] = []
     archive.restore(later.name, tmp_path / "later", parts.append)
     assert parts == sorted(parts)
-    # It reads no further than it has to.
+    # It reads no further than necessary.
     assert 0.5 < parts[-1] <= 1
     there = documents(tmp_path / "later")
     assert there.items() <= documents(archiver.source).items()
@@ -99,7 +99,7 @@ def test_what_was_in_a_damaged_volume_is_left_out(archiver: Archiver, key: str, 
     there, before = documents(tmp_path / "whole"), documents(archiver.source)
     lost = {name for name in archive.list_files(moment) if not (tmp_path / "whole" / name).exists()}
     assert 0 < len(lost) <= 12
-    # At most the two that reach over the borders of the volume are there in part.
+    # At most two are restored in part: those that cross the volume's boundaries.
     assert sum(content != before[name] for name, content in there.items()) <= 2
 
 

@@ -43,7 +43,7 @@ def upstream(tmp_path: Path) -> Upstream:
 
 
 def follow(folder: Path, *, user: str | None = None, **asked: Any) -> git.Commit:
-    """Fetch what is asked for and check it out."""
+    """Fetch what is asked for, and check it out."""
     target = git.fetch(RUNNER, folder, user=user, **asked)
     git.checkout(RUNNER, folder, target.id, user=user)
     return target
@@ -203,7 +203,7 @@ def test_follows_another_source_and_a_rewritten_branch(upstream: Upstream, sync:
 
 def test_survives_what_a_killed_run_leaves(upstream: Upstream, sync: Sync, tmp_path: Path) -> None:
     folder = tmp_path / "checkout"
-    (folder / ".git" / "objects").mkdir(parents=True)  # a clone that had just begun
+    (folder / ".git" / "objects").mkdir(parents=True)  # an interrupted clone
     sync()
     upstream.commit("README", "two")
     for lock in ("index.lock", "HEAD.lock", "refs/remotes/origin/master.lock", "shallow.lock"):

@@ -1,4 +1,4 @@
-"""What the application's role makes of its own tables: it runs as that role only, not for ever, and is named."""
+"""Code in the application's tables runs only as the application's role, is cancelled in time, and is reported."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ SPY = """
         return $1;
     exception when others then return $1; end $$
 """
-# Catches that it is cancelled, and goes on.
+# Catches its cancellation and continues.
 FOREVER = """
     create function public.stay(d documents_document) returns text language plpgsql as $$ begin
         loop
@@ -82,7 +82,7 @@ def test_a_recovery_takes_what_the_role_may_make_and_no_code_of_the_server(serve
 
 
 def test_own_names_are_not_looked_up(server: Server, database: str) -> None:
-    """Neither the search path of the database nor functions of PostgreSQL's names have a say."""
+    """Neither the database's search path nor functions with the names of PostgreSQL's own have any effect."""
     names = ("md5", "encode", "sha256", "left", "to_jsonb")
     as_app(
         server,

@@ -22,7 +22,7 @@ PASSWORD = "it's a 'pass$word' with ümlaut"
 @pytest.fixture
 def database(server: Server) -> Iterator[str]:
     with psycopg.connect(host=server.host, port=server.port, user="postgres", autocommit=True) as admin:
-        # ICU has versions of its sort orders on every machine; those of the C library need a generated locale.
+        # ICU collations have versions on every machine; those of the C library would need a generated locale.
         admin.execute("create database ecs template template0 locale_provider icu icu_locale 'de-AT'")
         admin.execute("create role app login")
         admin.execute("alter database ecs owner to app")
@@ -94,7 +94,7 @@ def test_server_keeps_no_trace_of_the_password(
     for secret in (PASSWORD, verifier):
         assert secret not in log
         assert secret not in statements
-    assert "select rolpassword" in log  # the log does tell statements
+    assert "select rolpassword" in log  # the log does contain statements
 
 
 def test_owner_gets_everything_but_what_an_extension_made(server: Server, database: str) -> None:
@@ -126,7 +126,7 @@ def test_owner_gets_everything_but_what_an_extension_made(server: Server, databa
 
 
 def test_owner_gets_what_lies_in_any_schema(server: Server, database: str) -> None:
-    """A function that somebody loaded as the superuser would act as that for whoever calls it."""
+    """A function that was loaded by the superuser would run with its privileges for every caller."""
     as_superuser(
         server,
         database,
@@ -174,7 +174,7 @@ def test_role_keeps_no_power(server: Server, database: str) -> None:
 
 
 def test_shut_database_is_opened(server: Server, database: str) -> None:
-    """Its owner can shut it, for itself too."""
+    """Its owner can close it, even to itself."""
     with postgres.application(server, database) as connection:
         connection.execute("revoke connect on database ecs from public, app")
         connection.execute("alter database ecs with connection limit 0")
@@ -221,7 +221,7 @@ def test_dump_can_be_restored(server: Server, database: str, tmp_path: Path) -> 
 
 
 def test_dump_is_loaded_as_the_role(server: Server, database: str, tmp_path: Path) -> None:
-    """Whatever it runs by that; what it takes a superuser for is left out."""
+    """Everything it runs has that role's privileges; whatever needs a superuser is skipped."""
     ownership.ensure_extension(server, database, "pg_stat_statements")
     as_superuser(server, database, "comment on extension pg_stat_statements is 'of the superuser'")
     as_superuser(server, database, "alter schema public owner to app")
@@ -269,7 +269,7 @@ def test_dump_of_a_killed_run_goes(server: Server, database: str, tmp_path: Path
 
 
 def test_a_description_tells_whether_anything_was_migrated(server: Server, database: str) -> None:
-    """Neither documents nor the order of work count; each table, column and applied migration does."""
+    """Documents and their order do not matter; every table, column and applied migration does."""
     applied = "public.django_migrations"
     with pytest.raises(CommandError, match="no matching tables"):
         dumps.describe(RUNNER, server, database, applied)
@@ -291,7 +291,7 @@ def test_a_description_tells_whether_anything_was_migrated(server: Server, datab
 
 
 def test_dump_is_not_built_where_others_write(server: Server, database: str, tmp_path: Path) -> None:
-    """While it is built nothing lies in the folder that its owner could swap for a link."""
+    """While it is being written, the folder contains nothing that its owner could replace by a link."""
     seen: list[str] = []
 
     class Watching(SystemRunner):

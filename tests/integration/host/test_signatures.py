@@ -1,4 +1,4 @@
-"""Whose signature counts, with real git, ssh-keygen and gpg; needs root, as the appliance does."""
+"""Whose signatures are accepted, with real git, ssh-keygen and gpg; needs root, as the appliance does."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SECONDS = 60
 
 
 class Publisher:
-    """Somebody with a repository, keys of OpenSSH by name, and keys of OpenPGP by user id."""
+    """A publisher with a repository, OpenSSH keys by name, and OpenPGP keys by user id."""
 
     def __init__(self, folder: Path) -> None:
         self.repository, self.home = folder / "repository", folder / "gnupg"
@@ -33,7 +33,7 @@ class Publisher:
         return RUNNER.run(["git", "-C", self.repository, *words], timeout=SECONDS, env=env).stdout.strip()
 
     def ssh(self, name: str) -> str:
-        """A new key's public part."""
+        """Create a key, and return its public part."""
         RUNNER.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.keys / name], timeout=SECONDS)
         return signer((self.keys / f"{name}.pub").read_text())
 
@@ -42,7 +42,7 @@ class Publisher:
         return RUNNER.run(quick, timeout=SECONDS, env={"GNUPGHOME": str(self.home)}).stdout
 
     def openpgp(self, name: str, expires: str = "never") -> str:
-        """A new key's public part."""
+        """Create a key, and return its public part."""
         self.gpg("--quick-generate-key", f"{name} <{name}@example.org>", "ed25519", "sign", expires)
         return signer(self.gpg("--armor", "--export", f"{name}@example.org"))
 
@@ -150,7 +150,7 @@ def test_history_goes_on_from_what_runs(publisher: Publisher) -> None:
 
 
 def test_a_repository_cannot_vouch_for_itself(publisher: Publisher) -> None:
-    """Its configuration, its replacements and what it says of other programs count for nothing."""
+    """Its configuration, replacement objects and settings for other programs have no effect."""
     ours = publisher.ssh("ours")
     signed, evil = publisher.commit(ssh="ours"), publisher.commit()
     for key in ("gpg.program", "gpg.ssh.program", "gpg.openpgp.program"):
@@ -176,7 +176,7 @@ def test_what_is_said_of_a_good_signature(said: str, good: bool) -> None:
 
 
 def test_a_release_that_nobody_signed_never_runs(publisher: Publisher, tmp_path: Path) -> None:
-    """Root would run its launcher to see whether it works."""
+    """Root would otherwise run its launcher to see whether it works."""
     ours, ran = publisher.ssh("ours"), tmp_path / "ran"
     launcher = publisher.repository / "appliance"
     launcher.write_text(f"#!/bin/sh\ntouch {ran}\n")

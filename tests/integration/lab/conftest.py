@@ -1,4 +1,4 @@
-"""One base image for every machine of these tests, the same that the demonstration uses."""
+"""One base image for every machine of these tests, the one that the demonstration uses."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def base(runner: SystemRunner) -> Path:
 
 @pytest.fixture(scope="session")
 def shared(base: Path, runner: SystemRunner) -> Iterator[NspawnMachine]:
-    """The machine most tests use, made once."""
+    """Yield the machine that most tests share."""
     machine = NspawnMachine(f"it-{os.getpid()}", runner)
     try:
         machine.create(base)
@@ -36,6 +36,6 @@ def shared(base: Path, runner: SystemRunner) -> Iterator[NspawnMachine]:
 
 @pytest.fixture
 def machine(shared: NspawnMachine) -> NspawnMachine:
-    """A booted machine; a test may leave it stopped."""
+    """Return a booted machine; a test may leave it stopped."""
     shared.start()
     return shared

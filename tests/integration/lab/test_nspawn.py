@@ -1,4 +1,4 @@
-"""A machine boots, obeys, survives what a real one survives, and leaves nothing behind."""
+"""A machine boots, runs commands, survives what a real one survives, and leaves nothing behind."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ CAP_SYS_TIME = 25  # capabilities(7)
 
 
 def traces(machine: NspawnMachine, runner: SystemRunner) -> dict[str, str]:
-    """What a machine that does not run could have left on this host."""
+    """Return what a stopped machine could have left on this host, by kind."""
     name = machine.name
     groups = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd"))
     seen = {
@@ -46,7 +46,7 @@ def test_it_boots_clean_and_is_its_own(machine: NspawnMachine) -> None:
 
 
 def test_no_command_inside_may_set_the_clock(machine: NspawnMachine) -> None:
-    """Asked, not tried: where it is broken, a trial sets the clock of this host."""
+    """Checks capabilities instead of trying it: if it were allowed, a trial would set this host's clock."""
     sets = machine.guest.sh("grep -E '^Cap(Bnd|Eff|Prm|Inh|Amb)' /proc/self/status").split()[1::2]
     assert len(sets) == 5
     assert not any(int(capabilities, 16) & (1 << CAP_SYS_TIME) for capabilities in sets)

@@ -1,4 +1,4 @@
-"""What the launcher asks before there is an environment of Python packages."""
+"""The launcher's check for a production machine, before there is an environment of Python packages."""
 
 import sys
 from pathlib import Path

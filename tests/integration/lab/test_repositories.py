@@ -1,4 +1,4 @@
-"""Repositories for a machine, made with the real git."""
+"""Create repositories for a machine with real git."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A disk that is really full: what must not be tried again is latched, and everybody hears of it. Needs root."""
+"""A disk that is really full: failures that must not be retried are latched and reported. Needs root."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ RUN = SystemRunner().run
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Context]:
-    """A machine whose root has no byte left; /run is memory, as on every machine."""
+    """Yield a machine whose root filesystem is completely full; /run is in memory, as on every machine."""
     root = tmp_path / "root"
     root.mkdir()
     RUN(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", root], timeout=30)

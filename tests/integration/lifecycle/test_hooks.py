@@ -1,4 +1,4 @@
-"""The operator's own scripts."""
+"""Run the operator's own scripts."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Moves that may be cut off anywhere and lose nothing."""
+"""Moves of data can be interrupted at any point without losing any."""
 
 import contextlib
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MOVE = Relocation("/var/lib/thing", "/data/thing")
 
 
 class PowerCutError(Exception):
-    """The power goes."""
+    """Simulates a power failure."""
 
 
 @pytest.fixture

@@ -8,5 +8,5 @@ from ecs_appliance.env.create import render
 
 @pytest.fixture(scope="session")
 def env() -> bytes:
-    """A new env.yml, with real keys: about 15 KB."""
+    """Return a new env.yml with real keys: about 15 KB."""
     return render("ecs.example.org", runner=SystemRunner()).encode()

@@ -1,4 +1,4 @@
-"""Sheets as scans: what a scanner would have made of a PDF, saved as files."""
+"""Sheets as scans: what a scanner makes of a PDF, saved as files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from ecs_appliance.paper.reader import read_codes
 
 
 def code_pages(pdf: bytes, dpi: float = 300) -> list[Image.Image]:
-    """The pages of `pdf` that have codes of the file."""
+    """Return the pages of `pdf` that contain codes of the file."""
     return [page for page in scanned(pdf, dpi) if any(read_part(text) for text in read_codes(page))]
 
 
 def saved(pages: Sequence[Image.Image], folder: Path) -> list[Path]:
-    """`pages` as PNG files in `folder`."""
+    """Save `pages` as PNG files in `folder`, and return the files."""
     files = [folder / f"scan{number:02}.png" for number in range(len(pages))]
     for page, file in zip(pages, files, strict=True):
         page.save(file, compress_level=1)
@@ -25,5 +25,5 @@ def saved(pages: Sequence[Image.Image], folder: Path) -> list[Path]:
 
 
 def documents(files: Sequence[Path]) -> list[Document]:
-    """`files` as what `appliance env scan` is given."""
+    """Return `files` as `appliance env scan` receives them."""
     return [on_disk(file) for file in files]

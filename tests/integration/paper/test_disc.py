@@ -1,4 +1,4 @@
-"""The disc as other programs read it: the one that finds it by its label, and libarchive."""
+"""The disc as other programs read it: blkid, which finds its label, and libarchive."""
 
 from pathlib import Path
 

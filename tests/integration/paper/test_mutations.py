@@ -1,4 +1,4 @@
-"""Whatever happens to the sheets: the file comes back as it was, or it is said that it does not."""
+"""Whatever happens to the sheets, either the original file is recovered or an error is reported."""
 
 import gzip
 import io
@@ -44,13 +44,13 @@ def new_paper() -> Paper:
 
 
 def split_paper() -> Paper:
-    """Two shares of three, and two of another file."""
+    """Return two of three shares of DATA, and two of another file."""
     two, other_two = (list(make_shared_papers(data, Scheme(2, 3)).values())[1:] for data in (DATA, OTHER))
     return scanned_paper(two, other_two)
 
 
 def old_paper() -> Paper:
-    """The predecessor's, one code a picture. It has no hash; the other file is an earlier state of the same."""
+    """Return the predecessor's paper: one code per picture, no hash. The other file is an earlier version of it."""
     earlier = bytes(byte ^ (place % 500 == 0) for place, byte in enumerate(DATA))
     texts, others = old_codes_of(gzip.compress(DATA)), old_codes_of(gzip.compress(earlier))
     return Paper([drawn(text) for text in texts], texts, others)
@@ -79,7 +79,7 @@ def paper(request: pytest.FixtureRequest) -> Paper:
     return PAPERS[request.param]()
 
 
-# Texts
+# Mutations of texts
 
 
 def change(texts: Texts, paper: Paper, random: Random) -> None:
@@ -101,14 +101,14 @@ def drop_character(texts: Texts, paper: Paper, random: Random) -> None:
 
 
 def change_header(texts: Texts, paper: Paper, random: Random) -> None:
-    """Of new codes the kind, number, count or hash; of the predecessor's the number."""
+    """Change the kind, number, count or hash of a new code, or the number of the predecessor's."""
     at = random.randrange(len(texts))
     place = random.randrange(random.choice((2, 9, 137)))
     texts[at] = texts[at][:place] + random.choice("0189") + texts[at][place + 1 :]
 
 
 def exchange_headers(texts: Texts, paper: Paper, random: Random) -> None:
-    """Each code goes on with what another holds."""
+    """Exchange the tails of two codes."""
     one, two = (random.randrange(len(texts)) for _ in range(2))
     cut = random.choice((3, 137, random.randrange(1, 2000)))
     texts[one], texts[two] = texts[one][:cut] + texts[two][cut:], texts[two][:cut] + texts[one][cut:]
@@ -136,7 +136,7 @@ def repeat_with_changes(texts: Texts, paper: Paper, random: Random) -> None:
 
 
 def with_piece(text: str, piece: str, random: Random) -> str:
-    """`text` with `piece` instead of one of its characters."""
+    """Return `text` with one of its characters replaced by `piece`."""
     place = random.randrange(len(text))
     return text[:place] + piece + text[place + 1 :]
 
@@ -167,11 +167,11 @@ def test_texts(paper: Paper) -> None:
     assert min(outcomes["the file"], outcomes["an error"]) > OF_TEXTS / 20, outcomes
 
 
-# Pictures
+# Mutations of pictures
 
 
 def paint(pictures: Pictures, paper: Paper, random: Random) -> None:
-    """A block in one shade."""
+    """Fill a block with a single shade."""
     pick(pictures, random).paste(random.choice((0, 128, 255)), block(pictures[0], random))
 
 
@@ -181,13 +181,13 @@ def invert(pictures: Pictures, paper: Paper, random: Random) -> None:
 
 
 def shift(pictures: Pictures, paper: Paper, random: Random) -> None:
-    """A block of one picture, a little beside its place."""
+    """Copy a block of a picture to a position nearby."""
     picture, place = pick(pictures, random), block(pictures[0], random)
     picture.paste(picture.crop(place), (place[0] + random.randint(-9, 9), place[1] + random.randint(-9, 9)))
 
 
 def swap(pictures: Pictures, paper: Paper, random: Random) -> None:
-    """The same block of two pictures: whole codes among them, and pieces of some."""
+    """Swap a block between two pictures: some blocks contain whole codes, others pieces."""
     one, two, place = pick(pictures, random), pick(pictures, random), block(pictures[0], random)
     piece = one.crop(place)
     one.paste(two.crop(place), place)
@@ -195,7 +195,7 @@ def swap(pictures: Pictures, paper: Paper, random: Random) -> None:
 
 
 def cover(pictures: Pictures, paper: Paper, random: Random) -> None:
-    """A code of another file lies on one of these."""
+    """Put a code of another file on a picture."""
     code = drawn(random.choice(paper.others))
     pick(pictures, random).paste(code, (random.randrange(0, 400), random.randrange(0, 400)))
 
@@ -208,7 +208,7 @@ def scale(pictures: Pictures, paper: Paper, random: Random) -> None:
 
 
 def spoil(pictures: Pictures, paper: Paper, random: Random) -> None:
-    """Noise, of the same pixels for the same seed."""
+    """Add noise, which is the same for the same seed."""
     at = random.randrange(len(pictures))
     picture = pictures[at]
     grain = Image.frombytes("L", (picture.width, picture.height), random.randbytes(picture.width * picture.height))
@@ -241,12 +241,12 @@ def test_pictures(paper: Paper) -> None:
 
 
 def of_texts(texts: Sequence[str]) -> bytes:
-    """The file that `texts` are the codes of."""
+    """Return the file recovered from the codes `texts`."""
     return recover(sort_out(Seen(text, "scan.png") for text in texts)).data
 
 
 def of_pictures(pictures: Sequence[Image.Image]) -> bytes:
-    """The file that `pictures` are the sheets of."""
+    """Return the file recovered from the sheets `pictures`."""
     return read([document(picture, f"{number}.bmp") for number, picture in enumerate(pictures)], Reading()).data
 
 
@@ -257,7 +257,7 @@ def document(picture: Image.Image, name: str) -> Document:
 
 
 def outcome(recovered: Callable[[], bytes]) -> str:
-    """What came of it; any other error than the project's own is a fault."""
+    """Return the outcome; any error other than the project's own fails the test."""
     try:
         data = recovered()
     except ApplianceError:

@@ -1,4 +1,4 @@
-"""The paper without this program, read by public tools as its last page tells; and the predecessor's, made by them."""
+"""Read the paper with public tools, following its last page; and read the predecessor's, made with such tools."""
 
 import gzip
 import io
@@ -21,22 +21,22 @@ from tests.integration.paper.scans import code_pages, documents, saved
 from tests.papers import make_paper, make_shared_papers, noise, old_codes_of
 
 RUNNER = SystemRunner()
-# A command on the last page is set in by a space, and may go on behind a backslash.
+# A command on the last page is indented by a space, and may continue after a backslash.
 COMMAND = re.compile(r"^ (?:.*\\\r?\n)*.*$", re.MULTILINE)
 WORD = re.compile(r"^ ?(\d+) +([a-z]+)\s*$", re.MULTILINE)
-# The predecessor's: so many characters fit into one code, that has no number then.
+# The predecessor's limit for a single code, which then has no number.
 MOST_ALONE = 2_111
 GZIP_OVERHEAD = 64
 
 
 def printed(pdf: bytes) -> list[str]:
-    """The text of each page, as a person would type it from there."""
+    """Return the text of each page, as a person would type it."""
     with closing(pypdfium2.PdfDocument(pdf)) as document:
         return [page.get_textpage().get_text_range() for page in document]
 
 
 def commands(pdf: bytes) -> list[str]:
-    """The commands of the last page, from the top."""
+    """Return the commands of the last page, from the top."""
     return [found.strip().replace("\r", "") for found in COMMAND.findall(printed(pdf)[-1])]
 
 
@@ -45,7 +45,7 @@ def shell(command: str, folder: Path) -> str:
 
 
 def read_as_told(pdf: bytes, pages: Sequence[Image.Image], folder: Path) -> bytes:
-    """What the commands of the last page, but the first, which is ours, make of `pages`."""
+    """Recover `pages` by the commands of the last page, except the first one, which is our own."""
     saved(pages, folder)
     checksum = shell("\n".join(commands(pdf)[1:]), folder).split()[0]
     assert checksum in printed(pdf)[-1]
@@ -107,7 +107,7 @@ def old_texts(packed: bytes, characters: int) -> list[str]:
 
 
 def old_pages(texts: Sequence[str]) -> list[Image.Image]:
-    """The codes as qrencode draws them, four on a page."""
+    """Return pages of four codes each, drawn by qrencode."""
     codes = [qrencode(text) for text in texts]
     side = max(code.width for code in codes)
     pages = []

@@ -1,4 +1,4 @@
-"""Sheets as they come back from scanners and phones after years: damaged, in any order, in any kind of file."""
+"""Sheets as scanners and phones return them after years: damaged, in any order, in any kind of file."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -23,18 +23,18 @@ Save = Callable[[Sequence[Image.Image], Path], Sequence[Path]]
 
 @pytest.fixture(scope="module")
 def paper() -> bytes:
-    """The PDF of DATA."""
+    """Return the PDF of DATA."""
     return make_paper(DATA)
 
 
 @pytest.fixture(scope="module")
 def both(paper: bytes) -> list[Sheet]:
-    """Its two sheets with codes, at 300 dpi."""
+    """Return its two sheets with codes, at 300 dpi."""
     return list(sheets(paper, 300))
 
 
 def read_back(files: Sequence[Path], folder: Path) -> bytes:
-    """What `appliance env scan` makes of `files`."""
+    """Return what `appliance env scan` recovers from `files`."""
     scan(documents(files), folder / "env.yml")
     return (folder / "env.yml").read_bytes()
 
@@ -57,7 +57,7 @@ def test_resolutions(dpi: int, paper: bytes, tmp_path: Path) -> None:
 
 
 def one_each(ending: str, **options: Any) -> Save:
-    """A file for each page."""
+    """Return a function that saves each page to its own file."""
 
     def save(pages: Sequence[Image.Image], folder: Path) -> Sequence[Path]:
         files = [folder / f"{number}.{ending}" for number in range(len(pages))]
@@ -69,7 +69,7 @@ def one_each(ending: str, **options: Any) -> Save:
 
 
 def all_in_one(ending: str) -> Save:
-    """A file of all pages."""
+    """Return a function that saves all pages to one file."""
 
     def save(pages: Sequence[Image.Image], folder: Path) -> Sequence[Path]:
         file = folder / f"all.{ending}"

@@ -1,4 +1,4 @@
-"""Alert rules over the weeks of a site, judged by Prometheus' own promtool: what is told, and when nothing is."""
+"""Evaluate the alert rules over weeks of a site's metrics, using Prometheus' promtool: what is reported, and when."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ SECONDS = 120
 
 @dataclass(frozen=True)
 class Case:
-    """`series` are values every `step` minutes; after `hours` the rule `alert` says `summary` (empty: nothing)."""
+    """`series` are values every `step` minutes; after `hours` the rule `alert` has this `summary` (empty: no alert)."""
 
     alert: str
     series: dict[str, str]
@@ -29,12 +29,12 @@ class Case:
 
 
 def going(days: float, step: int = QUARTER) -> str:
-    """A time that goes with the clock for `days`."""
+    """Return a timestamp series that follows the clock for `days`."""
     return f"0+{step * 60}x{round(days * 1440 / step)}"
 
 
 def standing(days: float, more: float, step: int = QUARTER) -> str:
-    """A time that goes with the clock for `days`, and is the same for `more` days."""
+    """Return a timestamp series that follows the clock for `days`, and then stays the same for `more` days."""
     return f"{going(days, step)} {round(days * 86400)}+0x{round(more * 1440 / step)}"
 
 
@@ -111,7 +111,7 @@ CASES = [
 
 
 def rules() -> dict[str, dict[str, dict[str, str]]]:
-    """All rules by their names."""
+    """Return all rules by name."""
     read = YAML(typ="safe").load
     groups = [group for file in RULES.glob("*.yml") for group in read(file)["groups"]]
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
@@ -128,9 +128,9 @@ def test_each_rule_is_seen_to_speak_and_to_be_silent() -> None:
 
 
 def as_promtool_wants(case: Case) -> dict[str, object]:
-    """`case` as a test of promtool's."""
+    """Return `case` as a promtool test."""
     rule = rules()[case.alert]
-    # Where the metric is absent there is no series whose labels the alert could have.
+    # If the metric is absent, there is no series whose labels the alert could have.
     labels = rule["labels"] | ({} if "absent" in rule["expr"] else {"instance": SITE})
     told = {"exp_labels": labels, "exp_annotations": rule["annotations"] | {"summary": case.summary}}
     moment = {"alertname": case.alert, "eval_time": f"{case.hours * 60:g}m"}
@@ -144,7 +144,7 @@ def as_promtool_wants(case: Case) -> dict[str, object]:
 
 
 def judged(cases: Sequence[Case], folder: Path, step: int = QUARTER) -> Result:
-    """What promtool says of `cases`, whose rules it looks at every `step` minutes."""
+    """Return promtool's verdict on `cases`, evaluating the rules every `step` minutes."""
     written = folder / "test.json"
     files = [str(file) for file in RULES.glob("*.yml")]
     tests = list(map(as_promtool_wants, cases))

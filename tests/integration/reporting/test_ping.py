@@ -1,4 +1,4 @@
-"""The ping reaches whoever the system trusts, such as a closed network's own authority."""
+"""Pings reach any server that the system trusts, such as one with a closed network's own CA."""
 
 import ssl
 import sys
@@ -12,20 +12,20 @@ from ecs_appliance.core.runner import CommandError, SystemRunner
 from tests import authorities
 
 PING = "import sys; from ecs_appliance.reporting.ping import ping; ping(sys.argv[1], {'ok': '1'})"
-# In a mount namespace of its own, the system trusts the authorities in a folder of the test's.
+# In its own mount namespace, the system trusts the CAs in a folder of the test's.
 WITH_TRUST = 'mount --bind "$1" /etc/ssl/certs; shift; exec "$@"'
 
 
 class Watch(BaseHTTPRequestHandler):
-    """Takes each ping."""
+    """Accept every ping."""
 
-    def do_POST(self) -> None:  # a name of the base class
+    def do_POST(self) -> None:  # name required by the base class
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Keep still."""
+        """Log nothing."""
 
 
 def test_a_ping_trusts_the_systems_authorities_and_no_others(tmp_path: Path) -> None:

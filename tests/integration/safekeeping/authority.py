@@ -1,4 +1,4 @@
-"""A certificate authority of its own, and a server it vouches for."""
+"""A certificate authority, and a server with a certificate of it."""
 
 import ssl
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from tests import authorities
 
 @dataclass(frozen=True)
 class Authority:
-    """The `file` with its certificate, and the `context` of a server of its."""
+    """The `file` with its certificate, and the `context` of its server."""
 
     file: Path
     context: ssl.SSLContext
 
 
 def found_authority(folder: Path) -> Authority:
-    """A new authority with its files in `folder`; its server is 127.0.0.1 and mail.example.org."""
+    """Create an authority with its files in `folder`; its server is 127.0.0.1 and mail.example.org."""
     made = authorities.Authority("test authority")
     (folder / "authority.pem").write_text(made.chain)
     (folder / "server.pem").write_text("".join(made.server("127.0.0.1", "mail.example.org")))

@@ -1,4 +1,4 @@
-"""People with OpenPGP keys, each with a keyring of their own; made and read by real gpg."""
+"""People with OpenPGP keys, each in its own keyring, created and read by real gpg."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,44 +10,44 @@ BOTH = ("ed25519", "sign"), ("cv25519", "encr")
 
 @dataclass(frozen=True)
 class Person:
-    """Who has the private key `fingerprint` in the keyring of `home`."""
+    """A person with the private key `fingerprint` in the keyring of `home`."""
 
     home: Path
     user: str
     fingerprint: str
 
     def gpg(self, *words: str, data: bytes = b"") -> bytes:
-        """Run gpg with their keyring."""
+        """Run gpg with this person's keyring."""
         options = ("--batch", "--quiet", "--no-tty", "--passphrase=", "--pinentry-mode=loopback", "--no-options")
         command = ["gpg", f"--homedir={self.home}", *options, *words]
         return SystemRunner().run(command, input=data, timeout=60).raw
 
     def public(self) -> bytes:
-        """Their public key, armored."""
+        """Return the public key, armored."""
         return self.gpg("--armor", "--export", self.fingerprint)
 
     def private(self) -> bytes:
-        """Their private key, armored."""
+        """Return the private key, armored."""
         return self.gpg("--armor", "--export-secret-keys", self.fingerprint)
 
     def open(self, sealed: bytes) -> bytes:
-        """What was encrypted to them."""
+        """Decrypt what was encrypted to this person."""
         return self.gpg("--decrypt", data=sealed)
 
     def revoke(self) -> None:
-        """Revoke their key by the certificate gpg made with it."""
+        """Revoke the key with the certificate that gpg created along with it."""
         certificate = (self.home / f"openpgp-revocs.d/{self.fingerprint}.rev").read_text()
         self.gpg("--import", data=certificate.replace(":-----BEGIN", "-----BEGIN").encode())
 
     def leave(self) -> None:
-        """Stop the agent of their keyring."""
+        """Stop the agent of this person's keyring."""
         SystemRunner().run(["gpgconf", "--homedir", self.home, "--kill", "all"], timeout=30)
 
 
 def person(folder: Path, name: str, *keys: tuple[str, str], expires: str = "never", at: str = "") -> Person:
-    """A person `name` below `folder` with a primary key and subkeys: (algorithm, usage) of each.
+    """Create the person `name` below `folder` with a primary key and subkeys, given as (algorithm, usage).
 
-    The last of `keys` expires after `expires`; they were made `at` a moment such as 20200101T000000.
+    The last of `keys` expires after `expires`; they are created `at` a time such as 20200101T000000.
     """
     home = folder / name
     home.mkdir(mode=0o700)

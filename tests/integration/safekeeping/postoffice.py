@@ -1,4 +1,4 @@
-"""A real mail server on 127.0.0.1 that answers as it is told to."""
+"""A real mail server on 127.0.0.1 with prepared answers."""
 
 import asyncio
 import ssl
@@ -15,7 +15,7 @@ HANG_UP, SILENCE = "hang up", "silence"
 
 @dataclass(frozen=True)
 class Received:
-    """A mail that came, and how."""
+    """A received mail, and how it arrived."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -77,7 +77,7 @@ class PostOffice:
 
     @contextmanager
     def open(self, *, starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-        """Its port, while it is open; `tls` from the start, or `starttls`."""
+        """Run the server, and yield its port; with `tls` from the start, or `starttls`."""
 
         def serve() -> SMTP:
             loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ class PostOffice:
 
 
 class Recitation(asyncio.Protocol):
-    """A server that says `text` without listening, a byte each `pause` seconds."""
+    """Send `text` without reading anything, one byte every `pause` seconds."""
 
     def __init__(self, text: bytes, pause: float) -> None:
         self.text, self.pause = text, pause
@@ -117,7 +117,7 @@ class Recitation(asyncio.Protocol):
 
 @contextmanager
 def listening(protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port where each connection is served by a new `protocol`, in a thread."""
+    """Yield a port where a thread serves each connection with a new `protocol`."""
     started: SimpleQueue[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = SimpleQueue()
 
     async def serve() -> None:

@@ -1,4 +1,4 @@
-"""`appliance env package` with real gpg: what is sealed opens, and whoever kills it finds whole files or none."""
+"""`appliance env package` with real gpg: archives can be decrypted, and a killed run leaves complete files or none."""
 
 import io
 import os
@@ -41,7 +41,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Person]]:
 
 @pytest.fixture
 def file(tmp_path: Path, people: list[Person]) -> Path:
-    """An env.yml with keys beside it."""
+    """Return an env.yml with the recipients' keys next to it."""
     folder = tmp_path / "new"
     folder.mkdir()
     shutil.copy(EVERYTHING, folder / "env.yml")
@@ -50,7 +50,7 @@ def file(tmp_path: Path, people: list[Person]) -> Path:
 
 
 def opened(sealed: bytes) -> dict[str, bytes]:
-    """The files of the archive."""
+    """Return the files of the archive."""
     with tarfile.open(fileobj=io.BytesIO(sealed)) as tar:
         return {name: handle.read() for name in tar.getnames() if (handle := tar.extractfile(name))}
 
@@ -100,20 +100,20 @@ def test_whoever_kills_it_finds_whole_files_or_none(file: Path, people: list[Per
 
 
 def left_in(folder: Path) -> Iterator[bytes]:
-    """The contents of all files below `folder`; the gpg of a killed run may still be removing its own."""
+    """Yield the contents of all files below `folder`; the gpg of a killed run may still be removing its own."""
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError, IsADirectoryError):
             yield path.read_bytes()
 
 
 def check_products(file: Path, reader: Person) -> None:
-    """Nothing lies beside env.yml but whole products."""
+    """Assert that all files next to env.yml are complete products."""
     for path in file.parent.iterdir():
         if path.name in ("env.yml", "gpgkeys.txt"):
             continue
         assert path.stat().st_mode & 0o7777 == 0o600
         if path.name.startswith("."):
-            # Was to replace an older product that very moment; a run that comes a minute later removes it.
+            # It was about to replace an older product; a run a minute later removes it.
             continue
         if path.suffix == ".pdf":
             assert read([on_disk(path)], Reading()).data == file.read_bytes()
@@ -126,7 +126,7 @@ def check_products(file: Path, reader: Person) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk where paper and drive find room, and the archive does not."""
+    """Yield a folder with room for the paper and the drive, but not for the archive."""
     folder = tmp_path / "small"
     folder.mkdir()
     RUNNER.run(["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", folder], timeout=30)

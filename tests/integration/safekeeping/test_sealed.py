@@ -1,4 +1,4 @@
-"""What is sealed opens with each private key; a key that cannot be used is refused by name; nothing stays behind."""
+"""Archives can be decrypted with each private key; unusable keys are refused by name; nothing is left behind."""
 
 import io
 import os
@@ -57,7 +57,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, which has to be empty again."""
+    """Return the folder for temporary files, which must be empty again at the end."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -69,7 +69,7 @@ def keys_of(people: People, *names: str) -> bytes:
 
 
 def processes_of(folder: Path) -> list[str]:
-    """The command lines of all processes that were told of `folder`."""
+    """Return the command lines of all processes that mention `folder`."""
     lines = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -141,7 +141,7 @@ def test_a_newer_copy_of_a_key_prolongs_it(people: People, tmp_path: Path) -> No
 
 
 def broken_at(key: bytes, index: int) -> bytes:
-    """The armored `key` with its signature number `index` no longer valid."""
+    """Return the armored `key` with its signature number `index` made invalid."""
     data = dearmor(key.decode())
     signature = [body for tag, body in packets(data) if tag == SIGNATURE][index]
     data = data.replace(signature, signature[:-1] + bytes([signature[-1] ^ 1]))
@@ -200,7 +200,7 @@ def test_who_can_open_it_is_told_in_the_order_of_the_keys(people: People, tempor
 
 
 class Meddling:
-    """Real processes, but for what `change` makes of their argv."""
+    """Run real processes, with their argv modified by `change`."""
 
     def __init__(self, change: Callable[[list[str]], list[str]]) -> None:
         self.change = change
@@ -244,7 +244,7 @@ from ecs_appliance.safekeeping.sealed import seal
 BASE_ENVIRONMENT["PATH"] = f"{sys.argv[2]}:{BASE_ENVIRONMENT['PATH']}"
 seal(b"the-root-of-trust" * 4_000_000, Path(sys.argv[1]).read_bytes(), SystemRunner())
 """
-# Stays a while after its work, so that the moment can be met.
+# Sleeps after its work, so that a test can catch it in time.
 SLOW_GPG = """#!/bin/sh
 {gpg} "$@"
 code=$?

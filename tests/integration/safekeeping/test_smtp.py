@@ -1,4 +1,4 @@
-"""Mail through a real server: who gets it, who does not, and what is never sent."""
+"""Mail through a real server: who receives it, who does not, and what is never sent."""
 
 import socket
 import time
@@ -76,7 +76,7 @@ def test_a_server_nobody_vouches_for_gets_nothing(message: EmailMessage, authori
 
 @pytest.fixture
 def everything_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each name leads to this machine."""
+    """Resolve every name to this machine."""
     ask = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _host, port, *rest: ask("127.0.0.1", port, *rest))
 

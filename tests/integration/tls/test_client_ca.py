@@ -1,4 +1,4 @@
-"""What nginx is given, checked by openssl."""
+"""Check with openssl what nginx is given."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ SERIAL = 4711
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """The folder of an application that has revoked something."""
+    """Return the folder of an application that has revoked something."""
     folder = tmp_path / "ecs-ca"
     put(folder, OURS, OURS.revocation_list(SERIAL))
     return folder
@@ -35,7 +35,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def put(folder: Path, authority: Authority, revoked: str) -> None:
-    """As the application does: one after the other, in place."""
+    """Write the files as the application does: one after the other, in place."""
     folder.mkdir(exist_ok=True)
     (folder / "ca.cert.pem").write_text(pem(authority.certificate))
     (folder / "crl.pem").write_text(revoked)
@@ -166,7 +166,7 @@ def test_cut_off_anywhere_nginx_has_a_whole_pair_and_the_next_run_ends_it(
 
 
 def cut_off_after(writes: int, patch: pytest.MonkeyPatch) -> None:
-    """The process dies when it is about to write once more."""
+    """Make the process die when it is about to write once more."""
     left = [writes]
     replace = Path.replace
 
@@ -182,7 +182,7 @@ def cut_off_after(writes: int, patch: pytest.MonkeyPatch) -> None:
 def test_an_application_that_never_stops_writing_keeps_nobody_busy(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers each file that nginx gets with another list, each of them good."""
+    """Each time nginx gets a file, it writes another valid list."""
     deploy_client_ca(source, target)
     (source / "crl.pem").write_text(OURS.revocation_list(4999))
     serials = iter(range(5000, 5100))

@@ -1,4 +1,4 @@
-"""What servers present, asked from real ones: TLS from the start, STARTTLS, nothing at all."""
+"""What real servers present: TLS from the start, STARTTLS, or nothing."""
 
 import socket
 import ssl
@@ -34,7 +34,7 @@ def context_of(credentials: Credentials, folder: Path) -> ssl.SSLContext:
 
 @contextmanager
 def tls_server(context: ssl.SSLContext | None) -> Iterator[int]:
-    """A server that greets with TLS, or without a `context` with silence and an end; yields its port."""
+    """Run a server that starts TLS, or that sends nothing and closes without a `context`; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=_serve, args=(listener, context), daemon=True)
         thread.start()

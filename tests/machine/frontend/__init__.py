@@ -1,1 +1,1 @@
-"""What the world meets at port 443: one change of the site for all of these tests, taken back at the end."""
+"""What clients meet at port 443: all these tests share one change of the site, which is undone at the end."""

@@ -1,4 +1,4 @@
-"""A real browser with a home of its own: what it trusts, and the certificates imported into it."""
+"""A real browser with its own home: the CAs it trusts, and the certificates imported into it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from selenium.webdriver.common.by import By
 from ecs_appliance.core.runner import SystemRunner
 from tests.machine.frontend.wire import DOMAIN
 
-# What it is told besides the site: to ask nobody else for anything.
+# Keeps the browser from contacting anything but the site.
 OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
     *("--disable-default-apps", "--no-proxy-server", "--lang=en", "--window-size=900,700"),
 )
-# It asks a person which certificate to show, unless it is told beforehand; where it is told of, only it sees.
+# Otherwise it asks the user which certificate to present; WRAPPER makes the policy visible to this browser only.
 POLICY = '{"AutoSelectCertificateForUrls": ["{\\"pattern\\":\\"https://%s\\",\\"filter\\":{}}"]}'
 WRAPPER = """\
 #!/bin/sh
@@ -28,7 +28,7 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of one person's browser."""
+    """The folder of one user's browser."""
 
     folder: Path
 
@@ -47,7 +47,7 @@ class Home:
         return self.folder / ".pki/nssdb"
 
     def trust(self, authority: Path) -> None:
-        """Take the CA of the file `authority` for a good one."""
+        """Trust the CA in the file `authority`."""
         self._run("certutil", "-A", "-n", "site", "-t", "C,,", "-i", authority)
 
     def add(self, pkcs12: Path, passphrase: str) -> None:
@@ -60,7 +60,7 @@ class Home:
 
     @contextmanager
     def browse(self, address: str) -> Iterator[Chrome]:
-        """A browser that finds the site at `address`."""
+        """Start a browser that resolves the site's name to `address`; quit it at the end."""
         options = ChromeOptions()
         options.binary_location = str(self.folder / "chromium")
         for option in (*OPTIONS, f"--user-data-dir={self.folder}/profile"):
@@ -79,12 +79,12 @@ class Home:
 
 
 def headlines(browser: Chrome) -> list[str]:
-    """What the page says in large letters."""
+    """Return the page's headlines."""
     return [element.text for element in browser.find_elements(By.TAG_NAME, "h1")]
 
 
 def log_in(browser: Chrome, email: str, password: str) -> None:
-    """Fill in the login page that is shown."""
+    """Fill in and submit the login page that is shown."""
     browser.find_element(By.NAME, "email").send_keys(email)
     browser.find_element(By.NAME, "password").send_keys(password)
     browser.find_element(By.CSS_SELECTOR, "main button").click()

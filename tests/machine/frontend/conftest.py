@@ -1,4 +1,4 @@
-"""One change of the demonstration for all tests of this folder: a certificate of a test CA, and client certificates."""
+"""One change of the demonstration for all tests in this folder: a certificate of a test CA, and client certificates."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ START_SECONDS = 300
 
 @dataclass
 class Site:
-    """The demonstration, with what stands behind its frontend: the application, or a recorder."""
+    """The demonstration, with the application or a recorder behind its frontend."""
 
     demo: "Demo"
     frontend: Frontend
@@ -33,7 +33,7 @@ class Site:
     behind: str = "application"
 
     def demand(self, certificates: bool) -> None:
-        """Make it a site where client certificates are mandatory, or optional."""
+        """Make client certificates mandatory or optional."""
         if certificates != self.mandatory:
 
             def change(env: Any) -> None:
@@ -44,7 +44,7 @@ class Site:
             self.mandatory = certificates
 
     def put_behind(self, what: str) -> None:
-        """Let the `application` answer, or the `recorder`."""
+        """Put the `application` or the `recorder` behind the frontend."""
         if what == self.behind:
             return
         if what == "recorder":
@@ -58,7 +58,7 @@ class Site:
         self.behind = what
 
     def recording(self, *, certificates: bool) -> Frontend:
-        """The frontend with mandatory client certificates or not, before a recorder that has recorded nothing yet."""
+        """Return the frontend, with or without mandatory certificates, in front of a recorder with an empty record."""
         self.put_behind("recorder")
         self.demand(certificates)
         self.frontend.recorded()
@@ -66,7 +66,7 @@ class Site:
 
 
 def start_recorder(demo: "Demo", port: int) -> None:
-    """Start a recorder at `port` of the machine's loopback, as the unit recorder-PORT, and wait until it listens."""
+    """Start a recorder on `port` of the machine's loopback, as the unit recorder-PORT, and wait until it listens."""
     demo.machine.guest.push("/run/recorder.py", RECORDER.read_text())
     run = f"systemd-run --quiet --unit=recorder-{port} -p LimitNOFILE=20000"
     demo.sh(f"{run} /usr/bin/python3 /run/recorder.py {port} {RECORD}")
@@ -75,14 +75,14 @@ def start_recorder(demo: "Demo", port: int) -> None:
 
 @dataclass
 class People:
-    """Those who come with a certificate, good or bad; `authority` is the application's own, with its key."""
+    """People with client certificates, valid or not; `authority` is the application's own CA, with its key."""
 
     authority: Authority
     folder: Path
     revoked: list[int] = field(default_factory=list)
 
     def make(self, name: str, authority: Authority | None = None, days: tuple[float, float] = (-1, 90)) -> Identity:
-        """A new certificate, by another `authority`, or valid on other `days` from now."""
+        """Issue a certificate, by default from the application's CA; `days` is its validity, in days from now."""
         key, certificate = (authority or self.authority).client(name, days=days)
         file = self.folder / f"{name}.pem"
         file.touch(mode=0o600)
@@ -91,9 +91,9 @@ class People:
         return Identity(name, file, digits.zfill(len(digits) + len(digits) % 2))
 
     def revoke(self, demo: "Demo", *identities: Identity) -> float:
-        """Write a list with all that were ever revoked, in place, as the application does.
+        """Write a list of all certificates revoked so far, in place, as the application does.
 
-        Returns when it was written, by CLOCK_BOOTTIME, which the machine shares with this host.
+        Return when it was written, in seconds of CLOCK_BOOTTIME, which the machine shares with this host.
         """
         self.revoked += [int(identity.serial, 16) for identity in identities]
         write = ["sh", "-c", f"cat > {LIST}; cat /proc/uptime"]
@@ -102,7 +102,7 @@ class People:
 
 @pytest.fixture(scope="package")
 def site(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The demonstration with a certificate of a test CA; put back, and in force, afterwards."""
+    """Yield the demonstration with a certificate of a test CA; restore and activate its own settings afterwards."""
     before = demo.machine.guest.pull("/app/env.yml")
     authority = Authority("frontend test CA")
     trust = tmp_path_factory.mktemp("trust") / "ca.pem"
@@ -124,13 +124,13 @@ def site(demo: "Demo", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
 
 @pytest.fixture
 def recording(site: Site) -> Frontend:
-    """The frontend of an optional-certificate site, before a recorder."""
+    """Return the frontend of a site with optional certificates, in front of a recorder."""
     return site.recording(certificates=False)
 
 
 @pytest.fixture(scope="package")
 def people(demo: "Demo", site: Site, tmp_path_factory: pytest.TempPathFactory) -> People:
-    """Whoever may come with a certificate."""
+    """Return the people who may present a certificate."""
     query = "select key || cert from pki_certificateauthority order by id limit 1"
     stored = demo.sh(f'psql -U postgres -At -c "{query}" ecs').encode()
     key = serialization.load_pem_private_key(stored, None)
@@ -141,12 +141,12 @@ def people(demo: "Demo", site: Site, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="package")
 def scan(site: Site) -> None:
-    """testssl.sh looks at the mandatory-certificate site with the application from now on, beside other tests."""
+    """Start testssl.sh on the site with mandatory certificates and the application, in parallel to other tests."""
     site.demand(certificates=True)
     site.put_behind("application")
     site.demo.sh("apt-get install -qq --yes --no-install-recommends testssl.sh jq", timeout=INSTALL_SECONDS)
     site.demo.machine.guest.push(f"{SCAN}/ca.pem", site.frontend.trust.read_text())
-    # All but the simulation of clients.
+    # Everything except the client simulation.
     sections = (
         "--protocols --std --forward-secrecy --server-preference --server-defaults --headers --vulnerable --grease"
     )
@@ -160,7 +160,7 @@ def scan(site: Site) -> None:
 
 @pytest.fixture(scope="session")
 def soon() -> Callable[[Callable[[], bool], float], float]:
-    """Wait until a condition holds, asking without a pause; returns the seconds it took."""
+    """Return a function that polls a condition without a pause and returns the seconds until it was true."""
 
     def wait(met: Callable[[], bool], seconds: float) -> float:
         began = time.monotonic()

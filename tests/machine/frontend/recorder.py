@@ -1,11 +1,12 @@
-"""A server in the application's place that writes down what reaches it. Runs in the machine, on its own Python.
+"""A server that records what reaches it in place of the application. Runs in the machine, with its own Python.
 
     python3 recorder.py PORT FILE
 
-FILE gets a JSON object a line: head and body of each request as they came (latin-1), the body's length, and the number
-of the connection. /slow answers after 0.4 s, /close ends the connection after its answer, all else is answered at once.
-The frontend's own question for who asks is not written down: sessions whose name begins with `good` are known, `barred`
-ones may do nothing, of others there are none. Who is known is shown the way to a page, as ECS does it.
+FILE gets one JSON object per line: head and body of each request as received (latin-1), the body's length, and the
+number of the connection. /slow answers after 0.4 s, /close ends the connection after its answer; any other path is
+answered at once. The frontend's own requests for the state of a session are not recorded: sessions whose names begin
+with `good` are known, `barred` ones are not allowed anything, no others exist. Known users are redirected to a page,
+as ECS does it.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ SLOW_SECONDS = 0.4
 KEPT_BODY = 4096
 CHUNK = 256 * 1024
 ANSWER = b"recorded"
-ASKS = "appliance"  # the frontend's name when it asks by itself
+ASKS = "appliance"  # the user agent of the frontend's own requests
 numbers = itertools.count(1)
 
 
 def known(cookie: str) -> bytes:
-    """The answer to the frontend's question."""
+    """Return the answer to the frontend's request for the state of a session."""
     if "sessionid=good" in cookie:
         head = b"302 Found\r\nLocation: /dashboard/"
     elif "sessionid=barred" in cookie:

@@ -1,9 +1,10 @@
-# Offers the frontend TLS sessions that a client has, each kind of certificate in each kind of session. Runs in the machine.
+# Offer TLS sessions to the frontend for resumption, with each kind of certificate and of session. Runs in the machine.
 #
 #   sessions.sh FOLDER DOMAIN
 #
-# FOLDER has a PEM file a kind of certificate (an empty one: none). The sessions come from a second server with the same
-# certificate, which resumes them. Prints for each: kind, way, what that one did, what the frontend did, its status.
+# FOLDER contains one PEM file per kind of certificate (empty: none). The sessions come from a second server with the
+# same certificate, which resumes them. Prints a line for each: kind, way, whether that server and the frontend resumed
+# it, whether the frontend issued a session, and its status.
 set -eu
 folder=$1 domain=$2
 certificate=/etc/nginx/appliance/certificates/$domain.pem
@@ -11,7 +12,7 @@ openssl s_server -accept 127.0.0.1:8443 -cert "$certificate" -key "$certificate"
 trap "kill $!" EXIT
 for _ in $(seq 50); do ss -Hltn sport = :8443 | grep -q . && break; sleep 0.1; done
 
-# ask PORT OPTIONS…: a request over a connection of its own
+# ask PORT OPTIONS…: send a request over a new connection
 ask() {
     port=$1; shift
     printf 'GET /probe HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$domain" |

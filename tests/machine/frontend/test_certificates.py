@@ -1,4 +1,4 @@
-"""Who comes with which certificate: on mandatory and optional sites, by both protocols, in every version of TLS."""
+"""Client certificates: on sites where they are mandatory or optional, over both protocols and all versions of TLS."""
 
 import itertools
 import ssl
@@ -41,7 +41,7 @@ Identities = Mapping[str, Identity | None]
 
 @pytest.fixture(scope="module")
 def identities(site: Site, people: People, soon: Callable[[Callable[[], bool], float], float]) -> Identities:
-    """One of each kind; the revoked one is on nginx's list."""
+    """One identity of each kind; nginx's list contains the revoked one."""
     site.put_behind("recorder")
     namesake = Authority("namesake")
     namesake.certificate = people.authority.certificate
@@ -65,7 +65,7 @@ def mandatory(site: Site) -> Frontend:
 
 
 def answers(frontend: Frontend, identity: Identity | None, path: str = "/probe", method: str = "GET") -> set[int]:
-    """The statuses of all ways: HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3."""
+    """Return the statuses over all combinations of HTTP/1.1 and HTTP/2, TLS 1.2 and 1.3."""
     seen = set()
     for http2, version in WAYS:
         with frontend.client(identity, http2=http2, version=version) as client:
@@ -76,7 +76,7 @@ def answers(frontend: Frontend, identity: Identity | None, path: str = "/probe",
 
 
 def check_good(frontend: Frontend, identities: Identities) -> None:
-    """A good certificate passes in all ways, and the application is told whose it is."""
+    """Assert that a good certificate is accepted in all ways, and that the application receives its serial."""
     good = identities[GOOD]
     assert good is not None
     assert answers(frontend, good) == {200}
@@ -84,12 +84,12 @@ def check_good(frontend: Frontend, identities: Identities) -> None:
 
 
 def verdicts(frontend: Frontend) -> list[tuple[list[str], list[str]]]:
-    """What the application was told of each certificate, with its serial."""
+    """Return the verdict and the serial that the application received with each request."""
     return [(one.all("x-ssl-client-verify"), one.all("x-ssl-client-serial")) for one in frontend.recorded()]
 
 
 def check_refused(frontend: Frontend, identities: Identities, kind: str) -> None:
-    """The certificate `kind` is refused in all ways, on every path, with a page that says why; nothing passes."""
+    """Assert that the certificate `kind` is refused on every path, with an explanation, and nothing gets through."""
     for path, method in (*((path, "GET") for path in PATHS), ("/probe", "POST")):
         with frontend.client(identities[kind]) as client:
             answer = client.request(method, path)
@@ -115,7 +115,7 @@ def test_a_mandatory_site_refuses_who_has_none(mandatory: Frontend, identities: 
     for path in PATHS:
         with mandatory.client() as client:
             answer = client.get(path)
-        # Its state is the machine's, not the application's.
+        # It shows the state of the machine, not of the application.
         assert answer.status_code == (404 if path == "/appliance-status.json" else 403), path
         assert answer.status_code == 404 or all(text in answer.text for text in TOLD[NONE])
     assert mandatory.recorded() == []
@@ -123,7 +123,7 @@ def test_a_mandatory_site_refuses_who_has_none(mandatory: Frontend, identities: 
 
 @pytest.mark.parametrize("certificates", [True, False], ids=["mandatory", "optional"])
 def test_a_session_is_never_resumed_whoever_offers_it(site: Site, identities: Identities, certificates: bool) -> None:
-    """By its number, as a ticket, as a key of TLS 1.3: sessions that another server with our certificate resumes."""
+    """By session ID, ticket and TLS 1.3 PSK, with sessions that another server with our certificate does resume."""
     site.demand(certificates)
     guest, folder = site.demo.machine.guest, "/run/sessions"
     for kind, identity in identities.items():
@@ -134,12 +134,12 @@ def test_a_session_is_never_resumed_whoever_offers_it(site: Site, identities: Id
     assert {(kind, way) for kind, way, *_ in seen} == set(itertools.product(identities, SESSION_WAYS))
     for kind, way, control, ours, kept, code in seen:
         passes = kind == GOOD or (kind == NONE and not certificates)
-        # That the other server resumes is what makes the offer a real one.
+        # Only because the other server resumes the session does the offer count.
         assert (control, ours, kept) == ("Reused", "New", "no"), (kind, way)
         assert code == ("200" if passes else "403"), (kind, way)
 
 
-# One who asks for a document to be signed, or for what only looks like it.
+# Requests for a document to sign, and others that only look like one.
 TRICKS = (
     *("/signature/send/", "/signature/send", "/signature/send/7", "/signature/send//", "/signature/send/7/8/"),
     *("/signature/send/../../", "/signature/send/../../accounts/login/", "/signature/send/7/../../../"),
@@ -158,7 +158,7 @@ TRICKS = (
 
 
 def ask_from_inside(site: Site, paths: tuple[str, ...], options: str = "", address: str = "127.0.0.1") -> list[int]:
-    """The statuses of `paths`, sent as they are by a client within the machine."""
+    """Return the statuses of `paths`, sent verbatim by a client inside the machine."""
     urls = "\n".join(
         f'next\ninsecure\nsilent\npath-as-is\nurl = "https://{address}{path}"\nheader = "Host: {DOMAIN}"\n'
         f'output = /dev/null\nwrite-out = "%{{http_code}} "\n{options}'

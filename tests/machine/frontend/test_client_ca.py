@@ -1,4 +1,4 @@
-"""From the application's revocation list to nginx: how soon, and what bad lists do not do."""
+"""From the application's revocation list to nginx: how fast, and that bad lists do no harm."""
 
 import json
 import statistics
@@ -24,7 +24,7 @@ def good(people: People, recording: Frontend) -> Identity:
 
 
 def alerts(site: Site) -> dict[str, tuple[str, str]]:
-    """Severity and message of the client CA's alerts, by topic."""
+    """Return severity and message of the client CA's alerts, by topic."""
     said = site.demo.sh("cat /var/lib/ecs-appliance/alerts/*.json 2>/dev/null | jq -sc .")
     found = {alert["topic"]: (alert["severity"], alert["message"]) for alert in json.loads(said or "[]")}
     return {topic: alert for topic, alert in found.items() if topic.startswith("client-ca")}
@@ -36,7 +36,7 @@ def metric(site: Site, name: str) -> float:
 
 
 def write_list(site: Site, text: str) -> None:
-    """In place, as the application does."""
+    """Write the list in place, as the application does."""
     site.demo.exec(["sh", "-c", f"cat > {LIST}"], data=text)
 
 
@@ -53,7 +53,7 @@ def test_a_revoked_certificate_is_refused_within_two_seconds(
     median, worst = statistics.median(seconds), max(seconds)
     record_property("seconds", seconds)
     print(f"revoked to refused: median {median:.2f} s, worst {worst:.2f} s of {ROUNDS}")  # noqa: T201
-    # Other tests run beside this one, and take what they need of the processor.
+    # Other tests run at the same time and compete for the processor.
     assert median <= GOAL_SECONDS
     assert worst <= 3 * GOAL_SECONDS
     assert metric(site, "appliance_client_crl_revoked") == len(people.revoked)
@@ -75,7 +75,7 @@ def test_two_revocations_at_once_are_both_seen(recording: Frontend, site: Site, 
     for number in range(5):
         pair = [people.make(f"twin-{number}-{side}") for side in "ab"]
         people.revoke(site.demo, pair[0])
-        # At some moment of what the first one has set going.
+        # While nginx is still processing the first one, at varying points.
         time.sleep(0.15 * number)
         people.revoke(site.demo, pair[1])
         soon(lambda both=pair: [recording.get_status(who) for who in both] == [403, 403], 5)  # type: ignore[misc]

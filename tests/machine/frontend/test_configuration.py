@@ -1,4 +1,4 @@
-"""The templates as they lie in this checkout, for sites of every kind: nginx of Debian 13 takes each."""
+"""The templates of this checkout, rendered for every kind of site, are accepted by the nginx of Debian 13."""
 
 import io
 import tarfile
@@ -35,7 +35,7 @@ SITES: dict[str, dict[str, object] | None] = {
 
 
 def render(site: dict[str, object] | None) -> dict[str, str]:
-    """Every file that the state makes for `site`, by its path; with a certificate for each name and a client CA."""
+    """Return every file that the state writes for `site`, by path, with a certificate per name and a client CA."""
     needed = {"settings": "X = 1", "vault_encrypt": "", "vault_sign": ""}
     env = Env.model_validate({"appliance": site, "ecs": needed}, strict=False) if site is not None else None
     pillar = build_pillar(env, FACTS)
@@ -54,7 +54,7 @@ def render(site: dict[str, object] | None) -> dict[str, str]:
 
 
 def archive(files: dict[str, str]) -> bytes:
-    """`files` below FOLDER, each path in them too."""
+    """Return a tar archive with `files` moved below FOLDER, including the paths inside them."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, text in files.items():

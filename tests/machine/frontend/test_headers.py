@@ -1,4 +1,4 @@
-"""Thirty and more ways to tell the application something under another's name: what arrives is what nginx makes."""
+"""More than thirty ways to smuggle headers or requests to the application; only what nginx sets gets through."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ LIES = (
     ("X-Ssl-Client-Verify", "SUCCESS"),
     ("X-Ssl-Client-Serial", "6666"),
 )
-# What other servers and frameworks believe.
+# Headers that other servers and frameworks trust.
 STRANGERS = (
     *("Forwarded", "Via", "Proxy", "True-Client-IP", "X-Client-IP", "X-Forwarded-Host", "X-Forwarded-Server"),
     *("X-Forwarded-Ssl", "X-Forwarded-Scheme", "X-Forwarded-Prefix", "X-Original-URL", "X-Rewrite-URL", "X-Host"),
@@ -25,7 +25,7 @@ STRANGERS = (
     *("Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Client-Cert", "Ssl-Client-Verify"),
     *("X-Auth-Request-Email", "X-Webauth-User", "Authorization", "Proxy-Authorization", "X-Whatever-Comes-Next"),
 )
-# What the application goes by.
+# Headers that the application relies on.
 PASSED = (
     ("accept", "text/html"),
     ("accept-language", "de-AT,de;q=0.9"),
@@ -61,7 +61,7 @@ def post(more: str, body: str) -> str:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is sent, and what of it may reach the application; anything else that reaches it is smuggled."""
+    """A request, and which of it may reach the application; anything else that arrives was smuggled."""
 
     sent: str
     reaches: tuple[str, ...] = ("GET /probe",)
@@ -70,12 +70,12 @@ class Probe:
 
 
 def refused(sent: str) -> Probe:
-    """What nginx answers itself."""
+    """Return a probe that nginx has to answer itself."""
     return Probe(sent, reaches=(), statuses=frozenset({400, 403, 404, 405, 411, 413, 414, 421, 501}))
 
 
 SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: l-i-e\r\n\r\n"
-# Only who is known need not say beforehand how much it will be.
+# Only known sessions may omit the length of a body.
 CHUNKED = f"Cookie: {SESSION}\r\nTransfer-Encoding: chunked\r\n"
 ONCE = ("POST /probe",)
 PROBES: dict[str, Probe] = {
@@ -153,7 +153,7 @@ def test_what_is_sent_under_anothers_name_does_not_arrive(recording: Frontend, n
 
 
 def check_headers(frontend: Frontend, request: Recorded) -> None:
-    """The application is told who asks by nginx alone."""
+    """Assert that the headers identifying the client are the ones set by nginx."""
     told = {
         "host": [DOMAIN],
         "x-real-ip": [frontend.client_address],
@@ -214,7 +214,7 @@ def test_what_the_application_goes_by_arrives_as_it_was_sent(recording: Frontend
     assert status(answer) == 200
     with recording.connect(alpn="h2") as connection:
         protocol = Http2(connection)
-        # A browser sends each cookie by itself.
+        # A browser sends each cookie in a header of its own.
         cookies = (("cookie", "csrftoken=a"), ("cookie", "sessionid=b"))
         pairs = (*((":method", "POST"), *BASE[1:]), *(pair for pair in PASSED if pair[0] != "cookie"), *cookies)
         assert protocol.status(protocol.send((*pairs, ("content-length", "3")), b"abc")) == 200

@@ -1,4 +1,4 @@
-"""What a stranger on the internet tries: to fill the disk, to keep others out, to learn of the machine."""
+"""Attacks by strangers on the internet: fill the disk, lock others out, learn about the machine."""
 
 import ssl
 import time
@@ -11,7 +11,7 @@ import pytest
 from tests.machine.frontend.conftest import People, Site
 from tests.machine.frontend.wire import DOMAIN, FORGED, SESSION, Frontend, Http2, status
 
-# Files of bodies have no names: only the processes of nginx still have them.
+# The files for bodies are unlinked: only nginx's processes still refer to them.
 BODIES = "find /proc/[0-9]*/fd -lname '/var/lib/nginx/body/*' 2>/dev/null | wc -l"
 HELD = 45
 BELOW_TEN_MEGABYTES = 9_999_999
@@ -30,7 +30,7 @@ def head(length: str, cookie: str = "", method: str = "POST", path: str = "/docu
 
 
 def answers(connections: list[ssl.SSLSocket]) -> Counter[int]:
-    """The statuses that have come back so far; 0 where nothing has."""
+    """Count the statuses received so far; 0 if there is none yet."""
     seen: Counter[int] = Counter()
     for connection in connections:
         connection.settimeout(0.05)
@@ -42,7 +42,7 @@ def answers(connections: list[ssl.SSLSocket]) -> Counter[int]:
 
 
 def hold(frontend: Frontend, stack: ExitStack, sent: bytes, count: int) -> list[ssl.SSLSocket]:
-    """Open so many connections that send this, and wait for more."""
+    """Open `count` connections that send `sent` and then stay open."""
     connections = [stack.enter_context(frontend.connect()) for _ in range(count)]
     for connection in connections:
         connection.sendall(sent)
@@ -52,7 +52,7 @@ def hold(frontend: Frontend, stack: ExitStack, sent: bytes, count: int) -> list[
 
 @pytest.mark.parametrize("cookie", ["", FORGED, "sessionid=barred", f"other={SESSION[10:]}"])
 def test_who_is_not_known_puts_no_byte_on_the_disk(recording: Frontend, site: Site, cookie: str) -> None:
-    """45 uploads just below 10 MB whose end never comes: each would lie there for as long as wished."""
+    """45 uploads just below 10 MB that never finish would otherwise occupy the disk for as long as they like."""
     with ExitStack() as stack:
         sent = head(f"Content-Length: {BELOW_TEN_MEGABYTES}", cookie) + b"x" * 300_000
         refused = hold(recording, stack, sent, HELD)
@@ -89,7 +89,7 @@ def test_nor_by_any_other_way(recording: Frontend, site: Site) -> None:
 
 
 def test_who_holds_uploads_without_a_session_keeps_nobody_out(recording: Frontend, site: Site) -> None:
-    """Forty that send a byte and wait: people with a session get through, from the same address too."""
+    """Forty connections send one byte and wait; users with a session get through, even from the same address."""
     with ExitStack() as stack:
         hold(recording, stack, head("Content-Length: 20000000", FORGED) + b"x", 40)
         with recording.client() as client:
@@ -126,7 +126,7 @@ def test_a_stranger_is_told_to_log_in(recording: Frontend) -> None:
 
 @pytest.fixture
 def failed(recording: Frontend, site: Site) -> Iterator[None]:
-    """The site is away by a fault that would tell much."""
+    """Take the site down with a failure whose details would be revealing."""
     assert site.demo.exec([PYTHON, "-"], data=FAILED).returncode == 0
     yield
     site.demo.sh(HIDE)

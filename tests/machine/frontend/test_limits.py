@@ -1,4 +1,4 @@
-"""What is too much, too slow or too often; and that an office of a hundred people is none of it."""
+"""Limits on size, duration and rate of requests, none of which an office of a hundred people reaches."""
 
 import asyncio
 import resource
@@ -24,7 +24,7 @@ WATCHED = 300
 
 
 def upload(frontend: Frontend, path: str, megabytes: int, method: str = "POST") -> httpx.Response:
-    """Send so many megabytes."""
+    """Send a body of `megabytes`."""
     with frontend.client() as client:
         return client.request(method, path, content=(CHUNK for _ in range(megabytes)), headers=sized(megabytes))
 
@@ -71,7 +71,7 @@ def test_nor_does_it_pass_in_chunks_or_behind_a_get(recording: Frontend) -> None
 
 
 def begin(recording: Frontend, session: int) -> ssl.SSLSocket:
-    """Begin to send a large document, and go no further."""
+    """Start sending a large document, without finishing."""
     connection = recording.connect()
     head = f"POST /documents/new/ HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 20000000\r\n"
     connection.sendall(f"{head}Cookie: {SESSION}-{session}\r\n\r\n".encode())
@@ -79,7 +79,7 @@ def begin(recording: Frontend, session: int) -> ssl.SSLSocket:
 
 
 def answered(connection: ssl.SSLSocket) -> bytes:
-    """What has come back by now."""
+    """Return what has been received by now."""
     connection.settimeout(0.6)
     try:
         return connection.recv(65536)
@@ -113,7 +113,7 @@ def test_large_uploads_at_once_leave_room_for_others(recording: Frontend, site: 
 
 
 def test_an_office_of_a_hundred_behind_one_address_is_not_refused(recording: Frontend) -> None:
-    """All log in within a moment and each has eight requests under way, on a connection of its own."""
+    """All log in at the same moment; each has eight requests in progress, each on its own connection."""
     context = recording.context()
 
     async def person(number: int) -> list[int]:
@@ -144,7 +144,7 @@ def test_passwords_cannot_be_tried_without_end(recording: Frontend) -> None:
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """As many connections as we want."""
+    """Raise the limit of open files for this many connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * SLOW_CLIENTS), hard))
     yield
@@ -152,7 +152,7 @@ def many_files() -> Iterator[None]:
 
 
 def test_slow_clients_do_not_keep_others_out_and_are_hung_up_on(recording: Frontend, many_files: None) -> None:
-    """Two and a half thousand connections that send a head byte by byte."""
+    """2,500 connections that send a header byte by byte."""
 
     async def slow(context: ssl.SSLContext) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection(recording.address, 443, ssl=context)

@@ -1,4 +1,4 @@
-"""Names of the site and names of others, on both ports: who asks by another's name gets nothing of the site."""
+"""Host names, the site's and others, on both ports: a request for another name gets nothing of the site."""
 
 import re
 

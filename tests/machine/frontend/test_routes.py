@@ -1,4 +1,4 @@
-"""The ways through the frontend: to the application, to the signing services, and what is told of them."""
+"""Routes through the frontend: to the application and to the signing services, with the headers these receive."""
 
 import time
 
@@ -9,7 +9,7 @@ from tests.machine.frontend.wire import DOMAIN, SESSION, Frontend, Recorded
 
 
 def test_a_connection_that_the_application_has_closed_meanwhile_loses_no_request(recording: Frontend) -> None:
-    """Kept connections to the application are not used again after it has closed them, nor is a POST sent twice."""
+    """A connection that the application has closed is not reused, and no POST is sent twice."""
     with recording.client() as client:
         codes = []
         for path in ("/close/", "/kept/") * 20:
@@ -67,7 +67,7 @@ def test_signing_services_are_there_when_they_run(recording: Frontend, site: Sit
 
 
 def check_told(frontend: Frontend, request: Recorded) -> None:
-    """A service is told of a client what the application is told."""
+    """Assert that a service receives the same client headers as the application."""
     assert request.all("x-real-ip") == request.all("x-forwarded-for") == [frontend.client_address]
     assert (request.all("x-ssl-client-verify"), request.all("x-ssl-client-serial")) == (["NONE"], [])
     assert request.all("host")[0] in (frontend.address, DOMAIN)

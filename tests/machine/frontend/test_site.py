@@ -1,4 +1,4 @@
-"""The application itself behind the frontend: after a reboot, in a browser, and from its own containers."""
+"""The real application behind the frontend: after a reboot, in a browser, and from its own containers."""
 
 import json
 import time
@@ -15,7 +15,7 @@ from tests.machine.frontend.wire import DOMAIN
 
 Soon = Callable[[Callable[[], bool], float], float]
 WEB = "ecs_ecs.web_1"
-# In the application's own words, as the command for people has it.
+# As `cert revoke` calls the application.
 REVOKE = "from ecs.pki.models import Certificate; Certificate.objects.get(cn='{name}').revoke()"
 FETCH = """
 import ssl, urllib.error, urllib.request
@@ -29,7 +29,7 @@ for host in ('172.17.0.1', '{address}'):
 
 
 class Member(NamedTuple):
-    """An internal user with a client certificate, as the commands of the appliance make them."""
+    """An internal user with a client certificate, created by the appliance's commands."""
 
     email: str
     password: str
@@ -61,7 +61,7 @@ def member(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Member:
 def test_after_a_reboot_the_last_good_list_holds_and_a_start_brings_a_new_one(
     site: Site, people: People, soon: Soon
 ) -> None:
-    """The application's list is broken meanwhile; what it writes at its start is good again."""
+    """The application's list is broken before the reboot; the one it writes when it starts is good again."""
     site.put_behind("recorder")
     site.demand(certificates=True)
     good, revoked = people.make("reboot-good"), people.make("reboot-revoked")
@@ -118,13 +118,13 @@ def test_containers_get_the_document_to_be_signed_and_nothing_else(mandatory: Si
         code = FETCH.format(address=mandatory.demo.address, path=path, domain=DOMAIN)
         return mandatory.demo.exec(["docker", "exec", "-i", WEB, "python3", "-"], data=code).stdout.split()
 
-    # The demonstration's application has no such document.
+    # 404: the demonstration's application does not have this document.
     assert fetch("/signature/send/7/") == ["404", "404"]
     assert fetch("/accounts/login/") == ["403", "403"]
 
 
 def test_pages_are_not_compressed_and_styles_are(site: Site, people: People) -> None:
-    """A secret in a page, compressed beside what an attacker chose, would be told by its length."""
+    """Compressing a secret together with text chosen by an attacker would reveal it by the length (BREACH)."""
     site.put_behind("application")
     good = people.make("compressed")
     with site.frontend.client(good) as client:

@@ -1,4 +1,4 @@
-"""What scanners of TLS find: nothing above information but what is named here, each with its reason."""
+"""Findings of TLS scanners: nothing above "info" except those listed here, each with its reason."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.machine.locked import provide
 
 REQUIREMENTS = Path(__file__).with_name("sslyze.txt")
 SCAN_SECONDS = 300
-# Findings of testssl.sh that are no fault of the frontend.
+# Findings of testssl.sh that are not faults of the frontend.
 EXPLAINED = {
     "engine_problem": "of the scanner's own OpenSSL: it cannot speak GOST",
 }
@@ -20,7 +20,7 @@ EXPLAINED = {
 
 @pytest.fixture(scope="module")
 def sslyze() -> Path:
-    """The scanner."""
+    """The path of the scanner."""
     return provide(REQUIREMENTS) / "sslyze"
 
 

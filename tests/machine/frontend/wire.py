@@ -1,4 +1,4 @@
-"""Bytes to and from the frontend: requests that no library would send, and identities that no browser has."""
+"""Raw traffic with the frontend: requests that no library would send, and client certificates of any kind."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ RECORDER = Path(__file__).with_name("recorder.py")
 RECORD = "/run/recorder.jsonl"
 APPLICATION = 5000
 SECONDS = 10.0
-# A session that the recorder knows, and one that nobody does.
+# A session known to the recorder, and one that is not.
 SESSION = "sessionid=good"
 FORGED = "sessionid=forged"
 Headers = Sequence[tuple[str, str]]
@@ -30,7 +30,7 @@ Headers = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Identity:
-    """A client's certificate with its key, in one PEM file; `serial` as nginx writes it."""
+    """A client certificate with its key in one PEM file; `serial` as nginx writes it."""
 
     name: str
     file: Path
@@ -49,7 +49,7 @@ class Recorded:
 
     @classmethod
     def of(cls, line: str) -> "Recorded":
-        """From a line of the recorder."""
+        """Parse a line written by the recorder."""
         said = json.loads(line)
         first, *fields = said["head"].rstrip("\r\n").split("\r\n")
         method, target, _ = first.split(" ")
@@ -57,13 +57,13 @@ class Recorded:
         return cls(method, target, pairs, said["body"], said["length"])
 
     def all(self, name: str) -> list[str]:
-        """Every value of the header `name`."""
+        """Return every value of the header `name`."""
         return [value for field, value in self.fields if field == name.lower()]
 
 
 @dataclass(frozen=True)
 class Frontend:
-    """The site as it is met from outside; `trust` is the CA of its certificate."""
+    """The site as seen from outside; `trust` is the CA of its certificate."""
 
     demo: "Demo"
     trust: Path
@@ -74,13 +74,13 @@ class Frontend:
 
     @property
     def client_address(self) -> str:
-        """Ours, as the site sees it: where our connections to it come from."""
+        """The address of this host, as the site sees it."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((self.address, 443))
             return str(probe.getsockname()[0])
 
     def context(self, identity: Identity | None = None, version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
-        """TLS that trusts this site only."""
+        """Return a TLS context that trusts only this site."""
         context = ssl.create_default_context(cafile=str(self.trust))
         if identity is not None:
             context.load_cert_chain(identity.file)
@@ -91,7 +91,7 @@ class Frontend:
     def client(
         self, identity: Identity | None = None, *, http2: bool = False, version: ssl.TLSVersion | None = None
     ) -> httpx.Client:
-        """A client that opens connections of its own."""
+        """Return an HTTP client with its own connections."""
         return httpx.Client(
             base_url=f"https://{self.address}",
             verify=self.context(identity, version),
@@ -104,7 +104,7 @@ class Frontend:
     def connect(
         self, *, sni: str | None = DOMAIN, alpn: str = "http/1.1", identity: Identity | None = None
     ) -> ssl.SSLSocket:
-        """A TLS connection."""
+        """Open a TLS connection."""
         context = self.context(identity)
         context.check_hostname = sni == DOMAIN
         context.set_alpn_protocols([alpn])
@@ -114,47 +114,47 @@ class Frontend:
     def raw(
         self, data: bytes, *, sni: str | None = DOMAIN, identity: Identity | None = None, patience: float = 0.6
     ) -> bytes:
-        """What comes back for `data`, until the server closes or has been silent for `patience` seconds."""
+        """Return the answer to `data`, read until the server closes or is silent for `patience` seconds."""
         with self.connect(sni=sni, identity=identity) as connection:
             return exchange(connection, data, patience)
 
     def plain(self, data: bytes, patience: float = 0.6) -> bytes:
-        """The same on port 80."""
+        """Do the same on port 80, without TLS."""
         with socket.create_connection((self.address, 80), timeout=SECONDS) as connection:
             return exchange(connection, data, patience)
 
     def get_status(self, identity: Identity | None = None, path: str = "/probe") -> int:
-        """The status of one request over a connection of its own."""
+        """Return the status of one request over its own connection."""
         request = f"GET {path} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n"
         return status(self.raw(request.encode(), identity=identity, patience=SECONDS))
 
     def recorded(self) -> list[Recorded]:
-        """What has reached the application since this was asked last."""
+        """Return what has reached the application since the last call."""
         lines = self.demo.sh(f"cat {RECORD}; : > {RECORD}").splitlines()
         return [Recorded.of(line) for line in lines]
 
 
 def exchange(connection: socket.socket, data: bytes, patience: float) -> bytes:
-    """Send `data`, and collect the answer."""
+    """Send `data`, and return the answer: all that arrives until the end or `patience` seconds of silence."""
     connection.settimeout(patience)
     answer = b""
     try:
         connection.sendall(data)
         while piece := connection.recv(65536):
             answer += piece
-    except OSError:  # silence, or a connection that was reset: what came, came
+    except OSError:  # timeout or reset connection: return what has arrived
         pass
     return answer
 
 
 def status(answer: bytes) -> int:
-    """The status of the first answer in `answer`; 0 where there is none."""
+    """Return the status of the first response in `answer`, 0 if there is none."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0
 
 
 @dataclass
 class Http2:
-    """One HTTP/2 connection that sends whatever headers it is told to."""
+    """An HTTP/2 connection that sends any headers, even invalid ones."""
 
     connection: ssl.SSLSocket
 
@@ -169,7 +169,7 @@ class Http2:
         self._flush()
 
     def send(self, headers: Headers, body: bytes = b"", *, end: bool = True) -> int:
-        """Send a request; returns its stream."""
+        """Send a request, and return its stream."""
         stream = self.protocol.get_next_available_stream_id()
         self.protocol.send_headers(stream, headers, end_stream=end and not body)
         if body:
@@ -178,7 +178,7 @@ class Http2:
         return stream
 
     def send_body(self, stream: int, data: bytes) -> None:
-        """Send more of a body, as far as the server lets us."""
+        """Send more of a body, as far as flow control allows."""
         while self.protocol.local_flow_control_window(stream) < len(data) and self._receive(1.0):
             if any(isinstance(event, (StreamReset, ConnectionTerminated)) for event in self.events):
                 return
@@ -187,7 +187,7 @@ class Http2:
             self._flush()
 
     def status(self, stream: int, patience: float = 2.0) -> int:
-        """The status that `stream` is answered with; 0 where it, or the connection, was ended without one."""
+        """Return the response status of `stream`; 0 if it ends, or `patience` seconds pass, without one."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             for event in self.events:
@@ -201,7 +201,7 @@ class Http2:
         return 0
 
     def body(self, stream: int, patience: float = 2.0) -> bytes:
-        """The body that `stream` is answered with."""
+        """Return the response body of `stream`, as far as it arrives within `patience` seconds."""
         deadline = time.monotonic() + patience
         while not any(isinstance(event, StreamEnded) and event.stream_id == stream for event in self.events):
             if time.monotonic() > deadline or not self._receive(deadline - time.monotonic()):

@@ -1,4 +1,4 @@
-"""An application that is not there: a Python that runs what is sent, and one that gives a fixed answer."""
+"""Simulated applications: a Python that runs the code it is sent, and one that gives a fixed answer."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from ecs_appliance.core.runner import Result
 
 
 def interpreter(text: str) -> Result:
-    """Runs what is sent as a Python of the application would, with the noise that comes along there."""
+    """Run the code as a Python of the application would, including the noise in its output."""
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         exec(text, {})  # noqa: S102 # that is what the other end does
@@ -18,7 +18,7 @@ def interpreter(text: str) -> Result:
 
 
 class Application:
-    """Answers as the application does, and keeps what it was asked."""
+    """Answer as the application does, and remember the question."""
 
     def __init__(self, answer: Mapping[str, Any]) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""What may be said about people, and what is refused before anything is asked."""
+"""Which data about users is accepted, and which is refused before the application is asked."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from ecs_appliance.app.arguments import ArgumentError
 from ecs_appliance.core.errors import ExitCode
 
 LONG = "x" * 300
-# Control characters, marks of direction, a line's end of Unicode, half a character, a blank that is none.
+# Control characters, direction marks, a Unicode line separator, a lone surrogate, a no-break space.
 UNSEEN = ("\x00", "\x1b[31m", "a\nb", "a\rb", "\t", "\x7f", "\u200f", "\u202e", "\u2066", "\u2028", "\udcff", "\xa0")
 
 BAD_ADDRESSES = (

@@ -1,4 +1,4 @@
-"""What is asked about certificates, and what is made of the answers."""
+"""Questions to the application about certificates, and the handling of its answers."""
 
 from datetime import UTC, datetime, timedelta
 

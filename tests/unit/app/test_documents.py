@@ -1,4 +1,4 @@
-"""What the application is asked about its documents, and the script that asks it."""
+"""Questions to the application about its documents, and the script that asks them."""
 
 import ast
 import io
@@ -16,7 +16,7 @@ from tests.unit.app.application import Application, interpreter
 
 
 class Row:
-    """A document of an application that is not there."""
+    """A document of a simulated application."""
 
     read: list[str]
 

@@ -1,4 +1,4 @@
-"""What is built, and what is not."""
+"""Which images are built, and which are not."""
 
 from datetime import UTC, datetime
 from pathlib import Path

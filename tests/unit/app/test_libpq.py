@@ -11,7 +11,7 @@ from tests.fakes import Answer, AnsweringRunner
 
 
 class Docker(AnsweringRunner):
-    """A docker whose image `id` answers `said`."""
+    """A docker whose image with the id `identity` prints `said`."""
 
     def __init__(self, said: str, identity: str = "sha256:1") -> None:
         self.identity = identity
@@ -20,7 +20,7 @@ class Docker(AnsweringRunner):
 
     @property
     def ran(self) -> int:
-        """How often a container ran."""
+        """How many containers have run."""
         return sum(words[1] == "run" for words in self.asked)
 
     def _answer(self, words: list[str]) -> Answer:

@@ -1,4 +1,4 @@
-"""When the database is migrated, and which dumps stay."""
+"""When the database is migrated, and which dumps are kept."""
 
 from pathlib import Path
 

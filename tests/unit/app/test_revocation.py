@@ -1,4 +1,4 @@
-"""Waiting until nginx refuses what was revoked, and the next step where it does not."""
+"""Wait until nginx refuses what was revoked, and suggest the next step if it does not."""
 
 import datetime
 from collections.abc import Collection
@@ -24,7 +24,7 @@ STOPPED = AnsweringRunner(lambda _: (0, "MainPID=0\n", ""))
 
 
 def crl(serials: Collection[int]) -> bytes:
-    """A revocation list with `serials`."""
+    """Return a revocation list with `serials`."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")])
     made = x509.CertificateRevocationListBuilder(name, NOW, NOW + datetime.timedelta(days=1))
     for serial in serials:
@@ -34,7 +34,7 @@ def crl(serials: Collection[int]) -> bytes:
 
 @pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """A machine whose application and nginx know that 1 is revoked, and that is not waited for long."""
+    """Return a machine whose application and nginx know that 1 is revoked, with a short timeout."""
     monkeypatch.setattr(revocation, "SECONDS", 0.1)
     paths = Paths(tmp_path)
     for folder in (paths.ecs_ca, paths.client_ca):
@@ -92,7 +92,7 @@ def test_a_list_that_leads_elsewhere_is_not_followed(paths: Paths) -> None:
 
 
 def mark_used(paths: Paths) -> None:
-    """nginx has read its list as it is now."""
+    """Record that nginx has loaded its current list."""
     mark_applied(paths, CLIENT_CA.name, contents_digest(list(CLIENT_CA.files), paths.root))
 
 

@@ -1,4 +1,4 @@
-"""What containers are told."""
+"""The settings that containers receive."""
 
 import hashlib
 from pathlib import Path

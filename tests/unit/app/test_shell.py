@@ -1,4 +1,4 @@
-"""How the application is asked: data as data."""
+"""Questions to the application: data is passed as data, never as code."""
 
 import ast
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_silence_is_told_with_its_last_lines() -> None:
 def test_scripts_are_for_python_3_5(script: str) -> None:
     parsed = ast.parse(script, feature_version=(3, 5))
     assert "main" in {node.name for node in parsed.body if isinstance(node, ast.FunctionDef)}
-    # What feature_version does not see.
+    # feature_version does not reject these.
     assert not [node for node in ast.walk(parsed) if isinstance(node, ast.JoinedStr)]
     assert ast.parse(embed(script, {}), feature_version=(3, 5))
 

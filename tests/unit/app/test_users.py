@@ -1,4 +1,4 @@
-"""What is asked about users, and what is made of the answers."""
+"""Questions to the application about users, and the handling of its answers."""
 
 from datetime import UTC, datetime
 

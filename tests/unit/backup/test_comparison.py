@@ -1,4 +1,4 @@
-"""What is said of documents that were compared, and which proofs hold how long."""
+"""The report on compared documents, and how long each proof is valid."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -46,13 +46,13 @@ def test_a_proof_holds_for_its_content_and_keys_and_28_days(tmp_path: Path) -> N
     assert proofs.holding(dict.fromkeys(names[:3], GOOD), 20000) == set(names[:3])
     assert 0 < len(proofs.holding(hashes, 20014)) < 100
     assert proofs.holding(hashes, 20028) == set()
-    # A clock that was set back proves nothing.
+    # Set back, the clock proves nothing.
     assert proofs.holding(hashes, 19999) == set()
     assert read_proofs(paths, "other keys").holding(hashes, 20000) == set()
 
 
 def test_a_rotating_part_is_read_again(tmp_path: Path) -> None:
-    """Once all are proven, each rehearsal reads some, and each document within 28 days."""
+    """Once all are proven, each rehearsal rereads a part, so that each document is read within 28 days."""
     hashes = {uuid4().hex: GOOD for _ in range(400)}
     proofs = Proofs("keys").renewed(hashes, 20000)
     last = dict.fromkeys(hashes, 20000)

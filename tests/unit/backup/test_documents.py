@@ -1,4 +1,4 @@
-"""The ledger of documents: what a look at the vault records, and what it finds lost."""
+"""The ledger of documents: what is recorded of the vault, and which documents are lost."""
 
 import os
 import time
@@ -16,7 +16,7 @@ OLD = time.time() - 3600
 
 
 class Site:
-    """A vault, and the documents that the database has."""
+    """A vault, and the documents that the database knows."""
 
     def __init__(self, root: Path) -> None:
         self.paths = Paths(root)
@@ -65,7 +65,7 @@ def test_what_the_application_may_still_write_is_recorded_later(site: Site) -> N
     site.write(name, b"half and half")
     assert site.stock() == Stock(files=1)
     assert len(read_ledger(site.paths)) == 1
-    # One from a clock that was ahead is at rest, too.
+    # A file dated in the future, by a clock that was ahead, counts as complete too.
     site.store(written=time.time() + 86400)
     site.stock()
     assert len(read_ledger(site.paths)) == 2
@@ -118,7 +118,7 @@ def test_what_the_application_has_removed_is_no_loss(site: Site) -> None:
 
 
 def test_rows_and_files_that_come_and_go_meanwhile_are_no_loss(site: Site) -> None:
-    """A row that goes after its file, and one that is seen before its file is looked for."""
+    """One row is deleted after its file; another is read before its file is looked for."""
     gone, new = site.store(), uuid4().hex
     site.stock()
     site.file(gone).unlink()

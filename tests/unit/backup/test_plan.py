@@ -1,4 +1,4 @@
-"""What is due, what is chosen, what fits."""
+"""Which backups are due, which are chosen, and whether there is enough space."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ def backup(kind: Kind, days: float) -> Backup:
 
 
 def snapshot(number: int) -> Snapshot:
-    """One an hour, from noon on."""
+    """Return a snapshot taken `number` hours after noon."""
     return Snapshot(f"{number}a{number}b" * 8, NOON + timedelta(hours=number), "ecs.example.org", (), ())
 
 
@@ -53,7 +53,7 @@ def test_the_last_backup_is_chosen_unless_one_is_named() -> None:
 
 
 def at(*days: float) -> list[Snapshot]:
-    """Snapshots of so many days ago."""
+    """Return snapshots that are `days` old."""
     return [Snapshot("aa11", NOON - timedelta(days=ago), "ecs.example.org", (), ()) for ago in days]
 
 

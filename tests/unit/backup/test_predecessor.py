@@ -1,4 +1,4 @@
-"""The files of an old archive come to their places, wherever that is cut off; what is lost is never taken for there."""
+"""Restoring an old archive resumes after any interruption, and missing files are never taken for restored ones."""
 
 import shutil
 from collections.abc import Callable
@@ -24,12 +24,12 @@ DOCUMENTS = ("ecs-storage-vault/a/1", "ecs-storage-vault/b/2")
 
 
 class PowerCutError(BaseException):
-    """Nobody catches it."""
+    """An interruption that no code catches."""
 
 
 @dataclass
 class Kept:
-    """An archive of `files`; those in `lost` are named and not there."""
+    """An archive of `files`; those in `lost` are listed, but missing."""
 
     cache: Path
     files: list[str]
@@ -46,7 +46,7 @@ class Kept:
 
 
 class WithoutServer(Predecessor):
-    """The database is not of interest here."""
+    """The database does not matter here."""
 
     def move_aside(self) -> list[str]:
         return []
@@ -54,7 +54,7 @@ class WithoutServer(Predecessor):
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """One that has data, among them the document that archives may have lost."""
+    """Return a machine with data, including the document that archives may have lost."""
     for name in ("ecs-storage-vault/a/1", "ecs-ca/ca.cert.pem"):
         (tmp_path / "data" / name).parent.mkdir(parents=True)
         (tmp_path / "data" / name).write_text("present")
@@ -120,7 +120,7 @@ def test_wherever_it_is_cut_off_it_goes_on(machine: Machine, step: int, monkeypa
         ):
             patch.setattr(owner, name, cut(getattr(owner, name)))
         source(machine).restore_files(MOMENT, lambda _: None)
-        # Fewer steps than that: the cut comes right after the end.
+        # There are fewer steps: interrupt it right after the end.
         raise PowerCutError
     assert source(machine).restore_files(MOMENT, lambda _: None) == ()
     restored(machine, MOMENT)

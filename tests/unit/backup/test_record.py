@@ -1,4 +1,4 @@
-"""What a snapshot says of itself is somebody's text."""
+"""A snapshot's manifest is untrusted input."""
 
 import json
 from dataclasses import asdict
@@ -45,6 +45,6 @@ def test_what_is_none_says_to_choose_another(paths: Paths, content: str) -> None
 
 
 def test_only_half_written_files_are_left_out_where_they_are_written() -> None:
-    """A folder of such a name has whole documents in it."""
+    """Elsewhere, a folder with such a name contains complete documents."""
     places = ("/data/pgbackrest/", "/data/ecs-storage-vault/")
     assert all(pattern.startswith(places) for pattern in excluded_paths(Paths()))

@@ -1,4 +1,4 @@
-"""What a rehearsal makes of what it finds, and the page that it leaves."""
+"""The result of a rehearsal, and the evidence page it writes."""
 
 import re
 import shutil
@@ -84,7 +84,7 @@ def test_the_longest_time_without_a_backup_counts() -> None:
     assert reached_rpo([], now) == 0
     assert reached_rpo([now - 100], now) == 100
     assert reached_rpo([now - 5000, now - 4000, now - 100], now) == 3900
-    # What was longer ago than a week is another week's, but for its end.
+    # Gaps that ended more than a week ago do not count; longer ones that ended since then do.
     assert reached_rpo([now - 3 * WEEK, now - 2 * WEEK, now - 900], now) == 2 * WEEK - 900
 
 

@@ -1,4 +1,4 @@
-"""A database server that ends while it replays is told of at once, though systemd starts it again and again."""
+"""A database server that exits during replay is reported at once, although systemd keeps restarting it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One document comes back: out of which backup, over what, and by no link of anybody's."""
+"""Restore a single document: from which backup, over which file, and never through a link."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def snapshot(number: int) -> Snapshot:
 
 
 class Backups:
-    """A repository of snapshots by number: what each has of the document, and of the ledger."""
+    """A repository of snapshots by number, with the document and the ledger that each contains."""
 
     def __init__(self, root: Path, contents: dict[int, tuple[bytes | None, str]]) -> None:
         self.paths, self.contents = Paths(root), contents
@@ -64,7 +64,7 @@ def test_the_newest_backup_that_has_it_whole_is_taken(tmp_path: Path) -> None:
     backups = Backups(tmp_path, {1: (GOOD, ""), 2: (GOOD, ""), 3: (BAD, ""), 4: (None, "")})
     assert backups.restore(ledger={NAME: DIGEST}) == Restored(NAME, snapshot(2), "missing", verified=True)
     assert backups.place.read_bytes() == GOOD
-    # Rights that a backup may give are none of ours.
+    # Owner and mode do not come from the backup.
     assert backups.place.stat().st_mode & 0o7777 == 0o440
     assert backups.place.stat().st_uid == os.getuid()
     assert backups.left() == ["ecs-storage-vault"]

@@ -1,4 +1,4 @@
-"""What comes back from a backup: files, folders and links to neighbours, and nothing else in force."""
+"""What is kept of a restored backup: files, folders and links to siblings, and nothing else that has an effect."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""How far back the database can go, and which times are no longer there."""
+"""How far back the database can be rewound, and which times are no longer reachable."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
 def test_a_history_that_was_left_is_noted_once(tmp_path: Path) -> None:
     paths, state = Paths(tmp_path), Rewind(NOW - HOUR, "new", "database", NOW, kept="/kept", timeline=1)
     note_left(paths, state, NOW)
-    # Cut off and done again it is the same one.
+    # Interrupted and repeated, it is recorded only once.
     note_left(paths, state, NOW + 9)
     assert read_left(paths) == [Left(NOW - HOUR, NOW + 9, "/kept")]
 

@@ -1,4 +1,4 @@
-"""What a recovery to a time stays on, and which times a snapshot does not have."""
+"""The timeline that a recovery to a point in time follows, and which times a snapshot does not cover."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -31,10 +31,10 @@ def machine(root: Path) -> Machine:
 
 
 def test_a_time_is_looked_for_in_the_history_of_its_snapshot_alone() -> None:
-    """An attempt that was cut off has made another one, which has no commit after that time."""
+    """An interrupted attempt has created another timeline, which has no commit after that time."""
     label, options = plan_target(record(3), [OLD], NOW - HOUR)
     assert (label, options[0], options[-1]) == ("old", "--type=time", "--target-timeline=3")
-    # Of a snapshot from before it was noted, the latest has to do.
+    # Snapshots that do not record it yet have to use the latest timeline.
     assert plan_target(record(0), [OLD], NOW - HOUR)[1] == options[:-1]
     assert plan_target(record(3), [OLD], None) == ("new", ("--type=name", "--target=point"))
 

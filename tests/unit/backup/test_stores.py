@@ -1,4 +1,4 @@
-"""URLs of targets: what restic is told of each, and what is no target."""
+"""URLs of targets: how each is passed to restic, and which are refused."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.env.model import Backup
 
 FOLDER = Path("/run/appliance/backup-target-1")
-KEYS = {"user": "AKIA", "secret": SecretStr("s/e+c=ret")}  # of nothing
+KEYS = {"user": "AKIA", "secret": SecretStr("s/e+c=ret")}  # protects nothing
 
 
 def plan(url: str, **values: Any) -> Store:
-    # Unchecked: what is in a key or a certificate does not matter here.
+    # Unvalidated: the contents of keys and certificates do not matter here.
     backup = Backup().model_copy(update={"url": SecretStr(url), **values})
     return plan_store(backup, FOLDER, lambda secret: f"obscured({secret})")
 

@@ -1,4 +1,4 @@
-"""Where backups go, and what is no place for them."""
+"""Where backups are stored, and which places are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +16,11 @@ from tests.fakes import Answer, AnsweringRunner
 
 SNAPSHOT = '[{"id": "aa11", "time": "2030-05-17T12:00:00.123456789+02:00", "hostname": "ecs", "paths": ["/data"]}]'
 CA = pem(Authority("of a server").certificate)
-PASSWORD = "correct horse battery staple"  # of nothing
+PASSWORD = "correct horse battery staple"  # protects nothing
 
 
 class Place:
-    """A repository as restic would answer for it; `id` empty: none."""
+    """A repository with restic's answers about it; an empty `id` means that there is none."""
 
     def __init__(self, folder: Path, *, id: str = "", snapshots: str = "[]", code: int = 10) -> None:  # noqa: A002
         self.id, self.snapshots, self.code = id, snapshots, code
@@ -123,7 +123,7 @@ def test_the_password_stands_in_no_argument_and_no_environment(make: Callable[..
 def test_the_archive_that_a_machine_was_recovered_from_is_never_written_to(
     make: Callable[..., Place], tmp_path: Path
 ) -> None:
-    """Also where nobody sees that it is one, as on a server."""
+    """Even where it cannot be recognized as one, as on a server."""
     place, paths = make(), Paths(tmp_path)
     paths.backup_repository.parent.mkdir(parents=True)
     paths.backup_repository.write_text(f"{OLD_ARCHIVE}{place.repository.shown}\n")

@@ -1,4 +1,4 @@
-"""What each check finds on machines that are made up."""
+"""What each check finds on simulated machines."""
 
 import os
 import time
@@ -193,7 +193,7 @@ def test_updates_that_stay_away_are_told_after_three_days(tmp_path: Path) -> Non
         (["6.12.9+deb13-amd64", "6.12.10+deb13-amd64"], "6.12.10+deb13-amd64"),
         (["6.12.8+deb13-amd64", "6.12.9+deb13-amd64"], None),
         ([], None),
-        # The kernel is somebody else's.
+        # The running kernel is not installed: it belongs to the host.
         (["6.12.10+deb13-amd64"], None),
     ],
 )

@@ -1,4 +1,4 @@
-"""What was damaged is told until somebody has looked at it."""
+"""Damaged state files are reported until somebody removes them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What operators see of alerts."""
+"""How alerts are shown to operators."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command line of users and certificates, as far as it decides itself."""
+"""The command line of users and certificates, as far as it decides without the application."""
 
 import json
 import time
@@ -72,7 +72,7 @@ REVOKED = {**VALID, "name": "Büro 2", "revoked": "2026-01-02T00:00:00+00:00"}
 
 @pytest.fixture(autouse=True)
 def winter_in_vienna(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Times are told as the machine's clock shows them."""
+    """Set a time zone: times are shown by the machine's clock."""
     monkeypatch.setenv("TZ", "CET-1")
     time.tzset()
     yield
@@ -82,7 +82,7 @@ def winter_in_vienna(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
-    """Let the application that the commands ask give this answer."""
+    """Return a function that makes the application give an answer to the commands."""
 
     def answer(told: Mapping[str, Any]) -> Application:
         application = Application(told)
@@ -93,7 +93,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
 
 def told(*words: str) -> list[str]:
-    """The lines that a command prints."""
+    """Return the lines that a command prints."""
     done = CLI.invoke(APP, list(words), catch_exceptions=False)
     assert done.exit_code == 0
     return done.stdout.splitlines()

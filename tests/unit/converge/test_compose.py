@@ -1,4 +1,4 @@
-"""The compose file as it is rendered: networks, secrets and limits by task."""
+"""The rendered compose file: networks, secrets and limits by task."""
 
 import json
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_none_may_have_all_of_the_memory_or_swap(file: dict[str, Any]) -> None:
 
 
 def test_a_profile_is_asked_for_where_the_kernel_has_it(file: dict[str, Any]) -> None:
-    """Docker refuses to start a container with a profile that is not there."""
+    """Docker refuses to start a container with a profile that is not loaded."""
     confined = render(Facts(4096, 2, "host", apparmor=True))
     for name in SITE:
         assert file["services"][name]["security_opt"] == ["no-new-privileges:true"]
@@ -77,7 +77,7 @@ def test_a_profile_is_asked_for_where_the_kernel_has_it(file: dict[str, Any]) ->
 
 
 def test_no_volume_has_a_name(file: dict[str, Any]) -> None:
-    """Volumes go with their containers (docker compose down --volumes): what is to stay is a folder of the machine."""
+    """Volumes are removed with their containers (docker compose down --volumes); data to keep is in host folders."""
     assert "volumes" not in file
     for name, service in file["services"].items():
         sources = [each if isinstance(each, dict) else {"source": each} for each in service.get("volumes", ())]
@@ -85,5 +85,5 @@ def test_no_volume_has_a_name(file: dict[str, Any]) -> None:
 
 
 def test_docker_starts_nothing_again_by_itself(file: dict[str, Any]) -> None:
-    """It would start the same container with what was left in it, and at boot before the stages have run."""
+    """It would restart the same container with its leftovers, and at boot before the stages have run."""
     assert {service["restart"] for service in file["services"].values()} == {"no"}

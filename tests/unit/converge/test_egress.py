@@ -1,4 +1,4 @@
-"""Which rules a destination becomes, and what is let through without being named."""
+"""The rules generated for a destination, and what is allowed without being named."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""What another release brought is taken away, and nothing else."""
+"""Files of another release are removed, and nothing else."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ NEW = ("kept.service", "kept.service.d/10-sandbox.conf")
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """A machine after the states of the release `old`, with files of the operator's beside; `new` is active now."""
+    """Return a machine converged by the release `old`, with files of the operator's too; `new` is now active."""
     paths = Paths(tmp_path)
     release(paths, "old", OLD, ("old.sh", "kept.sh"))
     release(paths, "new", NEW, ("kept.sh", "new.sh"))

@@ -1,4 +1,4 @@
-"""Which name servers containers ask: what docker makes of the machine's."""
+"""Which name servers containers use: those that docker derives from the machine's."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the states are told of an environment."""
+"""The pillar built from an environment."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The pages that nginx refuses with: in both languages, and with nothing of the machine."""
+"""nginx's error pages are in both languages, and reveal nothing about the machine."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,14 @@ from tests.pages import Page
 STATES = Path(__file__).parents[3] / "salt/states"
 FILES = STATES / "nginx/files"
 NAMES = sorted(file.stem for file in (FILES / "refusals").iterdir())
-# Commands, paths, hosts, addresses of the web, commits.
+# Commands, paths, host names, URLs, commits.
 OF_THE_MACHINE = re.compile(
     r"systemctl|journalctl|appliance|nginx|docker|\.yml|/[a-z]+/|https?:|example\.org|\b[0-9a-f]{7,}\b"
 )
 
 
 def rendered(name: str) -> bytes:
-    """The page, as Salt writes it."""
+    """Return the page as Salt renders it."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(STATES), autoescape=True)
     return environment.get_template(f"nginx/files/refusals/{name}.html").render().encode()
 

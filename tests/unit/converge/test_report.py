@@ -1,4 +1,4 @@
-"""Salt's answers, as it gives them, become typed reports or clear errors."""
+"""Salt's results become typed reports or clear errors."""
 
 from typing import Any
 

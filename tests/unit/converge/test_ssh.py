@@ -1,4 +1,4 @@
-"""Passwords are refused only where somebody gets in without, and no port of ssh is closed."""
+"""Passwords are refused only if somebody can log in without one, and no ssh port is closed."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ecs_appliance.env.model import Env
 BLOB = "AAAAC3NzaC1lZDI1NTE5AAAAIBmIyAfPkvbe5Wdne7OmyQVVTMStI0qbNjuFFOvIN0Qv"
 OTHER = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 KEY = f"ssh-ed25519 {BLOB}"
-# What clouds leave to root.
+# The key entry that clouds leave for root.
 ELSEWHERE = f"no-port-forwarding,command=\"echo 'Please login as the user debian';sleep 10;exit 142\" {KEY} cloud"
 PASSWD = """\
 root:x:0:0:root:/root:/bin/bash
@@ -26,7 +26,7 @@ GROUP = "root:x:0:\nsudo:x:27:anna,robot\napp:x:1000:\n"
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """A machine with accounts and without keys."""
+    """Return a machine with accounts, but without keys."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text(PASSWD)
     (tmp_path / "etc/group").write_text(GROUP)
@@ -134,7 +134,7 @@ def test_without_a_configuration_all_is_as_usual(paths: Paths) -> None:
 
 
 def test_people_log_in_and_services_do_not(paths: Paths) -> None:
-    """Also those who cannot become root; without a shell nobody ever did."""
+    """Including people who cannot become root; without a shell nobody can log in anyway."""
     more = "maria:x:1010:100::/home/maria:/bin/bash\npostgres:x:100:104::/var/lib/postgresql:/bin/bash\n"
     paths.at("/etc/passwd").write_text(PASSWD + more + "nobody:x:65534:65534::/:/bin/sh\n")
     assert plan_ssh(paths, None).people == ("anna", "otto", "maria")

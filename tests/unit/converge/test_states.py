@@ -1,4 +1,4 @@
-"""A state that fails is a result of Salt's, whatever it failed of."""
+"""Any error in a state becomes a failed Salt result."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Files of the states: what is written in Jinja is rendered, and nothing else is."""
+"""State files: those that contain Jinja are rendered, and no others."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ JINJA = re.compile(r"\{\{|\{%")
 
 
 def sources() -> list[tuple[str, Path, bool]]:
-    """The state files' names, with each file or folder that they install and whether it is rendered."""
+    """Return each file or folder that a state installs: the state's name, the path, and whether it is rendered."""
     found = []
     for state in sorted(STATES.rglob("*.sls")):
         for match in SOURCE.finditer(state.read_text()):

@@ -1,4 +1,4 @@
-"""PostgreSQL's settings, against figures worked out by hand from the formula."""
+"""PostgreSQL's settings, compared with values calculated from the formula by hand."""
 
 import pytest
 

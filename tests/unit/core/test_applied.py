@@ -1,4 +1,4 @@
-"""Commands after a change are due until they succeeded on what lies there."""
+"""Commands that follow a change are due until they have succeeded for the current contents."""
 
 from pathlib import Path
 

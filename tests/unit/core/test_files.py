@@ -1,4 +1,4 @@
-"""Files are either the old or the new ones."""
+"""Files are replaced as a whole: there is either the old or the new one."""
 
 import errno
 import os
@@ -26,19 +26,19 @@ from ecs_appliance.core.files import (
 
 @pytest.fixture(params=["unnamed", "hidden"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Files without a name, and the way of systems that have none."""
+    """Test both ways: unnamed temporary files, and hidden ones where these are not available."""
     if request.param == "hidden":
         monkeypatch.setattr(files, "_open_unnamed", lambda _: None)
     return str(request.param)
 
 
 def full(_: object) -> None:
-    """What a full disk says."""
+    """Fail as on a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def names(folder: Path) -> list[str]:
-    """What is in `folder`."""
+    """Return the names in `folder`."""
     return sorted(entry.name for entry in folder.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Root goes nowhere that somebody else's link would lead it."""
+"""Root never follows another account's links."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def victim(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def others(tmp_path: Path, victim: Path) -> Path:
-    """A folder that anybody may write, with a link to the victim."""
+    """Return a world-writable folder with a link to the victim."""
     folder = tmp_path / "others"
     folder.mkdir()
     (folder / "link").symlink_to(victim)

@@ -1,4 +1,4 @@
-"""Registered secrets never get through."""
+"""Registered secrets are masked in the log, and untrusted text cannot imitate log records."""
 
 import logging
 import os
@@ -73,7 +73,7 @@ def test_the_journal_is_known_by_its_stream(tmp_path: Path, monkeypatch: pytest.
         state = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{state.st_dev}:{state.st_ino}")
         assert is_journal(stream.fileno())
-        # A shell within a unit hands the variable down, and its terminal is another stream.
+        # A shell inside a unit passes the variable on, but its terminal is a different stream.
         monkeypatch.setenv("JOURNAL_STREAM", f"{state.st_dev}:{state.st_ino + 1}")
         assert not is_journal(stream.fileno())
         monkeypatch.delenv("JOURNAL_STREAM")
@@ -83,7 +83,7 @@ def test_the_journal_is_known_by_its_stream(tmp_path: Path, monkeypatch: pytest.
 def test_only_what_the_journal_keeps_is_led_by_a_priority(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever a desktop session starts inherits the variable, its terminals too."""
+    """Everything that a desktop session starts inherits the variable, including its terminals."""
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
     set_up_logging()
     logging.getLogger("ecs_appliance.x").warning("calm")

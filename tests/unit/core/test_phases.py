@@ -1,4 +1,4 @@
-"""Work in phases: each is done once it is remembered, and again where it was cut off."""
+"""Work in phases: each is done once it is recorded, and repeated if it was interrupted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -135,7 +135,7 @@ def test_what_is_damaged_is_named_but_not_shown(file: StateFile[Whole]) -> None:
 def test_one_that_cannot_be_set_aside_is_none_all_the_same(
     file: StateFile[Whole], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As on a file system that is mounted read-only for the unit, or for who is not root."""
+    """As on a filesystem that is read-only for the unit, or without root privileges."""
     file.path.write_text("{")
     (file.path.parent / "whole.json.damaged").mkdir()
     assert file.read() is None

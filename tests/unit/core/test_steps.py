@@ -1,4 +1,4 @@
-"""Steps tell their listeners."""
+"""Steps notify their listeners."""
 
 import logging
 

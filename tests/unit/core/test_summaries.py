@@ -1,4 +1,4 @@
-"""What fails is told in a line that says why."""
+"""Failures are summarized in a line that gives the reason."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Text of others steers no terminal."""
+"""Untrusted text cannot control a terminal."""
 
 import pytest
 

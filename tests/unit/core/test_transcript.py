@@ -1,4 +1,4 @@
-"""The whole output of a command is kept, and the one before."""
+"""The complete output of a command is kept, and that of the previous one."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ def test_the_active_environment_is_only_for_its_owner(paths: Paths) -> None:
 
 
 def untouched(file: Path) -> tuple[int, ...]:
-    """What a write changes; the time of the last reading is nobody's business."""
+    """Return everything that a write would change, but not the time of the last access."""
     state = file.stat()
     return state.st_ino, state.st_mode, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
@@ -67,7 +67,7 @@ def test_no_active_environment_is_an_error(paths: Paths) -> None:
 
 
 class Elsewhere:
-    """A source that tells whether it was asked."""
+    """A source that remembers whether it was asked."""
 
     def __init__(self, found: Found | None = None) -> None:
         self.found = found
@@ -137,7 +137,7 @@ def test_a_machine_that_had_an_environment_does_not_ask_the_network_for_another(
 ) -> None:
     activate_found(paths, Found(SMALLEST, "somewhere", kind))
     assert [type(source).__name__ for source in all_sources(paths, SystemRunner(), {})] == left
-    # Whatever happens to the file that says so.
+    # Even if the file that records this is damaged.
     paths.env_kind.write_text("nonsense")
     assert [type(source).__name__ for source in all_sources(paths, SystemRunner(), {})] == ["FileSource"]
 

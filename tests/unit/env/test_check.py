@@ -1,4 +1,4 @@
-"""What is wrong with a file, told all at once; the fixtures hold a file and its exact report side by side."""
+"""All problems of a file are reported at once; each fixture is a file with its exact report."""
 
 from pathlib import Path
 
@@ -141,7 +141,7 @@ def test_no_python_makes_the_check_fail(settings: str) -> None:
 
 
 def test_no_end_of_the_settings_makes_the_check_fail() -> None:
-    """A last line that goes on in a blank one compiles, and would not without the blank one."""
+    """A last line that continues in a blank one compiles, but would not without the blank one."""
     checked = check(f'{STANDBY}ecs: {{settings: "X = 1\\\\\\n \\n"}}\n'.encode())
     assert [problem.message for problem in checked.problems] == [
         "does not set SECRET_KEY, REGISTRATION_SECRET, PASSWORD_RESET_SECRET: the application has no safe default"

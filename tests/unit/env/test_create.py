@@ -1,4 +1,4 @@
-"""The template filled in; tests/integration/env makes real keys."""
+"""Fill in the template; tests/integration/env creates real keys."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two files are told apart by what they say; no secret is told."""
+"""Two files are compared by content, without revealing any secret."""
 
 import json
 from pathlib import Path
@@ -144,7 +144,7 @@ def test_a_secret_that_was_not_there_before_is_told_as_such() -> None:
 
 
 def script(*words: str) -> str:
-    """A file with a text of a line a word."""
+    """Return a file with a multi-line text, one word per line."""
     return "appliance:\n  storage:\n    setup:\n      lvm:\n        note: |\n" + "".join(
         f"          {w}\n" for w in words
     )
@@ -165,7 +165,7 @@ def test_of_a_long_text_the_lines_that_differ_are_shown() -> None:
 
 @pytest.mark.parametrize("file", [file for file in EVERY_FILE if parses(file)], ids=lambda file: file.stem)
 def test_no_file_betrays_a_secret(file: Path) -> None:
-    """Not a broken one either, in which a secret may be in a wrong place."""
+    """Not even a broken one, in which a secret may be in the wrong place."""
     data = file.read_bytes()
     known = [*secrets(load(EVERYTHING)), "PRIVATE KEY", "protects-nothing", "correct-horse", "BEGIN PGP"]
     for other in (b"other: 1\n", EVERYTHING) if file.parent.name == "accepted" else (b"other: 1\n",):

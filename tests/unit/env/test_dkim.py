@@ -1,4 +1,4 @@
-"""The record says what the key is."""
+"""The DNS record matches the key."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""The bytes of a file: all of them or an error, and never a wait."""
+"""Reading a file returns all of its bytes or fails, and never blocks."""
 
 import os
 from pathlib import Path

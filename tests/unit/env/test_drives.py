@@ -1,4 +1,4 @@
-"""Environments on discs, real ones in every byte: found, read, and left as they were before."""
+"""Environments on real disc images: found, read, and left unchanged."""
 
 import gzip
 import io
@@ -41,7 +41,7 @@ def source(paths: Paths, bay: Bay) -> DriveSource:
 
 
 class Elsewhere:
-    """A source behind the drive; remembers whether it was asked."""
+    """A source after the drive that remembers whether it was asked."""
 
     asked = False
 
@@ -60,7 +60,7 @@ def search(paths: Paths, bay: Bay, source: DriveSource, behind: Elsewhere) -> Fo
 def burn(
     plain: str, rock_ridge: str | None = None, joliet: str | None = None, *, version: str = "1.09", level: int = 3
 ) -> bytes:
-    """A disc labelled cidata with the environment under odd names, which make_disc would not give it."""
+    """Return a disc labelled cidata with the environment under odd names, which make_disc would not use."""
     disc, image = PyCdlib(), io.BytesIO()
     disc.new(
         interchange_level=level,
@@ -75,7 +75,7 @@ def burn(
 
 
 def untouched(bay: Bay, paths: Paths) -> bool:
-    """Whether no drive is mounted, and no folder left to mount one at."""
+    """Return whether no drive is mounted, and no mount point is left."""
     return str(bay.root) not in bay.mounts.read_text() and not (paths.run / "drive").exists()
 
 
@@ -210,7 +210,7 @@ def test_one_space_of_names_is_enough(bay: Bay, source: DriveSource, image: byte
 
 @pytest.mark.parametrize("name", ["/USER_DAT.;1", "/USER_DATA.;1"])
 def test_a_plain_disc_cannot_say_the_name(bay: Bay, source: DriveSource, name: str) -> None:
-    """What a tool makes of the name that was told nothing of Joliet and Rock Ridge; cloud-init passes it by too."""
+    """The name as tools write it without Joliet and Rock Ridge; cloud-init ignores it as well."""
     bay.insert(burn(name))
     assert source.detect()
     assert source.get() is None

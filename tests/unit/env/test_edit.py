@@ -1,4 +1,4 @@
-"""Values are set; everything else of the text stays as it is."""
+"""Values are set; the rest of the text stays unchanged."""
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ section:
 
 
 def changed(values: dict[str, object]) -> list[str]:
-    """The lines of TEXT that `values` take away (-) and bring (+)."""
+    """Return the lines of TEXT that setting `values` removes (-) and adds (+)."""
     before, after = TEXT.splitlines(), set_values(TEXT, values).splitlines()
     return [f"-{line}" for line in before if line not in after] + [f"+{line}" for line in after if line not in before]
 
@@ -142,7 +142,7 @@ def test_what_was_set_is_read_back(path: str, value: object) -> None:
     try:
         text = set_values(TEXT, {path: value})
     except ApplianceError:
-        # Control characters have no place in a file; nothing is written then.
+        # A file may not contain control characters, so nothing is written.
         assert not printable(value)
         return
     data = typed(parse(text))

@@ -1,4 +1,4 @@
-"""The words for what may be reached: taken apart, or refused with a reason."""
+"""Parse the destinations allowed in env.yml, or refuse them with a reason."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""What single texts must look like."""
+"""The formats of single values."""
 
 from collections.abc import Callable
 

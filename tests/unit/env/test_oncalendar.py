@@ -1,4 +1,4 @@
-"""The grammar of systemd's calendars; tests/integration/env compares it with systemd itself."""
+"""The grammar of systemd's calendar events; tests/integration/env compares it with systemd itself."""
 
 import pytest
 

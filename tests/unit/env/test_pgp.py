@@ -1,4 +1,4 @@
-"""What is known of a private key without gpg."""
+"""What can be read from a private key without gpg."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One string within Python text is found, or none is."""
+"""Find a single string in Python text, or refuse."""
 
 import pytest
 

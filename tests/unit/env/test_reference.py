@@ -1,4 +1,4 @@
-"""The generated documentation is that of the model, and the model is that of the contract."""
+"""The generated documentation matches the model, and the model matches the contract."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One secret is replaced, nothing else, or nothing at all; tests/integration/env makes real PGP keys."""
+"""One secret is replaced and nothing else, or nothing at all; tests/integration/env creates real PGP keys."""
 
 import fcntl
 import json
@@ -38,7 +38,7 @@ def text_at(path: str, text: str = SMALLEST) -> str:
 
 
 def gpg(meanwhile: Callable[[], object] = lambda: None) -> AnsweringRunner:
-    """A gpg that always makes the same key; `meanwhile` happens while it does."""
+    """Return a gpg that always creates the same key, and calls `meanwhile` while it does."""
 
     def answer(argv: list[str]) -> tuple[int, str, str]:
         if "--export-secret-keys" not in argv:
@@ -51,7 +51,7 @@ def gpg(meanwhile: Callable[[], object] = lambda: None) -> AnsweringRunner:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """As `env create` writes it."""
+    """Return a file as `env create` writes it."""
     keys = [text_at(path) for path in (DKIM, "appliance.backup.encrypt", "ecs.vault_encrypt", "ecs.vault_sign")]
     fresh = Secrets(keys[0], keys[1], "a password", keys[2], keys[3], "one", "two", "three")
     path = tmp_path / "env.yml"
@@ -61,7 +61,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def rewritten(folder: Path, *changes: tuple[str, str]) -> Path:
-    """The smallest file with texts exchanged."""
+    """Return the smallest file with some of its text replaced."""
     text = SMALLEST
     for old, new in changes:
         assert old in text
@@ -140,7 +140,7 @@ def test_a_password_that_is_not_there_is_what_the_check_finds(tmp_path: Path) ->
 
 
 def without(text: str, record: str) -> str:
-    """`text` without its DKIM key and that key's `record`."""
+    """Return `text` without its DKIM key and that key's `record`."""
     return text.replace(record, "").replace(textwrap.indent(text_at(DKIM, text), "      "), "")
 
 
@@ -251,7 +251,7 @@ def test_a_misspelt_key_is_answered_with_the_nearest(key: str, meant: str, file:
 
 
 def test_what_cannot_be_rotated_is_refused_with_what_can(file: Path) -> None:
-    # Another secret is not what was meant.
+    # No other key may be rotated instead.
     for key in ("disable_root", "appliance.backup.password"):
         with pytest.raises(RefusedError, match=f'"{key}" cannot be rotated$'):
             rotate(file, key, NOBODY)
@@ -299,7 +299,7 @@ def test_the_file_is_closed_to_others(file: Path) -> None:
 
 
 def test_where_nothing_can_be_written_the_file_stays_and_the_old_key_is_kept(file: Path, tmp_path: Path) -> None:
-    """No other name fits beside one that is as long as names get."""
+    """The name already has the maximum length, so a longer one for a temporary file is impossible."""
     path = file.rename(tmp_path / f"{'x' * 246}.env.yml")
     before, kept = path.read_bytes(), tmp_path / "old.asc"
     with pytest.raises(ApplianceError, match=r"cannot write .*: File name too long"):

@@ -1,4 +1,4 @@
-"""What would keep a site from coming up, or its backups from a machine that is lost: said before it happens."""
+"""Problems that would keep a site from starting, or make its backups unusable, are reported beforehand."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NEEDED = {"appliance.backup.encrypt", "appliance.dkim.key", "ecs.vault_encrypt",
 
 
 def problems(appliance: str, settings: str = "", *, keys: str = f"[{KEY}]") -> list[str]:
-    """What is said of a site with these keys, but for those it lacks."""
+    """Return the problems of a site with these keys, except for those about missing ones."""
     text = f"#cloud-config\nssh_authorized_keys: {keys}\nappliance:\n{appliance}\necs:\n  settings: |\n"
     text += "".join(f"    {line}\n" for line in f"{settings}\n{SECRETS}".splitlines() if line)
     return [problem.told("env.yml") for problem in check(text.encode()).problems if problem.path not in NEEDED]

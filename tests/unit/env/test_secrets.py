@@ -1,4 +1,4 @@
-"""Secrets are usable, and not shown."""
+"""Secrets can be used, but are not shown."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""YAML 1.1 as data with places."""
+"""YAML 1.1 as data with positions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Debian's packages: the daily timers and we take turns."""
+"""Debian's package timers and the appliance take turns."""
 
 import fcntl
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""When the cluster is made: once, anew after a cut, and never over files that somebody's database may be in."""
+"""The cluster is created once, again after an interruption, and never over files that may contain a database."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.fakes import Answer, AnsweringRunner
 
 
 def creating(paths: Paths, code: int = 0) -> AnsweringRunner:
-    """A pg_createcluster that leaves its files, whole or (with a `code`) half."""
+    """Return a pg_createcluster that leaves complete files or, with a `code`, incomplete ones."""
 
     def answer(words: list[str]) -> Answer:
         assert words[0] == "pg_createcluster"

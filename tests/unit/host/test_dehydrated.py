@@ -1,4 +1,4 @@
-"""What dehydrated says of a failure, in a sentence; its words as it printed them for real servers."""
+"""dehydrated's failures in a sentence; its messages are those it printed for real servers."""
 
 import time
 from pathlib import Path
@@ -125,7 +125,7 @@ def test_an_account_is_put_aside_by_its_owner_and_that_of_another_authority_stay
     client = Client(runner, tmp_path, DIRECTORY)
     client.forget_account()
     assert runner.asked == []
-    # As dehydrated names it: echo "$CA" | base64, URL-safe and without padding.
+    # The name that dehydrated uses: echo "$CA" | base64, URL-safe and without padding.
     folder = tmp_path / "accounts" / "aHR0cHM6Ly9jYS5leGFtcGxlLm9yZy9kaXIK"
     folder.mkdir(parents=True)
     client.forget_account()

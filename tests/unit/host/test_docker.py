@@ -1,4 +1,4 @@
-"""What docker's command line is given, and what is made of its answers."""
+"""The arguments for docker's command line, and the handling of its answers."""
 
 import io
 import json
@@ -25,7 +25,7 @@ GONE = "Error response from daemon: No such container: web"
 
 
 class Docker(AnsweringRunner):
-    """Answers as docker does, whatever it is asked."""
+    """Give the same answer to every command."""
 
     def __init__(self, returncode: int = 0, stdout: str = "", stderr: str = "") -> None:
         super().__init__(lambda _: (returncode, stdout, stderr))
@@ -157,7 +157,7 @@ def test_tags_of_a_repository() -> None:
 
 
 def test_what_is_pruned_is_in_nobodys_use_and_volumes_with_a_name_stay() -> None:
-    """Only with --all docker removes named volumes, and images that have a tag."""
+    """Docker removes named volumes and tagged images only with --all."""
     runner = AnsweringRunner(lambda words: (0, "ecs/ecs:b\necs/ecs:a\n" if words[2] == "ls" else "", ""))
     assert docker.prune(runner, ["ecs/ecs"], ["ecs/ecs:b"]) == ["ecs/ecs:a"]
     assert [words[1:] for words in runner.asked[1:]] == [

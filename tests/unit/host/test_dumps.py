@@ -1,4 +1,4 @@
-"""What of a dump is loaded as the role of the application."""
+"""Which parts of a dump are loaded as the application's role."""
 
 from ecs_appliance.host.dumps import plan_load
 
@@ -18,5 +18,5 @@ CONTENTS = """\
 
 
 def test_what_takes_a_superuser_is_not_loaded() -> None:
-    """A table may be called as it likes; an extension that the database's owner may make is made."""
+    """A table may have any name, even one like this; an extension that the database's owner may create is created."""
     assert plan_load(CONTENTS.splitlines()) == ["3", "215", "216"]

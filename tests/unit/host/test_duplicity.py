@@ -1,4 +1,4 @@
-"""What the names of an archive's files tell."""
+"""What the file names in an archive tell."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What fsck says of a repository, whichever version of git it is of."""
+"""fsck's verdict on a repository, from any version of git."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ COMMIT = "a" * 40
 
 
 def fetch(folder: Path, code: int) -> git.Commit:
-    """Fetch where that fails, but in a new folder, and fsck ends with `code`."""
+    """Fetch with a git that fails except in a new folder, and whose fsck exits with `code`."""
 
     def answer(argv: list[str]) -> Answer:
         place = Path(argv[2])

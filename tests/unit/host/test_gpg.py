@@ -1,4 +1,4 @@
-"""What a listing of gpg says, and what only looks like it."""
+"""Parse gpg's listings, including those that only look like one."""
 
 import pytest
 

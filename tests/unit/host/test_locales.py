@@ -1,4 +1,4 @@
-"""Which lines locale.gen lacks: what the appliance needs is added, what the machine has stays."""
+"""Lines missing from locale.gen: those the appliance needs are added, the machine's own are kept."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is mounted, and how it is written down."""
+"""Detect mounts, and write their entries."""
 
 from pathlib import Path
 

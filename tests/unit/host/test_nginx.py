@@ -1,4 +1,4 @@
-"""Which of nginx's processes take new connections."""
+"""Which of nginx's processes accept new connections."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ TITLES = {
 
 @pytest.fixture
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A /proc in which 7 is nginx's master."""
+    """Return a /proc in which 7 is nginx's master process."""
     monkeypatch.setattr(nginx, "PROC", tmp_path)
     children = tmp_path / "7" / "task" / "7" / "children"
     children.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""How long restic's own attempts are waited for."""
+"""How long restic's own retries are waited for."""
 
 import pytest
 
@@ -10,7 +10,7 @@ EXPIRED = 'Head "https://host/config": tls: failed to verify certificate: x509: 
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock controlled by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0

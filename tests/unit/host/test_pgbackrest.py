@@ -1,4 +1,4 @@
-"""What pgBackRest says of its repository."""
+"""Parse pgBackRest's reports on its repository."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_half_written_files_are_not_archived(tmp_path: Path) -> None:
 def test_a_stanza_is_only_made_where_there_is_a_need(
     known: list[dict[str, int]], command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And while the log is being archived, that is waited for."""
+    """If WAL is being archived at the time, the command is retried."""
     codes = iter((50, 50, 0))
     monkeypatch.setattr("time.sleep", lambda _: None)
 

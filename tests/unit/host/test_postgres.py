@@ -1,4 +1,4 @@
-"""What a server that has ended says of why."""
+"""The reason a server gives for exiting."""
 
 import psycopg
 
@@ -22,7 +22,7 @@ def test_it_may_be_silent() -> None:
 
 
 def test_a_server_that_does_not_answer_is_told_in_one_line_with_its_unit() -> None:
-    """systemctl calls postgresql itself active whatever its cluster does."""
+    """For systemd, postgresql itself is active whatever its cluster does."""
     error = _no_connection("ecs", psycopg.OperationalError("failed: No such file\n\tIs the server running?\n"))
     assert error.message == "PostgreSQL does not answer: failed: No such file"
     assert error.hint == "systemctl status postgresql@17-main.service"

@@ -1,4 +1,4 @@
-"""The superuser's way into the application's database stays that of the two modules that may have it."""
+"""Only the two permitted modules open superuser sessions in the application's database."""
 
 import inspect
 from pathlib import Path

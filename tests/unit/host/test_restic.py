@@ -1,4 +1,4 @@
-"""What is made of restic's answers."""
+"""The handling of restic's output."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ SUMMARY = {
 
 
 class Talking(AnsweringRunner):
-    """Says `lines` as they would come while restic works, and ends with `code`."""
+    """Print `lines` as restic does while it works, and exit with `code`."""
 
     def __init__(self, code: int, *lines: object) -> None:
         self.lines = [json.dumps(line) for line in lines]
@@ -89,7 +89,7 @@ def test_forget_tells_which_ones_went() -> None:
 
 
 def test_a_failure_is_told_in_words() -> None:
-    """Not in the JSON that they come in, and without what came before of its progress."""
+    """Without the JSON around it, and without the progress reports before it."""
     said = [
         {"message_type": "status", "percent_done": 0.4, "total_files": 3},
         {"message_type": "error", "error": {"message": "input/output error"}, "during": "archival", "item": "/data/x"},

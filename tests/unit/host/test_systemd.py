@@ -1,4 +1,4 @@
-"""Which verbs bring a unit where it should be."""
+"""Which verbs bring a unit to its intended state."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What programs say of a server that does not do as asked, word for word, and what an operator reads."""
+"""Error messages of programs about servers, verbatim, and their wording for operators."""
 
 import pytest
 

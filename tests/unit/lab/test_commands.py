@@ -1,4 +1,4 @@
-"""The command line with the laboratory's commands, and without them."""
+"""The command line with and without the laboratory's commands."""
 
 import typer
 from typer.testing import CliRunner

@@ -1,4 +1,4 @@
-"""The host's side of the shell in a virtual machine; what answers here is written beforehand."""
+"""The host's side of the shell in a virtual machine, with prepared answers."""
 
 import base64
 import socket

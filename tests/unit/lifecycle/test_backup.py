@@ -1,4 +1,4 @@
-"""Who hears of backups that fail, and when it becomes critical."""
+"""How failed backups are reported, and when they become critical."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever fails in a stage ends in latch, alert, page and exit code, also where some of these cannot be written."""
+"""Every failure of a stage results in latch, alert, page and exit code, even if some of these cannot be written."""
 
 import errno
 from copy import copy
@@ -27,7 +27,7 @@ def context(tmp_path: Path) -> Context:
 
 
 def answering(text: str) -> SystemRunner:
-    """systemd says `text`, whatever it is asked."""
+    """Return a systemd that answers `text` to everything."""
     return cast(SystemRunner, AnsweringRunner(lambda argv: (0, text, "")))
 
 
@@ -87,7 +87,7 @@ def test_what_must_not_be_retried_latches_and_gives_up(context: Context) -> None
 
 @pytest.mark.parametrize("unwritable", ["run", "var/www/html", "var/lib/ecs-appliance"])
 def test_a_latch_is_set_whatever_else_cannot_be_written(tmp_path: Path, unwritable: str) -> None:
-    """A file where the folder should be stands for the disk that is full, which root's writes would not meet."""
+    """A file in place of the folder acts like a full disk; permissions would not stop root."""
     context = context_of(tmp_path, restarts=0)
     (tmp_path / unwritable).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / unwritable).touch()

@@ -1,4 +1,4 @@
-"""One run of appliance-certificate, nothing far away asked: what it deploys, tells, and leaves to others."""
+"""A run of appliance-certificate without remote servers: what it deploys, reports, and leaves to others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ ACTIVE = "ActiveState=active\n"
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    """A machine with an active environment, whose nginx does as it is told."""
+    """Return a machine with an active environment, whose nginx does what it is told."""
     monkeypatch.setattr(served, "look", lambda selections: [])
     paths = Paths(tmp_path)
     paths.active_env.parent.mkdir(parents=True)
@@ -35,7 +35,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], bool]]:
-    """What ACME was asked for, and whether whatever was due; nothing is given."""
+    """Return the recorded requests to ACME: the names, and whether renewal was forced; nothing is issued."""
     seen: list[tuple[tuple[str, ...], bool]] = []
 
     def request(

@@ -1,4 +1,4 @@
-"""What people and programs are told of certificates."""
+"""How the state of certificates is reported to people and programs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is told of the client CA and its revocation list, as their ends come near."""
+"""Alerts about the client CA and its revocation list, as they approach their expiry."""
 
 import pytest
 from cryptography import x509
@@ -11,7 +11,7 @@ OURS = Authority("client CA")
 
 
 def pair(days: tuple[float, float] = (-1, 365), authority: Authority = OURS) -> ClientCA:
-    """What nginx has, with a list that lives for `days`."""
+    """Return nginx's client CA, with a list that is valid for `days`."""
     return ClientCA(authority.certificate, x509.load_pem_x509_crl(authority.revocation_list(days=days).encode()))
 
 

@@ -1,4 +1,4 @@
-"""Whether somebody hears that containers are not confined."""
+"""Unconfined containers are reported."""
 
 from pathlib import Path
 

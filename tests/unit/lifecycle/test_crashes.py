@@ -1,4 +1,4 @@
-"""When the appliance gives up coming back."""
+"""When the appliance gives up restarting."""
 
 from pathlib import Path
 

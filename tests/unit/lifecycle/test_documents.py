@@ -1,4 +1,4 @@
-"""Who hears of documents that the site has lost, and for how long; and how they are compared."""
+"""How documents that the site has lost are reported, and for how long; and how they are compared."""
 
 import hashlib
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_many_are_counted_and_nobody_is_blamed_unheard(tmp_path: Path) -> None:
 
 
 class Site:
-    """A site with documents, and what its application was asked not to read."""
+    """A site with documents; the application cannot read those in `unreadable`."""
 
     def __init__(self, root: Path) -> None:
         self.paths, self.rows, self.unreadable = Paths(root), set[str](), dict[str, str]()

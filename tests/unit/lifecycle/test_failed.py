@@ -1,4 +1,4 @@
-"""What failed stands among the alerts, on the page and in the journal, with the next step."""
+"""A failed unit is reported as an alert, on the page and in the journal, with the next step."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ecs_appliance.reporting.topics import UNIT
 
 
 class Systemd:
-    """What systemd says of every unit."""
+    """systemd's answers about any unit."""
 
     def __init__(self) -> None:
         self.known = {"Result": "exit-code", "InvocationID": "1"}

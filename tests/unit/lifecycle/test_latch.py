@@ -1,4 +1,4 @@
-"""Removing either of the two names that operators know unlatches."""
+"""Removing either of the two names that operators know releases the latch."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Everything that speaks against installing is said at once."""
+"""All obstacles to an installation are reported at once."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which containers are started again, and when."""
+"""Which containers are restarted, and when."""
 
 import json
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ def due(restarts: Restarts, containers: Iterable[Container], now: float) -> list
 
 
 def die_at_once(restarts: Restarts, times: int) -> list[float]:
-    """A container that ends as soon as it is started; returns the seconds before each of its starts."""
+    """Have a container exit as soon as it starts; return the delays in seconds before its starts."""
     now, pauses = 0.0, []
     for _ in range(times):
         assert due(restarts, [died()], now) == []
@@ -125,7 +125,7 @@ def test_the_next_look_is_when_the_next_start_is_due() -> None:
 
 
 class Site:
-    """A docker whose containers `states` has, and in which what is started again ends or runs on, as `fixed` says."""
+    """A docker with containers in `states`, where restarted ones keep running if `fixed`, and exit otherwise."""
 
     def __init__(self, folder: Path) -> None:
         self.states = dict.fromkeys((BEAT, WEB, MEMCACHED), "running")
@@ -141,7 +141,7 @@ class Site:
         )
 
     def poll(self) -> int | None:
-        """As the process of docker compose up."""
+        """Act as the process of docker compose up."""
         return self.compose_ended
 
     def ticking(self) -> Event:

@@ -1,4 +1,4 @@
-"""The warning about code that nobody has to have signed."""
+"""The warning about code that does not have to be signed."""
 
 from ecs_appliance.env.model import ApplianceGit, EcsGit, Env
 from ecs_appliance.lifecycle.unsigned import find_unsigned

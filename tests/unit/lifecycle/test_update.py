@@ -1,4 +1,4 @@
-"""When an update restarts the site, and when it leaves it alone."""
+"""When an update restarts the site, and when it does not."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_what_the_containers_have_to_learn_does(change: dict[str, Any], reason: 
 
 
 def test_systemd_waits_longer_than_all_that_an_update_may_wait_for() -> None:
-    """A new release takes over in the same unit, and begins anew."""
+    """A new release takes over in the same unit, and starts from the beginning."""
     begin = update.START_DEADLINE + update.LOCK_WAIT + git.FETCH_SECONDS + release.BUILD_TIMEOUT
     packages, images = 3 * apt.SECONDS, base.BOOTSTRAP_SECONDS + 3 * docker.BUILD_SECONDS
     most = 2 * begin + 3 * git.FETCH_SECONDS + packages + images + update.RESTART_TIMEOUT

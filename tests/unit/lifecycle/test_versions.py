@@ -1,4 +1,4 @@
-"""Which version a start takes, and when a new one gives way to the one before it."""
+"""Which version a start chooses, and when a new one is rolled back."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,7 +47,7 @@ OLD, NEW, NEWEST = "0" * 40, "1" * 40, "2" * 40
 
 
 class Machine:
-    """What docker and the database say; `database` None: it does not answer."""
+    """The state of docker and the database; if `database` is None, it does not answer."""
 
     def __init__(self, folder: Path) -> None:
         self.context = Context(Paths(folder))
@@ -75,7 +75,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """OLD is up, and has been recorded."""
+    """Return a machine on which OLD is running and recorded."""
     made = Machine(tmp_path)
     monkeypatch.setattr(docker, "image_exists", made.image_exists)
     monkeypatch.setattr(dumps, "describe", made.describe)
@@ -176,7 +176,7 @@ def test_of_a_database_that_does_not_answer_nothing_is_remembered(machine: Machi
 def test_a_kill_while_it_is_remembered_opens_no_way_back_to_another_database(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, survived: int
 ) -> None:
-    """Whichever of the tags was the last one to be written."""
+    """Whichever tag was written last."""
     machine.database = "migrated"
     written: list[str] = []
 
@@ -247,7 +247,7 @@ def test_without_a_dump_the_way_back_names_the_version_alone(machine: Machine) -
 
 @pytest.fixture
 def migrated(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], list[str]]:
-    """Have the database brought to NEW, which fails; returns the list of versions that it was brought to."""
+    """Return a function that makes the migration to NEW fail, and returns the versions migrated to."""
 
     def fail_with(error: Exception) -> list[str]:
         brought: list[str] = []
@@ -303,7 +303,7 @@ def test_a_full_disk_is_not_the_versions_fault(machine: Machine, migrated: Calla
 
 
 class Serving:
-    """The stage `run`: which versions come up; `up` ends it as systemd does, others raise."""
+    """The stage `run`, in which the versions in `well` come up and are then stopped, and others fail."""
 
     def __init__(self, machine: Machine, monkeypatch: pytest.MonkeyPatch, *, well: set[str]) -> None:
         self.machine = machine

@@ -1,4 +1,4 @@
-"""The disc, read back byte by byte in each of its three spaces of names."""
+"""Read the disc back, byte by byte, in each of its three namespaces."""
 
 import io
 import time

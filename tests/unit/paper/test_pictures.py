@@ -17,13 +17,13 @@ from tests.unit.paper.test_sheets import plain
 
 TEXT = codes_of(plain().text.encode())[0].text
 MUTATIONS, SECONDS = 60, 1.2
-# Of TIFF.
+# TIFF tags and types.
 IMAGE_WIDTH, STRIP_OFFSETS, LONG = 256, 273, 4
 
 
 @pytest.fixture(scope="module")
 def picture() -> Image.Image:
-    """The page with the code."""
+    """Return the page with the code."""
     return [page.picture() for page in pages(Document("pdf", make_pdf(plain())))][2]
 
 
@@ -195,7 +195,7 @@ def test_whatever_is_damaged_is_unreadable_at_worst(format_name: str, capsys: py
 
 
 def small(format_name: str) -> bytes:
-    """A file of some small pictures."""
+    """Return a file of a few small pictures."""
     image = Image.effect_noise((64, 48), 90).convert("RGB")
     several = {"save_all": True, "append_images": [image.rotate(90)]}
     options = {"TIFF": {**several, "compression": "tiff_lzw"}, "GIF": several, "PDF": several}
@@ -203,7 +203,7 @@ def small(format_name: str) -> bytes:
 
 
 def mutated(data: bytes, random: Random) -> bytes:
-    """`data` with some of its bytes changed, most of them near its start or end, or cut short."""
+    """Return `data` with some bytes changed, mostly near its start or end, or truncated."""
     changed = bytearray(data)
     for _ in range(random.choice((1, 4, 20))):
         place = random.randrange(min(len(data), random.choice((64, 512, len(data)))))
@@ -212,17 +212,17 @@ def mutated(data: bytes, random: Random) -> bytes:
 
 
 def drawn(data: bytes) -> list[Image.Image]:
-    """The pictures in `data`."""
+    """Return the pictures in `data`."""
     return [page.picture() for page in pages(Document("scan", data))]
 
 
 def read_in(document: Document) -> dict[str, list[str]]:
-    """The codes of every page."""
+    """Return the codes of every page."""
     return {page.where: read_codes(page.picture()) for page in pages(document)}
 
 
 def widths_or_problems(data: bytes) -> list[int | str]:
-    """Of every page in `data`, how wide it is, or what is the matter with it."""
+    """Return the width of every page in `data`, or its problem."""
     found: list[int | str] = []
     for page in pages(Document("scan", data)):
         try:
@@ -233,7 +233,7 @@ def widths_or_problems(data: bytes) -> list[int | str]:
 
 
 def pdf_of(*sheets: str) -> bytes:
-    """A PDF of empty pages with these entries."""
+    """Return a PDF of empty pages with these entries."""
     kids = " ".join(f"{number} 0 R" for number, _ in enumerate(sheets, 3))
     objects = [
         "1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj",

@@ -13,18 +13,18 @@ from tests.papers import codes_of, make_paper, noise
 DATA = noise(9_400)
 PARTS = codes_of(DATA)
 FINDERS = ((0, 0), (1, 0), (0, 1))
-# Of a code's side: what a finder pattern and the white around it take.
+# The share of a code's side that a finder pattern and its margin take.
 MARK = 0.08
 
 
 @pytest.fixture(scope="module")
 def sheets() -> list[Image.Image]:
-    """The two pages with codes, as scans at 300 dpi; two more tell how to read them."""
+    """Return the two pages with codes as scans at 300 dpi; two more pages contain instructions."""
     return [page.picture() for page in pages(Document("env.yml.pdf", make_paper(DATA)))][-4:-2]
 
 
 def spoilt(image: Image.Image, number: int, finders: Sequence[tuple[int, int]] = FINDERS) -> Image.Image:
-    """`image` without the finder patterns of code `number`."""
+    """Return `image` without the finder patterns of code `number`."""
     dots = DOTS_PER_INCH / POINTS_PER_INCH
     left, top = place(number)
     spoilt = image.copy()

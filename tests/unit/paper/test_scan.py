@@ -21,7 +21,7 @@ DATA = noise(12_000)
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The three pages with codes, scanned; two more tell how to read them."""
+    """Scan the three pages with codes; two more pages contain instructions."""
     folder = tmp_path_factory.mktemp("scans")
     (folder / "env.yml.pdf").write_bytes(make_paper(DATA))
     files = []

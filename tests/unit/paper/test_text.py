@@ -7,7 +7,7 @@ from ecs_appliance.paper.text import COLUMNS, HOW_TO_TYPE, numbered
 
 
 def typed_back(lines: list[str]) -> str:
-    """What a person gets who types the lines as HOW_TO_TYPE says."""
+    """Return what a person gets by typing the lines as HOW_TO_TYPE says."""
     end = "\n"
     if lines[-1].strip() == "¬":
         end, lines = "", lines[:-1]

@@ -36,7 +36,7 @@ def shares(count: int = 3) -> list[Document]:
 
 
 def without_codes(paper: Document) -> Document:
-    """The words of a share alone."""
+    """Return a share without its codes, only its words."""
     assert isinstance(paper.source, bytes)
     with PdfDocument(paper.source) as pdf:
         del pdf[1]

@@ -1,4 +1,4 @@
-"""Alerts are told once, kept until they no longer hold, and counted."""
+"""Alerts are reported once, kept until they are resolved, and counted."""
 
 import logging
 from pathlib import Path

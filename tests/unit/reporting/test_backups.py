@@ -1,4 +1,4 @@
-"""What is known of backups, over a boot, and as metrics."""
+"""What is recorded about backups survives a reboot, and is exported as metrics."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The status page: what it tells operators, what it tells visitors, and what it never lets through."""
+"""The status page: what operators see, what visitors see, and what it never reveals."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def html(page: StatusPage) -> str:
 
 
 def told(page: StatusPage) -> str:
-    """All that anybody may read."""
+    """Return everything that is public."""
     return html(page) + (page.paths.www / "visitors.json").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The list of what can be wrong is whole, and the documentation has it."""
+"""The list of topics is complete, and the documentation matches it."""
 
 import re
 from pathlib import Path

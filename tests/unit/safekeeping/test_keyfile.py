@@ -1,4 +1,4 @@
-"""What gpgkeys.txt holds, and everything in it that gpg would pass over."""
+"""What gpgkeys.txt contains, including everything in it that gpg would skip."""
 
 import re
 from base64 import encodebytes

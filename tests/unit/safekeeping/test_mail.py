@@ -1,4 +1,4 @@
-"""Whom the archive is mailed to, through which server, and what the mail says."""
+"""To whom the archive is mailed, through which server, and what the mail says."""
 
 from datetime import UTC, datetime
 from email import message_from_bytes, policy

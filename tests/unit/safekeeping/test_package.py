@@ -33,12 +33,12 @@ def file(tmp_path: Path) -> Path:
 
 
 def nobody() -> AnsweringRunner:
-    """A laptop without any program: whatever is started fails the test."""
+    """Return a laptop without any programs: starting one fails the test."""
     return AnsweringRunner(lambda argv: pytest.fail(f"{argv[0]} was started"))
 
 
 def on_disc(image: Path) -> dict[str, bytes]:
-    """The files of an ISO by their Joliet names."""
+    """Return the files of an ISO by their Joliet names."""
     disc = PyCdlib()
     disc.open(str(image))
     files = {}

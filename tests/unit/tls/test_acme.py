@@ -1,4 +1,4 @@
-"""When a certificate is due, when to try again, and that names do not hold each other up."""
+"""When a certificate is due, when to retry, and that names do not delay each other."""
 
 import itertools
 import shutil
@@ -77,12 +77,12 @@ def test_a_clock_that_was_ahead_holds_nothing_back() -> None:
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """A machine without a certificate."""
+    """Return a machine without a certificate."""
     return Paths(tmp_path)
 
 
 class FakeClient:
-    """Stands for a server far away: fails for names that it is told, forgets the account if it is told."""
+    """Simulates a remote server: it fails for the names in `failing`, and has lost the account if `lost`."""
 
     def __init__(
         self, folder: Path, failing: tuple[str, ...] = (), *, lost: bool = False, down: bool = False, gives: str = ""

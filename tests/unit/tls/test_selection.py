@@ -1,4 +1,4 @@
-"""Which certificate is served: given, by ACME, self-signed, in this order, each only where it is good."""
+"""Which certificate is served: given, issued by ACME, self-signed, in this order, each only if it is good."""
 
 import base64
 import time
@@ -25,7 +25,7 @@ from tests.authorities import Authority
 NAME = "www.example.org"
 ROOT = Authority("root")
 MIDDLE = Authority("middle", parent=ROOT)
-# Good enough long ago.
+# Acceptable long ago.
 WEAK = MIDDLE.server(NAME, key=rsa.generate_private_key(65537, 1024))  # noqa: S505
 
 
@@ -84,7 +84,7 @@ def test_a_reordered_chain_is_refused() -> None:
         ((-89, 0.9), "snakeoil"),
         ((-90, -1), "snakeoil"),
         ((1, 90), "snakeoil"),
-        # a private CA whose certificates live for a day
+        # a private CA whose certificates are valid for a day
         ((-0.5, 0.5), "acme"),
         ((-0.95, 0.05), "snakeoil"),
     ],
@@ -171,7 +171,7 @@ def test_what_the_account_app_puts_in_its_folder_is_never_taken_on_trust(tmp_pat
 
 
 def odd_certificates() -> list[bytes]:
-    """Certificates that parse, and whose parts do not."""
+    """Return certificates that can be parsed, although parts of them cannot."""
     chain = ROOT.server(NAME)[1]
     der = x509.load_pem_x509_certificate(chain.encode()).public_bytes(Encoding.DER)
     version = der.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020108"))

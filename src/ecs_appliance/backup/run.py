@@ -177,11 +177,14 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
 def try_to_dump(machine: Machine) -> str:
     """Write today's dump; return why it failed, or an empty string.
 
-    A recovery does not need the dump, so what the application's role does to its database must not prevent a backup.
-    Raises ProcessError if the database server is down, RefusedError if there is no room.
+    A recovery does not need the dump, so neither a lack of room for it nor what the application's role does to its
+    database must prevent a backup. Raises ProcessError if the database server is down.
     """
     try:
         dump_database(machine)
+    except RefusedError as error:
+        log.error("the database is not dumped: %s", error.message)
+        return error.message
     except ProcessError as error:
         if not postgres.answers(machine.server):
             raise

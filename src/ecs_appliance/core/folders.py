@@ -23,7 +23,7 @@ class UntrustedError(LatchedError):
 
 
 def real_path(path: Path) -> Path:
-    """Return `path` with symlinks resolved. Raise UntrustedError for a link in a folder that is not `is_ours`."""
+    """Return `path` with symlinks resolved. Raise UntrustedError for one that another account made or may replace."""
     todo, done, links = deque(path.absolute().parts[1:]), Path("/"), 0
     while todo:
         step = done / todo.popleft()
@@ -31,7 +31,7 @@ def real_path(path: Path) -> Path:
             done = done.parent if step.name == ".." else step
             continue
         links += 1
-        if links > MOST_LINKS or not is_ours(done):
+        if links > MOST_LINKS or not is_ours(done) or _is_theirs(step, done):
             raise UntrustedError(
                 f"{step} is a link, in a folder that another account may write",
                 f"look who put it there (ls -l {step}), remove it; then: rm -f /run/appliance-failed",
@@ -47,6 +47,11 @@ def is_ours(path: Path) -> bool:
     found = path.lstat()
     free = found.st_mode & OTHERS and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX)
     return found.st_uid in (0, os.geteuid()) and not free
+
+
+def _is_theirs(link: Path, folder: Path) -> bool:
+    """Return whether another account made `link`, as it may in a sticky `folder` such as /tmp."""
+    return bool(folder.lstat().st_mode & OTHERS) and link.lstat().st_uid not in (0, os.geteuid())
 
 
 @contextmanager

@@ -215,7 +215,7 @@ class Repository:
 
     def stored_size(self) -> int:
         """Return the size of all snapshots' data in the repository, in bytes."""
-        words = ("stats", "--json", "--mode=raw-data")
+        words = ("stats", "--json", "--no-lock", "--mode=raw-data")
         return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
 
     def forget(self, policy: Policy) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ KINDS: dict[str, tuple[Callable[[dict[str, bytes], Path], Drive], str]] = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=["disc", pytest.param("stick", marks=pytest.mark.slow)])
 def seeded(
     request: pytest.FixtureRequest, root_disk: RootDisk, runner: SystemRunner, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Seeded]:

@@ -27,8 +27,9 @@ class Tier(StrEnum):
     ENDURANCE = "endurance"
 
 
-# A whole run has to end within an hour.
+# A whole run has to end within an hour, so it leaves out what is marked as slow.
 DEFAULT_TIERS = (Tier.UNIT, Tier.INTEGRATION, Tier.MACHINE, Tier.VM)
+NOT_SLOW = ("-m", "not slow")
 # Two at once, file by file: tests of machines wait most of their time, a virtual machine takes one processor.
 WORKERS = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2, Tier.VM: 2}
 CHECKOUT = Path(__file__).parents[3]
@@ -40,7 +41,8 @@ def test(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[unit|integration|machine|vm|endurance]… [PYTEST OPTIONS]…", help="Default: all but endurance."
+            metavar="[unit|integration|machine|vm|endurance]… [PYTEST OPTIONS]…",
+            help="Default: all but endurance, without slow tests.",
         ),
     ] = None,
 ) -> None:
@@ -71,7 +73,9 @@ def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
     """Return the tiers that lead `words` (none: those of a whole run), and the words for pytest."""
     names = set(Tier)
     count = next((index for index, word in enumerate(words) if word not in names), len(words))
-    return [Tier(word) for word in words[:count]] or list(DEFAULT_TIERS), list(words[count:])
+    if count == 0:
+        return list(DEFAULT_TIERS), [*NOT_SLOW, *words]
+    return [Tier(word) for word in words[:count]], list(words[count:])
 
 
 def _install_packages(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:

@@ -6,11 +6,11 @@ from lab.cli.test import DEFAULT_TIERS, Tier, plan_workers, split_words
 @pytest.mark.parametrize(
     ("words", "tiers", "options"),
     [
-        ([], list(DEFAULT_TIERS), []),
+        ([], list(DEFAULT_TIERS), ["-m", "not slow"]),
         (["unit"], [Tier.UNIT], []),
         (["machine", "unit"], [Tier.MACHINE, Tier.UNIT], []),
         (["vm", "-x"], [Tier.VM], ["-x"]),
-        (["-k", "unit"], list(DEFAULT_TIERS), ["-k", "unit"]),
+        (["-k", "unit"], list(DEFAULT_TIERS), ["-m", "not slow", "-k", "unit"]),
         (["integration", "-x", "--lf"], [Tier.INTEGRATION], ["-x", "--lf"]),
     ],
 )

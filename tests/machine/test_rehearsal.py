@@ -120,7 +120,7 @@ def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: in
     altered, missing = (demo.sh(f"find /data/ecs-storage-vault -type f -name {uuid}") for uuid in uuids)
     demo.sh(f"cp -a {altered} /root/altered; cp -a {missing} /root/missing")
     try:
-        demo.sh(f"printf x | dd of={altered} bs=1 seek=300 conv=notrunc status=none; rm {missing}")
+        demo.sh(f"printf altered | dd of={altered} bs=1 seek=300 conv=notrunc status=none; rm {missing}")
         told(demo, *BACKUP, "run", "--json")
         said = rehearsed(demo)
         names = [file.rpartition("/")[2] for file in (altered, missing)]
@@ -154,7 +154,7 @@ def test_one_that_no_key_opens_is_named_though_nobody_has_recorded_it(demo: "Dem
     """It was damaged before the first backup that would have recorded it."""
     name = upload(demo)
     file = demo.sh(f"find /data/ecs-storage-vault -name {name}")
-    demo.sh(f"printf x | dd of={file} bs=1 seek=300 conv=notrunc status=none")
+    demo.sh(f"printf altered | dd of={file} bs=1 seek=300 conv=notrunc status=none")
     try:
         told(demo, *BACKUP, "run", "--json")
         assert [line.rpartition(":")[0] for line in rehearsed(demo)["wrong"]] == [

@@ -140,8 +140,8 @@ class Evidence:
         documents = self.findings.documents
         if documents is None:
             return list(self.findings.wrong)
-        told = dict(zip(documents.wrong(), documents.wrong(words.of_documents), strict=True))
-        return [told.get(line, line) for line in self.findings.wrong]
+        translated = dict(zip(documents.wrong(), documents.wrong(words.of_documents), strict=True))
+        return [translated.get(line, line) for line in self.findings.wrong]
 
     def _with(self, words: Words) -> list[tuple[str, str]]:
         return [(words.repository, self.repository), (words.key, self.key), *self.versions.items()]

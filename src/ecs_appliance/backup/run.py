@@ -22,7 +22,7 @@ from ecs_appliance.backup.plan import (
 )
 from ecs_appliance.backup.record import Record
 from ecs_appliance.backup.target import adopt, local_folder, reached
-from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
+from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError, as_failure
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, ProcessError, Runner
@@ -177,19 +177,17 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
 def try_to_dump(machine: Machine) -> str:
     """Write today's dump; return why it failed, or an empty string.
 
-    A recovery does not need the dump, so neither a lack of room for it nor what the application's role does to its
-    database must prevent a backup. Raises ProcessError if the database server is down.
+    A recovery does not need the dump, so neither a disk that cannot take it nor what the application's role does to its
+    database must prevent a backup. Raises as `dump_database` does if the database server is down.
     """
     try:
         dump_database(machine)
-    except RefusedError as error:
-        log.error("the database is not dumped: %s", error.message)
-        return error.message
-    except ProcessError as error:
+    except (ProcessError, RefusedError, OSError) as error:
         if not postgres.answers(machine.server):
             raise
-        log.error("the database is not dumped: %s", error.message)
-        return error.message
+        reason = as_failure(error).message
+        log.error("the database is not dumped: %s", reason)
+        return reason
     return ""
 
 

@@ -218,12 +218,20 @@ class Repository:
         words = ("stats", "--json", "--no-lock", "--mode=raw-data")
         return int(_document(self._run(*words, timeout=LONG_SECONDS))["total_size"])
 
+    def plan_forget(self, policy: Policy) -> tuple[str, ...]:
+        """Return the ids of the snapshots that `policy` does not keep; removes nothing."""
+        return self._forget(policy, "--dry-run")
+
     def forget(self, policy: Policy) -> tuple[str, ...]:
         """Remove the snapshots that `policy` does not keep, prune, and return the ids of the removed ones."""
-        words = ("forget", "--json", "--group-by=", *policy.options())
-        groups = _document(self._run(*words, timeout=LONG_SECONDS)) or ()
+        removed = self._forget(policy)
         # Not `forget --prune`, which would go on even if the server refused to remove snapshots.
         self._run("prune", f"--max-unused={MAX_UNUSED}", f"--pack-size={PACK_MB}", timeout=LONG_SECONDS)
+        return removed
+
+    def _forget(self, policy: Policy, *more: str) -> tuple[str, ...]:
+        words = ("forget", "--json", "--group-by=", *more, *policy.options())
+        groups = _document(self._run(*words, timeout=LONG_SECONDS)) or ()
         return tuple(str(gone["id"]) for group in groups for gone in group.get("remove") or ())
 
     def check(self, *, subset: str = "") -> None:

@@ -17,7 +17,7 @@ from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.formats import to_seconds
 from ecs_appliance.host import postgres
-from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.host.restic import Note, Policy, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.documents import tell_of_documents
 from ecs_appliance.lifecycle.prepare_env import active_env
@@ -57,7 +57,6 @@ def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | No
     if nightly:
         _tell_of_dump(context, report.undumped)
         _tell_of_gap(context, report.gap)
-    log.info("%s", summary(report))
     _ping(context, settings.ping_url.get_secret_value(), report)
     return report
 
@@ -122,7 +121,7 @@ def back_up_by_timer(context: Context, *, nightly: bool) -> None:
         log.info("no backup: %s", reason)
         return
     try:
-        back_up(context, nightly=nightly, wait=NIGHTLY_WAIT if nightly else 0)
+        log.info("%s", summary(back_up(context, nightly=nightly, wait=NIGHTLY_WAIT if nightly else 0)))
     except BusyError as error:
         log.info("no backup now: %s", error.message)
 
@@ -172,20 +171,34 @@ def check_backups(context: Context, *, subset: str) -> None:
         update_backups(context.paths, errors=0)
 
 
+def plan_prune(context: Context) -> list[Snapshot]:
+    """Return the backups that retention does not keep, oldest first. Raises RefusedError as `prune_backups` does."""
+    policy = _policy(context)
+    with open_repository(context) as repository:
+        unwanted = set(repository.plan_forget(policy))
+        return [snapshot for snapshot in repository.snapshots() if snapshot.id in unwanted]
+
+
 def prune_backups(context: Context) -> tuple[str, ...]:
     """Remove what retention does not keep; return the ids removed. Raises RefusedError if the target is append-only."""
-    if open_machine(context).env.appliance.backup.append_only:
-        raise RefusedError(
-            "appliance.backup.append_only: nothing is removed from here",
-            "remove old backups on the server, see the manual",
-        )
+    policy = _policy(context)
     with (
         locked(context.paths.backup_lock, "backup prune", wait=PRUNE_WAIT),
         locked(context.paths.rehearsal_lock, "backup prune", wait=PRUNE_WAIT),
         open_repository(context) as repository,
     ):
         repository.unlock()
-        return repository.forget(policy_of(open_machine(context).env.appliance.backup))
+        return repository.forget(policy)
+
+
+def _policy(context: Context) -> Policy:
+    settings = open_machine(context).env.appliance.backup
+    if settings.append_only:
+        raise RefusedError(
+            "appliance.backup.append_only: nothing is removed from here",
+            "remove old backups on the server, see the manual",
+        )
+    return policy_of(settings)
 
 
 def fetch_file(context: Context, file: str, target: Path, *, snapshot: str = "") -> Snapshot:

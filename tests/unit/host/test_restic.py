@@ -88,6 +88,13 @@ def test_forget_tells_which_ones_went() -> None:
     assert repository(AnsweringRunner(lambda _: (0, "", ""))).forget(Policy(1, 0, 0, 0, 7)) == ()
 
 
+def test_what_would_be_forgotten_is_named_and_kept() -> None:
+    runner = AnsweringRunner(lambda _: (0, json.dumps([{"keep": [{"id": "k"}], "remove": [{"id": "a"}]}]), ""))
+    assert repository(runner).plan_forget(Policy(1, 0, 0, 0, 7)) == ("a",)
+    (asked,) = runner.asked
+    assert {"forget", "--dry-run"} < set(asked)
+
+
 def test_a_failure_is_told_in_words() -> None:
     """Without the JSON around it, and without the progress reports before it."""
     said = [

@@ -98,7 +98,7 @@ def add_old(site: "Demo", number: int) -> None:
 
 @pytest.mark.parametrize(
     ("words", "change"),
-    [("appliance backup run --nightly", add_data), ("appliance backup prune", add_old)],
+    [("appliance backup run --nightly", add_data), ("appliance backup prune --yes", add_old)],
     ids=["backup", "prune"],
 )
 def test_backup_and_prune(site: "Demo", moments: int, words: str, change: Change) -> None:
@@ -132,7 +132,7 @@ def test_rehearsal(site: "Demo", moments: int) -> None:
 
 
 def test_recovery(site: "Demo", moments: int) -> None:
-    recover = "appliance recover --yes-i-am-sure"
+    recover = "appliance recover --yes"
     told(site, *BACKUP, "run", "--json")
     before, backups = state_of(site), listed(site)
     seconds = duration(site, f"{recover} --move-aside")

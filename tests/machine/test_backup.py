@@ -48,7 +48,9 @@ def test_the_units_back_up_dump_and_count(demo: "Demo", target: str) -> None:
     metrics = demo.sh("cat /var/lib/prometheus/node-exporter/appliance-backup.prom")
     for name in ("start_time", "success_time", "duration", "size", "data_size"):
         assert f"\nbackup_last_{name} " in f"\n{metrics}"
-    demo.sh(f"rm -f /root/ecs.pgdump.gz; {' '.join(BACKUP)} fetch ecs-pgdump/ecs.pgdump.gz /root/ecs.pgdump.gz")
+    demo.sh(
+        f"rm -f /root/ecs.pgdump.gz; {' '.join(BACKUP)} fetch ecs-pgdump/ecs.pgdump.gz --output /root/ecs.pgdump.gz"
+    )
     listing = demo.sh("gunzip -c /root/ecs.pgdump.gz | pg_restore --list; rm /root/ecs.pgdump.gz")
     assert "TABLE DATA public documents_document" in listing
 
@@ -63,9 +65,9 @@ def test_fetch_overwrites_nothing_and_says_what_is_not_there(demo: "Demo", targe
 def test_retention_keeps_what_is_younger_than_the_floor(demo: "Demo", target: str) -> None:
     set_backup(demo, password=PASSWORD, keep_last=1, keep_daily=0, keep_weekly=0, keep_monthly=0, keep_floor_days=3)
     made = {told(demo, *BACKUP, "run", "--json")["backup"] for _ in range(3)}
-    assert told(demo, *BACKUP, "prune", "--json")["removed"] == []
+    assert told(demo, *BACKUP, "prune", "--yes", "--json")["removed"] == []
     demo.sh(restic("backup --quiet --host old --time '2020-01-01 12:00:00' /etc/hostname"))
-    assert len(told(demo, *BACKUP, "prune", "--json")["removed"]) == 1
+    assert len(told(demo, *BACKUP, "prune", "--yes", "--json")["removed"]) == 1
     assert made == {one["id"] for one in told(demo, *BACKUP, "list", "--json")["backups"]}
 
 
@@ -157,7 +159,7 @@ def test_a_killed_backup_or_prune_leaves_nothing_in_the_way(demo: "Demo", target
     whole = [told(demo, *BACKUP, "run", "--json")["backup"]]
     for number in range(KILLS):
         unit = f"killed-{number}"
-        words = "prune" if number % 3 == 2 else "run --nightly"
+        words = "prune --yes" if number % 3 == 2 else "run --nightly"
         demo.sh(f"head -c 3000000 /dev/urandom > /data/ecs-pgdump/{unit}")
         demo.sh(f"systemd-run --quiet --unit {unit} appliance backup {words}")
         time.sleep(random.uniform(0.3, 8))

@@ -184,7 +184,7 @@ def aftermath(demo: "Demo") -> set[str]:
     told(demo, "appliance", "rewind", "--to", moment, "--json")
     demo.sh("appliance converge; systemctl restart appliance", timeout=600)
     found = sprung(demo)
-    demo.sh("appliance recover --yes-i-am-sure --move-aside", timeout=900)
+    demo.sh("appliance recover --yes --move-aside", timeout=900)
     return found | sprung(demo)
 
 

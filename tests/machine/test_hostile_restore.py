@@ -169,7 +169,7 @@ def test_a_backup_brings_data_and_nothing_else(demo: "Demo", known: str) -> None
     assert demo.sh("stat --format='%U %a' /root/victim") == "root 755"
 
     hostile = snapshot(demo, PLANT, UPROOT)
-    done = demo.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside", "--snapshot", hostile], timeout=1200)
+    done = demo.exec(["appliance", "recover", "--yes", "--move-aside", "--snapshot", hostile], timeout=1200)
     assert done.returncode == 0, done.stderr
     for line in ("ecs-ca/out: a link to /root/victim", "ecs-ca/disk: a device", "ecs-ca/pipe: a pipe", "hooks of the"):
         assert line in done.stderr

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 FOLDER, OWN = "/volatile/old-archive", "/volatile/own-backups"
+# As the predecessor's manual has it: the former spelling still works.
 RECOVER = ("recover-from-backup.sh", "--yes-i-am-sure")
 LEFT = "ls -d /run/appliance/old-archive-* /run/appliance/backup-target-* /data/.old-archive* /volatile/duplicity"
 

@@ -101,7 +101,7 @@ def test_a_revoked_certificate_is_refused_at_once_and_another_is_not(
 ) -> None:
     lost, kept = (person.certificate(f"{kind} Ü {stamp}", tmp_path) for kind in ("lost", "kept"))
     assert lost.answers() == kept.answers() == {200}
-    done = told(demo, "appliance", "cert", "revoke", lost.name, "--json")
+    done = told(demo, "appliance", "cert", "revoke", lost.name, "--yes", "--json")
     assert lost.answers() <= REFUSALS
     assert kept.answers() == {200}
     assert (done["name"], done["state"], done["new"]) == (lost.name, "revoked", True)
@@ -120,7 +120,9 @@ def test_after_it_says_so_not_one_handshake_more_is_accepted(
     certificate = person.certificate(f"raced {stamp}", tmp_path)
     seen: list[tuple[float, int]] = []
     with hammering(lambda: seen.append((time.time(), certificate.answer("1.3")))):
-        command = f"appliance cert revoke {shlex.quote(certificate.name)} | while read -r line; do date +%s.%N; done"
+        command = (
+            f"appliance cert revoke --yes {shlex.quote(certificate.name)} | while read -r line; do date +%s.%N; done"
+        )
         said = float(demo.sh(command).splitlines()[-1])
         time.sleep(1)
     assert seen[0][1] == 200
@@ -151,18 +153,18 @@ def test_revoking_again_says_since_when_and_rewrites_nothing(
     demo: "Demo", person: Person, stamp: str, tmp_path: Path
 ) -> None:
     name = person.certificate(f"twice {stamp}", tmp_path).name
-    first = told(demo, "appliance", "cert", "revoke", name, "--json")
+    first = told(demo, "appliance", "cert", "revoke", name, "--yes", "--json")
     state = "stat -L -c '%.9Y %i' /app/ecs-ca/crl.pem /etc/nginx/client-ca/crl.pem"
     before = demo.sh(state)
-    again = told(demo, "appliance", "cert", "revoke", name, "--json")
+    again = told(demo, "appliance", "cert", "revoke", name, "--yes", "--json")
     assert (again["new"], again["revoked"]) == (False, first["revoked"])
-    assert "already since 20" in demo.sh(f"appliance cert revoke {shlex.quote(name)}")
+    assert "already since 20" in demo.sh(f"appliance cert revoke --yes {shlex.quote(name)}")
     assert demo.sh(state) == before
 
 
 def test_two_revoked_at_once_are_both_refused(demo: "Demo", person: Person, stamp: str, tmp_path: Path) -> None:
     both = [person.certificate(f"{number} of two {stamp}", tmp_path) for number in (1, 2)]
-    commands = " & ".join(f"appliance cert revoke {shlex.quote(one.name)}" for one in both)
+    commands = " & ".join(f"appliance cert revoke --yes {shlex.quote(one.name)}" for one in both)
     demo.sh(f"{commands} & wait")
     assert both[0].answers() | both[1].answers() <= REFUSALS
 
@@ -180,14 +182,14 @@ def test_what_nginx_does_not_refuse_is_not_called_refused(
     demo: "Demo", person: Person, stamp: str, tmp_path: Path
 ) -> None:
     certificate = person.certificate(f"unwatched {stamp}", tmp_path)
-    done = demo.exec(["appliance", "cert", "revoke", certificate.name])
+    done = demo.exec(["appliance", "cert", "revoke", "--yes", certificate.name])
     assert done.returncode == 7
     assert done.stdout == ""
     assert "still let in" in done.stderr
     assert "systemctl start watch-ecs-ca" in done.stderr
     assert certificate.answers() == {200}
     demo.sh("systemctl start watch-ecs-ca")
-    assert told(demo, "appliance", "cert", "revoke", certificate.name, "--json")["new"] is False
+    assert told(demo, "appliance", "cert", "revoke", certificate.name, "--yes", "--json")["new"] is False
     assert certificate.answers() <= REFUSALS
 
 
@@ -220,9 +222,9 @@ def test_disabling_again_is_no_error_and_revokes_where_asked(
     names = [one.name for one in certificates]
     first = {"ok": True, "email": person.address, "sessions": 0, "certificates": names}
     assert told(demo, *words) == {**first, "was_active": True, "certificates_revoked": False}
-    assert told(demo, *words, "--revoke-certs") == {**first, "was_active": False, "certificates_revoked": True}
+    assert told(demo, *words, "--revoke-certs", "--yes") == {**first, "was_active": False, "certificates_revoked": True}
     assert certificates[0].answers() | certificates[1].answers() <= REFUSALS
-    assert "already before" in demo.sh(f"appliance user disable --revoke-certs {shlex.quote(person.address)}")
+    assert "already before" in demo.sh(f"appliance user disable --yes --revoke-certs {shlex.quote(person.address)}")
     told(demo, "create-internal-user.sh", person.address, "A", "B", "f", "--reset", "--json")
     (listed,) = [
         one for one in told(demo, "appliance", "user", "list", "--json")["users"] if one["email"] == person.address
@@ -258,7 +260,7 @@ NONSENSE = (
     *(("create-client-cert.sh", "a@example.org", name) for name in ("", "-n", "a\nb", "a/b", LONG, "\x1b[31m")),
     *(("create-client-certificate.sh", address, "n") for address in ("", "nobody", LONG, "a/b@example.org")),
     *(("appliance", "user", "disable", address) for address in ("", "nobody", "a\n@b")),
-    *(("appliance", "cert", "list", "--user", ""), ("appliance", "cert", "revoke", "")),
+    *(("appliance", "cert", "list", "--user", ""), ("appliance", "cert", "revoke", "--yes", "")),
 )
 
 
@@ -274,8 +276,8 @@ UNKNOWN = (
     ("create-client-cert.sh", "nobody@example.org", "n"),
     ("appliance", "user", "disable", "nobody@example.org"),
     ("appliance", "cert", "list", "--user", "no'body@example.org"),
-    ("appliance", "cert", "revoke", "nothing of \x1b[31m this name"),
-    ("appliance", "cert", "revoke", LONG),
+    ("appliance", "cert", "revoke", "--yes", "nothing of \x1b[31m this name"),
+    ("appliance", "cert", "revoke", "--yes", LONG),
 )
 
 
@@ -293,7 +295,7 @@ RUNNING_ONLY = (
     ("appliance", "user", "list"),
     ("appliance", "user", "disable", "a@example.org"),
     ("appliance", "cert", "list"),
-    ("appliance", "cert", "revoke", "n"),
+    ("appliance", "cert", "revoke", "--yes", "n"),
 )
 
 

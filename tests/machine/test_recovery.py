@@ -137,7 +137,7 @@ def recovered(demo: "Demo", maker: Demonstration, before: State, certificate: Pa
     source, target = (machine.folder.root / TARGET.lstrip("/") for machine in (demo.machine, maker.machine))
     SystemRunner().run(["cp", "-a", f"{source}/.", target], timeout=300)
     refused = guest.run(["recover-from-backup.sh"], timeout=60, ok=range(256)).returncode
-    command = ["recover-from-backup.sh", "--yes-i-am-sure", "--json"]
+    command = ["recover-from-backup.sh", "--yes", "--json"]
     said = json.loads(guest.run(command, timeout=1200).lines()[-1])
     maker.ca_file.write_bytes(guest.pull(CERTIFICATE))
     ca_file = str(maker.ca_file)
@@ -196,12 +196,12 @@ def test_the_next_backup_goes_on_where_the_last_one_ended(rebuilt: Rebuilt) -> N
 def test_data_are_in_the_way_and_are_kept_aside(rebuilt: Rebuilt) -> None:
     site = rebuilt.site
     before = state_of(site)
-    refused = site.exec(["appliance", "recover", "--yes-i-am-sure"])
+    refused = site.exec(["appliance", "recover", "--yes"])
     assert refused.returncode == 4
     assert "--move-aside" in refused.stderr
     assert state_of(site) == before
     assert site.answers()
-    site.sh("appliance recover --yes-i-am-sure --move-aside", timeout=900)
+    site.sh("appliance recover --yes --move-aside", timeout=900)
     assert site.answers()
     assert state_of(site) == before
     kept = site.sh("ls -d /data/ecs-storage-vault.before-* /data/postgresql/17/main.before-*").splitlines()
@@ -226,7 +226,7 @@ def test_a_moment_between_two_documents(rebuilt: Rebuilt) -> None:
     time.sleep(2)
     after = upload(site)
     told(site, "appliance", "backup", "run", "--json")
-    site.sh(f"appliance recover --yes-i-am-sure --move-aside --to '{moment}'", timeout=900)
+    site.sh(f"appliance recover --yes --move-aside --to '{moment}'", timeout=900)
     assert site.answers()
     assert before in names(site)
     assert after not in names(site)
@@ -269,7 +269,7 @@ def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
     made = told(site, "appliance", "backup", "run", "--json")["backup"]
     damage(site, made, document)
     others = names(site) - {document}
-    done = site.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside"], timeout=900)
+    done = site.exec(["appliance", "recover", "--yes", "--move-aside"], timeout=900)
     assert done.returncode == 1
     assert "not all documents are as they were: 1" in done.stderr
     assert document in done.stderr
@@ -293,11 +293,11 @@ def test_a_database_that_does_not_come_up_is_told_of_at_once(rebuilt: Rebuilt) -
     with quiet(site):
         assert site.exec(["sh", "-c", restic], data=password).returncode == 0
         began = time.monotonic()
-        done = site.exec(["appliance", "recover", "--yes-i-am-sure", "--move-aside"], timeout=300)
+        done = site.exec(["appliance", "recover", "--yes", "--move-aside"], timeout=300)
     assert done.returncode == 1
     assert "recovery ended before configured recovery target was reached" in done.stderr
     assert time.monotonic() - began < 120
-    site.sh(f"appliance recover --yes-i-am-sure --snapshot {whole}", timeout=600)
+    site.sh(f"appliance recover --yes --snapshot {whole}", timeout=600)
     assert site.answers()
     assert state_of(site) == before
 
@@ -319,7 +319,7 @@ def test_a_site_that_lost_all_comes_back_from_a_server(rebuilt: Rebuilt, tmp_pat
         told(site, "appliance", "backup", "run", "--json")
         state = state_of(site)
         lose_all(site)
-        said = told(site, "recover-from-backup.sh", "--yes-i-am-sure", "--json")
+        said = told(site, "recover-from-backup.sh", "--yes", "--json")
     assert site.answers()
     assert state_of(site) == state
     assert float(said["seconds"]) < RTO_SECONDS
@@ -333,7 +333,7 @@ def test_a_recovery_that_is_cut_off_goes_on(rebuilt: Rebuilt, phase: str) -> Non
     site = rebuilt.site
     told(site, "appliance", "backup", "run", "--json")
     before = state_of(site)
-    site.sh("systemd-run --quiet --unit cut appliance recover --yes-i-am-sure --move-aside")
+    site.sh("systemd-run --quiet --unit cut appliance recover --yes --move-aside")
     wanted = f'"phase": "{phase}"'
     deadline = time.monotonic() + 120
     while wanted not in site.sh("cat /var/lib/ecs-appliance/recovery.json 2>/dev/null || true"):
@@ -341,7 +341,7 @@ def test_a_recovery_that_is_cut_off_goes_on(rebuilt: Rebuilt, phase: str) -> Non
         time.sleep(0.02)
     site.machine.kill()
     site.machine.start()
-    site.sh("appliance recover --yes-i-am-sure", timeout=900)
+    site.sh("appliance recover --yes", timeout=900)
     assert site.answers()
     after = state_of(site)
     assert (after.rows, after.files) == (before.rows, before.files)

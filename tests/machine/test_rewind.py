@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.machine.conftest import Demo
 
 REWIND = ("appliance", "rewind")
-SURE = "--yes-i-am-sure"
+SURE = "--yes"
 STATE = "/var/lib/ecs-appliance/rewind.json"
 KEPT = "ls -d /data/postgresql/17/main.before-* 2>/dev/null || true"
 

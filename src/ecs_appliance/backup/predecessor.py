@@ -128,7 +128,7 @@ class Predecessor:
         if others:
             raise ApplianceError(
                 f"the old archive is damaged: {len(others)} files are lost, among them {', '.join(others[:5])}",
-                "choose another moment: appliance recover --yes-i-am-sure --snapshot TIME; --plan shows the last",
+                "choose another moment: appliance recover --yes --snapshot TIME; --plan shows the last",
             )
         for name in TAKEN:
             self._take(stage, name)
@@ -155,7 +155,7 @@ class Predecessor:
             postgres.drop_database(server, unfinished)
             raise ApplianceError(
                 f"the dump in the old archive cannot be read: {error.output or error.message}",
-                "choose another moment: appliance recover --yes-i-am-sure --snapshot TIME; --plan shows the last",
+                "choose another moment: appliance recover --yes --snapshot TIME; --plan shows the last",
             ) from None
         postgres.drop_database(server, name)
         postgres.rename_database(server, unfinished, name)

@@ -11,7 +11,7 @@ PUBLIC = 0o644
 # A damaged file is never treated as missing: the site would start on incomplete data.
 LOST_RECOVERY = (
     "begin it anew: systemctl stop appliance; rm /var/lib/ecs-appliance/recovery.json; "
-    "appliance recover --yes-i-am-sure --move-aside"
+    "appliance recover --yes --move-aside"
 )
 LOST_REWIND = (
     "systemctl stop appliance postgresql@17-main; where /data/postgresql/17 has a main.before-DATE of this rewind, "

@@ -134,7 +134,7 @@ def restore_files(
     if others:
         raise ApplianceError(
             f"the backup is damaged: {len(others)} files could not be restored, among them {', '.join(others[:5])}",
-            "choose another one: appliance backup list, appliance recover --yes-i-am-sure --snapshot ID",
+            "choose another one: appliance backup list, appliance recover --yes --snapshot ID",
         )
     read_record(machine.paths)
     # Account ids differ between machines.

@@ -77,5 +77,5 @@ class Snapshots:
             if left.since < moment.timestamp() < left.until:
                 raise RefusedError(
                     f"a rewind has left {moment.astimezone():%Y-%m-%d %H:%M:%S}: this backup cannot go there",
-                    "choose one that was made before the rewind: appliance recover --yes-i-am-sure --snapshot ID",
+                    "choose one that was made before the rewind: appliance recover --yes --snapshot ID",
                 )

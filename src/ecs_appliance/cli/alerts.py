@@ -1,4 +1,4 @@
-"""`appliance status` and `appliance alerts`: how this machine fares, and what is wrong with it now."""
+"""`appliance status` and `appliance alerts`: the state of this machine, and what is wrong with it now."""
 
 import json
 import os
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecs_appliance.cli.display import AsJson
+
 if TYPE_CHECKING:
     from ecs_appliance.checks.check import Machine
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
 
 def status(as_json: AsJson = False) -> None:
-    """Show how the site and its machine fare; exit code 0: all is well, 1: something is wrong, 2: the site is down."""
+    """Show the state of the site and of its machine on one screen.
+
+    The exit code is 0 if everything is in order, 1 if something is wrong, and 2 if the site is down. Needs root.
+    """
     from ecs_appliance.checks.checks import current_alerts
     from ecs_appliance.checks.overview import lines, overview
 
@@ -28,9 +31,15 @@ def status(as_json: AsJson = False) -> None:
 
 def alerts(
     as_json: AsJson = False,
-    reference: Annotated[bool, typer.Option("--reference", help="Print all that can be wrong, as Markdown.")] = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Print every possible alert as Markdown instead.")
+    ] = False,
 ) -> None:
-    """Show what is wrong now, the worst first, each with the next step; exit code 1 where something is."""
+    """Show what is wrong now, the worst first, each with the next step.
+
+    The exit code is 0 if nothing is wrong and 1 otherwise. Root runs all checks; other accounts see the results of the
+    last check.
+    """
     import time
     from dataclasses import asdict
 
@@ -45,7 +54,7 @@ def alerts(
 
         typer.echo(render_reference(), nl=False)
         return
-    # Who is not root reads what root's last check found.
+    # Other accounts read what root's last check found.
     standing = current_alerts(_machine()) if os.geteuid() == 0 else Alerts(Paths()).standing()
     if as_json:
         typer.echo(json.dumps({"ok": not standing, "alerts": [asdict(alert) for alert in standing]}))
@@ -63,11 +72,11 @@ def alerts(
 
 
 def _machine() -> "Machine":
-    """This machine. Raises RefusedError for who cannot look at all of it."""
+    """Return this machine. Raises RefusedError for accounts other than root, which cannot see all of it."""
     from ecs_appliance.checks.check import Machine
     from ecs_appliance.core.errors import RefusedError
     from ecs_appliance.lifecycle.context import Context
 
     if os.geteuid() != 0:
-        raise RefusedError("only root sees how the machine fares", "run it with sudo")
+        raise RefusedError("only root can check the whole machine", "run it with sudo")
     return Machine(Context())

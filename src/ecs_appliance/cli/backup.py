@@ -1,40 +1,51 @@
-"""`appliance backup` and `appliance recover`: what is kept off the machine, and the way back."""
+"""`appliance backup`: what is kept off the machine."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.cli import display
+from ecs_appliance.cli import confirm, display
+from ecs_appliance.cli.confirm import Yes
 from ecs_appliance.cli.display import AsJson
-from ecs_appliance.core.errors import RefusedError
+from ecs_appliance.cli.tree import Tree
 
 if TYPE_CHECKING:
-    from ecs_appliance.host.restic import Snapshot
-    from ecs_appliance.lifecycle.recover import Plan, Report
+    from ecs_appliance.host import restic
 
-app = typer.Typer(no_args_is_help=True, help="Backups of database, documents and keys.")
+app = Tree(
+    no_args_is_help=True,
+    help="Make, check and read backups of database, documents and keys.",
+    example="appliance backup run\nappliance backup list",
+)
 
+Snapshot = Annotated[
+    str, typer.Option("--snapshot", metavar="ID", help="Use this backup instead of the newest one; see backup list.")
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, which must not exist yet.")
+]
 HEADINGS = ("backup", "taken", "of")
 LOCK_WAIT = 900.0
-TIMES = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"]
 
 
-@app.command("run")
+@app.command("run", example="appliance backup run --nightly")
 def run(
     nightly: Annotated[
-        bool, typer.Option("--nightly", help="Dump the database too, remove old backups, and check.")
+        bool, typer.Option("--nightly", help="Also dump the database, remove old backups, and check.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a backup now."""
+    """Make a backup now.
+
+    The timers make one every 15 minutes and, with --nightly, each night. If another backup is running, the command
+    waits for it.
+    """
+    from ecs_appliance.cli.progress import restic_progress
     from ecs_appliance.lifecycle.backup import back_up, summary
     from ecs_appliance.lifecycle.context import Context
 
-    with _progress() as note:
+    with restic_progress("backing up") as note:
         report = back_up(Context(), nightly=nightly, wait=LOCK_WAIT, note=note)
     if not as_json:
         typer.echo(summary(report))
@@ -46,29 +57,33 @@ def run(
     display.show(answer, as_json=True)
 
 
-@app.command("list")
+@app.command("list", example="appliance backup list")
 def list_backups(as_json: AsJson = False) -> None:
-    """Show the backups, oldest first."""
+    """List the backups, oldest first."""
+    from ecs_appliance.cli.table import show_table
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
 
     with open_repository(Context()) as repository:
         found = repository.snapshots()
     if as_json:
-        display.show({"backups": [_as_json(snapshot) for snapshot in found]}, as_json=True)
+        display.show({"backups": [snapshot_data(snapshot) for snapshot in found]}, as_json=True)
         return
     if found:
-        rows = [(each.short, f"{each.time.astimezone():%Y-%m-%d %H:%M:%S}", each.host) for each in found]
-        display.show_table(HEADINGS, rows)
+        show_table(HEADINGS, [_row(snapshot) for snapshot in found])
     typer.echo(display.counted(len(found), "backup"))
 
 
-@app.command("check")
+@app.command("check", example="appliance backup check --all")
 def check(
-    everything: Annotated[bool, typer.Option("--all", help="Read all data, not only what leads to them.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also read all data and verify it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look whether the backups are sound; damaged data are only found by --all, or by the nightly part of it."""
+    """Check that the backups are complete.
+
+    Without --all the structure of the repository is checked, but damaged data is not found. The nightly backup reads a
+    part of the data each time.
+    """
     from ecs_appliance.lifecycle.backup import EVERYTHING, check_backups
     from ecs_appliance.lifecycle.context import Context
 
@@ -76,19 +91,23 @@ def check(
     if as_json:
         display.show({"read": "data" if everything else "structure"}, as_json=True)
         return
-    typer.echo("the backups are sound" if everything else "the backups are complete; --all reads their data too")
+    typer.echo("the backups are sound" if everything else "the backups are complete; --all also reads their data")
 
 
-@app.command("rehearse")
+@app.command("rehearse", example="appliance backup rehearse")
 def rehearse(
-    snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to rehearse with; default: the last.")] = "",
+    snapshot: Snapshot = "",
     as_json: AsJson = False,
 ) -> None:
-    """Recover the last backup beside the running site, compare everything, and leave evidence; exit code 1 where
-    something is wrong."""
+    """Restore a backup next to the running site and verify it.
+
+    Database, documents and keys are compared with what was recorded. The result is kept as a page of evidence. The exit
+    code is 0 if the backup can be relied on and 1 if not.
+    """
     import sys
 
     from ecs_appliance.backup.rehearsal import SLICE
+    from ecs_appliance.cli.progress import restic_progress
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.lifecycle import rehearsal
     from ecs_appliance.lifecycle.context import Context
@@ -97,7 +116,7 @@ def rehearse(
         # All that it starts, database server and container, gives way to the site, as the unit's does.
         words = ["systemd-run", "--scope", "--quiet", "--collect", f"--slice={SLICE}", "--nice=19"]
         raise typer.Exit(SystemRunner().interact([*words, "/usr/local/bin/appliance", *sys.argv[1:]]))
-    with _progress() as note:
+    with restic_progress("rehearsing") as note:
         evidence = rehearsal.run(Context(), snapshot=snapshot, note=note)
     if as_json:
         display.show(evidence.facts(), as_json=True)
@@ -106,12 +125,19 @@ def rehearse(
     rehearsal.report(evidence)
 
 
-@app.command("prune")
-def prune(as_json: AsJson = False) -> None:
-    """Remove the backups that retention does not keep, and make their room free."""
+@app.command("prune", example="appliance backup prune")
+def prune(yes: Yes = False, as_json: AsJson = False) -> None:
+    """Remove the backups that retention does not keep.
+
+    The keys appliance.backup.keep_* of env.yml say how many are kept. Without --yes it lists the backups to be removed
+    and asks. The nightly backup also removes them.
+    """
     from ecs_appliance.lifecycle.backup import prune_backups
     from ecs_appliance.lifecycle.context import Context
 
+    confirm.confirm(
+        "this removes all backups that retention does not keep", yes=yes, show=_show_removable, quiet=as_json
+    )
     removed = prune_backups(Context())
     if as_json:
         display.show({"removed": list(removed)}, as_json=True)
@@ -119,9 +145,12 @@ def prune(as_json: AsJson = False) -> None:
         typer.echo(f"{display.counted(len(removed), 'backup')} removed")
 
 
-@app.command("unlock")
+@app.command("unlock", example="appliance backup unlock")
 def unlock() -> None:
-    """Remove the locks that dead processes left in the repository; each run does so by itself."""
+    """Remove locks that dead processes left in the repository.
+
+    Locks of running processes are kept. Each backup also does this.
+    """
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
 
@@ -130,9 +159,9 @@ def unlock() -> None:
     typer.echo("no lock of a dead process is left")
 
 
-@app.command("stats")
+@app.command("stats", example="appliance backup stats")
 def stats(as_json: AsJson = False) -> None:
-    """Show how much is stored."""
+    """Show how many backups there are and how large they are."""
     from ecs_appliance.backup.plan import in_gb
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
@@ -146,38 +175,48 @@ def stats(as_json: AsJson = False) -> None:
     display.show({"backups": len(found), "stored": in_gb(stored), "target": repository.shown})
 
 
-@app.command("fetch")
+@app.command("fetch", example="appliance backup fetch ecs-pgdump/ecs.pgdump.gz --output /root/ecs.pgdump.gz")
 def fetch(
-    file: Annotated[str, typer.Argument(help="Path below /data, such as ecs-pgdump/ecs.pgdump.gz.")],
-    target: Annotated[Path, typer.Argument(help="Where to write it; never over a file that is there.")],
-    snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to take it from; default: the last.")] = "",
+    file: Annotated[str, typer.Argument(metavar="PATH", help="Path of the file below /data.")],
+    target: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True, help="Another way to --output.")] = None,
+    output: Output = None,
+    snapshot: Snapshot = "",
     as_json: AsJson = False,
 ) -> None:
-    """Get one file out of a backup."""
+    """Copy one file out of a backup.
+
+    An existing file is never overwritten.
+    """
     from ecs_appliance.lifecycle.backup import fetch_file
     from ecs_appliance.lifecycle.context import Context
 
-    found = fetch_file(Context(), file, target, snapshot=snapshot)
+    if (target is None) == (output is None):
+        raise typer.BadParameter("name the file to write once: --output FILE")
+    written = output or target or Path()
+    found = fetch_file(Context(), file, written, snapshot=snapshot)
     if as_json:
-        display.show({"file": str(target), "backup": _as_json(found)}, as_json=True)
+        display.show({"file": str(written), "backup": snapshot_data(found)}, as_json=True)
         return
-    typer.echo(f"{target} is {file} of {found.time.astimezone():%Y-%m-%d %H:%M:%S}")
+    typer.echo(f"{written} is {file} of {found.time.astimezone():%Y-%m-%d %H:%M:%S}")
 
 
-@app.command("restore-document")
+@app.command("restore-document", example="appliance backup restore-document 269f1c0a5d8e4b7f9c3d2e1f0a9b8c7d")
 def restore_document(
-    document: Annotated[str, typer.Argument(metavar="ID", help="The document's ID, as an alert names it.")],
-    snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to take it from; default: the newest.")] = "",
+    document: Annotated[str, typer.Argument(metavar="ID", help="ID of the document, as shown in the alert.")],
+    snapshot: Snapshot = "",
     as_json: AsJson = False,
 ) -> None:
-    """Bring a document back to its place, out of the newest backup that has it as it was recorded."""
+    """Restore one document from a backup to its place.
+
+    The newest backup that has the document unchanged is taken.
+    """
     from ecs_appliance.lifecycle import restore_document as work
     from ecs_appliance.lifecycle.context import Context
 
     done = work.restore_document(Context(), document, snapshot=snapshot)
     if as_json:
         answer = {"document": done.name, "was": done.was, "verified": done.verified}
-        display.show({**answer, "backup": _as_json(done.snapshot)}, as_json=True)
+        display.show({**answer, "backup": snapshot_data(done.snapshot)}, as_json=True)
         return
     taken = f"{done.snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}"
     typer.echo(f"document {done.name} was {done.was} and is back, from backup {done.snapshot.short} of {taken}")
@@ -185,9 +224,9 @@ def restore_document(
         typer.echo("  → nothing is recorded that it could be compared with: open it in the application")
 
 
-@app.command("mount")
-def mount(folder: Annotated[Path, typer.Argument(help="An empty folder.")]) -> None:
-    """Show all backups in a folder, read-only, until Ctrl-C."""
+@app.command("mount", example="appliance backup mount /mnt")
+def mount(folder: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="An empty directory.")]) -> None:
+    """Mount all backups read-only in a directory until Ctrl-C."""
     from ecs_appliance.lifecycle.backup_mount import mount_backups
     from ecs_appliance.lifecycle.context import Context
 
@@ -195,86 +234,26 @@ def mount(folder: Annotated[Path, typer.Argument(help="An empty folder.")]) -> N
     mount_backups(Context(), folder, ready=lambda: typer.echo(hint))
 
 
-def recover(  # noqa: PLR0917 # how typer names what it reads
-    yes: Annotated[bool, typer.Option("--yes-i-am-sure", help="Yes, fill this machine from the backup.")] = False,
-    snapshot: Annotated[str, typer.Option(metavar="ID", help="Backup to recover from; default: the last.")] = "",
-    to: Annotated[
-        datetime | None, typer.Option(formats=TIMES, metavar="TIME", help="Go back to this local time.")
-    ] = None,
-    show_plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
-    only_restore: Annotated[bool, typer.Option("--only-restore", help="Do not start the site.")] = False,
-    move_aside: Annotated[bool, typer.Option("--move-aside", help="Keep existing data under another name.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Recover this machine from env.yml and the backup; run again, it goes on where it ended."""
-    from ecs_appliance.lifecycle import recover as work
+def _show_removable() -> None:
+    from ecs_appliance.cli.table import show_table
+    from ecs_appliance.lifecycle.backup import plan_prune
     from ecs_appliance.lifecycle.context import Context
 
-    if snapshot and to:
-        raise RefusedError("--snapshot and --to exclude each other", "name one of them")
-    until = to.astimezone() if to else None
-    wish = work.Wish(snapshot=snapshot, until=until, aside=move_aside, start=not only_restore)
-    if show_plan:
-        _show_plan(work.plan(Context(), wish), as_json=as_json)
-        return
-    if not yes:
-        raise RefusedError("this fills the machine from the backup", "say so with --yes-i-am-sure, or look: --plan")
-    with _progress() as note:
-        report = work.recover(Context(), wish, note=note)
-    _show_report(report, as_json=as_json)
+    found = plan_prune(Context())
+    if found:
+        show_table(HEADINGS, [_row(snapshot) for snapshot in found])
+    typer.echo(f"{display.counted(len(found), 'backup')} to be removed")
 
 
-def _show_plan(plan: "Plan", *, as_json: bool) -> None:
-    from ecs_appliance.backup.plan import in_gb
-
-    if as_json:
-        answer = {"backup": _as_json(plan.snapshot), "size": plan.size, "in_the_way": list(plan.obstacles)}
-        display.show({**answer, "resumed": plan.resumed}, as_json=True)
-        return
-    way = ", ".join(plan.obstacles)
-    display.show(
-        {
-            "backup": f"{plan.snapshot.short} of {plan.snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}",
-            "size": in_gb(plan.size),
-            "in the way": f"{way}: --move-aside keeps it under another name" if way else "nothing",
-            "begun": "yes: it goes on where it ended" if plan.resumed else "no",
-        }
-    )
+def _row(snapshot: "restic.Snapshot") -> tuple[str, str, str]:
+    return snapshot.short, f"{snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}", snapshot.host
 
 
-def _show_report(report: "Report", *, as_json: bool) -> None:
-    documents, taken = report.documents, report.taken.astimezone()
-    if as_json:
-        found = {"documents": documents.rows, "newer": list(documents.newer)} if documents else None
-        answer = {"backup": report.snapshot, "taken": taken.isoformat(), "vault": found}
-        display.show({**answer, "seconds": round(report.seconds, 1), "advice": report.advice}, as_json=True)
-        return
-    display.show({"recovered": f"{report.snapshot[:8]} of {taken:%Y-%m-%d %H:%M:%S} in {report.seconds:.0f} s"})
-    if documents is None:
-        display.show({"site": "not started: systemctl restart appliance; documents were not compared"})
-    else:
-        newer = f"; {len(documents.newer)} files are newer than the database" if documents.newer else ""
-        display.show({"documents": f"{documents.summary()}{newer}"})
-    if report.advice:
-        display.show({"next": report.advice})
+def describe(snapshot: "restic.Snapshot") -> str:
+    """Return the short ID of a backup with its time."""
+    return f"{snapshot.short} of {snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _as_json(snapshot: "Snapshot") -> dict[str, object]:
+def snapshot_data(snapshot: "restic.Snapshot") -> dict[str, object]:
+    """Return a backup as --json has it."""
     return {"id": snapshot.id, "taken": snapshot.time.isoformat(), "of": snapshot.host}
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """A bar on a terminal for what restic tells; nothing elsewhere."""
-    import sys
-
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("", total=1.0)
-        yield lambda message: bars.update(task, completed=float(message.get("percent_done", 0.0)))

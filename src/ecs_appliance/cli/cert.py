@@ -1,4 +1,4 @@
-"""`appliance cert`: what internal users log in with besides their password."""
+"""`appliance cert`: the client certificates that internal users need to log in."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -7,29 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.cli import display
+from ecs_appliance.cli import confirm, display
+from ecs_appliance.cli.confirm import Yes
 from ecs_appliance.cli.display import AsJson, Email
+from ecs_appliance.cli.tree import Tree
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.text import printable
 
 if TYPE_CHECKING:
     from ecs_appliance.app.certificates import Certificate, Revoked
 
-app = typer.Typer(no_args_is_help=True, help="Client certificates of the application's users.")
+app = Tree(
+    no_args_is_help=True,
+    help="Create, list and revoke client certificates.",
+    example="appliance cert list\nappliance cert revoke 'Office 2025'",
+)
 
 HEADINGS = ("name", "user", "serial", "created", "expires", "state")
 
 
-@app.command("create")
-def create_cert(  # noqa: PLR0917 # how typer names what it reads
+@app.command("create", example="appliance cert create office@example.org 'Office 2025' 365 --output a.p12")
+def create_cert(  # noqa: PLR0917 # typer names options after the parameters
     email: Email,
-    name: Annotated[str, typer.Argument(help="Name of the certificate, used only once.")],
-    days: Annotated[int, typer.Argument(help="Days it is valid, 1 to 3650.")] = 7,
-    send_to: Annotated[str, typer.Option("--send-to", "--sendto", help="Mail it there, not to the user.")] = "",
-    output: Annotated[Path | None, typer.Option(help="Write it to this .p12 file, and mail nothing.")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the certificate; each name is used only once.")],
+    days: Annotated[int, typer.Argument(metavar="DAYS", help="Number of days it is valid, 1 to 3650.")] = 7,
+    send_to: Annotated[
+        str, typer.Option("--send-to", metavar="EMAIL", help="Mail it to this address, not to the user.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write it to this new .p12 file, and mail nothing.")
+    ] = None,
     as_json: AsJson = False,
+    sendto: Annotated[
+        str, typer.Option("--sendto", metavar="EMAIL", hidden=True, help="Another spelling of --send-to.")
+    ] = "",
 ) -> None:
-    """Make a client certificate for a user, mail it, and print the passphrase that opens it."""
+    """Create a client certificate for a user and print its passphrase.
+
+    It is mailed to the user unless --output names a file. The passphrase is shown once.
+    """
     import shlex
 
     from ecs_appliance.app.certificates import create_client_certificate
@@ -38,6 +54,7 @@ def create_cert(  # noqa: PLR0917 # how typer names what it reads
 
     if output and output.exists():
         raise RefusedError(f"{output} is there already", "name a new file")
+    send_to = send_to or sendto
     display.check_can_show_secret()
     made = create_client_certificate(in_web(SystemRunner()), email, name, days, send_to=send_to, mail=output is None)
     again = f"appliance cert revoke {shlex.quote(name)}, then make one of another name"
@@ -50,15 +67,21 @@ def create_cert(  # noqa: PLR0917 # how typer names what it reads
     display.show_secret(answer, as_json=as_json, otherwise=unseen)
 
 
-@app.command("list")
+@app.command("list", example="appliance cert list --user office@example.org")
 def list_certs(
-    user: Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only those of this user.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Expired and revoked ones too.")] = False,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="EMAIL", help="List only the certificates of this user.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also list expired and revoked certificates.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the valid client certificates; serials are those of the access log."""
+    """List the valid client certificates.
+
+    Their serial numbers are those in the access log of nginx.
+    """
     from ecs_appliance.app.certificates import list_certificates
     from ecs_appliance.app.shell import in_web
+    from ecs_appliance.cli.table import show_table
     from ecs_appliance.core.runner import SystemRunner
 
     found = list_certificates(in_web(SystemRunner()), user)
@@ -69,17 +92,31 @@ def list_certs(
         display.show(answer, as_json=True)
         return
     if shown:
-        display.show_table(HEADINGS, [_row(certificate) for certificate in shown], whole=2)
+        show_table(HEADINGS, [_row(certificate) for certificate in shown], whole=2)
     hidden = ", ".join(f"{others[state]} {state}" for state in ("expired", "revoked") if others[state])
     typer.echo(display.counted(len(shown), "certificate") + (f"; {hidden} not shown: --all" if hidden else ""))
 
 
-@app.command("revoke")
+@app.command("revoke", example="appliance cert revoke 'Office 2025'")
 def revoke_cert(
-    name: Annotated[str, typer.Argument(help="Name of the certificate.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the certificate, as cert list shows it.")],
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a client certificate, and wait until nginx refuses it at the next handshake."""
+    """Revoke a client certificate, so that nginx refuses it.
+
+    The command returns once nginx does so. A certificate cannot be made valid again. Without --yes it shows the
+    certificate and asks.
+    """
+    from ecs_appliance.app.arguments import checked_known_certificate_name
+
+    checked_known_certificate_name(name)
+    confirm.confirm(
+        f"this revokes the certificate {printable(name)}, which cannot be undone",
+        yes=yes,
+        show=lambda: show_to_revoke([name]),
+        quiet=as_json,
+    )
     done = revoke([name])
     if not as_json:
         show_revoked(done)
@@ -87,6 +124,19 @@ def revoke_cert(
     (revoked,), seconds = done
     answer = {**_as_json(revoked.certificate), "new": revoked.new, "nginx_seconds": round(seconds, 2)}
     display.show(answer, as_json=True)
+
+
+def show_to_revoke(names: Collection[str]) -> None:
+    """Print the certificates `names` before they are revoked. Raises RefusedError where there is none of the name."""
+    from ecs_appliance.app.certificates import list_certificates
+    from ecs_appliance.app.shell import in_web
+    from ecs_appliance.cli.table import show_table
+    from ecs_appliance.core.runner import SystemRunner
+
+    found = [one for one in list_certificates(in_web(SystemRunner())) if one.name in names]
+    if not found:
+        raise RefusedError(f"there is no certificate {printable(', '.join(names))}", "appliance cert list --all")
+    show_table(HEADINGS, [_row(one) for one in found], whole=2)
 
 
 def revoke(names: Collection[str]) -> "tuple[list[Revoked], float]":

@@ -1,9 +1,9 @@
-"""What the commands about people have in common: arguments, fields, tables, and what is to be seen once only."""
+"""What commands have in common: arguments, fields, times, and what is to be seen once only."""
 
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -13,13 +13,26 @@ from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.log import is_journal
 from ecs_appliance.core.text import printable
 
-Email = Annotated[str, typer.Argument(help="Mail address of the user.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-# A table that goes into a pipe or a file is as wide as it has to be.
-WIDEST = 10_000
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail address of the user.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 FIELD_WIDTH = 12
-# What a column takes at least, with the gap before it.
-GAP, NARROWEST = 2, 6
+TIMES = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
+
+
+def parse_time(text: str) -> datetime:
+    """Return the local time that `text` names. Raises BadParameter that shows how to write one."""
+    for form in TIMES:
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    raise typer.BadParameter(f"{printable(text)} is not a time, such as '2030-05-17 12:00' or '2030-05-17 12:00:30'")
+
+
+To = Annotated[
+    datetime | None,
+    typer.Option("--to", parser=parse_time, metavar="TIME", help="Go back to this local time: '2030-05-17 12:00'."),
+]
 
 
 def check_can_show_secret() -> None:
@@ -53,31 +66,6 @@ def show_secret(answer: Mapping[str, object], *, as_json: bool, otherwise: Appli
         # What could not be written must not be tried again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise otherwise from None
-
-
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1) -> None:
-    """Print `rows` below `headings`, aligned; in a terminal folded to its width.
-
-    The first `whole` columns, which are typed or copied, are the last to be broken.
-    """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="")
-    width = None if sys.stdout.isatty() else WIDEST
-    console = Console(width=width, color_system=None, highlight=False)
-    left = console.width - NARROWEST * (len(headings) - whole)
-    for number, heading in enumerate(headings):
-        left -= max(len(heading), *(len(printable(row[number])) for row in rows)) + GAP
-        table.add_column(heading, overflow="fold", no_wrap=number < whole and left >= 0)
-    for row in rows:
-        # Text, not str: no cell is markup. People's names come from the internet.
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().splitlines():
-        typer.echo(line.rstrip())
 
 
 def local(moment: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""`appliance env`: make, check, show and activate the configuration. Everything but `update` runs on any laptop."""
+"""`appliance env`: create, check, show and activate env.yml. Everything but `update` runs on any laptop."""
 
 import json
 import sys
@@ -7,20 +7,38 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="The configuration of the appliance: env.yml.")
+from ecs_appliance.cli import confirm, paper
+from ecs_appliance.cli.confirm import Yes
+from ecs_appliance.cli.display import AsJson
+from ecs_appliance.cli.tree import Tree
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = Tree(
+    no_args_is_help=True,
+    help="Create, check, print and activate env.yml.",
+    example="appliance env create www.example.org /app/env.yml\nappliance env check --strict /app/env.yml",
+)
+
 STDIN = "-"
 LOCK_WAIT = 60
 
 
-@app.command("check")
+def _rotatable_keys() -> list[str]:
+    """Return the keys that `rotate` takes; only completion asks."""
+    from ecs_appliance.env.rotate import ROTATABLE
+
+    return list(ROTATABLE)
+
+
+@app.command("check", example="appliance env check --strict /app/env.yml")
 def check_file(
-    file: Annotated[str, typer.Argument(help="The env.yml; - reads standard input.")],
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings, as of unknown keys, are errors.")] = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The env.yml to check; - reads standard input.")],
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings, such as unknown keys, as errors.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell all that is wrong with an env.yml; the exit code is 3 where it cannot be used."""
+    """Report everything that is wrong with an env.yml.
+
+    The exit code is 0 if the file can be used and 3 if it cannot.
+    """
     from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.env import problem
     from ecs_appliance.env.check import check
@@ -33,14 +51,23 @@ def check_file(
     raise typer.Exit(ExitCode.OK if checked.ok else ExitCode.INVALID_ENV)
 
 
-@app.command("create")
+@app.command("create", example="appliance env create www.example.org /app/env.yml")
 def create_file(
-    domain: Annotated[str, typer.Argument(help="Full host name of the machine and the site, or localhost.")],
-    target: Annotated[str, typer.Argument(help="The new file, or a folder for it.")],
-    template: Annotated[Path | None, typer.Option(help="Use this template instead of the own one.")] = None,
-    extra: Annotated[Path | None, typer.Option(help="Merge this YAML over the template.")] = None,
+    domain: Annotated[
+        str, typer.Argument(metavar="DOMAIN", help="Full host name of the machine and the site, or localhost.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The file to create, or a directory for it.")],
+    template: Annotated[
+        Path | None, typer.Option("--template", metavar="FILE", help="Use this template instead of the built-in one.")
+    ] = None,
+    extra: Annotated[
+        Path | None, typer.Option("--extra", metavar="FILE", help="Merge this YAML file over the template.")
+    ] = None,
 ) -> None:
-    """Write a new env.yml with fresh secrets; a file that is there is never overwritten."""
+    """Create an env.yml with fresh secrets.
+
+    An existing file is never overwritten.
+    """
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.env.create import create
 
@@ -49,16 +76,16 @@ def create_file(
     typer.echo(f"  → edit it, publish the DNS records in its head, then: appliance env check --strict {path}")
 
 
-@app.command("diff")
+@app.command("diff", example="appliance env diff /run/active-env.yml /app/env.yml")
 def diff_files(
-    old: Annotated[str, typer.Argument(help="An env.yml; - reads standard input.")],
-    new: Annotated[str, typer.Argument(help="Another one; - reads standard input.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The earlier env.yml; - reads standard input.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The later env.yml; - reads standard input.")],
     as_json: AsJson = False,
 ) -> None:
-    """Tell what two files say differently, key by key; of secrets and unknown keys only that they differ.
+    """Compare two env.yml files key by key.
 
-    Comments, order and ways of writing do not count. The exit code is 0 whether something differs or not, and 3 where
-    a file is no YAML.
+    Comments, order and formatting are ignored. Secrets and unknown keys are reported without their values. The exit
+    code is 0 whether or not the files differ, and 3 if a file is not valid YAML.
     """
     from ecs_appliance.env import diff
 
@@ -68,22 +95,36 @@ def diff_files(
     typer.echo(diff.as_json(found) if as_json else diff.told(found))
 
 
-@app.command("rotate")
+@app.command("rotate", example="appliance env rotate /app/env.yml ecs.settings.SECRET_KEY")
 def rotate_secret(
-    file: Annotated[Path, typer.Argument(help="The env.yml.")],
-    key: Annotated[str, typer.Argument(help="Such as appliance.dkim.key; a wrong one lists all.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The env.yml to change.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="One of the keys listed above.", autocompletion=_rotatable_keys)
+    ],
     keep_old: Annotated[
-        Path | None, typer.Option(metavar="NEW_FILE", help="Keep the old value here: data needs that of a PGP key.")
+        Path | None, typer.Option("--keep-old", metavar="FILE", help="Write the old value to this new file.")
     ] = None,
+    yes: Yes = False,
 ) -> None:
-    """Put a fresh secret in the place of an old one; comments, order and all other values stay as they are.
+    """Replace a secret in an env.yml with a fresh one.
 
-    Keys: appliance.dkim.key, ecs.settings.SECRET_KEY, .REGISTRATION_SECRET, .PASSWORD_RESET_SECRET, and with --keep-old
-    appliance.backup.encrypt, ecs.vault_encrypt, ecs.vault_sign.
+    Comments, order and all other values stay as they are. Without --keep-old the old value is lost, so the command
+    asks, unless --yes is given.
+
+    Keys: appliance.dkim.key, ecs.settings.SECRET_KEY, ecs.settings.REGISTRATION_SECRET and
+    ecs.settings.PASSWORD_RESET_SECRET. Only with --keep-old, since data depends on the old value:
+    appliance.backup.encrypt, ecs.vault_encrypt and ecs.vault_sign.
     """
     from ecs_appliance.core.runner import SystemRunner
-    from ecs_appliance.env.rotate import rotate
+    from ecs_appliance.env.rotate import LOST, ROTATABLE, rotate
 
+    if keep_old is None and key in ROTATABLE and key not in LOST:
+        # All others are refused below, whatever is answered.
+        confirm.confirm(
+            f"this replaces {key} in {file}, and the old value is lost",
+            yes=yes,
+            hint=f"{confirm.CONFIRM}, or keep the old value: --keep-old FILE",
+        )
     rotated = rotate(file, key, SystemRunner(), keep_old=keep_old)
     typer.echo(f"rotated: {key} in {rotated.file}")
     for line in rotated.told:
@@ -92,9 +133,12 @@ def rotate_secret(
     typer.echo("  → activate it: on the machine, as /app/env.yml: systemctl start appliance-update")
 
 
-@app.command("update")
+@app.command("update", example="appliance env update")
 def update_active() -> None:
-    """Find the environment, test it, and write it to /run/active-env.yml."""
+    """Find and check the environment, and activate it.
+
+    It is written to /run/active-env.yml.
+    """
     from ecs_appliance.core.locks import locked
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.runner import SystemRunner
@@ -107,12 +151,17 @@ def update_active() -> None:
         typer.echo(line)
 
 
-@app.command("show")
+@app.command("show", example="appliance env show /app/env.yml")
 def show_values(
-    file: Annotated[Path | None, typer.Argument(help="An env.yml; without it, the active one.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The env.yml to show instead of the active one.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every key with the value that holds, defaults included; secrets are masked."""
+    """Show every key with its value, including defaults.
+
+    Secrets are masked.
+    """
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.env.activate import load_active
     from ecs_appliance.env.check import load
@@ -127,14 +176,20 @@ def show_values(
         typer.echo(f"{key:{width}}  {value}".rstrip())
 
 
-@app.command("flatten")
+@app.command("flatten", example="appliance env flatten ecs,appliance --file /app/env.yml --prefix 'export '")
 def flatten_file(  # noqa: PLR0917 # typer reads options off the signature
-    trees: Annotated[str, typer.Argument(help="Top-level keys, separated by commas, or . for all.")],
-    file: Annotated[str, typer.Option(help="The YAML file; - reads standard input.")] = STDIN,
-    prefix: Annotated[str, typer.Option(help="Leads each line.")] = "",
-    postfix: Annotated[str, typer.Option(help="Ends each line.")] = "",
-    assign: Annotated[str, typer.Option(help="Stands between key and value.")] = "=",
-    combine: Annotated[str, typer.Option(help="Joins the levels of a key.")] = "_",
+    trees: Annotated[str, typer.Argument(metavar="KEYS", help="Top-level keys, separated by commas, or . for all.")],
+    file: Annotated[
+        str, typer.Option("--file", metavar="FILE", help="Read this YAML file; - reads standard input.")
+    ] = STDIN,
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Begin each line with this text.")] = "",
+    postfix: Annotated[str, typer.Option("--postfix", metavar="TEXT", help="End each line with this text.")] = "",
+    assign: Annotated[
+        str, typer.Option("--assign", metavar="TEXT", help="Write this text between key and value.")
+    ] = "=",
+    combine: Annotated[
+        str, typer.Option("--combine", metavar="TEXT", help="Join the levels of a key with this text.")
+    ] = "_",
 ) -> None:
     """Print a YAML file as lines of shell assignments."""
     from ecs_appliance.env.document import decode
@@ -148,14 +203,21 @@ def flatten_file(  # noqa: PLR0917 # typer reads options off the signature
         typer.echo(line)
 
 
-@app.command("reference")
+@app.command("reference", example="appliance env reference --schema")
 def print_reference(
-    schema: Annotated[bool, typer.Option("--schema/--markdown", help="JSON Schema, or a table of all keys.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema/--markdown", help="Print a JSON Schema or a Markdown table.")
+    ] = False,
 ) -> None:
-    """Print the documentation of env.yml that is generated from its model."""
+    """Print the reference of all keys of env.yml."""
     from ecs_appliance.env.reference import as_markdown, as_schema
 
     typer.echo(as_schema() if schema else as_markdown(), nl=False)
+
+
+app.command("package", example=paper.PACKAGE_EXAMPLE)(paper.package_file)
+app.command("scan", example="appliance env scan scan*.png --output env.yml")(paper.scan_files)
+app.command("verify-paper", example="appliance env verify-paper scan*.png --against /app/env.yml")(paper.verify_paper)
 
 
 def _read(file: str) -> bytes:

@@ -1,33 +1,41 @@
-"""Commands about this machine: install, plan, converge."""
+"""Commands for this machine: install, plan, converge."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.core.errors import NotRunningError, RefusedError
+from ecs_appliance.cli import confirm
+from ecs_appliance.cli.confirm import Yes
+from ecs_appliance.cli.display import AsJson
+from ecs_appliance.core.errors import NotRunningError
 
 if TYPE_CHECKING:
     from ecs_appliance.converge.report import ConvergeReport
     from ecs_appliance.lifecycle.context import Context
 
 LOCK_WAIT = 30.0
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def install(
-    yes: Annotated[bool, typer.Option("--yes", help="Yes, turn this machine into an appliance.")] = False,
-    branch: Annotated[str, typer.Option(help="Branch to install; default: the commit of this clone.")] = "",
-    source: Annotated[str, typer.Option(help="Repository to install from; default: this clone.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Overrule too little memory or disk.")] = False,
+    yes: Yes = False,
+    branch: Annotated[
+        str, typer.Option("--branch", metavar="BRANCH", help="Install this branch instead of the commit of this clone.")
+    ] = "",
+    source: Annotated[
+        str, typer.Option("--source", metavar="URL", help="Install from this repository instead of this clone.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Install even with too little memory or disk.")] = False,
 ) -> None:
-    """Turn this Debian 13 machine into an appliance."""
+    """Turn this Debian 13 machine into an appliance.
+
+    Packages, accounts, firewall, ssh and services of the whole machine are changed. Without --yes it asks.
+    """
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.lifecycle import preflight
 
     preflight.check_machine(preflight.look_at(Paths()), force=force)
-    if not yes:
-        raise RefusedError("this turns the whole machine into an appliance", "say so with --yes")
+    confirm.confirm("this turns the whole machine into an appliance", yes=yes)
     from ecs_appliance.lifecycle.context import Context
     from ecs_appliance.lifecycle.install import install as work
 
@@ -35,7 +43,10 @@ def install(
 
 
 def plan(as_json: AsJson = False) -> None:
-    """Show what converge would change once env.yml is activated as it is now; changes nothing."""
+    """Show what converge would change, without changing it.
+
+    It is shown for /app/env.yml as it is now, whether that is activated or not.
+    """
     from ecs_appliance.lifecycle.converging import plan_converge
 
     origin, report = plan_converge(_appliance())
@@ -44,7 +55,10 @@ def plan(as_json: AsJson = False) -> None:
 
 
 def converge(as_json: AsJson = False) -> None:
-    """Bring this machine into the state its active environment asks for."""
+    """Bring this machine into its declared state.
+
+    The active environment declares it. If another action is running, the command waits up to 30 seconds.
+    """
     from ecs_appliance.core.locks import locked
     from ecs_appliance.lifecycle.converging import try_to_converge
     from ecs_appliance.lifecycle.machine_report import report_machine
@@ -60,12 +74,12 @@ def converge(as_json: AsJson = False) -> None:
 
 
 def _appliance() -> "Context":
-    """This machine. Raises NotRunningError where nothing was installed on it."""
+    """Return this machine. Raises NotRunningError where the appliance is not installed."""
     from ecs_appliance.converge.engine import MINION_CONFIG
     from ecs_appliance.lifecycle.context import Context
 
     if not MINION_CONFIG.exists():
-        raise NotRunningError("this machine is no appliance", "./appliance install --yes makes it one")
+        raise NotRunningError("the appliance is not installed on this machine", "install it: ./appliance install --yes")
     return Context()
 
 

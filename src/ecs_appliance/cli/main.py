@@ -8,32 +8,43 @@ from typing import Annotated
 import typer
 
 from ecs_appliance import __version__
-from ecs_appliance.cli import alerts, backup, cert, env, machine, network, paper, rewind, stage, user
+from ecs_appliance.cli import (
+    alerts,
+    backup,
+    cert,
+    env,
+    machine,
+    network,
+    recover,
+    rewind,
+    stage,
+    user,
+)
+from ecs_appliance.cli.tree import Tree
 from ecs_appliance.core.errors import ApplianceError, UnexpectedError, as_failure
 from ecs_appliance.core.log import masked, set_up_logging
 
 log = logging.getLogger("ecs_appliance.cli")
+# Errors that were logged, so that none is printed twice.
+_logged: list[str] = []
 # As a shell has it for a process that SIGPIPE ended.
 EPIPE_CODE = 141
 
-app = typer.Typer(
+app = Tree(
     name="appliance",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Install, run, update and recover an ecs appliance from one env.yml.",
+    help="Install, run, update and recover an ECS appliance from one env.yml.",
+    example="appliance status\nappliance backup run --help",
 )
-app.command("install")(machine.install)
-app.command("plan")(machine.plan)
-app.command("converge")(machine.converge)
-app.command("status")(alerts.status)
-app.command("alerts")(alerts.alerts)
-app.command("recover")(backup.recover)
-app.command("rewind")(rewind.rewind)
-env.app.command("package")(paper.package_file)
-env.app.command("scan")(paper.scan_files)
-env.app.command("verify-paper")(paper.verify_paper)
+app.command("install", example="appliance install --yes")(machine.install)
+app.command("plan", example="appliance plan")(machine.plan)
+app.command("converge", example="appliance converge")(machine.converge)
+app.command("status", example="appliance status")(alerts.status)
+app.command("alerts", example="appliance alerts")(alerts.alerts)
+app.command("recover", example=recover.EXAMPLE)(recover.recover)
+app.command("rewind", example=rewind.EXAMPLE)(rewind.rewind)
 app.add_typer(env.app, name="env")
 app.add_typer(backup.app, name="backup")
 app.add_typer(network.app, name="network")
@@ -50,13 +61,22 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every process that is started.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each process that is started.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options of every command."""
+    """Set the options of every command."""
     set_up_logging(verbose=verbose)
+    for handler in logging.getLogger("ecs_appliance").handlers:
+        handler.addFilter(_remember)
+
+
+def _remember(record: logging.LogRecord) -> bool:
+    """Keep the text of an error that is logged, and let it pass."""
+    if record.levelno >= logging.ERROR:
+        _logged.append(record.getMessage())
+    return True
 
 
 def main() -> None:
@@ -64,7 +84,7 @@ def main() -> None:
     try:
         app(prog_name="appliance")
     except BrokenPipeError:
-        # Whoever reads along has seen enough; what Python flushes at its end must not fail again.
+        # The reader closed the pipe; what Python flushes at its end must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EPIPE_CODE)
     except Exception as error:  # the last boundary: nothing is printed past the mask
@@ -78,7 +98,9 @@ def main() -> None:
 
 
 def report(error: ApplianceError) -> None:
-    """Tell the operator what is wrong and what to do next."""
+    """Tell the operator what is wrong and what to do next, unless an alert that was just raised did."""
+    if error.alerted and any(error.message in line for line in _logged):
+        return
     log.error("%s", masked(error.message))
     if error.hint:
         log.error("  → %s", masked(error.hint))

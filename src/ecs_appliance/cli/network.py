@@ -1,24 +1,29 @@
-"""`appliance network`: what the firewall does with packets that go out."""
+"""`appliance network`: what the firewall does with outgoing packets."""
 
 import json
-from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="See what the network lets through.")
+from ecs_appliance.cli.display import AsJson
+from ecs_appliance.cli.tree import Tree
+
+app = Tree(no_args_is_help=True, help="Show what the firewall refuses.", example="appliance network refused")
 
 
 @app.callback()
 def options() -> None:
-    """Make of one command a group: others will come."""
+    """Keep this a group while it has only one command."""
 
 
-@app.command("refused")
-def refused(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Show what containers, builds and accounts wanted to reach within the last day, and were refused."""
+@app.command("refused", example="appliance network refused")
+def refused(as_json: AsJson = False) -> None:
+    """Show the connections that were refused within the last day.
+
+    These are connections that containers, builds of images and accounts of this machine tried to make to other hosts.
+    """
     from dataclasses import asdict
 
-    from ecs_appliance.cli.display import show_table
+    from ecs_appliance.cli.table import show_table
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.host import docker, nftables
 
@@ -26,14 +31,13 @@ def refused(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
     counts, found = nftables.refused_packets(runner), nftables.refusals(runner)
     names = docker.container_addresses(runner) if found else {}
     if as_json:
-        rows = [{**asdict(refusal), "container": names.get(refusal.source, "")} for refusal in found]
-        typer.echo(json.dumps({"ok": True, "packets": counts, "refused": rows}))
+        refused = [{**asdict(refusal), "container": names.get(refusal.source, "")} for refusal in found]
+        typer.echo(json.dumps({"ok": True, "packets": counts, "refused": refused}))
         return
     typer.echo("packets refused: " + ", ".join(f"{kind} {number}" for kind, number in sorted(counts.items())))
-    show_table(
-        ("PACKETS", "FROM", "TO", "PORT"),
-        [
+    if found:
+        rows = [
             (str(one.packets), names.get(one.source, one.source), one.target, f"{one.port}/{one.protocol}")
             for one in found
-        ],
-    )
+        ]
+        show_table(("packets", "from", "to", "port"), rows, whole=3)

@@ -1,42 +1,60 @@
-"""`appliance env package`, `scan` and `verify-paper`: the configuration on paper, and back."""
+"""`appliance env package`, `scan` and `verify-paper`: env.yml to paper, and back."""
 
 import json
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.cli.env import AsJson
+from ecs_appliance.cli.display import AsJson
 
 if TYPE_CHECKING:
     from ecs_appliance.safekeeping.delivery import Post
     from ecs_appliance.safekeeping.package import Package
 
-Files = Annotated[list[Path], typer.Argument(help="PDFs and pictures, in any order.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="PDFs and pictures, in any order.")]
+PACKAGE_EXAMPLE = "appliance env package /app/env.yml\nappliance env package /app/env.yml --split 2of3"
 
 
 def package_file(  # noqa: PLR0917 # typer reads options off the signature
-    file: Annotated[Path | None, typer.Argument(help="The env.yml.")] = None,
-    split: Annotated[str, typer.Option(metavar="KofN", help="Print N shares, of which any K recover: 2of3.")] = "",
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The env.yml to package.")] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="KofN", help="Print N shares, any K of which are enough, such as 2of3.")
+    ] = "",
     smtp: Annotated[
-        str, typer.Option(metavar="URL", help="Mail the archive to emailto.txt by smtp[s]://[user@]host[:port].")
+        str,
+        typer.Option(
+            "--smtp",
+            metavar="URL",
+            help="Mail the archive to the addresses in emailto.txt by smtp[s]://[user@]host[:port].",
+        ),
     ] = "",
     smtp_password: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Holds the password; else $ECS_SMTP_PASSWORD.")
+        Path | None,
+        typer.Option(
+            "--smtp-password",
+            metavar="FILE",
+            help="Read the password of the mail server here, not from $ECS_SMTP_PASSWORD.",
+        ),
     ] = None,
     smtp_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Trust these certificates of mail servers alone.")
+        Path | None, typer.Option("--smtp-ca", metavar="FILE", help="Trust only these certificates of mail servers.")
     ] = None,
-    mail_from: Annotated[str, typer.Option(metavar="ADDRESS", help="Who sends the mail.")] = "",
-    unchecked: Annotated[bool, typer.Option("--unchecked", help="Take a file that cannot be used, too.")] = False,
-    requirements: Annotated[bool, typer.Option("--requirements", help="Only tell what is missing for it.")] = False,
+    mail_from: Annotated[
+        str, typer.Option("--mail-from", metavar="EMAIL", help="Send the mail from this address.")
+    ] = "",
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Package the file even if it is invalid.")] = False,
+    requirements: Annotated[
+        bool, typer.Option("--requirements", help="Only report programs that are missing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write beside env.yml what outlives the machine: a PDF to print, a disc to boot with, an encrypted archive."""
+    """Create a printable PDF, a boot disc and an encrypted archive.
+
+    They are written next to env.yml. The PDF is read back before success is reported.
+    """
+    from ecs_appliance.cli.progress import progress as shown
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.paper.split import read_scheme
     from ecs_appliance.safekeeping.delivery import deliver, recipients_of
@@ -51,15 +69,14 @@ def package_file(  # noqa: PLR0917 # typer reads options off the signature
     scheme = read_scheme(split) if split else None
     post = _post(smtp, smtp_password, smtp_ca, mail_from) if smtp else None
     recipients = recipients_of(file) if post else ()
-    with _progress() as progress:
+    with shown("packaging") as progress:
         made = package(file, SystemRunner(), scheme=scheme, unchecked=unchecked, progress=progress)
     if not as_json:
         typer.echo("\n".join(_package_told(made)))
     mailed: tuple[str, ...] = ()
     try:
         if post:
-            with _progress() as progress:
-                progress(f"mailing to {len(recipients)} addresses")
+            with shown(f"mailing to {len(recipients)} addresses"):
                 mailed = deliver(made, recipients, post).accepted
     finally:
         # The package is there, whatever became of the mail.
@@ -71,14 +88,21 @@ def package_file(  # noqa: PLR0917 # typer reads options off the signature
 
 def scan_files(
     files: Files,
-    output: Annotated[Path, typer.Option(help="The file to write; ending with .gz, it is gzipped.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", metavar="FILE", help="Write to this new file, compressed if its name ends with .gz."),
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Read the codes of scanned or photographed sheets and write the env.yml they hold."""
+    """Recover an env.yml from scans or photos of its print.
+
+    An existing file is never overwritten.
+    """
+    from ecs_appliance.cli.progress import progress as shown
     from ecs_appliance.paper.pictures import on_disk
     from ecs_appliance.paper.scan import scan
 
-    with _progress() as progress:
+    with shown("reading") as progress:
         found = scan([on_disk(file) for file in files], output, progress=progress)
     label = found.label
     if as_json:
@@ -96,15 +120,18 @@ def scan_files(
 
 def verify_paper(
     files: Files,
-    against: Annotated[Path, typer.Option(help="The env.yml that has to be on the paper.")],
+    against: Annotated[
+        Path, typer.Option("--against", metavar="FILE", help="The env.yml that should be on the paper.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """Read a PDF, or a scan of what was printed, and compare it with env.yml."""
+    """Check that a PDF, or scans of its print, match an env.yml."""
+    from ecs_appliance.cli.progress import progress as shown
     from ecs_appliance.env.document import read
     from ecs_appliance.paper.pictures import on_disk
     from ecs_appliance.paper.verification import verify
 
-    with _progress() as progress:
+    with shown("reading") as progress:
         found = verify([on_disk(file) for file in files], read(against), progress=progress)
     shares = sorted({share.number for share in found.shares})
     if as_json:
@@ -114,20 +141,6 @@ def verify_paper(
     typer.echo(f"the paper holds {against}, byte for byte ({found.codes} codes{of_shares})")
     for problem in found.skipped:
         typer.echo(f"skipped:  {problem}")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """What shows the step at hand in a line of the terminal that is gone afterwards; without a terminal, nothing."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    with Console(stderr=True).status("…") as status:
-        # A file's name is no markup.
-        yield lambda step: status.update(Text(step))
 
 
 def _post(url: str, password_file: Path | None, authorities: Path | None, sender: str) -> "Post":

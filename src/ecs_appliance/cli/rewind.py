@@ -1,45 +1,47 @@
-"""`appliance rewind`: the database alone back in time."""
+"""`appliance rewind`: the database alone, reset to an earlier time."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from ecs_appliance.cli import display
-from ecs_appliance.cli.backup import TIMES
-from ecs_appliance.cli.display import AsJson
+from ecs_appliance.cli import confirm, display
+from ecs_appliance.cli.confirm import Sure, Yes
+from ecs_appliance.cli.display import AsJson, To
 from ecs_appliance.core.errors import RefusedError
 
 if TYPE_CHECKING:
     from ecs_appliance.backup.rewind import Preview
     from ecs_appliance.lifecycle.rewind import Report
 
-# Of documents whose rows would go; --json has all.
+EXAMPLE = "appliance rewind --to '2030-05-17 12:00'\nappliance rewind --to '2030-05-17 12:00' --yes"
+# Of documents that would lose their row; --json has all.
 SHOWN = 20
 
 
-def rewind(
-    to: Annotated[
-        datetime | None, typer.Option(formats=TIMES, metavar="TIME", help="Go back to this local time.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes-i-am-sure", help="Yes, do it; without, only look.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Have the database as it was, documents untouched; looks only, unless told to. Run again, it goes on."""
+def rewind(to: To = None, yes: Yes = False, as_json: AsJson = False, sure: Sure = False) -> None:
+    """Reset the database to an earlier time; documents stay.
+
+    Without --yes it shows what would change; on a terminal it then asks. The present database is kept under another
+    name. A rewind that was interrupted resumes with --yes alone.
+    """
     from ecs_appliance.lifecycle import rewind as work
     from ecs_appliance.lifecycle.context import Context
 
     moment = to.astimezone().timestamp() if to else None
-    if yes:
-        _show_report(work.rewind(Context(), moment), as_json=as_json)
-        return
-    if moment is None:
-        raise RefusedError("how far back?", "say so: --to 'YYYY-MM-DD HH:MM'")
-    _show_preview(work.look(Context(), moment), as_json=as_json)
+    if not (yes or sure):
+        if moment is None:
+            raise RefusedError("how far back?", "name the time: --to 'YYYY-MM-DD HH:MM'")
+        _show_preview(work.look(Context(), moment), as_json=as_json)
+        if as_json or not (confirm.can_ask() and confirm.ask("Reset the database now?")):
+            _show_way(moment, as_json=as_json)
+            return
+    _show_report(work.rewind(Context(), moment), as_json=as_json)
 
 
 def _show_preview(preview: "Preview", *, as_json: bool) -> None:
     from ecs_appliance.backup.plan import in_gb
+    from ecs_appliance.cli.table import show_table
 
     if as_json:
         newer = [{"uuid": uuid, "name": name} for uuid, name in preview.newer]
@@ -51,14 +53,18 @@ def _show_preview(preview: "Preview", *, as_json: bool) -> None:
     for table, rows in preview.now.items():
         shown[table] = f"{preview.then.get(table, 0)} rows then, {rows} now"
     shown["room"] = f"{in_gb(preview.needed)} needed, {in_gb(preview.free)} free"
-    shown["rows that go"] = f"{display.counted(len(preview.newer), 'document')}; the files stay"
+    shown["lost rows"] = f"{display.counted(len(preview.newer), 'document')}; the files are kept"
     display.show(shown)
     if preview.newer:
-        display.show_table(("document", "name"), preview.newer[:SHOWN])
+        show_table(("document", "name"), preview.newer[:SHOWN])
     if len(preview.newer) > SHOWN:
         typer.echo(f"and {len(preview.newer) - SHOWN} more: --json has all")
-    typer.echo("nothing was changed")
-    typer.echo(f"  → to do it: appliance rewind --to '{_local(preview.moment)}' --yes-i-am-sure")
+
+
+def _show_way(moment: float, *, as_json: bool) -> None:
+    if not as_json:
+        typer.echo("nothing was changed")
+        typer.echo(f"  → to do it: appliance rewind --to '{_local(moment)}' --yes")
 
 
 def _show_report(report: "Report", *, as_json: bool) -> None:
@@ -70,8 +76,8 @@ def _show_report(report: "Report", *, as_json: bool) -> None:
     display.show(
         {
             "database": f"as of {_local(report.moment)}, in {report.seconds:.0f} s",
-            "of before": f"kept in {report.kept}; remove it when it is no longer needed",
-            "documents": f"{report.documents.summary()}; {len(newer)} files have no row any more",
+            "kept": f"the database of before in {report.kept}; remove it when it is no longer needed",
+            "documents": f"{report.documents.summary()}; {len(newer)} files no longer have a row",
         }
     )
 

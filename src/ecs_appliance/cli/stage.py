@@ -1,15 +1,23 @@
-"""`appliance stage`: what the units start; not for people."""
+"""`appliance stage`: what the systemd units start; not meant to be called by hand."""
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ecs_appliance.cli.tree import Tree
 
 if TYPE_CHECKING:
     from ecs_appliance.lifecycle.context import Context
 
-app = typer.Typer(no_args_is_help=True, hidden=True, help="What systemd's units start.")
+app = Tree(
+    no_args_is_help=True,
+    hidden=True,
+    help="Run what the systemd units start; not meant to be called by hand.",
+    example="systemctl start prepare-env",
+)
+Unit = Annotated[str, typer.Argument(metavar="UNIT", help="Name of the unit that failed.")]
 
 
 def _run(name: str, work: "Callable[[Context], object]") -> None:
@@ -19,7 +27,7 @@ def _run(name: str, work: "Callable[[Context], object]") -> None:
     run_stage(Context(), name, work)
 
 
-@app.command("prepare-env")
+@app.command("prepare-env", example="appliance stage prepare-env")
 def prepare_env() -> None:
     """Find, check and activate the environment."""
     from ecs_appliance.lifecycle.prepare_env import prepare_env
@@ -27,7 +35,7 @@ def prepare_env() -> None:
     _run("prepare-env", prepare_env)
 
 
-@app.command("prepare-appliance")
+@app.command("prepare-appliance", example="appliance stage prepare-appliance")
 def prepare_appliance() -> None:
     """Prepare storage, machine, database and keys."""
     from ecs_appliance.lifecycle.prepare_appliance import prepare_appliance
@@ -35,7 +43,7 @@ def prepare_appliance() -> None:
     _run("prepare-appliance", prepare_appliance)
 
 
-@app.command("prepare-ecs")
+@app.command("prepare-ecs", example="appliance stage prepare-ecs")
 def prepare_ecs() -> None:
     """Prepare the application's source, images and database."""
     from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs
@@ -43,7 +51,7 @@ def prepare_ecs() -> None:
     _run("prepare-ecs", prepare_ecs)
 
 
-@app.command("run")
+@app.command("run", example="appliance stage run")
 def run() -> None:
     """Run the containers in the foreground."""
     from ecs_appliance.lifecycle.run import run
@@ -51,7 +59,7 @@ def run() -> None:
     _run("run", run)
 
 
-@app.command("reload")
+@app.command("reload", example="appliance stage reload")
 def reload() -> None:
     """Apply what needs no restart of the containers."""
     from ecs_appliance.lifecycle.reload import reload_appliance
@@ -59,15 +67,15 @@ def reload() -> None:
     _run("reload", reload_appliance)
 
 
-@app.command("stopped")
+@app.command("stopped", example="appliance stage stopped")
 def stopped() -> None:
-    """Show that the containers have ended."""
+    """Report that the containers have ended."""
     from ecs_appliance.lifecycle.failed import tell_stopped
 
     _run("stopped", lambda context: tell_stopped(context, os.environ.get("SERVICE_RESULT", "success")))
 
 
-@app.command("cleanup")
+@app.command("cleanup", example="appliance stage cleanup")
 def cleanup() -> None:
     """Remove what is no longer needed."""
     from ecs_appliance.lifecycle.cleanup import clean_up
@@ -75,31 +83,31 @@ def cleanup() -> None:
     _run("cleanup", clean_up)
 
 
-@app.command("failed")
-def failed(unit: str) -> None:
+@app.command("failed", example="appliance stage failed prepare-ecs")
+def failed(unit: Unit) -> None:
     """Report that a unit of the appliance failed."""
     from ecs_appliance.lifecycle.failed import tell_appliance_failed
 
     _run("failed", lambda context: tell_appliance_failed(context, unit))
 
 
-@app.command("service-failed")
-def service_failed(unit: str) -> None:
-    """Report that a unit failed which the site can do without."""
+@app.command("service-failed", example="appliance stage service-failed nginx")
+def service_failed(unit: Unit) -> None:
+    """Report that a unit the site can run without failed."""
     from ecs_appliance.lifecycle.failed import tell_service_failed
 
     _run("service-failed", lambda context: tell_service_failed(context, unit))
 
 
-@app.command("update")
+@app.command("update", example="appliance stage update")
 def update() -> None:
-    """Update everything, restart where due."""
+    """Update everything, and restart the site if necessary."""
     from ecs_appliance.lifecycle.update import update
 
     _run("update", update)
 
 
-@app.command("client-ca")
+@app.command("client-ca", example="appliance stage client-ca")
 def client_ca() -> None:
     """Give nginx the application's client CA and CRL."""
     from ecs_appliance.lifecycle.client_ca import follow_client_ca
@@ -107,9 +115,9 @@ def client_ca() -> None:
     _run("client-ca", follow_client_ca)
 
 
-@app.command("certificate")
+@app.command("certificate", example="appliance stage certificate")
 def certificate() -> None:
-    """Get, deploy and look at server certificates; see whether the client CA holds, and the machine's ways in."""
+    """Renew, deploy and check server certificates."""
     from ecs_appliance.lifecycle.certificate import keep_certificates
     from ecs_appliance.lifecycle.client_ca import check_client_ca
     from ecs_appliance.lifecycle.machine_report import report_machine
@@ -122,9 +130,9 @@ def certificate() -> None:
     _run("certificate", work)
 
 
-@app.command("check")
+@app.command("check", example="appliance stage check")
 def check() -> None:
-    """See what is wrong now, and tell who logs in."""
+    """Run all checks and write the login message."""
     from ecs_appliance.checks.check import Machine
     from ecs_appliance.checks.checks import run_checks
     from ecs_appliance.checks.overview import write_motd
@@ -137,9 +145,9 @@ def check() -> None:
     _run("check", work)
 
 
-@app.command("firewall")
+@app.command("firewall", example="appliance stage firewall")
 def firewall() -> None:
-    """Load the firewall's rules as their files have them now."""
+    """Load the rules of the firewall from their files."""
     from ecs_appliance.converge.firewall import load_firewall
     from ecs_appliance.converge.names import refresh_names
 
@@ -150,57 +158,57 @@ def firewall() -> None:
     _run("firewall", work)
 
 
-@app.command("names")
+@app.command("names", example="appliance stage names")
 def names() -> None:
-    """Look up the names that the firewall lets containers reach."""
+    """Look up the host names that containers may reach."""
     from ecs_appliance.converge.names import refresh_names
 
     _run("names", lambda context: refresh_names(context.paths, context.runner))
 
 
-@app.command("volumes")
+@app.command("volumes", example="appliance stage volumes")
 def volumes() -> None:
-    """Have nothing below /data and /volatile give rights."""
+    """Mount /data and /volatile without set-user-id and devices."""
     from ecs_appliance.lifecycle.storage import fence_volumes
 
     _run("volumes", lambda context: fence_volumes(context.paths, context.runner))
 
 
-@app.command("backup")
+@app.command("backup", example="appliance stage backup")
 def backup() -> None:
-    """Back up, dump, remove what is old, check."""
+    """Back up, dump the database, remove old backups, and check."""
     from ecs_appliance.lifecycle.backup import back_up_by_timer
 
     _run("backup", lambda context: back_up_by_timer(context, nightly=True))
 
 
-@app.command("backup-frequent")
+@app.command("backup-frequent", example="appliance stage backup-frequent")
 def backup_frequent() -> None:
-    """Back up."""
+    """Make the frequent backup."""
     from ecs_appliance.lifecycle.backup import back_up_by_timer
 
     _run("backup-frequent", lambda context: back_up_by_timer(context, nightly=False))
 
 
-@app.command("rehearsal")
+@app.command("rehearsal", example="appliance stage rehearsal")
 def rehearsal() -> None:
-    """Rehearse a recovery."""
+    """Rehearse a recovery from the newest backup."""
     from ecs_appliance.lifecycle.rehearsal import rehearse_by_timer
 
     _run("rehearsal", rehearse_by_timer)
 
 
-@app.command("rehearsal-clear")
+@app.command("rehearsal-clear", example="appliance stage rehearsal-clear")
 def rehearsal_clear() -> None:
-    """Leave nothing of a rehearsal that was cut off."""
+    """Remove what an interrupted rehearsal left."""
     from ecs_appliance.backup.rehearsal import clear_stages
 
     _run("rehearsal-clear", lambda context: clear_stages(context.paths, context.runner))
 
 
-@app.command("install")
+@app.command("install", example="appliance stage install")
 def install() -> None:
-    """Finish the installation with the release this is."""
+    """Finish the installation of this release."""
     from ecs_appliance.lifecycle.install import finish_install
 
     def work(context: "Context") -> None:

@@ -1,34 +1,47 @@
-"""`appliance user`: people who work with the application."""
+"""`appliance user`: users of the application."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecs_appliance.cli import cert, display
+from ecs_appliance.cli import cert, confirm, display
+from ecs_appliance.cli.confirm import Yes
 from ecs_appliance.cli.display import AsJson, Email
+from ecs_appliance.cli.tree import Tree
 from ecs_appliance.core.errors import ApplianceError, RefusedError
+from ecs_appliance.core.text import printable
 
 if TYPE_CHECKING:
     from ecs_appliance.app.users import User
 
-app = typer.Typer(no_args_is_help=True, help="Users of the application.")
+app = Tree(
+    no_args_is_help=True,
+    help="Create, list and disable users of the application.",
+    example="appliance user list\nappliance user disable office@example.org",
+)
 
 HEADINGS = ("address", "name", "kind", "state", "last login", "certificates")
 
 
-@app.command("create")
+@app.command("create", example="appliance user create office@example.org Anna Huber f")
 def create_user(  # noqa: PLR0917 # typer makes options of the last two
     email: Email,
-    first: Annotated[str, typer.Argument(help="First name.")],
-    last: Annotated[str, typer.Argument(help="Last name.")],
-    gender: Annotated[str, typer.Argument(help="f or m.")],
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="First name.")],
+    last: Annotated[str, typer.Argument(metavar="LAST", help="Last name.")],
+    gender: Annotated[
+        str, typer.Argument(metavar="f|m", help="Gender: f (female) or m (male).", autocompletion=lambda: ["f", "m"])
+    ],
     reset: Annotated[
-        bool, typer.Option("--reset", help="Also one who is there: new password, these names, let in again.")
+        bool,
+        typer.Option("--reset", help="If the user exists: set a new password and these names, and enable the user."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make an internal office user with a new password, and print it. Who is there already is left alone."""
+    """Create an internal user and print the new password.
+
+    An existing user is left as it is, unless --reset is given. The password is shown once.
+    """
     from ecs_appliance.app.shell import in_web
     from ecs_appliance.app.users import create_internal_user
     from ecs_appliance.core.runner import SystemRunner
@@ -46,14 +59,18 @@ def create_user(  # noqa: PLR0917 # typer makes options of the last two
     display.show_secret(answer, as_json=as_json, otherwise=unseen)
 
 
-@app.command("list")
+@app.command("list", example="appliance user list --all")
 def list_users(
-    everyone: Annotated[bool, typer.Option("--all", help="Test users of the application, too.")] = False,
+    everyone: Annotated[bool, typer.Option("--all", help="Also list the test users of the application.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show who can log in, when they last did, and how many valid certificates they have; internal users first."""
+    """List the users, internal users first.
+
+    Each is listed with the time of the last login and the number of valid certificates.
+    """
     from ecs_appliance.app import users
     from ecs_appliance.app.shell import in_web
+    from ecs_appliance.cli.table import show_table
     from ecs_appliance.core.runner import SystemRunner
 
     found = users.list_users(in_web(SystemRunner()))
@@ -63,22 +80,34 @@ def list_users(
         display.show({"users": [_as_json(user) for user in shown], "not_shown": hidden}, as_json=True)
         return
     if shown:
-        display.show_table(HEADINGS, [_row(user) for user in shown])
+        show_table(HEADINGS, [_row(user) for user in shown])
     others = f"; {display.counted(hidden, 'test user')} not shown: --all" if hidden else ""
     typer.echo(display.counted(len(shown), "user") + others)
 
 
-@app.command("disable")
+@app.command("disable", example="appliance user disable office@example.org --revoke-certs")
 def disable_user(
     email: Email,
-    revoke_certs: Annotated[bool, typer.Option("--revoke-certs", help="Revoke the user's certificates too.")] = False,
+    revoke_certs: Annotated[
+        bool, typer.Option("--revoke-certs", help="Also revoke the certificates of the user.")
+    ] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let a user in no more: no login, and running sessions end at once. `user create --reset` undoes it."""
+    """Disable a user and end the running sessions.
+
+    The command appliance user create --reset enables the user again. With --revoke-certs, which cannot be undone, it
+    asks, unless --yes is given.
+    """
     from ecs_appliance.app import users
+    from ecs_appliance.app.arguments import checked_known_address
     from ecs_appliance.app.shell import in_web
     from ecs_appliance.core.runner import SystemRunner
 
+    checked_known_address(email)
+    if revoke_certs:
+        what = f"this disables {printable(email)} and revokes the certificates, which cannot be undone"
+        confirm.confirm(what, yes=yes, quiet=as_json)
     done = users.disable_user(in_web(SystemRunner()), email)
     if not as_json:
         display.show({"disabled": done.email + ("" if done.was_active else ", already before")})
@@ -92,11 +121,11 @@ def disable_user(
         cert.show_valid(done.certificates)
 
 
-@app.command("enable", hidden=True)
+@app.command("enable", hidden=True, example="appliance user create office@example.org Anna Huber f --reset")
 def enable_user(email: Email) -> None:
-    """Say how a user is let in again: who looks for this would else be offered `disable`."""
+    """Say how a user is enabled again: by appliance user create --reset."""
     raise RefusedError(
-        f"{email} is let in again with a new password", f"appliance user create {email} FIRST LAST f|m --reset"
+        f"{email} is enabled again with a new password", f"appliance user create {email} FIRST LAST f|m --reset"
     )
 
 

@@ -42,7 +42,7 @@ def prepare_appliance(context: Context) -> None:
         env = active_env(context)
         if is_unfinished(paths):
             command = "recover" if paths.recovery.exists() else "rewind"
-            stand_by(context, "recovering", next_step=f"appliance {command} --yes-i-am-sure goes on with it")
+            stand_by(context, "recovering", next_step=f"appliance {command} --yes goes on with it")
             return
         digest = env_digest(paths)
         run_hooks(paths, runner, STAGE, "early")
@@ -126,5 +126,5 @@ def create_hint(database: str) -> str:
     """Return what the operator should do if there is no database."""
     return (
         f"new site: sudo -u postgres createdb {database} -T template0 -l de_DE.utf8; systemctl restart appliance"
-        " — lost site: recover-from-backup.sh --yes-i-am-sure"
+        " — lost site: recover-from-backup.sh --yes"
     )

@@ -98,7 +98,7 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     began = time.monotonic()
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
         if context.paths.rewind.exists():
-            raise RefusedError("a rewind has not ended", "appliance rewind --yes-i-am-sure goes on with it")
+            raise RefusedError("a rewind has not ended", "appliance rewind --yes goes on with it")
         with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, source):
             recovery = _resume(context, source, wish) or _begin(context, machine, source, wish)
             recovery = _restore(context, machine, source, recovery, note)
@@ -141,7 +141,7 @@ def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
         return recovery
     if recovery.phase == "start":
         raise RefusedError(
-            f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes-i-am-sure ends that first"
+            f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes ends that first"
         )
     snapshot = source.choose(wish.snapshot, wish.until)
     return _remember(context, snapshot, wish, "aside" if recovery.phase == "aside" else "files")
@@ -154,7 +154,7 @@ def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Re
     if found and not wish.aside:
         raise RefusedError(
             f"this machine has data: {', '.join(found)}",
-            "to keep them aside, never deleted, and recover: appliance recover --yes-i-am-sure --move-aside",
+            "to keep them aside, never deleted, and recover: appliance recover --yes --move-aside",
         )
     source.check_space(snapshot)
     source.prepare(snapshot)
@@ -211,7 +211,7 @@ def start_site(context: Context) -> Documents:
             shown = context.page.shown()
             raise ApplianceError(
                 f"the data are back, but the site did not start: {shown.error if shown else 'see its journal'}",
-                "mend the cause, then: appliance recover --yes-i-am-sure goes on here",
+                "mend the cause, then: appliance recover --yes goes on here",
             ) from None
     with logged("comparing documents and database"):
         try:

@@ -40,7 +40,7 @@ def look(context: Context, moment: float) -> Preview:
     with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
         _check_nothing_else(context)
         if rewind_file(context.paths).read():
-            raise RefusedError("a rewind has begun", "appliance rewind --yes-i-am-sure ends it")
+            raise RefusedError("a rewind has begun", "appliance rewind --yes ends it")
         with logged("looking at the database of then"):
             return work.look(open_machine(context), moment, time.time())
 
@@ -58,7 +58,7 @@ def rewind(context: Context, moment: float | None) -> Report:
             state = rewind_file(context.paths).read()
             if state and moment not in (None, state.moment):
                 raise RefusedError(
-                    "a rewind to another time has not ended", "appliance rewind --yes-i-am-sure ends it; then this one"
+                    "a rewind to another time has not ended", "appliance rewind --yes ends it; then this one"
                 )
             state = state or _begin(context, machine, moment)
             state = _go(context, machine, state)
@@ -75,7 +75,7 @@ def rewind(context: Context, moment: float | None) -> Report:
 
 def _check_nothing_else(context: Context) -> None:
     if context.paths.recovery.exists():
-        raise RefusedError("a recovery has not ended", "appliance recover --yes-i-am-sure goes on with it")
+        raise RefusedError("a recovery has not ended", "appliance recover --yes goes on with it")
 
 
 def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:

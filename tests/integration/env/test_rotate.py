@@ -92,13 +92,13 @@ def test_a_fresh_key_is_one_that_env_create_could_have_made(file: Path, tmp_path
 
 def test_the_owner_stays(file: Path) -> None:
     os.chown(file, 1234, 1235)
-    assert appliance("rotate", file, "ecs.settings.SECRET_KEY").returncode == 0
+    assert appliance("rotate", file, "ecs.settings.SECRET_KEY", "--yes").returncode == 0
     state = file.stat()
     assert (state.st_uid, state.st_gid, state.st_mode & 0o7777) == (1234, 1235, 0o600)
 
 
 def test_what_it_says(file: Path) -> None:
-    result = appliance("rotate", file, "ecs.settings.SECRET_KEY")
+    result = appliance("rotate", file, "ecs.settings.SECRET_KEY", "--yes")
     assert result.lines() == [
         f"rotated: ecs.settings.SECRET_KEY in {file}",
         "  once it is active, everybody is logged out",
@@ -121,13 +121,13 @@ def test_a_refusal_says_what_to_do(key: str, code: int, message: str, file: Path
 
 
 def test_killed_at_any_moment_the_file_is_the_old_or_the_new_one(file: Path) -> None:
-    whole = appliance("rotate", file, "ecs.settings.SECRET_KEY").seconds
+    whole = appliance("rotate", file, "ecs.settings.SECRET_KEY", "--yes").seconds
     seen: set[str] = set()
     for number in range(12):
         before = file.read_bytes()
         try:
             # A run that exceeds its timeout is killed together with everything it started.
-            appliance("rotate", file, "ecs.settings.SECRET_KEY", timeout=whole * (0.4 + number * 0.06))
+            appliance("rotate", file, "ecs.settings.SECRET_KEY", "--yes", timeout=whole * (0.4 + number * 0.06))
         except DeadlineError:
             seen.add("killed")
         after = file.read_bytes()
@@ -140,7 +140,7 @@ def test_killed_at_any_moment_the_file_is_the_old_or_the_new_one(file: Path) -> 
 def test_diff_reads_files_and_standard_input(file: Path, text: str, tmp_path: Path) -> None:
     other = tmp_path / "other.yml"
     other.write_text(text.replace("standby: false", "standby: true") + "# the end\n")
-    appliance("rotate", other, "appliance.dkim.key")
+    appliance("rotate", other, "appliance.dkim.key", "--yes")
     expected = ["changed  appliance.standby: false → true", "changed  appliance.dkim.key  (not shown)"]
     for result in (
         appliance("diff", file, other),

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from ecs_appliance.app.arguments import ArgumentError
-from ecs_appliance.cli import cert, display, user
+from ecs_appliance.cli import cert, user
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from tests.unit.app.application import Application
 
@@ -109,33 +109,6 @@ def test_users_are_a_table_that_steers_no_terminal(answering: Answering) -> None
     ]
 
 
-@pytest.mark.parametrize("width", [60, 80, 100])
-def test_addresses_and_names_can_be_copied_from_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
-) -> None:
-    monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    person = ("some.body@example.org", "Some Body With Names", "internal", "disabled", "2026-01-02 04:04", "none")
-    display.show_table(user.HEADINGS, [person])
-    certificate = ("Office 2025", "some.body@example.org", "0A1B2C", "2026-01-01 01:00", "2999-01-08 01:00", "valid")
-    display.show_table(cert.HEADINGS, [certificate], whole=2)
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= width
-    assert any(line.startswith(person[0]) for line in lines)
-    assert any(line.startswith(f"{certificate[0]}  {certificate[1]}") for line in lines)
-
-
-def test_where_an_address_does_not_fit_nothing_of_it_is_lost(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    display.show_table(user.HEADINGS, [("@" * 36, "n", "internal", "active", "never", "none")])
-    said = capsys.readouterr().out
-    assert said.count("@") == 36
-    assert max(map(len, said.splitlines())) <= 40
-
-
 def test_nobody_is_told_to_disable_whom_they_want_to_enable() -> None:
     error = CLI.invoke(APP, ["user", "enable", "a@example.org"]).exception
     assert isinstance(error, RefusedError)
@@ -146,6 +119,28 @@ def test_test_users_are_shown_when_asked_for(answering: Answering) -> None:
     answering({"users": [TRAINEE, BRIEN]})
     assert "office1@example.org" in told("user", "list", "--all")[2]
     assert told("user", "list", "--all")[-1] == "2 users"
+
+
+REVOKE = ["cert", "revoke", "Büro 1"]
+
+
+@pytest.mark.parametrize("words", [REVOKE, [*REVOKE, "--json"], ["user", "disable", "a@x.org", "--revoke-certs"]])
+def test_what_cannot_be_undone_is_confirmed(words: list[str], answering: Answering) -> None:
+    asked = answering({})
+    error = CLI.invoke(APP, words).exception
+    assert isinstance(error, RefusedError)
+    assert error.hint == "confirm with --yes"
+    assert asked.asked == ""
+
+
+def test_a_certificate_is_shown_before_it_is_revoked(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    answering({"certificates": [VALID, EXPIRED]})
+    monkeypatch.setattr("ecs_appliance.cli.confirm.can_ask", lambda: True)
+    done = CLI.invoke(APP, REVOKE, input="n\n")
+    assert isinstance(done.exception, RefusedError)
+    assert "Büro 1  o'brien@example.org" in done.stdout
+    assert "Büro 0" not in done.stdout
+    assert "cannot be undone. Continue? [y/N]" in " ".join(done.stderr.split())
 
 
 def test_users_for_programs(answering: Answering) -> None:
@@ -205,7 +200,7 @@ def test_who_is_disabled_has_certificates_to_revoke(answering: Answering) -> Non
 
 def test_who_was_disabled_before_is_no_error(answering: Answering) -> None:
     answering({"email": "A@x.org", "was_active": False, "sessions": 0, "certificates": []})
-    assert told("user", "disable", "a@x.org", "--revoke-certs") == [
+    assert told("user", "disable", "a@x.org", "--revoke-certs", "--yes") == [
         "disabled     A@x.org, already before",
         "sessions     none was running",
         "certificates none is valid",

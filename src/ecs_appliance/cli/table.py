@@ -1,0 +1,93 @@
+"""Tables that fit into a terminal; where none does, a block of lines for each row."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+import typer
+
+from ecs_appliance.core.text import printable
+
+GAP = "  "
+
+
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1) -> None:
+    """Print `rows` below `headings`, aligned; each cell becomes printable.
+
+    In a terminal that is too narrow, cells are wrapped between words, but those of the first `whole` columns, which
+    are typed or copied. Where that is not enough each row becomes a block of lines. No word is ever broken. A table
+    that goes into a pipe or a file is as wide as it has to be.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = plan_widths([list(headings), *cells], _terminal_width(), whole=whole)
+    if widths is None:
+        lines = _blocks(headings, cells)
+    else:
+        lines = (line for row in [list(headings), *cells] for line in _lines(row, widths))
+    for line in lines:
+        typer.echo(line)
+
+
+def plan_widths(rows: Sequence[Sequence[str]], width: int | None, *, whole: int) -> list[int] | None:
+    """Return how wide each column of `rows` is in a terminal of `width` (None: unlimited); None where it is too narrow.
+
+    What is left once each column has room for its longest word is given out from the left.
+    """
+    columns = list(zip(*rows, strict=True))
+    wanted = [max(map(cell_width, column)) for column in columns]
+    if width is None:
+        return wanted
+    least = [max(_longest_word(cell) for cell in column) for column in columns]
+    least[:whole] = wanted[:whole]
+    left = width - len(GAP) * (len(columns) - 1) - sum(least)
+    if left < 0:
+        return None
+    widths = []
+    for low, high in zip(least, wanted, strict=True):
+        given = min(high - low, left)
+        left -= given
+        widths.append(low + given)
+    return widths
+
+
+def cell_width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _terminal_width() -> int | None:
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _longest_word(cell: str) -> int:
+    return max(map(cell_width, cell.split()), default=0)
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """Yield the lines of a row whose cells are wrapped to `widths`."""
+    wrapped = [_wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        padded = (part + " " * (width - cell_width(part)) for part, width in zip(parts, widths, strict=True))
+        yield GAP.join(padded).rstrip()
+
+
+def _wrap(cell: str, width: int) -> list[str]:
+    from textwrap import wrap
+
+    if cell_width(cell) <= width:
+        return [cell]
+    return wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a line for each cell, and an empty one between two rows."""
+    width = max(map(cell_width, headings))
+    for number, row in enumerate(rows):
+        if number:
+            yield ""
+        for heading, cell in zip(headings, row, strict=True):
+            yield f"{heading:<{width}}{GAP}{cell}".rstrip()

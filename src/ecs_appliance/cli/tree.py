@@ -1,0 +1,156 @@
+"""The classes that every command is made of, and how their help is laid out."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from typer.core import TyperOption
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+# The end of a sentence; "e.g. " and file names have no capital letter or bracket behind them.
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(`])")
+
+
+class Command(TyperCommand):
+    """A command whose help names what to type, not the types of Python."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, whole; the completion of zsh and fish shows it."""
+        return summary(self)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows the command's name in its line of usage."""
+        return usage_pieces(self)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options with their explanations."""
+        _write_parameters(self, ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the example, unwrapped: it is copied."""
+        _write_example(self, formatter)
+
+
+class Group(TyperGroup):
+    """A group of commands; lists each with the first sentence of its help, however long that is."""
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, whole; the completion of zsh and fish shows it."""
+        return summary(self)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows the group's name in its line of usage."""
+        return usage_pieces(self)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write options, then commands."""
+        _write_parameters(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands that are not hidden."""
+        rows = [(name, summary(command)) for name, command in visible(self)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the example, unwrapped."""
+        _write_example(self, formatter)
+
+
+AnyCommand = TyperCommand | TyperGroup
+
+
+class Tree(typer.Typer):
+    """A typer application whose commands and groups are those above, each with an example."""
+
+    def __init__(self, *, example: str = "", **settings: Any) -> None:
+        super().__init__(cls=Group, epilog=example, rich_markup_mode=None, **settings)
+
+    def command(self, name: str | None = None, *, example: str = "", **settings: Any) -> Callable[[Function], Function]:
+        """Register a function as a command, as typer does, with `example`: lines to type."""
+        return super().command(name, cls=Command, epilog=example, **settings)
+
+
+def visible(group: TyperGroup) -> Iterator[tuple[str, AnyCommand]]:
+    """Yield the commands of `group` that its help lists, by name."""
+    for name, command in group.commands.items():
+        if not command.hidden:
+            yield name, command  # type: ignore[misc] # typer makes no others
+
+
+def walk(command: AnyCommand, path: tuple[str, ...] = ("appliance",)) -> Iterator[tuple[tuple[str, ...], AnyCommand]]:
+    """Yield `command` and all that are below it and not hidden, with the words that call each."""
+    yield path, command
+    if isinstance(command, TyperGroup):
+        for name, child in visible(command):
+            yield from walk(child, (*path, name))
+
+
+def summary(command: AnyCommand) -> str:
+    """Return the first sentence of a command's help."""
+    return SENTENCE_END.split(" ".join(paragraphs(command)[:1]))[0]
+
+
+def paragraphs(command: AnyCommand) -> list[str]:
+    """Return the paragraphs of a command's help, each in one line."""
+    return [" ".join(part.split()) for part in re.split(r"\n\s*\n", command.help or "") if part.strip()]
+
+
+def examples(command: AnyCommand) -> list[str]:
+    """Return the lines of a command's example."""
+    return (command.epilog or "").strip().splitlines()
+
+
+def usage_pieces(command: AnyCommand) -> list[str]:
+    """Return the words of a command's usage: `[OPTIONS]`, then its arguments, optional ones in brackets."""
+    pieces = ["[OPTIONS]"]
+    for argument in arguments(command):
+        name = argument_name(argument)
+        pieces.append(name if argument.required else f"[{name}]")
+    return [*pieces, "COMMAND"] if isinstance(command, TyperGroup) else pieces
+
+
+def arguments(command: AnyCommand) -> list[TyperArgument]:
+    """Return a command's arguments that are not hidden."""
+    return [one for one in command.params if isinstance(one, TyperArgument) and not one.hidden]
+
+
+def options(command: AnyCommand, ctx: Any) -> "list[TyperOption]":
+    """Return a command's options that are not hidden, `--help` at the end."""
+    return [
+        one  # type: ignore[misc]
+        for one in command.get_params(ctx)
+        if one.param_type_name == "option" and one.get_help_record(ctx) is not None
+    ]
+
+
+def argument_name(argument: TyperArgument) -> str:
+    """Return what stands for an argument in the usage, with dots where it may be given again."""
+    name = argument.metavar or (argument.name or "").upper()
+    return name if argument.nargs == 1 else f"{name}..."
+
+
+def records(command: AnyCommand, ctx: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return arguments and options, each with its explanation."""
+    named = [(argument_name(one), (one.get_help_record(ctx) or ("", ""))[1]) for one in arguments(command)]
+    return named, [one.get_help_record(ctx) or ("", "") for one in options(command, ctx)]
+
+
+def _write_parameters(command: AnyCommand, ctx: Any, formatter: Any) -> None:
+    for heading, rows in zip(("Arguments", "Options"), records(command, ctx), strict=True):
+        if rows:
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def _write_example(command: AnyCommand, formatter: Any) -> None:
+    lines = examples(command)
+    if lines:
+        with formatter.section("Examples" if len(lines) > 1 else "Example"):
+            for line in lines:
+                formatter.write(f"  {line}\n")

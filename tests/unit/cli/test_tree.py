@@ -1,0 +1,102 @@
+"""Every command of the tree: its help on 80 columns, its examples."""
+
+import re
+import shlex
+from typing import cast
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from ecs_appliance.cli import tree
+from ecs_appliance.cli.main import app
+
+ROOT = cast("TyperGroup", typer.main.get_command(app))
+# They live elsewhere and have their own help.
+OTHERS = {"demo", "test"}
+WIDTH = 80
+PLACEHOLDER = re.compile(r"\{[a-z]|<[a-z]|\[\[|%[YmdH]|…|\.\.\.$")
+# Words of the project, or of another language's idiom, that an operator need not know.
+PRIVATE = re.compile(r"\b(told|hears?|mend|whoever|is well|of ours|held for|looks? at|goes on|as it was|fare)\b")
+
+
+def all_commands(command: tree.AnyCommand, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], tree.AnyCommand]]:
+    """Hidden ones too."""
+    found = [(path, command)]
+    if isinstance(command, TyperGroup):
+        for name, child in command.commands.items():
+            if len(path) > 1 or name not in OTHERS:
+                found += all_commands(child, (*path, name))  # type: ignore[arg-type]
+    return found
+
+
+COMMANDS = all_commands(ROOT, ("appliance",))
+every_command = pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
+
+
+def get_help(path: tuple[str, ...], command: tree.AnyCommand) -> str:
+    context = typer.Context(command, info_name=" ".join(path), terminal_width=WIDTH, max_content_width=WIDTH)
+    return command.get_help(context)
+
+
+@every_command
+def test_help_fits_has_an_example_and_no_word_of_python(path: tuple[str, ...], command: tree.AnyCommand) -> None:
+    text = get_help(path, command)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert [line for line in lines if PLACEHOLDER.search(line) and not line.startswith("Usage:")] == []
+    assert PRIVATE.search(text) is None, PRIVATE.search(text)
+    assert re.search(r"^Examples?:\n  \S", text, re.MULTILINE)
+    usage = text[: text.index("\n\n")]
+    assert re.search(r"[{}<>…]", usage) is None
+
+
+@every_command
+def test_help_is_whole_sentences(path: tuple[str, ...], command: tree.AnyCommand) -> None:
+    for paragraph in tree.paragraphs(command):
+        assert paragraph[0].isupper()
+        assert paragraph.endswith(".")
+    if isinstance(command, TyperGroup):
+        text = get_help(path, command)
+        for name, child in tree.visible(command):
+            if name not in OTHERS:
+                assert re.search(rf"^  {name} +{re.escape(tree.summary(child))}$", text, re.MULTILINE), name
+
+
+@every_command
+def test_every_parameter_is_explained(path: tuple[str, ...], command: tree.AnyCommand) -> None:
+    for parameter in command.params:
+        explanation = getattr(parameter, "help", None) or ""
+        assert re.match(r"[A-Z-].*\.$", explanation), (parameter.name, explanation)
+        if not getattr(parameter, "is_flag", False):
+            assert parameter.metavar, parameter.name
+
+
+@every_command
+def test_the_examples_are_commands_that_exist(path: tuple[str, ...], command: tree.AnyCommand) -> None:
+    for line in tree.examples(command):
+        words = shlex.split(line)
+        if words[0] != "appliance":
+            continue
+        node: tree.AnyCommand = ROOT
+        rest = words[1:]
+        while isinstance(node, TyperGroup):
+            node = node.commands[rest.pop(0)]  # type: ignore[assignment]
+        if "--help" not in rest:
+            node.make_context("example", rest)
+
+
+def test_nothing_is_cut_off_however_long_it_is() -> None:
+    group = tree.Tree(no_args_is_help=True)
+
+    @group.command("a")
+    def a() -> None:
+        """Say one sentence that goes on and on until it is far longer than any list of commands has columns for it."""
+
+    @group.command("b")
+    def b() -> None:
+        """Say another one. And a second."""
+
+    text = get_help(("x",), typer.main.get_group(group))
+    assert "columns for it." in " ".join(text.split())
+    assert "And a second" not in text

@@ -152,6 +152,13 @@ def test_units_and_commands_of_another_release_are_taken_away(demo: "Demo") -> N
     demo.sh("rm /usr/local/bin/foreign.sh /usr/local/lib/systemd/system/appliance-foreign.*; systemctl daemon-reload")
 
 
+def test_manual_pages_and_completion_are_installed(demo: "Demo") -> None:
+    share = "/usr/local/share"
+    demo.sh(f"test -s {share}/man/man8/appliance-backup-run.8; dpkg -s bash-completion >/dev/null")
+    loaded = f". {share}/bash-completion/completions/appliance; complete -p appliance"
+    assert demo.sh(f"bash -c '{loaded}'") == "complete -o default -F _appliance appliance"
+
+
 def test_shell_users_get_the_environment(demo: "Demo") -> None:
     script = """
         . /usr/local/share/appliance/env.include

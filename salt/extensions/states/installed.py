@@ -1,8 +1,8 @@
-"""State of other releases' units and commands; see ecs_appliance.converge.installed."""
+"""States of what a release installs into shared folders; see ecs_appliance.converge.installed."""
 
 from typing import Any
 
-from ecs_appliance.converge.installed import is_recorded, plan_removal, remove_others
+from ecs_appliance.converge.installed import is_recorded, plan_removal, plan_shared, remove_others, write_shared
 from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
@@ -22,3 +22,16 @@ def current(name: str) -> dict[str, Any]:
         return {"name": name, "result": None, "changes": changes, "comment": "would be put right"}
     remove_others(paths, SystemRunner(), unwanted)
     return {"name": name, "result": True, "changes": changes, "comment": "put right"}
+
+
+@guarded
+def shared(name: str) -> dict[str, Any]:
+    """Manual pages and completion are those of the active release. Salt's own states take a second for them."""
+    files = plan_shared(Paths())
+    if not files:
+        return {"name": name, "result": True, "changes": {}, "comment": "current"}
+    changes = {"written": ", ".join(sorted(path.name for path in files))}
+    if __opts__["test"]:
+        return {"name": name, "result": None, "changes": changes, "comment": "would be written"}
+    write_shared(files)
+    return {"name": name, "result": True, "changes": changes, "comment": "written"}

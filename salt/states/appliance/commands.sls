@@ -20,6 +20,9 @@
     - makedirs: true
 {% endfor %}
 
+manual pages and completion:
+  installed.shared: []
+
 /etc/salt/minion:
   file.symlink:
     - target: /app/appliance/salt/minion

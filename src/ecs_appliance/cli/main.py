@@ -14,6 +14,7 @@ from ecs_appliance.cli import (
     cert,
     env,
     machine,
+    manual,
     network,
     recover,
     rewind,
@@ -45,6 +46,7 @@ app.command("status", example="appliance status")(alerts.status)
 app.command("alerts", example="appliance alerts")(alerts.alerts)
 app.command("recover", example=recover.EXAMPLE)(recover.recover)
 app.command("rewind", example=rewind.EXAMPLE)(rewind.rewind)
+app.command("manual", hidden=True, example="appliance manual /tmp/manual")(manual.write_manual)
 app.add_typer(env.app, name="env")
 app.add_typer(backup.app, name="backup")
 app.add_typer(network.app, name="network")

@@ -2,6 +2,7 @@
 
 COMMON = (
     "apparmor",
+    "bash-completion",
     "ca-certificates",
     "cron",
     "curl",

@@ -1,7 +1,8 @@
-"""Every command of the tree: its help on 80 columns, its examples."""
+"""Every command of the tree: its help on 80 columns, its examples, its manual page."""
 
 import re
 import shlex
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -9,9 +10,13 @@ import typer
 from typer.core import TyperGroup
 
 from ecs_appliance.cli import tree
+from ecs_appliance.cli.completion import SCRIPTS
 from ecs_appliance.cli.main import app
+from ecs_appliance.cli.manual import EXIT_STATUS, FOLDER, escape, page_name, render_files, render_page
+from ecs_appliance.core.errors import ExitCode
 
 ROOT = cast("TyperGroup", typer.main.get_command(app))
+SHARE = Path(__file__).parents[3] / "salt/states/appliance/files/share"
 # They live elsewhere and have their own help.
 OTHERS = {"demo", "test"}
 WIDTH = 80
@@ -86,6 +91,22 @@ def test_the_examples_are_commands_that_exist(path: tuple[str, ...], command: tr
             node.make_context("example", rest)
 
 
+@every_command
+def test_a_manual_page_has_what_the_help_has(path: tuple[str, ...], command: tree.AnyCommand) -> None:
+    page = render_page(path, command)
+    sections = re.findall(r"^\.SH (.*)$", page, re.MULTILINE)
+    assert sections[:3] == ["NAME", "SYNOPSIS", "DESCRIPTION"]
+    assert sections[-2:] == ["EXAMPLES", "SEE ALSO"] or len(path) == 1
+    context = typer.Context(command, info_name=" ".join(path))
+    for rows in tree.records(command, context):
+        for term, _ in rows:
+            assert f".TP\n.B {escape(term)}\n" in page
+    for line in tree.examples(command):
+        assert escape(line) in page
+    # A line that begins with a dot or a quote is a request of roff's.
+    assert [line for line in page.splitlines() if line.startswith("'") or not line] == []
+
+
 def test_nothing_is_cut_off_however_long_it_is() -> None:
     group = tree.Tree(no_args_is_help=True)
 
@@ -100,3 +121,27 @@ def test_nothing_is_cut_off_however_long_it_is() -> None:
     text = get_help(("x",), typer.main.get_group(group))
     assert "columns for it." in " ".join(text.split())
     assert "And a second" not in text
+
+
+def test_the_installed_pages_and_scripts_are_those_of_the_commands() -> None:
+    """Where this fails: ./appliance manual salt/states/appliance/files/share"""
+    wanted = render_files(ROOT)
+    found = {str(file.relative_to(SHARE)): file.read_text() for file in SHARE.rglob("*") if file.is_file()}
+    assert sorted(found) == sorted(wanted)
+    assert [name for name, text in wanted.items() if found[name] != text] == []
+
+
+def test_pages_are_named_by_what_is_typed() -> None:
+    assert page_name(("appliance", "backup", "run")) == "appliance-backup-run"
+    files = render_files(ROOT)
+    assert {f"{FOLDER}/appliance-backup-run.8", *SCRIPTS} < set(files)
+    assert not any("stage" in name for name in files)
+
+
+def test_every_exit_code_is_explained() -> None:
+    assert set(EXIT_STATUS) == set(ExitCode)
+
+
+def test_what_roff_would_read_as_its_own_is_escaped() -> None:
+    assert escape(".x") == "\\&.x"
+    assert escape("a -b 'c' \\d") == "a \\-b \\(aqc\\(aq \\ed"

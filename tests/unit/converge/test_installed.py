@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.converge.installed import COMMANDS, UNITS, files_of, is_recorded, plan_removal, remove_others
+from ecs_appliance.converge.installed import (
+    COMMANDS,
+    SHARE,
+    SHARED,
+    UNITS,
+    files_of,
+    is_recorded,
+    plan_removal,
+    plan_shared,
+    remove_others,
+    write_shared,
+)
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError
 from tests.fakes import Answer, AnsweringRunner
@@ -104,3 +115,24 @@ def test_the_files_of_this_release_are_known() -> None:
     assert {f"{UNITS}/appliance.service", f"{UNITS}/prepare-env.service.d/10-sandbox.conf"} < files
     assert f"{COMMANDS}/create-internal-user.sh" in files
     assert f"{COMMANDS}/env.include" not in files
+
+
+def test_manual_pages_and_completion_are_written_where_they_differ_and_go_with_their_release(paths: Paths) -> None:
+    names = ("man/man8/appliance.8", "zsh/site-functions/_appliance")
+    for name in names:
+        page = paths.appliance / SHARED / name
+        page.parent.mkdir(parents=True)
+        page.write_text(name)
+    places = {paths.at(f"{SHARE}/{name}"): name.encode() for name in names}
+    assert plan_shared(paths) == places
+    write_shared(plan_shared(paths))
+    assert [path.stat().st_mode & 0o777 for path in places] == [0o644, 0o644]
+    assert plan_shared(paths) == {}
+    first = next(iter(places))
+    first.write_text("edited")
+    assert list(plan_shared(paths)) == [first]
+    remove_others(paths, AnsweringRunner(done), plan_removal(paths))
+    activate(paths, "old")
+    assert set(plan_removal(paths)) >= {f"{SHARE}/{name}" for name in names}
+    remove_others(paths, AnsweringRunner(done), plan_removal(paths))
+    assert not any(path.exists() for path in places)

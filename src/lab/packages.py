@@ -45,7 +45,9 @@ FOR_INTEGRATION: Mapping[str, str] = {
     **FOR_MACHINES,
     "bsdtar": "libarchive-tools",
     "duplicity": "duplicity",
+    "fish": "fish",
     "gpg1": "gnupg1",
+    "man": "man-db",
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",
     "pg_createcluster": "postgresql",
@@ -54,6 +56,7 @@ FOR_INTEGRATION: Mapping[str, str] = {
     "qrencode": "qrencode",
     "rsync": "rsync",
     "zbarimg": "zbar-tools",
+    "zsh": "zsh",
 }
 DEBIAN_VERSIONS = ("12", "13")
 INSTALL_SECONDS = 900.0

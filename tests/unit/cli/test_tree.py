@@ -17,8 +17,6 @@ from ecs_appliance.core.errors import ExitCode
 
 ROOT = cast("TyperGroup", typer.main.get_command(app))
 SHARE = Path(__file__).parents[3] / "salt/states/appliance/files/share"
-# They live elsewhere and have their own help.
-OTHERS = {"demo", "test"}
 WIDTH = 80
 PLACEHOLDER = re.compile(r"\{[a-z]|<[a-z]|\[\[|%[YmdH]|…|\.\.\.$")
 # Words of the project, or of another language's idiom, that an operator need not know.
@@ -30,8 +28,7 @@ def all_commands(command: tree.AnyCommand, path: tuple[str, ...]) -> list[tuple[
     found = [(path, command)]
     if isinstance(command, TyperGroup):
         for name, child in command.commands.items():
-            if len(path) > 1 or name not in OTHERS:
-                found += all_commands(child, (*path, name))  # type: ignore[arg-type]
+            found += all_commands(child, (*path, name))  # type: ignore[arg-type]
     return found
 
 
@@ -64,8 +61,7 @@ def test_help_is_whole_sentences(path: tuple[str, ...], command: tree.AnyCommand
     if isinstance(command, TyperGroup):
         text = get_help(path, command)
         for name, child in tree.visible(command):
-            if name not in OTHERS:
-                assert re.search(rf"^  {name} +{re.escape(tree.summary(child))}$", text, re.MULTILINE), name
+            assert re.search(rf"^  {name} +{re.escape(tree.summary(child))}$", text, re.MULTILINE), name
 
 
 @every_command

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 from tests.machine.test_demo import CONTAINERS
 
-# A fixture.
+# Fixtures.
 from tests.machine.test_faults import source as source  # noqa: PLC0414
+from tests.machine.test_faults import updated as updated  # noqa: PLC0414
 
 WEB, WORKER, BEAT, SMTPD, REDIS, MEMCACHED = CONTAINERS
 COMPOSE = "/app/etc/ecs/docker-compose.yml"

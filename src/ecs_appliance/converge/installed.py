@@ -1,4 +1,4 @@
-"""Tracks units, commands, manual pages and completion scripts that releases install, to remove them with the release."""
+"""Tracks what a release installs in shared folders (units, commands, manual pages, completion), to remove it later."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,6 +1,7 @@
 """One demonstration for all tests of this tier, created with the command a newcomer types, and removed at the end.
 
-If test files run in parallel, the first process creates it, and each process works on a copy.
+If test files run in parallel, the first process creates it, and each process works on a copy. There is also a machine
+with only the appliance installed, which tests copy that need a new one.
 ECS_TEST_MACHINE=NAME keeps and reuses the machine NAME instead, for writing tests.
 """
 
@@ -31,6 +32,16 @@ LAUNCHER = CHECKOUT / "appliance"
 LOGS = Path("/var/tmp/ecs-appliance-tests")
 DEMO_SECONDS = 1500
 TEST_SECONDS = 600
+# What Debian's installer leaves for somebody in Vienna.
+AUSTRIAN = """
+apt-get -qq update
+apt-get -qq install -y locales >/dev/null
+echo 'de_AT.UTF-8 UTF-8' >/etc/locale.gen
+locale-gen >/dev/null
+echo 'LANG=de_AT.UTF-8' >/etc/default/locale
+"""
+# Tests compare the messages of programs, which would be in German.
+ENGLISH = "rm -f /etc/default/locale"
 # Waits until a condition is true; see `until`.
 Until = Callable[[Callable[[], bool], float], float]
 
@@ -102,7 +113,7 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
     failed_before = request.session.testsfailed
     side_by_side = "PYTEST_XDIST_WORKER" in os.environ
     try:
-        yield _copy(_original(os.getppid()), name) if side_by_side and not kept else _make(name)
+        yield _copy(_originals(os.getppid()), name) if side_by_side and not kept else _make(name)
     finally:
         if request.session.testsfailed > failed_before:
             _save_journal(name)
@@ -111,9 +122,28 @@ def demo(request: pytest.FixtureRequest) -> Iterator[Demo]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove the machine that the workers copied."""
+    """Remove the machines that the workers copied."""
     if session.config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
-        _destroy(_original(os.getpid()))
+        for name in _originals(os.getpid()):
+            _destroy(name)
+
+
+@pytest.fixture(scope="session")
+def install() -> Callable[[Demonstration], None]:
+    """Return a function that creates a machine with the appliance installed and no env.yml yet.
+
+    Its administrator installed Debian in Austrian German.
+    """
+
+    def create(made: Demonstration) -> None:
+        bare = _demonstration(_originals(os.getppid())[0])
+        if "PYTEST_XDIST_WORKER" in os.environ and bare.machine.exists:
+            made.machine.copy(bare.machine)
+            made.machine.start()
+        else:
+            made.install(AUSTRIAN)
+
+    return create
 
 
 @pytest.fixture
@@ -131,19 +161,28 @@ def until() -> Until:
     return wait
 
 
-def _original(controller: int) -> str:
-    """Return the name of the machine that all workers of the process `controller` copy."""
-    return f"base-{controller}"
+def _originals(controller: int) -> tuple[str, str]:
+    """Return the names of the machines that all workers of the process `controller` copy: installed only, and whole."""
+    return f"bare-{controller}", f"base-{controller}"
 
 
-def _copy(original: str, name: str) -> Demo:
-    """Create the machine `name` as a copy of `original`, which the first worker creates."""
-    source = Demonstration(original, PlainProgress(sys.stderr))
+def _demonstration(name: str) -> Demonstration:
+    return Demonstration(name, PlainProgress(sys.stderr))
+
+
+def _copy(originals: tuple[str, str], name: str) -> Demo:
+    """Create the machine `name` as a copy of the second of `originals`, which the first worker creates."""
+    bare, source = map(_demonstration, originals)
     with locked(LOGS / "lock", "making a site", wait=DEMO_SECONDS):
         if not source.machine.exists or source.machine.running:
-            _make(original)
+            bare.install(AUSTRIAN)
+            bare.machine.stop()
+            source.machine.copy(bare.machine)
+            source.machine.start()
+            source.machine.guest.sh(ENGLISH)
+            _make(source.machine.name)
             source.machine.stop()
-    made = asdict(Demonstration(name, PlainProgress(sys.stderr)).copy(source))
+    made = asdict(_demonstration(name).copy(source))
     assert made.pop("ok") is True
     return Demo(name=name, **made)
 

@@ -154,6 +154,7 @@ def test_another_key_is_told_of(demo: "Demo", archived: Archived) -> None:
     assert_same(demo, archived.state)
 
 
+@pytest.mark.slow
 def test_from_s3(demo: "Demo", archived: Archived, tmp_path: Path) -> None:
     with serving(demo, tmp_path) as stores:
         stores.fill_bucket(archived.archiver.target, "old")

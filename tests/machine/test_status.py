@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults import FAULTS
+from tests.faults import FAULTS, STAGES
 from tests.machine.backups import USUAL, quiet
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MINUTE = 60.0
 UP = 300.0
 AT_ONCE = 300.0
+# Each takes half a minute, and takes the same way as "appliance gives up".
+SLOW = {f"{stage} gives up" for stage in STAGES} - {"appliance gives up"}
 METRICS = "cat /var/lib/prometheus/node-exporter/appliance-alerts.prom"
 SETTLED = (
     "systemctl list-units --no-legend --plain --state=activating,deactivating 'service-failed@*' 'appliance-failed@*'"
@@ -48,7 +50,9 @@ def well(demo: "Demo", until: "Until") -> Iterator[None]:
     until(lambda: not named(seen := found(demo)) and seen["up"], UP)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in FAULTS]
+)
 def test_a_fault_is_named_until_it_is_fixed(demo: "Demo", until: "Until", name: str) -> None:
     fault = FAULTS[name]
     try:

@@ -124,7 +124,7 @@ def test_what_is_wrong_is_said_in_words(
     assert SECRET not in failed.stderr
 
 
-@pytest.mark.parametrize("name", ["rest", "sftp"])
+@pytest.mark.parametrize("name", [pytest.param("rest", marks=pytest.mark.slow), "sftp"])
 def test_a_network_that_goes_away_half_way_costs_one_run(demo: "Demo", stores: Stores, name: str) -> None:
     locks = stores.folder / name / use(demo, stores, name) / "locks"
     told(demo, *BACKUP, "run", "--json")

@@ -140,10 +140,17 @@ def people(demo: "Demo", site: Site, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="package")
-def scan(site: Site) -> None:
-    """Start testssl.sh on the site with mandatory certificates and the application, in parallel to other tests."""
+def mandatory(site: Site) -> Site:
+    """Return the site with mandatory certificates, in front of the application."""
     site.demand(certificates=True)
     site.put_behind("application")
+    return site
+
+
+@pytest.fixture
+def scan(mandatory: Site) -> None:
+    """Start testssl.sh on the site with mandatory certificates and the application."""
+    site = mandatory
     site.demo.sh("apt-get install -qq --yes --no-install-recommends testssl.sh jq", timeout=INSTALL_SECONDS)
     site.demo.machine.guest.push(f"{SCAN}/ca.pem", site.frontend.trust.read_text())
     # Everything except the client simulation.

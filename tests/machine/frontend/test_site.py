@@ -38,11 +38,6 @@ class Member(NamedTuple):
     passphrase: str
 
 
-@pytest.fixture
-def mandatory(site: Site, scan: None) -> Site:
-    return site
-
-
 @pytest.fixture(scope="module")
 def member(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Member:
     site.put_behind("application")

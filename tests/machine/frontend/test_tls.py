@@ -24,17 +24,17 @@ def sslyze() -> Path:
     return provide(REQUIREMENTS) / "sslyze"
 
 
-def test_sslyze_finds_mozillas_intermediate_configuration(site: Site, scan: None, sslyze: Path, tmp_path: Path) -> None:
+def test_sslyze_finds_mozillas_intermediate_configuration(mandatory: Site, sslyze: Path, tmp_path: Path) -> None:
     report = tmp_path / "sslyze.json"
     words: list[str | Path] = [
         "--mozilla_config",
         "intermediate",
         "--certinfo_ca_file",
-        site.frontend.trust,
+        mandatory.frontend.trust,
         "--json_out",
         report,
     ]
-    target = [f"--sni={DOMAIN}", f"{site.demo.address}:443"]
+    target = [f"--sni={DOMAIN}", f"{mandatory.demo.address}:443"]
     said = SystemRunner().run([sslyze, *words, *target], timeout=SCAN_SECONDS, ok=range(256))
     assert said.returncode == 0, said.stdout
     results = json.loads(report.read_text())["server_scan_results"][0]["scan_result"]
@@ -45,6 +45,7 @@ def test_sslyze_finds_mozillas_intermediate_configuration(site: Site, scan: None
     assert [name for name, accepted in protocols.items() if accepted] == ["tls_1_2", "tls_1_3"]
 
 
+@pytest.mark.slow
 def test_testssl_finds_nothing(site: Site, scan: None) -> None:
     wait = f"timeout {SCAN_SECONDS} sh -c 'while systemctl is-active --quiet testssl; do sleep 1; done'"
     findings = json.loads(site.demo.sh(f"{wait}; cat {SCAN}/report.json", timeout=SCAN_SECONDS))

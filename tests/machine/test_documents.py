@@ -55,7 +55,7 @@ def test_the_next_backup_names_them_and_each_comes_back(demo: "Demo", names: lis
     assert (done["was"], done["verified"], done["backup"]["id"]) == ("missing", True, first)
     assert missing not in alerts(demo)
     assert altered in alerts(demo)
-    assert f"document {altered} was altered and is back" in demo.sh(f"appliance backup restore-document {altered}")
+    assert f"document {altered} was altered and is restored" in demo.sh(f"appliance backup restore-document {altered}")
     assert [state_of(demo, name) for name in names] == before
     assert alerts(demo) == WELL
     demo.sh(f"{VAULTCHECK} --decrypt --orphans-ok")

@@ -224,7 +224,9 @@ def test_disabling_again_is_no_error_and_revokes_where_asked(
     assert told(demo, *words) == {**first, "was_active": True, "certificates_revoked": False}
     assert told(demo, *words, "--revoke-certs", "--yes") == {**first, "was_active": False, "certificates_revoked": True}
     assert certificates[0].answers() | certificates[1].answers() <= REFUSALS
-    assert "already before" in demo.sh(f"appliance user disable --yes --revoke-certs {shlex.quote(person.address)}")
+    assert "was already disabled" in demo.sh(
+        f"appliance user disable --yes --revoke-certs {shlex.quote(person.address)}"
+    )
     told(demo, "create-internal-user.sh", person.address, "A", "B", "f", "--reset", "--json")
     (listed,) = [
         one for one in told(demo, "appliance", "user", "list", "--json")["users"] if one["email"] == person.address

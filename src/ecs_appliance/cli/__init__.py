@@ -1,1 +1,1 @@
-"""Arguments to typed calls. The only place that exits or prints a traceback."""
+"""The command line: turn arguments into typed calls. Only this package exits or logs a traceback."""

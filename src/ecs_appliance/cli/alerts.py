@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def status(as_json: AsJson = False) -> None:
     """Show the state of the site and of its machine on one screen.
 
-    The exit code is 0 if everything is in order, 1 if something is wrong, and 2 if the site is down. Needs root.
+    The exit code is 0 if everything is in order, 1 if something is wrong, and 2 if the site is down. The command must
+    be run as root.
     """
     from ecs_appliance.checks.checks import current_alerts
     from ecs_appliance.checks.overview import lines, overview
@@ -35,9 +36,9 @@ def alerts(
         bool, typer.Option("--reference", help="Print every possible alert as Markdown instead.")
     ] = False,
 ) -> None:
-    """Show what is wrong now, the worst first, each with the next step.
+    """Show all current problems, worst first, each with the next step.
 
-    The exit code is 0 if nothing is wrong and 1 otherwise. Root runs all checks; other accounts see the results of the
+    The exit code is 0 if there are none and 1 otherwise. Root runs all checks; other accounts see the results of the
     last check.
     """
     import time
@@ -54,7 +55,7 @@ def alerts(
 
         typer.echo(render_reference(), nl=False)
         return
-    # Other accounts read what root's last check found.
+    # Other accounts cannot run the checks, but may read the results of root's last check.
     standing = current_alerts(_machine()) if os.geteuid() == 0 else Alerts(Paths()).standing()
     if as_json:
         typer.echo(json.dumps({"ok": not standing, "alerts": [asdict(alert) for alert in standing]}))
@@ -72,7 +73,7 @@ def alerts(
 
 
 def _machine() -> "Machine":
-    """Return this machine. Raises RefusedError for accounts other than root, which cannot see all of it."""
+    """Return this machine. Raise RefusedError for accounts other than root, which cannot see all of it."""
     from ecs_appliance.checks.check import Machine
     from ecs_appliance.core.errors import RefusedError
     from ecs_appliance.lifecycle.context import Context

@@ -1,4 +1,4 @@
-"""`appliance backup`: what is kept off the machine."""
+"""`appliance backup`: make, check and read backups of database, documents and keys."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +32,7 @@ LOCK_WAIT = 900.0
 @app.command("run", example="appliance backup run --nightly")
 def run(
     nightly: Annotated[
-        bool, typer.Option("--nightly", help="Also dump the database, remove old backups, and check.")
+        bool, typer.Option("--nightly", help="Also dump the database, remove old backups and check.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,8 +81,8 @@ def check(
 ) -> None:
     """Check that the backups are complete.
 
-    Without --all the structure of the repository is checked, but damaged data is not found. The nightly backup reads a
-    part of the data each time.
+    Without --all, only the structure of the repository is checked, so damaged data is not found. The nightly backup
+    reads a part of the data each time.
     """
     from ecs_appliance.lifecycle.backup import EVERYTHING, check_backups
     from ecs_appliance.lifecycle.context import Context
@@ -91,7 +91,7 @@ def check(
     if as_json:
         display.show({"read": "data" if everything else "structure"}, as_json=True)
         return
-    typer.echo("the backups are sound" if everything else "the backups are complete; --all also reads their data")
+    typer.echo("the backups are intact" if everything else "the backups are complete; --all also verifies their data")
 
 
 @app.command("rehearse", example="appliance backup rehearse")
@@ -101,8 +101,8 @@ def rehearse(
 ) -> None:
     """Restore a backup next to the running site and verify it.
 
-    Database, documents and keys are compared with what was recorded. The result is kept as a page of evidence. The exit
-    code is 0 if the backup can be relied on and 1 if not.
+    Database, documents and keys are compared with what was recorded at the time of the backup. The result is stored as
+    a page of evidence. The exit code is 0 if the backup is reliable and 1 if not.
     """
     import sys
 
@@ -113,7 +113,7 @@ def rehearse(
     from ecs_appliance.lifecycle.context import Context
 
     if not rehearsal.gives_way():
-        # All that it starts, database server and container, gives way to the site, as the unit's does.
+        # Everything it starts, such as a database server and a container, yields to the site, as under the unit.
         words = ["systemd-run", "--scope", "--quiet", "--collect", f"--slice={SLICE}", "--nice=19"]
         raise typer.Exit(SystemRunner().interact([*words, "/usr/local/bin/appliance", *sys.argv[1:]]))
     with restic_progress("rehearsing") as note:
@@ -129,8 +129,8 @@ def rehearse(
 def prune(yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove the backups that retention does not keep.
 
-    The keys appliance.backup.keep_* of env.yml say how many are kept. Without --yes it lists the backups to be removed
-    and asks. The nightly backup also removes them.
+    The keys appliance.backup.keep_* in env.yml set how many are kept. Without --yes, the command lists the backups to
+    be removed and asks for confirmation. The nightly backup also removes them.
     """
     from ecs_appliance.lifecycle.backup import prune_backups
     from ecs_appliance.lifecycle.context import Context
@@ -147,21 +147,21 @@ def prune(yes: Yes = False, as_json: AsJson = False) -> None:
 
 @app.command("unlock", example="appliance backup unlock")
 def unlock() -> None:
-    """Remove locks that dead processes left in the repository.
+    """Remove stale locks from the repository.
 
-    Locks of running processes are kept. Each backup also does this.
+    A lock is stale if its process no longer runs. Each backup also removes stale locks.
     """
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
 
     with open_repository(Context()) as repository:
         repository.unlock()
-    typer.echo("no lock of a dead process is left")
+    typer.echo("no stale locks are left")
 
 
 @app.command("stats", example="appliance backup stats")
 def stats(as_json: AsJson = False) -> None:
-    """Show how many backups there are and how large they are."""
+    """Show the number of backups and their total size."""
     from ecs_appliance.backup.plan import in_gb
     from ecs_appliance.lifecycle.backup import open_repository
     from ecs_appliance.lifecycle.context import Context
@@ -178,7 +178,7 @@ def stats(as_json: AsJson = False) -> None:
 @app.command("fetch", example="appliance backup fetch ecs-pgdump/ecs.pgdump.gz --output /root/ecs.pgdump.gz")
 def fetch(
     file: Annotated[str, typer.Argument(metavar="PATH", help="Path of the file below /data.")],
-    target: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True, help="Another way to --output.")] = None,
+    target: Annotated[Path | None, typer.Argument(metavar="FILE", hidden=True, help="Same as --output.")] = None,
     output: Output = None,
     snapshot: Snapshot = "",
     as_json: AsJson = False,
@@ -191,7 +191,7 @@ def fetch(
     from ecs_appliance.lifecycle.context import Context
 
     if (target is None) == (output is None):
-        raise typer.BadParameter("name the file to write once: --output FILE")
+        raise typer.BadParameter("give exactly one file to write: --output FILE")
     written = output or target or Path()
     found = fetch_file(Context(), file, written, snapshot=snapshot)
     if as_json:
@@ -206,9 +206,9 @@ def restore_document(
     snapshot: Snapshot = "",
     as_json: AsJson = False,
 ) -> None:
-    """Restore one document from a backup to its place.
+    """Restore one document from a backup.
 
-    The newest backup that has the document unchanged is taken.
+    The newest backup that contains the document unchanged is used, unless --snapshot names another one.
     """
     from ecs_appliance.lifecycle import restore_document as work
     from ecs_appliance.lifecycle.context import Context
@@ -219,9 +219,9 @@ def restore_document(
         display.show({**answer, "backup": snapshot_data(done.snapshot)}, as_json=True)
         return
     taken = f"{done.snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}"
-    typer.echo(f"document {done.name} was {done.was} and is back, from backup {done.snapshot.short} of {taken}")
+    typer.echo(f"document {done.name} was {done.was} and is restored from backup {done.snapshot.short} of {taken}")
     if not done.verified:
-        typer.echo("  → nothing is recorded that it could be compared with: open it in the application")
+        typer.echo("  → there is no record to verify it against: open it in the application")
 
 
 @app.command("mount", example="appliance backup mount /mnt")
@@ -230,7 +230,7 @@ def mount(folder: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="An e
     from ecs_appliance.lifecycle.backup_mount import mount_backups
     from ecs_appliance.lifecycle.context import Context
 
-    hint = f"the backups are in {folder}/snapshots, until you press Ctrl-C here"
+    hint = f"the backups are in {folder}/snapshots until you press Ctrl-C here"
     mount_backups(Context(), folder, ready=lambda: typer.echo(hint))
 
 
@@ -255,5 +255,5 @@ def describe(snapshot: "restic.Snapshot") -> str:
 
 
 def snapshot_data(snapshot: "restic.Snapshot") -> dict[str, object]:
-    """Return a backup as --json has it."""
+    """Return a backup as --json prints it."""
     return {"id": snapshot.id, "taken": snapshot.time.isoformat(), "of": snapshot.host}

@@ -27,24 +27,22 @@ HEADINGS = ("name", "user", "serial", "created", "expires", "state")
 
 
 @app.command("create", example="appliance cert create office@example.org 'Office 2025' 365 --output a.p12")
-def create_cert(  # noqa: PLR0917 # typer names options after the parameters
+def create_cert(  # noqa: PLR0917 # typer derives options from the parameters
     email: Email,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the certificate; each name is used only once.")],
     days: Annotated[int, typer.Argument(metavar="DAYS", help="Number of days it is valid, 1 to 3650.")] = 7,
     send_to: Annotated[
-        str, typer.Option("--send-to", metavar="EMAIL", help="Mail it to this address, not to the user.")
+        str, typer.Option("--send-to", metavar="EMAIL", help="Mail it to this address instead of the user.")
     ] = "",
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Write it to this new .p12 file, and mail nothing.")
     ] = None,
     as_json: AsJson = False,
-    sendto: Annotated[
-        str, typer.Option("--sendto", metavar="EMAIL", hidden=True, help="Another spelling of --send-to.")
-    ] = "",
+    sendto: Annotated[str, typer.Option("--sendto", metavar="EMAIL", hidden=True, help="Same as --send-to.")] = "",
 ) -> None:
     """Create a client certificate for a user and print its passphrase.
 
-    It is mailed to the user unless --output names a file. The passphrase is shown once.
+    It is mailed to the user unless --output names a file. The passphrase is shown only once.
     """
     import shlex
 
@@ -53,17 +51,17 @@ def create_cert(  # noqa: PLR0917 # typer names options after the parameters
     from ecs_appliance.core.runner import SystemRunner
 
     if output and output.exists():
-        raise RefusedError(f"{output} is there already", "name a new file")
+        raise RefusedError(f"{output} already exists", "name a new file")
     send_to = send_to or sendto
     display.check_can_show_secret()
     made = create_client_certificate(in_web(SystemRunner()), email, name, days, send_to=send_to, mail=output is None)
-    again = f"appliance cert revoke {shlex.quote(name)}, then make one of another name"
+    again = f"appliance cert revoke {shlex.quote(name)}, then create one with another name"
     where = {"sent_to": send_to or email}
     if output:
         _write(output, made.pkcs12, again)
         where = {"written_to": str(output)}
     answer = {"user": email, "certificate": name, **where, "passphrase": made.passphrase}
-    unseen = ApplianceError(f"{name} is made, but its passphrase could not be shown", again)
+    unseen = ApplianceError(f"{name} was created, but its passphrase could not be shown", again)
     display.show_secret(answer, as_json=as_json, otherwise=unseen)
 
 
@@ -77,7 +75,7 @@ def list_certs(
 ) -> None:
     """List the valid client certificates.
 
-    Their serial numbers are those in the access log of nginx.
+    Their serial numbers are those in nginx's access log.
     """
     from ecs_appliance.app.certificates import list_certificates
     from ecs_appliance.app.shell import in_web
@@ -105,8 +103,8 @@ def revoke_cert(
 ) -> None:
     """Revoke a client certificate, so that nginx refuses it.
 
-    The command returns once nginx does so. A certificate cannot be made valid again. Without --yes it shows the
-    certificate and asks.
+    The command returns once nginx refuses it. A revoked certificate cannot be made valid again. Without --yes, the
+    command shows the certificate and asks for confirmation.
     """
     from ecs_appliance.app.arguments import checked_known_certificate_name
 
@@ -127,7 +125,7 @@ def revoke_cert(
 
 
 def show_to_revoke(names: Collection[str]) -> None:
-    """Print the certificates `names` before they are revoked. Raises RefusedError where there is none of the name."""
+    """Print the certificates `names` before they are revoked. Raise RefusedError if none of them exists."""
     from ecs_appliance.app.certificates import list_certificates
     from ecs_appliance.app.shell import in_web
     from ecs_appliance.cli.table import show_table
@@ -151,18 +149,18 @@ def revoke(names: Collection[str]) -> "tuple[list[Revoked], float]":
 
 
 def show_revoked(done: "tuple[list[Revoked], float]") -> None:
-    """Print what `revoke` has done."""
+    """Print the result of `revoke`."""
     revoked, seconds = done
     for one in revoked:
         already = "" if one.new else f", already since {display.local(one.certificate.revoked)}"
         told = f"{one.certificate.name} of {one.certificate.user} (serial {one.certificate.serial_text}){already}"
         display.show({"revoked": printable(told)})
-    after = f" after {seconds:.1f} s: refused from the next handshake on" if any(one.new for one in revoked) else ""
-    display.show({"nginx": f"has it on its list{after}"})
+    after = f" after {seconds:.1f} s; refused from the next handshake on" if any(one.new for one in revoked) else ""
+    display.show({"nginx": f"has it on its revocation list{after}"})
 
 
 def show_valid(names: Collection[str]) -> None:
-    """Print how many certificates `names` are, and how to revoke them."""
+    """Print how many certificates are still valid, those in `names`, and how to revoke each."""
     import shlex
 
     display.show({"certificates": f"{len(names)} still valid" if names else "none is valid"})
@@ -178,7 +176,7 @@ def _write(output: Path, pkcs12: bytes, again: str) -> None:
         write_new(output, pkcs12, mode=0o600)
     except OSError as error:
         raise ApplianceError(
-            f"{output} could not be written, the certificate is lost: {error.strerror}", again
+            f"{output} could not be written, so the certificate is lost: {error.strerror}", again
         ) from None
 
 

@@ -1,6 +1,6 @@
 """Completion for bash, zsh and fish: short scripts that ask the command itself, by typer's protocol.
 
-What can be typed next is always that of the release that runs. The scripts are loaded by the shells on demand.
+So completion always matches the installed release. The shells load the scripts on demand.
 """
 
 BASH = """\
@@ -10,7 +10,7 @@ _appliance() {
     mapfile -t COMPREPLY < <(
         env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD="$COMP_CWORD" _APPLIANCE_COMPLETE=complete_bash "$1" 2>/dev/null
     )
-    # With nothing to offer there is an empty line; without it bash completes the name of a file.
+    # An empty line means that nothing matches. Without it, bash completes file names.
     if [ -z "${COMPREPLY[0]}" ]; then COMPREPLY=(); fi
 }
 complete -o default -F _appliance appliance
@@ -32,7 +32,7 @@ complete --command appliance --no-files --condition '__appliance_complete is-arg
     --arguments '(__appliance_complete get-args)'
 """
 
-# Where each lies below a folder such as /usr/local/share.
+# Path of each script below a folder such as /usr/local/share.
 SCRIPTS = {
     "bash-completion/completions/appliance": BASH,
     "zsh/site-functions/_appliance": ZSH,

@@ -1,4 +1,4 @@
-"""How commands that cannot be undone are confirmed: by `--yes`, or by an answer on a terminal."""
+"""Confirmation of commands that cannot be undone: `--yes`, or an answer on a terminal."""
 
 import sys
 from collections.abc import Callable
@@ -9,29 +9,29 @@ import typer
 from ecs_appliance.core.errors import RefusedError
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
-# How recover and rewind spelled it before.
-Sure = Annotated[bool, typer.Option("--yes-i-am-sure", hidden=True, help="Another spelling of --yes.")]
+# The spelling in earlier releases of recover and rewind.
+Sure = Annotated[bool, typer.Option("--yes-i-am-sure", hidden=True, help="Same as --yes.")]
 
 CONFIRM = "confirm with --yes"
 
 
 def can_ask() -> bool:
-    """Return whether somebody sees a question and can answer it."""
+    """Return whether a question can be shown and answered, which takes a terminal."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def ask(question: str) -> bool:
-    """Ask `question` on the terminal and return whether the answer is yes; no is the default."""
+    """Ask `question` on the terminal and return whether the answer is yes; the default is no."""
     return typer.confirm(question, default=False, err=True)
 
 
 def confirm(
     what: str, *, yes: bool, show: Callable[[], None] | None = None, hint: str = CONFIRM, quiet: bool = False
 ) -> None:
-    """Return once `what`, a sentence, is confirmed.
+    """Return if `what`, a sentence, is confirmed: by `yes`, or by the answer to a question on the terminal.
 
-    `yes` confirms. On a terminal `show` prints what would be done and a question follows. Raises RefusedError with
-    `hint` where the answer is no, where nobody can be asked, and where output is for programs (`quiet`).
+    Before the question, `show` prints what would be done. Raise RefusedError with `hint` if the answer is no, if there
+    is no terminal, or if the output is for programs (`quiet`).
     """
     if yes:
         return

@@ -1,4 +1,4 @@
-"""What commands have in common: arguments, fields, times, and what is to be seen once only."""
+"""What commands share: parameters, and the output of fields, times and secrets that are shown only once."""
 
 import json
 import os
@@ -20,28 +20,30 @@ TIMES = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M")
 
 
 def parse_time(text: str) -> datetime:
-    """Return the local time that `text` names. Raises BadParameter that shows how to write one."""
+    """Return the local time in `text`. Raise BadParameter, which shows how to write a time, if it is not one."""
     for form in TIMES:
         try:
             return datetime.strptime(text, form)
         except ValueError:
             continue
-    raise typer.BadParameter(f"{printable(text)} is not a time, such as '2030-05-17 12:00' or '2030-05-17 12:00:30'")
+    raise typer.BadParameter(f"{printable(text)} is not a time like '2030-05-17 12:00' or '2030-05-17 12:00:30'")
 
 
 To = Annotated[
     datetime | None,
-    typer.Option("--to", parser=parse_time, metavar="TIME", help="Go back to this local time: '2030-05-17 12:00'."),
+    typer.Option(
+        "--to", parser=parse_time, metavar="TIME", help="Go back to this local time, such as '2030-05-17 12:00'."
+    ),
 ]
 
 
 def check_can_show_secret() -> None:
-    """Raise RefusedError where what is printed would be kept by the journal, or by nobody."""
-    again = "run it in a terminal: what it prints is shown once, and must not be kept"
+    """Raise RefusedError if a printed secret would be stored in the journal, or lost."""
+    again = "run it in a terminal: its output is shown only once and must not be stored"
     try:
         journal = is_journal(sys.stdout.fileno()) if sys.stdout else False
     except OSError:
-        # Also io.UnsupportedOperation: a caller within this process reads along.
+        # Includes io.UnsupportedOperation, if a caller in this process captures the output.
         journal = False
     if journal:
         raise RefusedError("standard output goes to the journal", again)
@@ -50,7 +52,7 @@ def check_can_show_secret() -> None:
 
 
 def show(answer: Mapping[str, object], *, as_json: bool = False) -> None:
-    """Print `answer` as a line a field, or as one JSON object."""
+    """Print `answer` with one line per field, or as one JSON object."""
     if as_json:
         typer.echo(json.dumps({"ok": True, **answer}))
         return
@@ -59,20 +61,20 @@ def show(answer: Mapping[str, object], *, as_json: bool = False) -> None:
 
 
 def show_secret(answer: Mapping[str, object], *, as_json: bool, otherwise: ApplianceError) -> None:
-    """`show` what cannot be had again; raises `otherwise` where nobody can have seen it."""
+    """`show` a secret that cannot be retrieved later; raise `otherwise` if it cannot have been seen."""
     try:
         show(answer, as_json=as_json)
     except OSError:
-        # What could not be written must not be tried again when Python ends.
+        # Python would try to write the rest again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise otherwise from None
 
 
 def local(moment: datetime | None) -> str:
-    """A moment in the machine's own time; nothing for None."""
+    """Return `moment` in the machine's time zone, an empty string for None."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M}" if moment else ""
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 user`, `2 users`."""
+    """Return the number with its noun: `1 user`, `2 users`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

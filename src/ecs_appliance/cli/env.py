@@ -1,4 +1,4 @@
-"""`appliance env`: create, check, show and activate env.yml. Everything but `update` runs on any laptop."""
+"""`appliance env`: create, check, print and activate env.yml. All commands except `update` run on any laptop."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ LOCK_WAIT = 60
 
 
 def _rotatable_keys() -> list[str]:
-    """Return the keys that `rotate` takes; only completion asks."""
+    """Return the keys that `rotate` accepts, for completion."""
     from ecs_appliance.env.rotate import ROTATABLE
 
     return list(ROTATABLE)
@@ -35,9 +35,9 @@ def check_file(
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings, such as unknown keys, as errors.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Report everything that is wrong with an env.yml.
+    """Check an env.yml and report every problem in it.
 
-    The exit code is 0 if the file can be used and 3 if it cannot.
+    The exit code is 0 if the file is valid and 3 if it is not.
     """
     from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.env import problem
@@ -73,7 +73,7 @@ def create_file(
 
     path = create(domain, target, SystemRunner(), template=template, extra=extra)
     typer.echo(f"created: {path}")
-    typer.echo(f"  → edit it, publish the DNS records in its head, then: appliance env check --strict {path}")
+    typer.echo(f"  → edit it, publish the DNS records at its top, then: appliance env check --strict {path}")
 
 
 @app.command("diff", example="appliance env diff /run/active-env.yml /app/env.yml")
@@ -108,8 +108,8 @@ def rotate_secret(
 ) -> None:
     """Replace a secret in an env.yml with a fresh one.
 
-    Comments, order and all other values stay as they are. Without --keep-old the old value is lost, so the command
-    asks, unless --yes is given.
+    Comments, order and all other values are kept. Without --keep-old, the old value is lost, so the command asks for
+    confirmation unless --yes is given.
 
     Keys: appliance.dkim.key, ecs.settings.SECRET_KEY, ecs.settings.REGISTRATION_SECRET and
     ecs.settings.PASSWORD_RESET_SECRET. Only with --keep-old, since data depends on the old value:
@@ -119,7 +119,7 @@ def rotate_secret(
     from ecs_appliance.env.rotate import LOST, ROTATABLE, rotate
 
     if keep_old is None and key in ROTATABLE and key not in LOST:
-        # All others are refused below, whatever is answered.
+        # `rotate` refuses all other keys, whatever the answer would be.
         confirm.confirm(
             f"this replaces {key} in {file}, and the old value is lost",
             yes=yes,
@@ -129,15 +129,15 @@ def rotate_secret(
     typer.echo(f"rotated: {key} in {rotated.file}")
     for line in rotated.told:
         typer.echo(f"  {line}")
-    typer.echo(f"  → print it anew: appliance env package {rotated.file}")
-    typer.echo("  → activate it: on the machine, as /app/env.yml: systemctl start appliance-update")
+    typer.echo(f"  → print it again: appliance env package {rotated.file}")
+    typer.echo("  → activate it: copy it to /app/env.yml on the machine, then: systemctl start appliance-update")
 
 
 @app.command("update", example="appliance env update")
 def update_active() -> None:
-    """Find and check the environment, and activate it.
+    """Find, check and activate the environment.
 
-    It is written to /run/active-env.yml.
+    The active environment is written to /run/active-env.yml.
     """
     from ecs_appliance.core.locks import locked
     from ecs_appliance.core.paths import Paths
@@ -177,7 +177,7 @@ def show_values(
 
 
 @app.command("flatten", example="appliance env flatten ecs,appliance --file /app/env.yml --prefix 'export '")
-def flatten_file(  # noqa: PLR0917 # typer reads options off the signature
+def flatten_file(  # noqa: PLR0917 # typer derives options from the parameters
     trees: Annotated[str, typer.Argument(metavar="KEYS", help="Top-level keys, separated by commas, or . for all.")],
     file: Annotated[
         str, typer.Option("--file", metavar="FILE", help="Read this YAML file; - reads standard input.")

@@ -29,7 +29,8 @@ def install(
 ) -> None:
     """Turn this Debian 13 machine into an appliance.
 
-    Packages, accounts, firewall, ssh and services of the whole machine are changed. Without --yes it asks.
+    This changes packages, accounts, firewall, ssh and services of the whole machine. Without --yes, the command asks
+    for confirmation.
     """
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.lifecycle import preflight
@@ -45,7 +46,7 @@ def install(
 def plan(as_json: AsJson = False) -> None:
     """Show what converge would change, without changing it.
 
-    It is shown for /app/env.yml as it is now, whether that is activated or not.
+    The plan is for the current /app/env.yml, even if that is not active yet.
     """
     from ecs_appliance.lifecycle.converging import plan_converge
 
@@ -57,7 +58,7 @@ def plan(as_json: AsJson = False) -> None:
 def converge(as_json: AsJson = False) -> None:
     """Bring this machine into its declared state.
 
-    The active environment declares it. If another action is running, the command waits up to 30 seconds.
+    The active environment declares that state. If another action is running, the command waits up to 30 seconds.
     """
     from ecs_appliance.core.locks import locked
     from ecs_appliance.lifecycle.converging import try_to_converge
@@ -74,7 +75,7 @@ def converge(as_json: AsJson = False) -> None:
 
 
 def _appliance() -> "Context":
-    """Return this machine. Raises NotRunningError where the appliance is not installed."""
+    """Return the context of this machine. Raise NotRunningError if the appliance is not installed."""
     from ecs_appliance.converge.engine import MINION_CONFIG
     from ecs_appliance.lifecycle.context import Context
 

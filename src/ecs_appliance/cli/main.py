@@ -1,4 +1,4 @@
-"""The command line: a tree of commands, one error report, one exit."""
+"""The root of the command line, and the only place that reports errors and exits."""
 
 import logging
 import os
@@ -26,9 +26,9 @@ from ecs_appliance.core.errors import ApplianceError, UnexpectedError, as_failur
 from ecs_appliance.core.log import masked, set_up_logging
 
 log = logging.getLogger("ecs_appliance.cli")
-# Errors that were logged, so that none is printed twice.
+# Messages of logged errors, so that no error is printed twice.
 _logged: list[str] = []
-# As a shell has it for a process that SIGPIPE ended.
+# The exit code that a shell reports for a process killed by SIGPIPE.
 EPIPE_CODE = 141
 
 app = Tree(
@@ -68,28 +68,28 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Set the options of every command."""
+    """Apply the options that all commands have in common."""
     set_up_logging(verbose=verbose)
     for handler in logging.getLogger("ecs_appliance").handlers:
         handler.addFilter(_remember)
 
 
 def _remember(record: logging.LogRecord) -> bool:
-    """Keep the text of an error that is logged, and let it pass."""
+    """Remember the message of a logged error. Return True, so that the record is logged."""
     if record.levelno >= logging.ERROR:
         _logged.append(record.getMessage())
     return True
 
 
 def main() -> None:
-    """Run the command line; the only place that turns errors into exit codes."""
+    """Run the command line, and turn errors into exit codes."""
     try:
         app(prog_name="appliance")
     except BrokenPipeError:
-        # The reader closed the pipe; what Python flushes at its end must not fail again.
+        # The reader closed the pipe. Python flushes standard output at exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EPIPE_CODE)
-    except Exception as error:  # the last boundary: nothing is printed past the mask
+    except Exception as error:  # the last boundary: a traceback of Python would not be masked
         failure = as_failure(error)
         if isinstance(failure, UnexpectedError):
             log.error("unexpected", exc_info=error)
@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def report(error: ApplianceError) -> None:
-    """Tell the operator what is wrong and what to do next, unless an alert that was just raised did."""
+    """Log what is wrong and what to do next, unless an alert raised just now has already logged it."""
     if error.alerted and any(error.message in line for line in _logged):
         return
     log.error("%s", masked(error.message))

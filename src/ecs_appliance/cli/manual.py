@@ -1,4 +1,4 @@
-"""Manual pages, made of the same definitions as the help of the commands."""
+"""Manual pages, generated from the same definitions as the help of the commands."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -17,23 +17,23 @@ FOLDER = f"man/man{SECTION}"
 # What each exit code means; docs/manual.md has the details.
 EXIT_STATUS = {
     ExitCode.OK: "The command succeeded.",
-    ExitCode.FAILED: "The command failed, or found something wrong.",
+    ExitCode.FAILED: "The command failed, or found a problem.",
     ExitCode.USAGE: "The command line is wrong.",
-    ExitCode.INVALID_ENV: "The env.yml cannot be used.",
-    ExitCode.REFUSED: "A precondition does not hold, or nobody confirmed; nothing was changed.",
+    ExitCode.INVALID_ENV: "The env.yml is invalid.",
+    ExitCode.REFUSED: "A precondition is not met, or confirmation is missing; nothing was changed.",
     ExitCode.BUSY: "Another command holds the lock.",
-    ExitCode.NOT_RUNNING: "Something that is needed does not run.",
-    ExitCode.TIMEOUT: "Something took too long.",
-    ExitCode.GAVE_UP: "A unit gave up; systemd does not start it again.",
+    ExitCode.NOT_RUNNING: "A required service or machine is not running.",
+    ExitCode.TIMEOUT: "A time limit was exceeded.",
+    ExitCode.GAVE_UP: "A unit gave up; systemd does not restart it.",
 }
 
 
 def write_manual(
-    folder: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="A directory such as ~/.local/share.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="The directory, such as ~/.local/share.")],
 ) -> None:
     """Write the manual pages and the completion scripts into a directory.
 
-    On an appliance they are installed in /usr/local/share. Pages of commands that no longer exist are removed.
+    On an appliance, they are installed in /usr/local/share. Pages of commands that no longer exist are removed.
     """
     from ecs_appliance.cli.main import app
     from ecs_appliance.core.files import write_atomic
@@ -48,13 +48,13 @@ def write_manual(
 
 
 def render_files(root: tree.AnyCommand) -> dict[str, str]:
-    """Return what belongs below /usr/local/share, by path: completion, and a page for each command but hidden ones."""
+    """Return the files for /usr/local/share by path: completion scripts, and a page for each command not hidden."""
     pages = {f"{FOLDER}/{page_name(path)}.{SECTION}": render_page(path, command) for path, command in tree.walk(root)}
     return {**pages, **SCRIPTS}
 
 
 def page_name(path: Iterable[str]) -> str:
-    """Return the name of the page of the command that `path` calls: `appliance-backup-run`."""
+    """Return the name of the page of the command that `path` calls, such as `appliance-backup-run`."""
     return "-".join(path)
 
 
@@ -64,7 +64,7 @@ def render_page(path: tuple[str, ...], command: tree.AnyCommand) -> str:
 
 
 def _lines(path: tuple[str, ...], command: tree.AnyCommand) -> Iterator[str]:
-    # As a whole, for words and sections have to stay the same whatever the terminal.
+    # Named by the whole path and without the terminal's width, so that a page is the same wherever it is generated.
     context = typer.Context(command, info_name=" ".join(path))
     yield f'.TH {escape(page_name(path).upper())} {SECTION} "" "ecs\\-appliance" "ECS appliance"'
     yield from (".SH NAME", f"{escape(page_name(path))} \\- {escape(_title(command))}")
@@ -84,7 +84,7 @@ def _lines(path: tuple[str, ...], command: tree.AnyCommand) -> Iterator[str]:
 
 
 def _title(command: tree.AnyCommand) -> str:
-    """Return the summary as manual pages have it: without its capital letter and its full stop."""
+    """Return the summary in the style of manual pages, without the capital letter and the full stop."""
     text = tree.summary(command).removesuffix(".")
     return text[0].lower() + text[1:]
 
@@ -102,7 +102,7 @@ def _children(command: tree.AnyCommand) -> list[tuple[str, str]]:
 
 
 def _exit_status(path: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return the exit codes; they are those of all commands, so that one page has them."""
+    """Return the exit codes for the root's page, empty for others: all commands share them."""
     return [(str(int(code)), text) for code, text in EXIT_STATUS.items()] if len(path) == 1 else []
 
 
@@ -113,7 +113,7 @@ def _related(path: tuple[str, ...], command: tree.AnyCommand) -> list[str]:
 
 
 def escape(text: str) -> str:
-    """Return `text` so that roff shows it as it is, and so that options can be copied."""
+    """Return `text` escaped so that roff shows it unchanged, and options can be copied from the page."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
     escaped = escaped.replace("~", "\\(ti").replace("^", "\\(ha").replace('"', "\\(dq")
     return f"\\&{escaped}" if escaped.startswith(".") else escaped

@@ -1,4 +1,4 @@
-"""`appliance network`: what the firewall does with outgoing packets."""
+"""`appliance network`: outgoing connections that the firewall refused."""
 
 import json
 
@@ -7,19 +7,21 @@ import typer
 from ecs_appliance.cli.display import AsJson
 from ecs_appliance.cli.tree import Tree
 
-app = Tree(no_args_is_help=True, help="Show what the firewall refuses.", example="appliance network refused")
+app = Tree(
+    no_args_is_help=True, help="Show which connections the firewall refuses.", example="appliance network refused"
+)
 
 
 @app.callback()
 def options() -> None:
-    """Keep this a group while it has only one command."""
+    """Keep `network` a group although it has only one command."""
 
 
 @app.command("refused", example="appliance network refused")
 def refused(as_json: AsJson = False) -> None:
     """Show the connections that were refused within the last day.
 
-    These are connections that containers, builds of images and accounts of this machine tried to make to other hosts.
+    These are connections that containers, image builds and accounts of this machine tried to open to other hosts.
     """
     from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""`appliance env package`, `scan` and `verify-paper`: env.yml to paper, and back."""
+"""`appliance env package`, `scan` and `verify-paper`: print env.yml on paper, and read it back."""
 
 import json
 import shlex
@@ -17,17 +17,17 @@ Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="PDFs and pict
 PACKAGE_EXAMPLE = "appliance env package /app/env.yml\nappliance env package /app/env.yml --split 2of3"
 
 
-def package_file(  # noqa: PLR0917 # typer reads options off the signature
+def package_file(  # noqa: PLR0917 # typer derives options from the parameters
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The env.yml to package.")] = None,
     split: Annotated[
-        str, typer.Option("--split", metavar="KofN", help="Print N shares, any K of which are enough, such as 2of3.")
+        str, typer.Option("--split", metavar="KofN", help="Print N shares, any K of which suffice, such as 2of3.")
     ] = "",
     smtp: Annotated[
         str,
         typer.Option(
             "--smtp",
             metavar="URL",
-            help="Mail the archive to the addresses in emailto.txt by smtp[s]://[user@]host[:port].",
+            help="Mail the archive to the addresses in emailto.txt through smtp[s]://[user@]host[:port].",
         ),
     ] = "",
     smtp_password: Annotated[
@@ -35,19 +35,18 @@ def package_file(  # noqa: PLR0917 # typer reads options off the signature
         typer.Option(
             "--smtp-password",
             metavar="FILE",
-            help="Read the password of the mail server here, not from $ECS_SMTP_PASSWORD.",
+            help="Read the mail server's password from this file, not from $ECS_SMTP_PASSWORD.",
         ),
     ] = None,
     smtp_ca: Annotated[
-        Path | None, typer.Option("--smtp-ca", metavar="FILE", help="Trust only these certificates of mail servers.")
+        Path | None,
+        typer.Option("--smtp-ca", metavar="FILE", help="Trust only the authorities in this file for the mail server."),
     ] = None,
     mail_from: Annotated[
         str, typer.Option("--mail-from", metavar="EMAIL", help="Send the mail from this address.")
     ] = "",
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Package the file even if it is invalid.")] = False,
-    requirements: Annotated[
-        bool, typer.Option("--requirements", help="Only report programs that are missing.")
-    ] = False,
+    requirements: Annotated[bool, typer.Option("--requirements", help="Only report missing programs.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create a printable PDF, a boot disc and an encrypted archive.
@@ -79,7 +78,7 @@ def package_file(  # noqa: PLR0917 # typer reads options off the signature
             with shown(f"mailing to {len(recipients)} addresses"):
                 mailed = deliver(made, recipients, post).accepted
     finally:
-        # The package is there, whatever became of the mail.
+        # The package exists, even if the mail failed.
         if as_json:
             typer.echo(json.dumps(_package_as_json(made, mailed), indent=2))
     if not as_json:
@@ -138,7 +137,7 @@ def verify_paper(
         typer.echo(json.dumps({"same": True, "codes": found.codes, "shares": shares, "skipped": found.skipped}))
         return
     of_shares = f" of shares {', '.join(str(number) for number in shares)}" if shares else ""
-    typer.echo(f"the paper holds {against}, byte for byte ({found.codes} codes{of_shares})")
+    typer.echo(f"the paper matches {against}, byte for byte ({found.codes} codes{of_shares})")
     for problem in found.skipped:
         typer.echo(f"skipped:  {problem}")
 
@@ -171,7 +170,7 @@ def _package_told(made: "Package") -> list[str]:
     lines.append(f"disc       {made.disc}")
     if made.sealed:
         lines += [f"encrypted  {made.sealed}", *(f"           for {recipient}" for recipient in made.recipients)]
-    return lines + [f"outdated   {paper}: of an earlier package; destroy it and its prints" for paper in made.stale]
+    return lines + [f"outdated   {paper}: from an earlier package; destroy it and its prints" for paper in made.stale]
 
 
 def _mail_told(file: Path, recipients: "tuple[str, ...]") -> list[str]:
@@ -181,15 +180,17 @@ def _mail_told(file: Path, recipients: "tuple[str, ...]") -> list[str]:
     if recipients:
         return [f"mailed     to {', '.join(recipients)}"]
     if has_recipients(file):
-        return [f"not mailed to {file.with_name(mail.FILE_NAME)}: --smtp names no mail server"]
+        return [f"not mailed to {file.with_name(mail.FILE_NAME)}: no mail server given (--smtp)"]
     return []
 
 
 def _next_steps(made: "Package", file: Path) -> list[str]:
-    what = "each share and give it to another person" if len(made.papers) > 1 else f"{made.papers[0]} and lock it away"
+    what = (
+        "each share and give each to another person" if len(made.papers) > 1 else f"{made.papers[0]} and lock it away"
+    )
     return [
         f"  → print {what}",
-        f"  → prove the print: scan it; appliance env verify-paper scan*.png --against {shlex.quote(str(file))}",
+        f"  → verify the print: scan it, then: appliance env verify-paper scan*.png --against {shlex.quote(str(file))}",
     ]
 
 

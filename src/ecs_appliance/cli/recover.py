@@ -1,4 +1,4 @@
-"""`appliance recover`: this machine from env.yml and the backup."""
+"""`appliance recover`: restore this machine from env.yml and the backup."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 EXAMPLE = "appliance recover --plan\nappliance recover --yes --to '2030-05-17 12:00'"
 
 
-def recover(  # noqa: PLR0917 # typer names options after the parameters
+def recover(  # noqa: PLR0917 # typer derives options from the parameters
     yes: Yes = False,
     snapshot: Snapshot = "",
     to: To = None,
-    show_plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and change nothing.")] = False,
+    show_plan: Annotated[bool, typer.Option("--plan", help="Show what would be done without doing it.")] = False,
     only_restore: Annotated[bool, typer.Option("--only-restore", help="Do not start the site afterwards.")] = False,
     move_aside: Annotated[bool, typer.Option("--move-aside", help="Keep existing data under another name.")] = False,
     as_json: AsJson = False,
@@ -28,15 +28,15 @@ def recover(  # noqa: PLR0917 # typer names options after the parameters
 ) -> None:
     """Restore this machine from env.yml and the backup.
 
-    Without --yes it shows the plan and asks. A recovery that was interrupted resumes when the command is run again.
-    --snapshot and --to exclude each other.
+    Without --yes, the command shows the plan and asks for confirmation. If a recovery is interrupted, run the command
+    again to resume it. The options --snapshot and --to cannot be combined.
     """
     from ecs_appliance.cli.progress import restic_progress
     from ecs_appliance.lifecycle import recover as work
     from ecs_appliance.lifecycle.context import Context
 
     if snapshot and to:
-        raise RefusedError("--snapshot and --to exclude each other", "name one of them")
+        raise RefusedError("--snapshot and --to cannot be combined", "give only one of them")
     until = to.astimezone() if to else None
     wish = work.Wish(snapshot=snapshot, until=until, aside=move_aside, start=not only_restore)
     if show_plan:
@@ -46,7 +46,7 @@ def recover(  # noqa: PLR0917 # typer names options after the parameters
         "this restores the backup onto this machine",
         yes=yes or sure,
         show=lambda: _show_plan(work.plan(Context(), wish), as_json=False),
-        hint=f"{confirm.CONFIRM}, or look first: --plan",
+        hint=f"{confirm.CONFIRM}, or show the plan: --plan",
         quiet=as_json,
     )
     with restic_progress("restoring") as note:
@@ -67,7 +67,7 @@ def _show_plan(plan: "Plan", *, as_json: bool) -> None:
             "backup": describe(plan.snapshot),
             "size": in_gb(plan.size),
             "conflicts": f"{found}: --move-aside keeps it under another name" if found else "none",
-            "begun": "yes: it resumes where it was interrupted" if plan.resumed else "no",
+            "begun": "yes; resumes where it was interrupted" if plan.resumed else "no",
         }
     )
 
@@ -81,7 +81,7 @@ def _show_report(report: "Report", *, as_json: bool) -> None:
         return
     display.show({"recovered": f"{report.snapshot[:8]} of {taken:%Y-%m-%d %H:%M:%S} in {report.seconds:.0f} s"})
     if documents is None:
-        display.show({"site": "not started: systemctl restart appliance; documents were not compared"})
+        display.show({"site": "not started, so documents were not compared; start it: systemctl restart appliance"})
     else:
         newer = f"; {len(documents.newer)} files are newer than the database" if documents.newer else ""
         display.show({"documents": f"{documents.summary()}{newer}"})

@@ -1,4 +1,4 @@
-"""`appliance rewind`: the database alone, reset to an earlier time."""
+"""`appliance rewind`: reset only the database to an earlier time."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from ecs_appliance.lifecycle.rewind import Report
 
 EXAMPLE = "appliance rewind --to '2030-05-17 12:00'\nappliance rewind --to '2030-05-17 12:00' --yes"
-# Of documents that would lose their row; --json has all.
+# How many of the documents that would lose their row are listed; --json lists all.
 SHOWN = 20
 
 
 def rewind(to: To = None, yes: Yes = False, as_json: AsJson = False, sure: Sure = False) -> None:
-    """Reset the database to an earlier time; documents stay.
+    """Reset the database to an earlier time; documents are kept.
 
-    Without --yes it shows what would change; on a terminal it then asks. The present database is kept under another
-    name. A rewind that was interrupted resumes with --yes alone.
+    Without --yes, the command shows what would change and, on a terminal, asks for confirmation. The current database
+    is kept under another name. To resume an interrupted rewind, give only --yes.
     """
     from ecs_appliance.lifecycle import rewind as work
     from ecs_appliance.lifecycle.context import Context
@@ -31,7 +31,7 @@ def rewind(to: To = None, yes: Yes = False, as_json: AsJson = False, sure: Sure 
     moment = to.astimezone().timestamp() if to else None
     if not (yes or sure):
         if moment is None:
-            raise RefusedError("how far back?", "name the time: --to 'YYYY-MM-DD HH:MM'")
+            raise RefusedError("no time given to go back to", "name the time: --to 'YYYY-MM-DD HH:MM'")
         _show_preview(work.look(Context(), moment), as_json=as_json)
         if as_json or not (confirm.can_ask() and confirm.ask("Reset the database now?")):
             _show_way(moment, as_json=as_json)
@@ -58,13 +58,13 @@ def _show_preview(preview: "Preview", *, as_json: bool) -> None:
     if preview.newer:
         show_table(("document", "name"), preview.newer[:SHOWN])
     if len(preview.newer) > SHOWN:
-        typer.echo(f"and {len(preview.newer) - SHOWN} more: --json has all")
+        typer.echo(f"and {len(preview.newer) - SHOWN} more; --json lists all")
 
 
 def _show_way(moment: float, *, as_json: bool) -> None:
     if not as_json:
         typer.echo("nothing was changed")
-        typer.echo(f"  → to do it: appliance rewind --to '{_local(moment)}' --yes")
+        typer.echo(f"  → to reset it: appliance rewind --to '{_local(moment)}' --yes")
 
 
 def _show_report(report: "Report", *, as_json: bool) -> None:
@@ -76,7 +76,7 @@ def _show_report(report: "Report", *, as_json: bool) -> None:
     display.show(
         {
             "database": f"as of {_local(report.moment)}, in {report.seconds:.0f} s",
-            "kept": f"the database of before in {report.kept}; remove it when it is no longer needed",
+            "kept": f"the previous database in {report.kept}; remove it when it is no longer needed",
             "documents": f"{report.documents.summary()}; {len(newer)} files no longer have a row",
         }
     )

@@ -1,4 +1,4 @@
-"""`appliance stage`: what the systemd units start; not meant to be called by hand."""
+"""`appliance stage`: the commands that systemd units start."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 app = Tree(
     no_args_is_help=True,
     hidden=True,
-    help="Run what the systemd units start; not meant to be called by hand.",
+    help="Run a stage, as its systemd unit does; do not use it by hand.",
     example="systemctl start prepare-env",
 )
 Unit = Annotated[str, typer.Argument(metavar="UNIT", help="Name of the unit that failed.")]
@@ -61,7 +61,7 @@ def run() -> None:
 
 @app.command("reload", example="appliance stage reload")
 def reload() -> None:
-    """Apply what needs no restart of the containers."""
+    """Apply changes that need no restart of the containers."""
     from ecs_appliance.lifecycle.reload import reload_appliance
 
     _run("reload", reload_appliance)
@@ -69,7 +69,7 @@ def reload() -> None:
 
 @app.command("stopped", example="appliance stage stopped")
 def stopped() -> None:
-    """Report that the containers have ended."""
+    """Report that the containers have stopped."""
     from ecs_appliance.lifecycle.failed import tell_stopped
 
     _run("stopped", lambda context: tell_stopped(context, os.environ.get("SERVICE_RESULT", "success")))
@@ -85,7 +85,7 @@ def cleanup() -> None:
 
 @app.command("failed", example="appliance stage failed prepare-ecs")
 def failed(unit: Unit) -> None:
-    """Report that a unit of the appliance failed."""
+    """Report the failure of a unit of the appliance."""
     from ecs_appliance.lifecycle.failed import tell_appliance_failed
 
     _run("failed", lambda context: tell_appliance_failed(context, unit))
@@ -93,7 +93,7 @@ def failed(unit: Unit) -> None:
 
 @app.command("service-failed", example="appliance stage service-failed nginx")
 def service_failed(unit: Unit) -> None:
-    """Report that a unit the site can run without failed."""
+    """Report the failure of a unit that the site does not need."""
     from ecs_appliance.lifecycle.failed import tell_service_failed
 
     _run("service-failed", lambda context: tell_service_failed(context, unit))
@@ -109,7 +109,7 @@ def update() -> None:
 
 @app.command("client-ca", example="appliance stage client-ca")
 def client_ca() -> None:
-    """Give nginx the application's client CA and CRL."""
+    """Pass the application's client CA and CRL to nginx."""
     from ecs_appliance.lifecycle.client_ca import follow_client_ca
 
     _run("client-ca", follow_client_ca)
@@ -147,7 +147,7 @@ def check() -> None:
 
 @app.command("firewall", example="appliance stage firewall")
 def firewall() -> None:
-    """Load the rules of the firewall from their files."""
+    """Load the firewall rules from their files."""
     from ecs_appliance.converge.firewall import load_firewall
     from ecs_appliance.converge.names import refresh_names
 
@@ -160,7 +160,7 @@ def firewall() -> None:
 
 @app.command("names", example="appliance stage names")
 def names() -> None:
-    """Look up the host names that containers may reach."""
+    """Resolve the host names that containers may reach."""
     from ecs_appliance.converge.names import refresh_names
 
     _run("names", lambda context: refresh_names(context.paths, context.runner))
@@ -168,7 +168,7 @@ def names() -> None:
 
 @app.command("volumes", example="appliance stage volumes")
 def volumes() -> None:
-    """Mount /data and /volatile without set-user-id and devices."""
+    """Mount /data and /volatile with nosuid and nodev."""
     from ecs_appliance.lifecycle.storage import fence_volumes
 
     _run("volumes", lambda context: fence_volumes(context.paths, context.runner))
@@ -176,7 +176,7 @@ def volumes() -> None:
 
 @app.command("backup", example="appliance stage backup")
 def backup() -> None:
-    """Back up, dump the database, remove old backups, and check."""
+    """Back up, dump the database, remove old backups and check."""
     from ecs_appliance.lifecycle.backup import back_up_by_timer
 
     _run("backup", lambda context: back_up_by_timer(context, nightly=True))
@@ -214,6 +214,6 @@ def install() -> None:
     def work(context: "Context") -> None:
         report = finish_install(context)
         typer.echo(f"installed: {report.summary()}")
-        typer.echo("next: appliance env create DOMAIN /app/env.yml, edit it, then see the manual, chapter Activate")
+        typer.echo("next: appliance env create DOMAIN /app/env.yml, edit it, then see chapter Activate of the manual")
 
     _run("install", work)

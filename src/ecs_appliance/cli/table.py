@@ -1,4 +1,4 @@
-"""Tables that fit into a terminal; where none does, a block of lines for each row."""
+"""Tables that fit the terminal; if it is too narrow, a block of lines for each row."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,11 @@ GAP = "  "
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, whole: int = 1) -> None:
-    """Print `rows` below `headings`, aligned; each cell becomes printable.
+    """Print `rows` below `headings`, aligned, with every cell made printable.
 
-    In a terminal that is too narrow, cells are wrapped between words, but those of the first `whole` columns, which
-    are typed or copied. Where that is not enough each row becomes a block of lines. No word is ever broken. A table
-    that goes into a pipe or a file is as wide as it has to be.
+    In a narrow terminal, cells are wrapped between words, except in the first `whole` columns, which users type or
+    copy. If that is not enough, each row becomes a block of lines. Words are never broken. In a pipe or a file, a table
+    is as wide as its content.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths = plan_widths([list(headings), *cells], _terminal_width(), whole=whole)
@@ -29,9 +29,9 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, whole:
 
 
 def plan_widths(rows: Sequence[Sequence[str]], width: int | None, *, whole: int) -> list[int] | None:
-    """Return how wide each column of `rows` is in a terminal of `width` (None: unlimited); None where it is too narrow.
+    """Return the width of each column of `rows` in a terminal of `width` (None: unlimited); None if it is too narrow.
 
-    What is left once each column has room for its longest word is given out from the left.
+    Each column gets the width of its longest word; the remaining space is distributed from left to right.
     """
     columns = list(zip(*rows, strict=True))
     wanted = [max(map(cell_width, column)) for column in columns]
@@ -51,7 +51,7 @@ def plan_widths(rows: Sequence[Sequence[str]], width: int | None, *, whole: int)
 
 
 def cell_width(text: str) -> int:
-    """Return how many columns of a terminal `text` takes."""
+    """Return how many columns `text` takes in a terminal."""
     from rich.cells import cell_len
 
     return cell_len(text)
@@ -84,7 +84,7 @@ def _wrap(cell: str, width: int) -> list[str]:
 
 
 def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a line for each cell, and an empty one between two rows."""
+    """Yield a line for each cell, and an empty line between rows."""
     width = max(map(cell_width, headings))
     for number, row in enumerate(rows):
         if number:

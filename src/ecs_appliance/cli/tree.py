@@ -1,4 +1,4 @@
-"""The classes that every command is made of, and how their help is laid out."""
+"""The base classes of all commands, which lay out their help."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
     from typer.core import TyperOption
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-# The end of a sentence; "e.g. " and file names have no capital letter or bracket behind them.
+# The end of a sentence. A capital letter or a bracket must follow, so that "e.g. " and file names are not one.
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(`])")
 
 
 class Command(TyperCommand):
-    """A command whose help names what to type, not the types of Python."""
+    """A command whose help shows what to type, not Python types."""
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """Return the first sentence of the help, whole; the completion of zsh and fish shows it."""
+        """Return the complete first sentence of the help, which completion in zsh and fish shows."""
         return summary(self)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return what follows the command's name in its line of usage."""
+        """Return what follows the command's name in the usage line."""
         return usage_pieces(self)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options with their explanations."""
+        """Write the arguments and options with their help."""
         _write_parameters(self, ctx, formatter)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the example, unwrapped: it is copied."""
+        """Write the example without wrapping it, so that it can be copied."""
         _write_example(self, formatter)
 
 
 class Group(TyperGroup):
-    """A group of commands; lists each with the first sentence of its help, however long that is."""
+    """A group of commands, which lists each command with the complete first sentence of its help."""
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """Return the first sentence of the help, whole; the completion of zsh and fish shows it."""
+        """Return the complete first sentence of the help, which completion in zsh and fish shows."""
         return summary(self)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return what follows the group's name in its line of usage."""
+        """Return what follows the group's name in the usage line."""
         return usage_pieces(self)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -58,7 +58,7 @@ class Group(TyperGroup):
             formatter.write_dl(rows)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the example, unwrapped."""
+        """Write the example without wrapping it, so that it can be copied."""
         _write_example(self, formatter)
 
 
@@ -66,25 +66,25 @@ AnyCommand = TyperCommand | TyperGroup
 
 
 class Tree(typer.Typer):
-    """A typer application whose commands and groups are those above, each with an example."""
+    """A typer application of the commands and groups above, each with an example."""
 
     def __init__(self, *, example: str = "", **settings: Any) -> None:
         super().__init__(cls=Group, epilog=example, rich_markup_mode=None, **settings)
 
     def command(self, name: str | None = None, *, example: str = "", **settings: Any) -> Callable[[Function], Function]:
-        """Register a function as a command, as typer does, with `example`: lines to type."""
+        """Return typer's decorator, which registers a command; `example` is the lines to type."""
         return super().command(name, cls=Command, epilog=example, **settings)
 
 
 def visible(group: TyperGroup) -> Iterator[tuple[str, AnyCommand]]:
-    """Yield the commands of `group` that its help lists, by name."""
+    """Yield the commands of `group` that are not hidden, each with its name."""
     for name, command in group.commands.items():
         if not command.hidden:
-            yield name, command  # type: ignore[misc] # typer makes no others
+            yield name, command  # type: ignore[misc] # typer creates only these two classes
 
 
 def walk(command: AnyCommand, path: tuple[str, ...] = ("appliance",)) -> Iterator[tuple[tuple[str, ...], AnyCommand]]:
-    """Yield `command` and all that are below it and not hidden, with the words that call each."""
+    """Yield `command` and all commands below it that are not hidden, each with the words that call it."""
     yield path, command
     if isinstance(command, TyperGroup):
         for name, child in visible(command):
@@ -97,7 +97,7 @@ def summary(command: AnyCommand) -> str:
 
 
 def paragraphs(command: AnyCommand) -> list[str]:
-    """Return the paragraphs of a command's help, each in one line."""
+    """Return the paragraphs of a command's help, each as one line."""
     return [" ".join(part.split()) for part in re.split(r"\n\s*\n", command.help or "") if part.strip()]
 
 
@@ -107,7 +107,7 @@ def examples(command: AnyCommand) -> list[str]:
 
 
 def usage_pieces(command: AnyCommand) -> list[str]:
-    """Return the words of a command's usage: `[OPTIONS]`, then its arguments, optional ones in brackets."""
+    """Return the words of a command's usage: `[OPTIONS]`, then its arguments, with brackets if they are optional."""
     pieces = ["[OPTIONS]"]
     for argument in arguments(command):
         name = argument_name(argument)
@@ -121,7 +121,7 @@ def arguments(command: AnyCommand) -> list[TyperArgument]:
 
 
 def options(command: AnyCommand, ctx: Any) -> "list[TyperOption]":
-    """Return a command's options that are not hidden, `--help` at the end."""
+    """Return a command's options that are not hidden; `--help` is the last."""
     return [
         one  # type: ignore[misc]
         for one in command.get_params(ctx)
@@ -130,13 +130,13 @@ def options(command: AnyCommand, ctx: Any) -> "list[TyperOption]":
 
 
 def argument_name(argument: TyperArgument) -> str:
-    """Return what stands for an argument in the usage, with dots where it may be given again."""
+    """Return the name of an argument in the usage, with dots if it can be repeated."""
     name = argument.metavar or (argument.name or "").upper()
     return name if argument.nargs == 1 else f"{name}..."
 
 
 def records(command: AnyCommand, ctx: Any) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return arguments and options, each with its explanation."""
+    """Return the arguments and the options, each with its help."""
     named = [(argument_name(one), (one.get_help_record(ctx) or ("", ""))[1]) for one in arguments(command)]
     return named, [one.get_help_record(ctx) or ("", "") for one in options(command, ctx)]
 

@@ -1,4 +1,4 @@
-"""`appliance user`: users of the application."""
+"""`appliance user`: create, list and disable users of the application."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +25,7 @@ HEADINGS = ("address", "name", "kind", "state", "last login", "certificates")
 
 
 @app.command("create", example="appliance user create office@example.org Anna Huber f")
-def create_user(  # noqa: PLR0917 # typer makes options of the last two
+def create_user(  # noqa: PLR0917 # typer derives options from the parameters
     email: Email,
     first: Annotated[str, typer.Argument(metavar="FIRST", help="First name.")],
     last: Annotated[str, typer.Argument(metavar="LAST", help="Last name.")],
@@ -40,7 +40,7 @@ def create_user(  # noqa: PLR0917 # typer makes options of the last two
 ) -> None:
     """Create an internal user and print the new password.
 
-    An existing user is left as it is, unless --reset is given. The password is shown once.
+    An existing user is not changed unless --reset is given. The password is shown only once.
     """
     from ecs_appliance.app.shell import in_web
     from ecs_appliance.app.users import create_internal_user
@@ -49,12 +49,12 @@ def create_user(  # noqa: PLR0917 # typer makes options of the last two
     display.check_can_show_secret()
     made = create_internal_user(in_web(SystemRunner()), email, first, last, gender, reset=reset)
     unseen = ApplianceError(
-        f"{made.email} has a new password that could not be shown", "run the command again, with --reset"
+        f"{made.email} has a new password that could not be shown", "run the command again with --reset"
     )
     if as_json:
         answer = {"user": made.email, "password": made.password, "created": made.before is None}
     else:
-        known = {} if made.before is None else {"reset": f"was there already, as {made.before or 'nobody by name'}"}
+        known = {} if made.before is None else {"reset": f"existed already, as {made.before or 'a user with no name'}"}
         answer = {"user": made.email, **known, "password": made.password}
     display.show_secret(answer, as_json=as_json, otherwise=unseen)
 
@@ -66,7 +66,7 @@ def list_users(
 ) -> None:
     """List the users, internal users first.
 
-    Each is listed with the time of the last login and the number of valid certificates.
+    Each user is listed with the time of the last login and the number of valid certificates.
     """
     from ecs_appliance.app import users
     from ecs_appliance.app.shell import in_web
@@ -88,16 +88,14 @@ def list_users(
 @app.command("disable", example="appliance user disable office@example.org --revoke-certs")
 def disable_user(
     email: Email,
-    revoke_certs: Annotated[
-        bool, typer.Option("--revoke-certs", help="Also revoke the certificates of the user.")
-    ] = False,
+    revoke_certs: Annotated[bool, typer.Option("--revoke-certs", help="Also revoke the user's certificates.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Disable a user and end the running sessions.
+    """Disable a user and end the user's sessions.
 
-    The command appliance user create --reset enables the user again. With --revoke-certs, which cannot be undone, it
-    asks, unless --yes is given.
+    To enable the user again, use appliance user create --reset. With --revoke-certs, which cannot be undone, the
+    command asks for confirmation unless --yes is given.
     """
     from ecs_appliance.app import users
     from ecs_appliance.app.arguments import checked_known_address
@@ -110,7 +108,7 @@ def disable_user(
         confirm.confirm(what, yes=yes, quiet=as_json)
     done = users.disable_user(in_web(SystemRunner()), email)
     if not as_json:
-        display.show({"disabled": done.email + ("" if done.was_active else ", already before")})
+        display.show({"disabled": done.email + ("" if done.was_active else ", was already disabled")})
         display.show({"sessions": _sessions(done.sessions)})
     revoked = cert.revoke(done.certificates) if revoke_certs and done.certificates else None
     if as_json:
@@ -123,15 +121,15 @@ def disable_user(
 
 @app.command("enable", hidden=True, example="appliance user create office@example.org Anna Huber f --reset")
 def enable_user(email: Email) -> None:
-    """Say how a user is enabled again: by appliance user create --reset."""
+    """Explain how to enable a user again: with appliance user create --reset."""
     raise RefusedError(
-        f"{email} is enabled again with a new password", f"appliance user create {email} FIRST LAST f|m --reset"
+        f"{email} can only be enabled with a new password", f"appliance user create {email} FIRST LAST f|m --reset"
     )
 
 
 def _sessions(ended: int | None) -> str:
     if ended is None:
-        return "all ended; the password is void"
+        return "all ended; the password no longer works"
     return f"{ended} ended" if ended else "none was running"
 
 

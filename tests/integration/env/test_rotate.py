@@ -102,8 +102,8 @@ def test_what_it_says(file: Path) -> None:
     assert result.lines() == [
         f"rotated: ecs.settings.SECRET_KEY in {file}",
         "  once it is active, everybody is logged out",
-        f"  → print it anew: appliance env package {file}",
-        "  → activate it: on the machine, as /app/env.yml: systemctl start appliance-update",
+        f"  → print it again: appliance env package {file}",
+        "  → activate it: copy it to /app/env.yml on the machine, then: systemctl start appliance-update",
     ]
 
 

@@ -178,7 +178,7 @@ def test_nobody_is_mailed_without_a_server_and_that_is_told(file: Path) -> None:
     file.with_name("emailto.txt").write_text("office@example.org\n")
     done = appliance("env", "package", file)
     assert done.returncode == 0
-    assert f"not mailed to {file.with_name('emailto.txt')}: --smtp names no mail server" in done.lines()
+    assert f"not mailed to {file.with_name('emailto.txt')}: no mail server given (--smtp)" in done.lines()
 
 
 def test_nothing_is_mailed_that_is_not_encrypted(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""How alerts are shown to operators."""
+"""The output of `appliance alerts`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What cannot be undone is asked for on a terminal, and refused elsewhere with the way out."""
+"""Commands that cannot be undone ask for confirmation on a terminal; elsewhere they are refused with a hint."""
 
 import io
 from collections.abc import Callable
@@ -17,7 +17,7 @@ ROTATE = ["env", "rotate", "/nowhere/env.yml", "ecs.settings.SECRET_KEY"]
 
 
 class Terminal(io.StringIO):
-    """What somebody types."""
+    """The input of a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -25,7 +25,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Have somebody at a terminal type this."""
+    """Return a function that makes its argument the input of a terminal."""
 
     def type_in(text: str) -> None:
         monkeypatch.setattr("sys.stdin", Terminal(text))
@@ -92,7 +92,7 @@ def test_a_time_is_read_or_refused_with_how_to_write_it() -> None:
     done = CLI.invoke(app, ["rewind", "--to", "29.11.2026 00:18"])
     assert done.exit_code == 2
     said = " ".join(done.stderr.split())
-    assert "29.11.2026 00:18 is not a time, such as '2030-05-17 12:00'" in said
+    assert "29.11.2026 00:18 is not a time like '2030-05-17 12:00'" in said
     assert "%" not in said
 
 

@@ -1,4 +1,4 @@
-"""The command line of users and certificates, as far as it decides without the application."""
+"""The commands for users and certificates, with prepared answers instead of the application."""
 
 import json
 import time
@@ -179,7 +179,7 @@ def test_a_new_user_and_one_who_was_there_are_told_apart(answering: Answering) -
     answering({"email": "A@x.org", "before": None})
     assert [line.split()[0] for line in told(*words)] == ["user", "password"]
     answering({"email": "a@x.org", "before": "First Last"})
-    assert told(*words)[:2] == ["user         a@x.org", "reset        was there already, as First Last"]
+    assert told(*words)[:2] == ["user         a@x.org", "reset        existed already, as First Last"]
     (line,) = told(*words, "--json")
     assert (json.loads(line)["user"], json.loads(line)["created"]) == ("a@x.org", False)
 
@@ -201,7 +201,7 @@ def test_who_is_disabled_has_certificates_to_revoke(answering: Answering) -> Non
 def test_who_was_disabled_before_is_no_error(answering: Answering) -> None:
     answering({"email": "A@x.org", "was_active": False, "sessions": 0, "certificates": []})
     assert told("user", "disable", "a@x.org", "--revoke-certs", "--yes") == [
-        "disabled     A@x.org, already before",
+        "disabled     A@x.org, was already disabled",
         "sessions     none was running",
         "certificates none is valid",
     ]

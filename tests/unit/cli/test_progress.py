@@ -1,4 +1,4 @@
-"""What a terminal shows while a command works."""
+"""Progress on a terminal while a command runs, and errors that an alert has already logged."""
 
 import io
 import logging
@@ -11,14 +11,14 @@ from ecs_appliance.core.errors import ApplianceError
 
 
 class Terminal(io.StringIO):
-    """A terminal that keeps what is shown."""
+    """A terminal that records its output."""
 
     def isatty(self) -> bool:
         return True
 
 
 def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Have standard error be a terminal, and nothing logged to where it was before."""
+    """Make standard error a terminal, and remove log handlers that write to the previous standard error."""
     monkeypatch.setattr(logging.getLogger("ecs_appliance"), "handlers", [])
     terminal = Terminal()
     monkeypatch.setenv("TERM", "xterm")

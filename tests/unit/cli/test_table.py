@@ -1,4 +1,4 @@
-"""Tables in terminals, where what is typed or copied is never broken."""
+"""Tables in terminals: values that users type or copy are never broken."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def shown(capsys: pytest.CaptureFixture[str], *rows: tuple[str, ...]) -> list[st
 
 
 def narrow(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    """Have standard output be a terminal of `width` columns."""
+    """Make standard output a terminal of `width` columns."""
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
 

@@ -1,4 +1,4 @@
-"""Every command of the tree: its help on 80 columns, its examples, its manual page."""
+"""Every command of the tree: its help at 80 columns, its examples, its manual page."""
 
 import re
 import shlex
@@ -19,12 +19,12 @@ ROOT = cast("TyperGroup", typer.main.get_command(app))
 SHARE = Path(__file__).parents[3] / "salt/states/appliance/files/share"
 WIDTH = 80
 PLACEHOLDER = re.compile(r"\{[a-z]|<[a-z]|\[\[|%[YmdH]|…|\.\.\.$")
-# Words of the project, or of another language's idiom, that an operator need not know.
+# Project jargon and calques, which operators need not know.
 PRIVATE = re.compile(r"\b(told|hears?|mend|whoever|is well|of ours|held for|looks? at|goes on|as it was|fare)\b")
 
 
 def all_commands(command: tree.AnyCommand, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], tree.AnyCommand]]:
-    """Hidden ones too."""
+    """Return `command` and all commands below it, including hidden ones."""
     found = [(path, command)]
     if isinstance(command, TyperGroup):
         for name, child in command.commands.items():
@@ -99,7 +99,7 @@ def test_a_manual_page_has_what_the_help_has(path: tuple[str, ...], command: tre
             assert f".TP\n.B {escape(term)}\n" in page
     for line in tree.examples(command):
         assert escape(line) in page
-    # A line that begins with a dot or a quote is a request of roff's.
+    # roff reads a line that starts with a dot or a quote as a request.
     assert [line for line in page.splitlines() if line.startswith("'") or not line] == []
 
 
@@ -120,7 +120,7 @@ def test_nothing_is_cut_off_however_long_it_is() -> None:
 
 
 def test_the_installed_pages_and_scripts_are_those_of_the_commands() -> None:
-    """Where this fails: ./appliance manual salt/states/appliance/files/share"""
+    """If this fails, run: ./appliance manual salt/states/appliance/files/share"""
     wanted = render_files(ROOT)
     found = {str(file.relative_to(SHARE)): file.read_text() for file in SHARE.rglob("*") if file.is_file()}
     assert sorted(found) == sorted(wanted)

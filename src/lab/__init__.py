@@ -1,1 +1,1 @@
-"""What only the demonstration and the tests need: machines on this host, and the commands `demo` and `test`."""
+"""The laboratory, used only by demonstrations and tests: machines on this host, and the commands `demo` and `test`."""

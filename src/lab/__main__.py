@@ -1,4 +1,4 @@
-"""Entry point of `./appliance demo` and `./appliance test`: the product's commands and the laboratory's."""
+"""Entry point of `./appliance demo` and `./appliance test`: the commands of the product and the laboratory."""
 
 from ecs_appliance.cli.main import app, main
 from lab.cli import add_commands

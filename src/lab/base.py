@@ -51,14 +51,14 @@ UNPACK_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a base image consists of: packages, and commands that mmdebstrap runs at the end, with its root as `$1`."""
+    """The contents of a base image: packages, and commands that mmdebstrap runs at the end, with the root as `$1`."""
 
     packages: tuple[str, ...] = PACKAGES
     hooks: tuple[str, ...] = HOOKS
 
     @property
     def key(self) -> str:
-        """A digest that differs for different images."""
+        """Return a digest that differs for different images."""
         recipe: Sequence[object] = (SUITE, SOURCES, self.packages, self.hooks)
         return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]
 
@@ -70,10 +70,10 @@ def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
     """Return a base image (tar file in `cache`) not older than a week, or an older one if no new one can be built.
 
     `cache` holds images of one recipe only; others in it are removed.
-    Raises ApplianceError if there is none and none can be built.
+    Raise ApplianceError if there is none and none can be built.
     """
     target = cache / f"{SUITE}-{recipe.key}.tar"
-    with locked(cache / "lock", "making the base image", wait=BUILD_SECONDS):
+    with locked(cache / "lock", "building the base image", wait=BUILD_SECONDS):
         if _fresh(target):
             return target
         try:
@@ -81,7 +81,7 @@ def provide_base(cache: Path, runner: Runner, recipe: Recipe = SERVER) -> Path:
         except ApplianceError as error:
             if not target.exists():
                 raise
-            log.warning("the base image could not be renewed, an older one is used: %s", error.message)
+            log.warning("the base image could not be renewed, so an older one is used: %s", error.message)
         _remove_others(target)
     return target
 

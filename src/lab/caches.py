@@ -1,6 +1,6 @@
 """Downloads that outlive machines: each machine gets its own copy, and what it adds is copied back.
 
-A copy, not the folder itself: apt locks its archive folder, and two machines must not wait for each other.
+Machines do not share the folder itself because apt locks it, and two machines must not wait for each other.
 """
 
 import shutil
@@ -38,7 +38,7 @@ def plan_copies(folder: MachineFolder, paths: Paths) -> tuple[CacheCopy, ...]:
 
 
 def plan_mounts(folder: MachineFolder, paths: Paths) -> tuple[BindMount, ...]:
-    """Return what a demonstration's machine sees of this host; caches of Python packages are designed to be shared."""
+    """Return the folders of this host that a machine sees. The cache of Python packages is safe to share, so it is."""
     copied = (BindMount(copy.own, copy.target) for copy in plan_copies(folder, paths))
     return (*copied, BindMount(paths.at(CACHE) / "home", "/root/.cache"), BindMount(folder.git, "/srv/git"))
 

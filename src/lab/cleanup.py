@@ -1,4 +1,4 @@
-"""Remove what a machine may leave on this host, however it ended."""
+"""Remove everything that a machine may leave on this host, however it ended."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The demonstration: create a running site in a machine of its own, by the same code path as on a server.
+"""The demonstration: create a running site in a separate machine, by the same code path as on a server.
 
 Every step checks whether it has been done, so that a second run resumes where the first one ended.
 """
@@ -60,7 +60,7 @@ LOCK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class DemoState:
-    """What a demonstration remembers between runs; it contains the first login, so only the owner can read its file."""
+    """The state of a demonstration between runs. It contains the first login, so only the owner can read its file."""
 
     installed: str = ""
     activated: list[str] = field(default_factory=list)
@@ -98,18 +98,18 @@ class Demonstration:
 
     @property
     def ca_file(self) -> Path:
-        """The machine's certificate, for clients on this host."""
+        """Return the file with the machine's certificate, for clients on this host."""
         return self.machine.folder.path / "ca.pem"
 
     @property
     def signing_key(self) -> Path:
-        """The key that signs the code of all machines (one may recover another's backup); no machine has a copy."""
+        """Return the key that signs the code of all machines (one may recover another's backup); none has a copy."""
         return self.paths.at(CACHE) / "signing-key"
 
     def run(self) -> DemoSite:
         """Create the site, or what is missing of it.
 
-        Raises RefusedError on a production machine, ApplianceError explaining the failed step.
+        Raise RefusedError on a production machine, ApplianceError explaining the failed step.
         """
         refuse_production(self.paths)
         with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
@@ -122,7 +122,7 @@ class Demonstration:
     def copy(self, source: "Demonstration") -> DemoSite:
         """Copy the finished demonstration `source`, whose machine is stopped, to this one, and wait for the site.
 
-        Raises ApplianceError explaining what failed, also if `source` runs.
+        Raise ApplianceError explaining what failed, also if `source` runs.
         """
         with locked(self.machine.folder.lock, "the demonstration", wait=LOCK_SECONDS):
             with self._step("copy", f"copy of {source.machine.name}"):
@@ -178,7 +178,9 @@ class Demonstration:
 
     def _explained(self, title: str, error: ApplianceError) -> ApplianceError:
         name = self.machine.name
-        again = f"look around: appliance demo shell --name {name}; fix it and run the demo again, it resumes here"
+        again = (
+            f"look inside: appliance demo shell --name {name}; fix the cause, then run the demo again to resume here"
+        )
         journal = "" if " failed:\n" in error.message else self._failures()
         return ApplianceError(f"{title}: {error.message}{journal}", error.hint or again)
 
@@ -232,7 +234,7 @@ class Demonstration:
     def _create_user(self) -> None:
         if self._state().user:
             return
-        # --reset: after an interruption here, the user exists, but nobody knows the password.
+        # --reset: after an interruption here, the user exists, but the password is unknown.
         words = ["create-internal-user.sh", f"office@{DOMAIN}", "Demo", "Office", "f", "--reset", "--json"]
         created = json.loads(self.machine.guest.run(words, timeout=SHORT_SECONDS).lines()[-1])
         self._remember(user=created["user"], password=created["password"])

@@ -55,7 +55,7 @@ class Guest(ABC):
     def wait_ready(self, seconds: float) -> str:
         """Wait until the machine has booted; return `running`, or `degraded` if a unit failed.
 
-        Raises DeadlineError after `seconds`.
+        Raise DeadlineError after `seconds`.
         """
         deadline = time.monotonic() + seconds
         state = ""

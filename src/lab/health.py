@@ -39,30 +39,30 @@ class SiteHealth:
 
     @property
     def up(self) -> bool:
-        """Whether the site is up and nothing is left to do or has failed."""
+        """Return whether the site is up, nothing is left to do, and nothing has failed."""
         return self.status == GOOD and not self.updating and not self.failed_units
 
     @property
     def stuck(self) -> bool:
-        """Whether waiting longer is pointless."""
+        """Return whether waiting longer is pointless."""
         waiting = not self.updating and self.page.get("kind") in WAITING
         return waiting or any(unit.startswith(("appliance", "prepare-")) for unit in self.failed_units)
 
     @property
     def has_error(self) -> bool:
-        """Whether the application answers, but with an error."""
+        """Return whether the application answers, but with an error."""
         return not self.updating and self.status not in (GOOD, *STARTING)
 
     @property
     def note(self) -> str:
-        """What the appliance is doing, as text."""
+        """Return what the appliance is doing, as text."""
         step = str(self.page.get("step") or self.page.get("headline") or "")
         number = self.page.get("number")
         return f"{step} ({number} of {self.page.get('of')})" if number else step
 
 
 def probe(machine: NspawnMachine, ca_file: Path) -> SiteHealth:
-    """Probe the machine once. Raises NotRunningError if it does not run."""
+    """Probe the machine once. Raise NotRunningError if it does not run."""
     guest = machine.guest
     _fetch_certificate(guest, ca_file)
     status = http_status(f"https://{machine.spec.network.address}{HEALTH_PATH}", ca_file) if ca_file.exists() else 0
@@ -72,7 +72,7 @@ def probe(machine: NspawnMachine, ca_file: Path) -> SiteHealth:
 def wait_up(machine: NspawnMachine, ca_file: Path, *, seconds: float, on_progress: Callable[[str], None]) -> SiteHealth:
     """Wait until the site answers and no work is left; `on_progress` gets the current step at every probe.
 
-    Raises ApplianceError with the reason if it is stuck, DeadlineError after `seconds`.
+    Raise ApplianceError with the reason if it is stuck, DeadlineError after `seconds`.
     """
     deadline = time.monotonic() + seconds
     errors = 0

@@ -43,7 +43,7 @@ class MachineNetwork:
         return self.subnet[2]
 
     def guest_config(self) -> str:
-        """Return the .network file for the machine's side; its name must sort before 80-container-host0."""
+        """Return the .network file for the machine's side; the file's name must sort before 80-container-host0."""
         return (
             "[Match]\nName=host0\n\n"
             f"[Network]\nAddress={self.address}/{self.subnet.prefixlen}\nGateway={self.gateway}\n"
@@ -52,12 +52,14 @@ class MachineNetwork:
 
 
 def choose_subnet(taken: Iterable[IPv4Network]) -> IPv4Network:
-    """Return the first /24 in our pool that overlaps nothing in `taken`. Raises RefusedError if there is none."""
+    """Return the first /24 in POOL that overlaps nothing in `taken`. Raise RefusedError if there is none."""
     used = list(taken)
     for subnet in POOL.subnets(new_prefix=24):
         if not any(subnet.overlaps(other) for other in used):
             return subnet
-    raise RefusedError(f"no free network in {POOL}", "appliance demo destroy ends a machine that is no longer needed")
+    raise RefusedError(
+        f"no free network in {POOL}", "remove a machine that is no longer needed: appliance demo destroy --name NAME"
+    )
 
 
 def used_networks(runner: Runner) -> list[IPv4Network]:
@@ -82,7 +84,7 @@ def create_network(network: MachineNetwork, runner: Runner) -> None:
 
 
 def remove_network(network: MachineNetwork, runner: Runner) -> None:
-    """Remove what `create_network` created, as far as it exists."""
+    """Remove everything that `create_network` created and that still exists."""
     runner.run(["nft", "delete", "table", "ip", network.table], timeout=SECONDS, ok=(0, 1))
     for rule in _forward_rules(network):
         while _iptables(runner, "-C", *rule) == 0:
@@ -92,7 +94,7 @@ def remove_network(network: MachineNetwork, runner: Runner) -> None:
 
 
 def read_resolvers(files: Iterable[Path] = RESOLVERS) -> str:
-    """Return a resolv.conf that works in a machine. Raises RefusedError if all resolvers are on the loopback."""
+    """Return a resolv.conf that works in a machine. Raise RefusedError if all resolvers are on the loopback."""
     for file in files:
         if not file.is_file():
             continue
@@ -100,7 +102,7 @@ def read_resolvers(files: Iterable[Path] = RESOLVERS) -> str:
         if any(line.startswith("nameserver") for line in kept):
             return "\n".join(kept) + "\n"
     raise RefusedError(
-        "this host's name servers listen on its loopback address only, a machine cannot ask them",
+        "this host's name servers listen only on its loopback address, so a machine cannot reach them",
         "name a reachable one in /etc/resolv.conf",
     )
 
@@ -130,7 +132,7 @@ def _forward_rules(network: MachineNetwork) -> tuple[tuple[str, ...], ...]:
 
 
 def _forward_drops(runner: Runner) -> bool:
-    """Return whether forwarding needs our own rules, as docker and firewalls drop it by default."""
+    """Return whether forwarding needs rules of its own: docker and firewalls drop forwarded packets by default."""
     if not _has_iptables():
         return False
     return "-P FORWARD DROP" in runner.run(["iptables", "-w", "-S", "FORWARD"], timeout=SECONDS, ok=range(256)).stdout

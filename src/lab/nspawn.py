@@ -32,7 +32,7 @@ LOG_TAIL_LINES = 20
 class NspawnMachine:
     """One machine; its state is in `folder`, so that any process can take it over."""
 
-    # Those that this process started and must reap, by the folder of their machine.
+    # Supervisors that this process started and must reap, by the folder of their machine.
     _supervisors: ClassVar[dict[Path, Process]] = {}
 
     def __init__(self, name: str, runner: SystemRunner, paths: Paths | None = None) -> None:
@@ -47,9 +47,9 @@ class NspawnMachine:
 
     @property
     def spec(self) -> Spec:
-        """Its specification. Raises NotRunningError if it was never created."""
+        """Return its specification. Raise NotRunningError if the machine was never created."""
         if not self.folder.spec.exists():
-            raise NotRunningError(f"there is no machine {self.name}", f"appliance demo --name {self.name} makes it")
+            raise NotRunningError(f"there is no machine {self.name}", f"create it: appliance demo --name {self.name}")
         return Spec.load(self.folder.spec)
 
     @property
@@ -58,11 +58,11 @@ class NspawnMachine:
 
     @property
     def guest(self) -> NspawnGuest:
-        """Its guest. Raises NotRunningError if the machine does not run."""
+        """Return its guest. Raise NotRunningError if the machine does not run."""
         init = self._init()
         if init is None:
             raise NotRunningError(
-                f"the machine {self.name} does not run", f"appliance demo start --name {self.name} boots it"
+                f"the machine {self.name} is not running", f"boot it: appliance demo start --name {self.name}"
             )
         return NspawnGuest(init.pid, self.runner)
 
@@ -79,13 +79,13 @@ class NspawnMachine:
     def copy(self, source: "NspawnMachine") -> None:
         """Create it as a copy of the stopped machine `source`, with its own name, network and keys, unless it exists.
 
-        Raises RefusedError if `source` runs.
+        Raise RefusedError if `source` runs.
         """
         if self.exists:
             return
         if source.running:
             raise RefusedError(
-                f"the machine {source.name} runs", f"stop it first: appliance demo stop --name {source.name}"
+                f"the machine {source.name} is running", f"stop it first: appliance demo stop --name {source.name}"
             )
         theirs, own = source.folder, self.folder
         spec = self._reserve([mount.moved(theirs.path, own.path) for mount in source.spec.mounts])
@@ -101,7 +101,7 @@ class NspawnMachine:
     def start(self) -> None:
         """Boot the machine, unless it runs, and wait until it is up.
 
-        Raises RefusedError on a production machine, ApplianceError if it does not boot.
+        Raise RefusedError on a production machine, ApplianceError if it does not boot.
         """
         refuse_production(self.paths)
         spec = self.spec
@@ -119,7 +119,7 @@ class NspawnMachine:
         self.wait_ready()
 
     def wait_ready(self, seconds: float = BOOT_SECONDS) -> str:
-        """Wait until the machine has booted; return systemd's state. Raises ApplianceError."""
+        """Wait until the machine has booted; return systemd's state. Raise ApplianceError if it does not boot."""
         deadline = time.monotonic() + seconds
         self._wait(self._booting, deadline, "boot")
         return self.guest.wait_ready(deadline - time.monotonic())
@@ -182,11 +182,11 @@ class NspawnMachine:
         self.folder.process.unlink(missing_ok=True)
 
     def _booting(self) -> bool:
-        """Return whether the machine has a process 1. Raises ApplianceError if it will never have one."""
+        """Return whether the machine has a process 1. Raise ApplianceError if it will never have one."""
         supervisor = self._supervisors.get(self.folder.path)
         if supervisor is not None and supervisor.poll() is not None:
             tail = "\n".join(self.folder.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
-            raise ApplianceError(f"the machine {self.name} did not boot:\n{tail}", f"its log: {self.folder.log}")
+            raise ApplianceError(f"the machine {self.name} did not boot:\n{tail}", f"see its log: {self.folder.log}")
         return self._init() is not None
 
     def _init(self) -> ProcessIdentity | None:
@@ -211,5 +211,7 @@ class NspawnMachine:
     def _wait(self, met: Callable[[], bool], deadline: float, what: str) -> None:
         while not met():
             if time.monotonic() > deadline:
-                raise DeadlineError(f"the machine {self.name} did not {what} in time", f"its log: {self.folder.log}")
+                raise DeadlineError(
+                    f"the machine {self.name} did not {what} in time", f"see its log: {self.folder.log}"
+                )
             time.sleep(POLL_SECONDS)

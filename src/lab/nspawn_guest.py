@@ -1,4 +1,4 @@
-"""The guest of a machine by nspawn, which shares this host's kernel: commands enter its namespaces."""
+"""The guest of an nspawn machine, which shares this host's kernel: commands enter its namespaces."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +13,13 @@ from lab.guest import Guest
 # nsenter keeps this host's capabilities: setting the clock inside would set the host's. They are dropped before it
 # enters, by this host's own program.
 CONFINED = ("setpriv", "--bounding-set=-sys_time,-sys_module", "--inh-caps=-sys_time,-sys_module")
-# The number of words by which the runner names a command in messages.
+# The number of words with which the runner names a command in messages.
 NAME_WORDS = 3
 
 
 @dataclass(frozen=True)
 class NspawnGuest(Guest):
-    """A machine by nspawn; `init` is the pid of its process 1 on this host.
+    """An nspawn machine; `init` is the pid of its process 1 on this host.
 
     Commands start as fast as local processes.
     """
@@ -67,5 +67,5 @@ class NspawnGuest(Guest):
             ) from None
 
     def exec(self, words: Sequence[str | Path]) -> NoReturn:
-        """Replace this process by the command `words` inside, which gets its terminal, standard input and exit code."""
+        """Replace this process with the command `words` inside, which inherits the terminal and sets the exit code."""
         SystemRunner().replace(self.argv(words))

@@ -68,15 +68,15 @@ def missing_packages(programs: Mapping[str, str]) -> list[str]:
 
 
 def install_packages(packages: Iterable[str], runner: Runner) -> None:
-    """Install `packages` with apt. Raises RefusedError if not root, or not on Debian 12 or 13."""
+    """Install `packages` with apt. Raise RefusedError if not root, or not on Debian 12 or 13."""
     wanted = list(packages)
     if not wanted:
         return
     by_hand = f"install {' '.join(wanted)}"
     if os.geteuid() != 0:
-        raise RefusedError("packages are missing and only root can install them", f"run as root, or {by_hand}")
+        raise RefusedError("packages are missing, and only root can install them", f"run it as root, or {by_hand}")
     if debian_version() not in DEBIAN_VERSIONS:
-        raise RefusedError("packages are missing and this is not Debian 12 or 13", by_hand)
+        raise RefusedError("packages are missing, and this is not Debian 12 or 13", by_hand)
     runner.run(["apt-get", "--quiet", "--quiet", "update"], timeout=INSTALL_SECONDS)
     runner.run(["apt-get", "--quiet", "install", "--yes", "--no-install-recommends", *wanted], timeout=INSTALL_SECONDS)
 

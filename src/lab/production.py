@@ -15,13 +15,13 @@ def refuse_production(paths: Paths) -> None:
     reason = _production_reason(paths)
     if reason:
         raise RefusedError(
-            f"this is a production machine ({reason}): demo and test run on any other, never beside a site",
+            f"this is a production machine ({reason}): demo and test must not run on the machine of a site",
             "on another Debian machine, in a clone of the appliance: sudo ./appliance demo, or sudo ./appliance test",
         )
 
 
 def _production_reason(paths: Paths) -> str:
-    """Return what shows that this is a production machine, or an empty string.
+    """Return why this is a production machine, or an empty string if it is not.
 
     A clone at /app/appliance does not: an installation replaces it by a symlink to a release.
     """
@@ -32,7 +32,7 @@ def _production_reason(paths: Paths) -> str:
 
 
 def main() -> int:
-    """Write to standard error why this machine is refused, if it is; return the exit code."""
+    """If this machine is refused, write the reason to standard error; return the exit code."""
     try:
         refuse_production(Paths())
     except RefusedError as error:

@@ -21,7 +21,7 @@ GIT = ("git", "-c", "safe.directory=*", "-c", "core.hooksPath=/dev/null")
 def publish_checkout(checkout: Path, bare: Path, runner: Runner) -> str:
     """Push the commit that is checked out in `checkout` to the branch main of `bare`; return the commit.
 
-    Raises as `head_commit` does.
+    Raise the errors of `head_commit`.
     """
     ensure_bare(bare, "main", runner)
     commit = head_commit(checkout, runner)
@@ -39,11 +39,11 @@ def export_checkout(checkout: Path, commit: str, folder: Path, runner: Runner) -
 
 
 def head_commit(checkout: Path, runner: Runner) -> str:
-    """Return the commit checked out in `checkout`. Raises RefusedError if that is not a git checkout with a commit."""
+    """Return the commit checked out in `checkout`. Raise RefusedError if that is not a git checkout with a commit."""
     commit = runner.run([*GIT, "-C", checkout, "rev-parse", "--verify", "HEAD"], timeout=SECONDS, ok=(0, 128))
     if commit.returncode:
         raise RefusedError(
-            f"{checkout} is not a git checkout with a commit", "git clone the appliance and run it there"
+            f"{checkout} is not a git checkout with a commit", "clone the appliance with git and run it there"
         )
     return commit.stdout.strip()
 
@@ -70,7 +70,7 @@ def publish_folder(folder: Path, bare: Path, runner: Runner, *, branch: str = "m
 
 def ensure_signing_key(key: Path, runner: Runner) -> str:
     """Create the OpenSSH key `key` if it does not exist; return its public key, one line."""
-    with locked(key.with_name(f".{key.name}.lock"), "making the signing key", wait=SECONDS):
+    with locked(key.with_name(f".{key.name}.lock"), "creating the signing key", wait=SECONDS):
         if not key.with_name(f"{key.name}.pub").exists():
             key.unlink(missing_ok=True)
             runner.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", ADDRESS, "-f", key], timeout=SECONDS)

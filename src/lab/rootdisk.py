@@ -38,15 +38,15 @@ SYSTEM = Recipe(
     ),
     hooks=(*HOOKS, INITRD_HOOK),
 )
-# The folder of the cache that machines see as /root/.cache.
+# The folder in the cache that machines see as /root/.cache.
 PYTHON_PACKAGES = "home"
 RELEASES = "app/releases"
 UNITS = "salt/states/appliance/files/units"
 UNIT_FOLDER = "usr/local/lib/systemd/system"
 # The sandbox of the units lets them write only to listed folders, which must exist.
 STATUS_PAGE = "var/www/html"
-# Has the launcher build its environment, with this host's network and the cache of Python packages that machines share,
-# and Python compile its modules: on an installed machine, that happens long before the first environment is read.
+# Lets the launcher build its environment, with this host's network and the shared cache of Python packages, and Python
+# compile its modules: on an installed machine, that happens long before the first environment is read.
 BUILD = """
 unset SSL_CERT_FILE PIP_CERT
 mount -t proc proc "$1/proc"
@@ -64,7 +64,7 @@ KEPT_DISKS = 2
 
 @dataclass(frozen=True)
 class RootDisk:
-    """A root disk and the kernel that boots it; `commit` is the appliance's."""
+    """A root disk and the kernel that boots it; `commit` is that of the appliance on it."""
 
     folder: Path
     commit: str
@@ -81,13 +81,13 @@ class RootDisk:
 def provide_root_disk(checkout: Path, runner: Runner, cache: Path = Path(CACHE)) -> RootDisk:
     """Return the root disk with the commit that is checked out in `checkout`; it is kept below `cache`, with its base.
 
-    Raises ApplianceError if it cannot be built, RefusedError if `checkout` has no commit.
+    Raise ApplianceError if it cannot be built, RefusedError if `checkout` has no commit.
     """
     folder = cache / "vm"
     base = provide_base(folder, runner, SYSTEM)
     commit = head_commit(checkout, runner)
     target = folder / f"disk-{_key(base, commit)}"
-    with locked(folder / "disk.lock", "making the root disk of virtual machines", wait=BUILD_SECONDS):
+    with locked(folder / "disk.lock", "building the root disk of virtual machines", wait=BUILD_SECONDS):
         if not target.is_dir():
             _build(RootDisk(target, commit), base, checkout, runner)
         _remove_old(folder)

@@ -44,7 +44,7 @@ class _SpecRecord:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a machine was created as."""
+    """The parameters with which a machine was created."""
 
     name: str
     subnet: IPv4Network
@@ -56,7 +56,7 @@ class Spec:
 
     @property
     def group(self) -> str:
-        """Its control group on a host whose systemd provides none."""
+        """Return the name of its control group, used on a host whose systemd provides none."""
         return f"ecs-machine-{self.name}"
 
     def save(self, file: Path) -> None:
@@ -66,7 +66,7 @@ class Spec:
 
     @staticmethod
     def load(file: Path) -> "Spec":
-        """Return what `save` wrote to `file`. Raises FileNotFoundError without it, ApplianceError if it is damaged."""
+        """Return what `save` wrote to `file`. Raise FileNotFoundError without it, ApplianceError if it is damaged."""
         record = _spec_file(file).read()
         if record is None:
             raise FileNotFoundError(file)
@@ -75,7 +75,7 @@ class Spec:
 
 
 def _spec_file(file: Path) -> StateFile[_SpecRecord]:
-    remedy = f"where nothing of the machine runs (ps -ef | grep {file.parent.name}), remove {file.parent}"
+    remedy = f"if no process of the machine runs (ps -ef | grep {file.parent.name}), remove {file.parent}"
     return StateFile(file, _SpecRecord, 0o644, remedy)
 
 
@@ -97,22 +97,22 @@ class Processes:
 
     @staticmethod
     def load(file: Path) -> "Processes":
-        """Return what `save` wrote to `file`, none without the file. Raises ApplianceError if it is damaged."""
+        """Return what `save` wrote to `file`, none without the file. Raise ApplianceError if it is damaged."""
         found = _process_file(file).read() or {}
         return Processes(*(found.get(name) for name in RECORDED_NAMES))
 
     def alive(self) -> list[ProcessIdentity]:
-        """Return those that still run."""
+        """Return the processes that still run."""
         return [process for process in (self.supervisor, self.nspawn, self.init) if process and process.alive()]
 
     def request_shutdown(self) -> None:
-        """Request a clean shutdown from the first of them that still runs; it forwards the request."""
+        """Request a clean shutdown from the first process that still runs; it forwards the request."""
         for process in self.alive()[:1]:
             process.send(POWEROFF if process == self.init else signal.SIGTERM)
 
 
 def _process_file(file: Path) -> StateFile[dict[str, ProcessIdentity]]:
-    remedy = f"end what runs of the machine (ps -ef | grep {file.parent.name}), then remove {file}"
+    remedy = f"end the machine's processes (ps -ef | grep {file.parent.name}), then remove {file}"
     return StateFile(file, dict[str, ProcessIdentity], 0o644, remedy)
 
 
@@ -124,10 +124,10 @@ class MachineFolder:
 
     @staticmethod
     def of(name: str, paths: Paths) -> "MachineFolder":
-        """Return the folder of the machine `name`. Raises RefusedError for an invalid name."""
+        """Return the folder of the machine `name`. Raise RefusedError for an invalid name."""
         if not NAME.fullmatch(name):
             raise RefusedError(
-                f"{name!r} is no name for a machine", "a letter, then at most eleven of a-z, 0-9 and hyphen"
+                f"{name!r} is not a valid machine name", "use a letter, then at most eleven of a-z, 0-9 and hyphen"
             )
         return MachineFolder(paths.at(MACHINES) / name)
 
@@ -137,7 +137,7 @@ class MachineFolder:
 
     @property
     def lock(self) -> Path:
-        """Prevents two commands from changing the machine at once; next to its folder, which comes and goes."""
+        """Return the file locked by the command that changes the machine; it outlives the machine's folder."""
         return self.path.with_name(f".{self.path.name}.lock")
 
     @property
@@ -150,12 +150,12 @@ class MachineFolder:
 
     @property
     def log(self) -> Path:
-        """The output of nspawn and the machine's console."""
+        """Return the file with the output of nspawn and of the machine's console."""
         return self.path / "console.log"
 
     @property
     def git(self) -> Path:
-        """The bare repositories that the machine sees as /srv/git."""
+        """Return the folder of bare repositories that the machine sees as /srv/git."""
         return self.path / "git"
 
     def processes(self) -> Processes:

@@ -103,7 +103,7 @@ def _wait_for_init(poll: Callable[[], int | None], nspawn: int) -> ProcessIdenti
 
 
 def main(folder: MachineFolder) -> int:
-    """Supervise the machine of `folder`; write a failure to its log, since nobody sees this process's output."""
+    """Supervise the machine of `folder`; write a failure to its log, since this process's output is not shown."""
     try:
         supervise(folder, SystemRunner())
     except Exception as error:  # noqa: BLE001 # this program's error boundary

@@ -65,9 +65,12 @@ class VirtioGuest(Guest):
         self._requests = 0
 
     def wait_open(self, seconds: float) -> None:
-        """Wait until the shell answers, early in the boot. Raises DeadlineError after `seconds`, NotRunningError."""
+        """Wait until the shell answers, early in the boot.
+
+        Raise DeadlineError after `seconds`, NotRunningError if the machine has ended or something else answers.
+        """
         if self._read_line(seconds) != READY:
-            raise NotRunningError("what answers in the virtual machine is not its shell")
+            raise NotRunningError("the answer from the virtual machine is not its shell's")
 
     def run(
         self,
@@ -77,7 +80,7 @@ class VirtioGuest(Guest):
         data: str | bytes | None = None,
         ok: Sequence[int] = (0,),
     ) -> Result:
-        """See Guest.run. Raises NotRunningError if the machine has ended."""
+        """Run a command as Guest.run does. Raise NotRunningError if the machine has ended."""
         argv = tuple(map(str, words))
         given = data.encode() if isinstance(data, str) else data or b""
         script = f"cd /root; exec {shlex.join(argv)}\n"

@@ -1,4 +1,4 @@
-"""Machines with their own kernel and drives, by QEMU without hardware acceleration."""
+"""Machines with their own kernel and drives, run by QEMU without hardware acceleration."""
 
 import contextlib
 import socket
@@ -40,18 +40,18 @@ class VirtualMachine:
 
     @property
     def guest(self) -> VirtioGuest:
-        """Its guest. Raises ApplianceError if the machine was not started."""
+        """Return its guest. Raise ApplianceError if the machine was not started."""
         if self._guest is None:
             raise ApplianceError("the virtual machine was not started")
         return self._guest
 
     @property
     def pid(self) -> int | None:
-        """The pid of the machine's process on this host, None while it does not run."""
+        """Return the pid of the machine's process on this host, None while it does not run."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     def start(self, seconds: float = BOOT_SECONDS) -> None:
-        """Boot until the shell inside answers; units may still be starting. Raises ApplianceError with the log."""
+        """Boot until the shell inside answers; units may still be starting. Raise ApplianceError with the log."""
         self.kill()
         self._connection, theirs = socket.socketpair()
         with theirs:
@@ -62,7 +62,9 @@ class VirtualMachine:
             self._guest.wait_open(seconds)
         except ApplianceError as error:
             self.kill()
-            raise ApplianceError(f"{error.message}:\n{self._log_tail()}", f"its whole log: {self.console}") from None
+            raise ApplianceError(
+                f"{error.message}:\n{self._log_tail()}", f"see the whole log: {self.console}"
+            ) from None
 
     def stop(self, seconds: float = POWEROFF_SECONDS) -> bool:
         """Shut down cleanly, by force after `seconds`; return whether no force was needed."""

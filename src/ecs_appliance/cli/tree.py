@@ -112,7 +112,9 @@ def usage_pieces(command: AnyCommand) -> list[str]:
     for argument in arguments(command):
         name = argument_name(argument)
         pieces.append(name if argument.required else f"[{name}]")
-    return [*pieces, "COMMAND"] if isinstance(command, TyperGroup) else pieces
+    if isinstance(command, TyperGroup):
+        pieces.append("[COMMAND]" if command.invoke_without_command else "COMMAND")
+    return pieces
 
 
 def arguments(command: AnyCommand) -> list[TyperArgument]:

@@ -1,4 +1,4 @@
-"""`appliance demo`: the whole appliance in a machine of its own on this host."""
+"""`appliance demo`: a complete appliance in a separate machine on this host."""
 
 import json
 import sys
@@ -16,18 +16,23 @@ if TYPE_CHECKING:
     from lab.nspawn import NspawnMachine
     from lab.progress import Progress
 
-app = typer.Typer(help="Show a whole appliance in a machine of its own; run again, it resumes where it ended.")
+HELP = """Create a complete appliance in a separate machine on this host.
 
-Name = Annotated[str | None, typer.Option("--name", help="Which machine, where there are several.", metavar="NAME")]
-AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON on standard output.")]
+The machine is a Debian 13 container of systemd-nspawn with its own network. Each step is printed with its duration,
+then the site's address and a first login. If the command fails or is interrupted, run it again: it resumes where it
+stopped. It must be run as root, and is refused on a production machine.
+"""
+EXAMPLE = "appliance demo\nappliance demo exec -- appliance status\nappliance demo destroy"
+
+Name = Annotated[str | None, typer.Option("--name", help="Use the machine of this name, not demo.", metavar="NAME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 DEFAULT = "demo"
 LOG_LINES = 200
 LOCK_SECONDS = 5.0
 
 
-@app.callback(invoke_without_command=True)
 def demo(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
-    """Make the machine and the site, or what is missing of it."""
+    """Create the machine and the site, or what is missing of them."""
     context.obj = name
     if context.invoked_subcommand is not None:
         return
@@ -43,9 +48,11 @@ def demo(context: typer.Context, name: Name = None, as_json: AsJson = False) -> 
     typer.echo(site.to_json() if as_json else _welcome(_name(context, name), site))
 
 
-@app.command()
 def status(context: typer.Context, name: Name = None) -> None:
-    """Show whether the machine runs and the site answers; exit code 0 when all is well, 6 where nothing runs."""
+    """Show whether the machine runs and the site answers.
+
+    The exit code is 0 if the site is healthy, 1 if it is not, and 6 if the machine does not run.
+    """
     from lab.health import probe
 
     machine = _machine(context, name)
@@ -56,61 +63,64 @@ def status(context: typer.Context, name: Name = None) -> None:
     raise typer.Exit(ExitCode.OK if health.up else ExitCode.FAILED)
 
 
-@app.command("exec", context_settings={"allow_interspersed_args": False})
-def execute(context: typer.Context, command: Annotated[list[str], typer.Argument()], name: Name = None) -> None:
-    """Run COMMAND as root in the machine, with this terminal, input and output; its exit code is ours."""
+def execute(
+    context: typer.Context,
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND", help="The command and its arguments, after -- if it has options.")
+    ],
+    name: Name = None,
+) -> None:
+    """Run a command as root in the machine.
+
+    The command uses this terminal, standard input and output, and its exit code is returned.
+    """
     _machine(context, name).guest.exec(command)
 
 
-@app.command()
 def shell(context: typer.Context, name: Name = None) -> None:
     """Open a root shell in the machine."""
     _machine(context, name).guest.exec(["script", "--quiet", "--return", "--command", "exec bash -l", "/dev/null"])
 
 
-@app.command()
 def logs(
     context: typer.Context,
     name: Name = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow what comes.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.", min=0)] = LOG_LINES,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", metavar="NUMBER", help="Number of lines.", min=0)] = LOG_LINES,
 ) -> None:
-    """Show the machine's journal."""
+    """Show the last lines of the machine's journal."""
     words = ["journalctl", "--no-pager", f"--lines={lines}", *(["--follow"] if follow else [])]
     _machine(context, name).guest.exec(words)
 
 
-@app.command()
 def start(context: typer.Context, name: Name = None) -> None:
-    """Boot the machine again; the site comes up by itself."""
+    """Boot the stopped machine; the site starts automatically."""
     from lab.production import refuse_production
 
-    refuse_production(_machine(context, name).paths)  # before there is so much as a lock
+    refuse_production(_machine(context, name).paths)  # before even a lock file is created
     with _locked_machine(context, name, "start") as machine:
         machine.start()
-        typer.echo(f"the machine {machine.name} runs at {machine.spec.network.address}")
+        typer.echo(f"the machine {machine.name} is running at {machine.spec.network.address}")
 
 
-@app.command()
 def stop(context: typer.Context, name: Name = None) -> None:
-    """Shut the machine down in order; everything in it is kept."""
+    """Shut the machine down cleanly; everything in it is kept."""
     with _locked_machine(context, name, "stop") as machine:
         was_running = machine.running
         machine.stop()
-        typer.echo(f"the machine {machine.name} {'is stopped' if was_running else 'was not running'}")
+        typer.echo(f"the machine {machine.name} {'has been stopped' if was_running else 'was not running'}")
 
 
-@app.command()
 def destroy(context: typer.Context, name: Name = None) -> None:
-    """Remove the machine and everything in it; downloads stay cached."""
+    """Remove the machine with all its data; downloads stay cached."""
     with _locked_machine(context, name, "destroy") as machine:
         existed = machine.folder.path.exists()
         machine.destroy()
-        typer.echo(f"the machine {machine.name} {'is removed' if existed else 'is not there'}")
+        typer.echo(f"the machine {machine.name} {'has been removed' if existed else 'does not exist'}")
 
 
 def _name(context: typer.Context, name: str | None) -> str:
-    """Return the machine that the option names, before or after the subcommand."""
+    """Return the name of the machine; the option may precede or follow the subcommand."""
     return name or context.obj or DEFAULT
 
 
@@ -131,7 +141,7 @@ def _locked_machine(context: typer.Context, name: str | None, purpose: str) -> "
 
 
 def _progress(*, plain: bool) -> "Progress":
-    """Return how progress is shown on standard error; results go to standard output."""
+    """Return a progress display on standard error, since results go to standard output."""
     from lab.progress import PlainProgress, Spinner
 
     return PlainProgress(sys.stderr) if plain or not sys.stderr.isatty() else Spinner(sys.stderr)
@@ -145,9 +155,9 @@ def _welcome(name: str, site: "DemoSite") -> str:
         f"  password       {site.password}\n"
         f"  certificate    {site.ca_file} (curl --cacert)\n"
         "\nTry next\n"
-        f"  appliance demo{option} status      whether all is well\n"
-        f"  appliance demo{option} shell       a root shell in the machine\n"
-        f"  appliance demo{option} logs -f     its journal\n"
-        f"  appliance demo{option} stop        shut it down; start brings it back\n"
+        f"  appliance demo{option} status      check that everything is healthy\n"
+        f"  appliance demo{option} shell       open a root shell in the machine\n"
+        f"  appliance demo{option} logs -f     follow its journal\n"
+        f"  appliance demo{option} stop        shut it down; start boots it again\n"
         f"  appliance demo{option} destroy     remove it\n"
     )

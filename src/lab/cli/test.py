@@ -1,4 +1,4 @@
-"""`appliance test`: every test of the project, by tier."""
+"""`appliance test`: run the project's tests, tier by tier."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tier(StrEnum):
-    """The tiers, the quick one first."""
+    """The tiers of tests, in the order in which they run; the fastest is the first."""
 
     UNIT = "unit"
     INTEGRATION = "integration"
@@ -27,26 +27,31 @@ class Tier(StrEnum):
     ENDURANCE = "endurance"
 
 
-# A whole run has to end within an hour, so it leaves out what is marked as slow.
+# A full run must end within an hour, so it skips tests marked as slow.
 DEFAULT_TIERS = (Tier.UNIT, Tier.INTEGRATION, Tier.MACHINE, Tier.VM)
 NOT_SLOW = ("-m", "not slow")
-# Two at once, file by file: tests of machines wait most of their time, a virtual machine takes one processor.
+# Two files at a time: machine tests mostly wait, and a virtual machine uses one processor.
 WORKERS = {Tier.UNIT: 2, Tier.INTEGRATION: 2, Tier.MACHINE: 2, Tier.VM: 2}
 CHECKOUT = Path(__file__).parents[3]
-# Variables of the caller's environment that tests get.
+# Variables of the caller's environment that are passed to the tests.
 PASSED_VARIABLES = ("CI", "ECS_TEST_MACHINE")
+EXAMPLE = "appliance test\nappliance test unit integration\nappliance test unit -k env -x"
 
 
 def test(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[unit|integration|machine|vm|endurance]… [PYTEST OPTIONS]…",
-            help="Default: all but endurance, without slow tests.",
+            metavar="TIER|OPTION",
+            help="Tiers to run (unit, integration, machine, vm, endurance), then options of pytest. "
+            "Without a tier, all tiers except endurance are run, without tests marked as slow.",
         ),
     ] = None,
 ) -> None:
-    """Run the tests, all tiers or those named; installs what they need."""
+    """Run the tests, after installing the packages they need.
+
+    Only root can install packages, on Debian 12 or 13. The command is refused on a production machine.
+    """
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.runner import SystemRunner
 
@@ -54,9 +59,9 @@ def test(
 
 
 def run_tests(words: "Sequence[str]", paths: "Paths", runner: "SystemRunner") -> None:
-    """Run the tests that `words` ask for, having installed what they need.
+    """Install what the tests requested in `words` need, and run them.
 
-    Raises RefusedError on a production machine, ApplianceError where tests failed.
+    Raise RefusedError on a production machine, ApplianceError if tests failed.
     """
     from lab.production import refuse_production
 
@@ -70,7 +75,7 @@ def run_tests(words: "Sequence[str]", paths: "Paths", runner: "SystemRunner") ->
 
 
 def split_words(words: "Sequence[str]") -> "tuple[list[Tier], list[str]]":
-    """Return the tiers that lead `words` (none: those of a whole run), and the words for pytest."""
+    """Return the tiers at the beginning of `words` (without any, those of a full run), and the rest for pytest."""
     names = set(Tier)
     count = next((index for index, word in enumerate(words) if word not in names), len(words))
     if count == 0:
@@ -94,19 +99,19 @@ def _install_packages(tiers: "Sequence[Tier]", runner: "SystemRunner") -> None:
 
 
 def _run_tier(tier: Tier, options: "Sequence[str]", runner: "SystemRunner") -> int:
-    """Run the tests of `tier` on our terminal and return pytest's exit code; a tier without tests passes."""
+    """Run the tests of `tier` on this terminal and return pytest's exit code; a tier without tests passes."""
     folder = CHECKOUT / "tests" / tier
     if not any(folder.rglob("test_*.py")):
         typer.echo(f"{tier}: this tier has no tests yet")
         return 0
     typer.echo(f"\n{tier}")
     env = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-    # The slowest ones are shown: a whole run has its limits.
+    # Show the slowest tests, since the duration of a full run is limited.
     pytest = [sys.executable, "-m", "pytest", f"--rootdir={CHECKOUT}", "--durations=25", "--durations-min=10"]
     return runner.interact([*pytest, folder, *plan_workers(tier, env), *options], env=env)
 
 
 def plan_workers(tier: Tier, env: "Mapping[str, str]") -> list[str]:
-    """Return pytest's options that run the files of `tier` side by side; none where all share the machine of `env`."""
+    """Return pytest's options to run the files of `tier` in parallel; none if they share the machine named in `env`."""
     count = WORKERS.get(tier, 0) if "ECS_TEST_MACHINE" not in env else 0
     return [f"--numprocesses={count}", "--dist=loadfile"] if count else []

@@ -1,10 +1,10 @@
-"""Backups beside duplicity as the predecessor ran it, and beside the limits: cp -a, and tar through age.
+"""Compare backups with duplicity as the predecessor ran it, and with the practical limits: cp -a, and tar through age.
 
 Run it on an appliance, as root, with duplicity and age installed, and 14 GB free:
 cd /app/appliance; .venv/bin/python -m benchmarks.backup [--files 6000] [--rounds 3] [--folder /volatile/bench]
 Goals: a full backup in at most 1.6 times cp -a, a restore in at most 1.3 times.
 
-All on the same data, in turns, caches warm; each time ends when everything is on disk (sync), whoever wrote it.
+All run in turns on the same data, with warm caches. Each measurement includes a sync, so that everything is on disk.
 """
 
 import argparse
@@ -175,9 +175,11 @@ Engine = Ours | Duplicity | Copy | Age
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=6000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("/volatile/bench"))
+    parser.add_argument("--files", type=int, default=6000, help="number of files to back up (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("/volatile/bench"), help="new folder for all data (default: %(default)s)"
+    )
     wanted = parser.parse_args()
     wanted.folder.mkdir(parents=True)
     try:

@@ -1,13 +1,13 @@
-"""The site while a backup runs, beside the same site at rest: what its slowest pages take.
+"""Compare the slowest pages of the site while a backup runs with those of the same site at rest.
 
 Run it on an appliance, as root, with 8 GB free in /data and in the target of its backups:
 cd /app/appliance; .venv/bin/python -m benchmarks.beside_backup [--rounds 12] [--megabytes 600]
 Goal: the 99th percentile of the login page at most 1.5 times that at rest.
 
-Each round: the site at rest for as long as a backup takes; beside as many loops of the lowest priority (SCHED_IDLE) as
-there are cores, which is the least that any work costs on this machine; beside a backup, by its unit, of so many new
-megabytes. Pages are asked for at a steady pace, as people do, whether or not the one before has come. All rounds
-together are one sample.
+Each round measures the site three times: at rest, for as long as a backup takes; next to one loop of the lowest
+priority (SCHED_IDLE) per core, the least that any work costs on this machine; and during a backup, run by its unit, of
+the given number of new megabytes. Pages are requested at a steady pace, as by people, even if the previous one has not
+arrived. All rounds together are one sample.
 """
 
 import argparse
@@ -35,8 +35,10 @@ LARGE = Path("/data/ecs-pgdump/bench")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--megabytes", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=12, help="number of rounds (default: %(default)s)")
+    parser.add_argument(
+        "--megabytes", type=int, default=600, help="new data for each backup, in MB (default: %(default)s)"
+    )
     wanted = parser.parse_args()
     run = SystemRunner().run
     domain = load_active(Paths()).appliance.domain

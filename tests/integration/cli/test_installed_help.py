@@ -1,4 +1,4 @@
-"""Manual pages and completion as shells and `man` read them."""
+"""Manual pages and completion, as read by `man` and the shells."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,9 @@ SHARE = CHECKOUT / "salt/states/appliance/files/share"
 PAGES = sorted((SHARE / "man/man8").iterdir())
 BASH = SHARE / "bash-completion/completions/appliance"
 RUNNER = SystemRunner()
-# What `appliance` is to the shells here: this checkout's own code.
+# The command `appliance` for the shells: it runs the code of this checkout.
 COMMAND = f'#!/bin/sh\nPYTHONPATH={CHECKOUT}/src exec {sys.executable} -m ecs_appliance "$@"\n'
-# Completes the line $1 as readline would have it done, its last word being the one at the cursor.
+# Completes the line $1 as readline does, with the cursor at the end of the last word.
 COMPLETE = """
 . "$0"
 read -ra COMP_WORDS <<<"$1"
@@ -27,7 +27,7 @@ _appliance appliance
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables with which a shell finds `appliance`."""
+    """Return variables with which a shell finds `appliance`."""
     folder = tmp_path_factory.mktemp("bin")
     (folder / "appliance").write_text(COMMAND)
     (folder / "appliance").chmod(0o755)
@@ -47,7 +47,7 @@ def complete(line: str, path: dict[str, str]) -> list[str]:
         ("appliance recover --y", ["--yes"]),
         ("appliance user create a@example.org A B ", ["f", "m"]),
         ("appliance env rotate env.yml appliance.d", ["appliance.dkim.key"]),
-        # The shell's own completion of files follows.
+        # Without a match, the shell completes file names.
         ("appliance env check ", []),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_machine_that_lost_its_file_takes_no_other_from_the_network(demo: "Dem
     finally:
         demo.sh("mv /app/env.yml.away /app/env.yml")
     assert done.returncode == 3
-    assert "this machine had one from a file before, so no other kind of source is asked" in done.stderr
+    assert "this machine had one from a file before, so no other kind of source is queried" in done.stderr
     assert "rm /var/lib/ecs-appliance/environment" in done.stderr
     assert demo.sh("sha256sum /run/active-env.yml") == before
 

@@ -60,7 +60,7 @@ def usable(found: Found) -> Env:
 def _checked(found: Found) -> tuple[Env, tuple[Problem, ...]]:
     checked = check(found.data)
     if checked.env is None:
-        hint = "correct it there; the environment that was active stays in force"
+        hint = "fix it there; the previous environment stays active"
         raise InvalidEnvError(report(checked.problems, found.origin), hint)
     protect(checked.env)
     return checked.env, checked.problems
@@ -71,7 +71,7 @@ def _remember(paths: Paths, found: Found) -> None:
     if found.kind is Kind.NETWORK:
         write_atomic(paths.env_yml, found.data, mode=0o600)
         log.warning(
-            "the environment came from %s and is kept as %s, which counts from now on; remove it there",
+            "the environment came from %s and was saved as %s, which is used from now on; remove it from its source",
             found.origin,
             paths.env_yml,
         )
@@ -83,7 +83,7 @@ def told(activated: Activated, paths: Paths) -> list[str]:
     """Return what an activation did, for the operator."""
     warnings = report(activated.warnings, activated.origin).splitlines()
     if not activated.changed:
-        return [*warnings, f"unchanged: {paths.active_env} is what {activated.origin} has"]
+        return [*warnings, f"unchanged: {paths.active_env} is the same as {activated.origin}"]
     return [
         *warnings,
         f"active: {paths.active_env}, from {activated.origin}",

@@ -21,7 +21,7 @@ from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, TreeEr
 # Old path of a key, and its current name.
 RENAMED = {"appliance.extra.files[].content": "contents"}
 LINE_KEY = re.compile(r"( *(?:- +)?)([A-Za-z0-9_]+): *([^# ]?)")
-TEXT_HINT = ": put it into quotes to have it as text"
+TEXT_HINT = ": put it in quotes to make it text"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def load(source: bytes | Path, *, name: str = "env.yml") -> Env:
         name = str(source)
     checked = check(read_start(source) if isinstance(source, Path) else source)
     if checked.env is None:
-        raise InvalidEnvError(report(checked.problems, name), "correct it; `appliance env check` tells what is left")
+        raise InvalidEnvError(report(checked.problems, name), "fix it; `appliance env check` shows what is left")
     return checked.env
 
 
@@ -152,7 +152,7 @@ class _Checker:
             mark = node.keys.pop(old)
             value = node.entries.pop(old)
             if new in node.entries:
-                self._say(mark, joined(path, old), f"is the old name of {new}, which is here too")
+                self._say(mark, joined(path, old), f"is the old name of {new}, which is also set")
                 continue
             self._say(mark, joined(path, old), f"is the old name of {new}", "warning")
             node.entries[new], node.keys[new] = value, mark
@@ -196,7 +196,7 @@ class _Checker:
 def _expected(kind: str, node: Node) -> str:
     """Say what was expected, from pydantic's error type."""
     if kind == "missing":
-        return "this key is needed"
+        return "this key is required"
     if kind.startswith("bool"):
         return f"expected true or false, found {_found(node)}"
     if kind.startswith(("int", "greater", "less")):

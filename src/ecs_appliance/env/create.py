@@ -81,7 +81,7 @@ def render(
         text = set_values(text, overrides)
     checked = check(text.encode())
     if not checked.ok:
-        raise InvalidEnvError(report(checked.problems, FILE_NAME), "correct the template, or what was merged over it")
+        raise InvalidEnvError(report(checked.problems, FILE_NAME), "fix the template, or what was merged over it")
     return text
 
 
@@ -126,7 +126,9 @@ def fill(template: str, domain: str, fresh: Secrets) -> str:
 
     def look_up(name: str) -> str:
         if name not in values:
-            raise ApplianceError(f"the template asks for {quoted(name)}", f"it may ask for {', '.join(values)}")
+            raise ApplianceError(
+                f"the template has an unknown name: {quoted(name)}", f"known names: {', '.join(values)}"
+            )
         return values[name]
 
     lines = ALONE.sub(lambda found: textwrap.indent(look_up(found[2]), found[1], lambda _: True), template)
@@ -161,7 +163,7 @@ def _check_domain(domain: str) -> None:
     except ValueError as error:
         wrong = str(error)
     if wrong:
-        raise RefusedError(f"{quoted(domain)} is no domain: {wrong}")
+        raise RefusedError(f"{quoted(domain)} is not a valid domain: {wrong}")
 
 
 def _path(target: str) -> Path:
@@ -173,4 +175,4 @@ def _path(target: str) -> Path:
 
 def _refuse_overwrite(path: Path) -> None:
     if path.exists() or path.is_symlink():
-        raise RefusedError(f"{path} is there already: an env.yml is never overwritten", "choose another target")
+        raise RefusedError(f"{path} already exists: an env.yml is never overwritten", "choose another target")

@@ -72,7 +72,7 @@ def diff(old: bytes, new: bytes, *, names: tuple[str, str] = ("old", "new")) -> 
 
 def told(differences: Iterable[Difference]) -> str:
     """Return one line per difference; multi-line values, or their differing lines, follow below it."""
-    return "\n".join(line for difference in differences for line in _lines(difference)) or "no difference"
+    return "\n".join(line for difference in differences for line in _lines(difference)) or "no differences"
 
 
 def as_json(differences: Iterable[Difference]) -> str:
@@ -179,7 +179,7 @@ def _text_lines(old: str | None, new: str | None) -> Iterator[str]:
     """Yield the differing lines of two texts as in diff -u, with AROUND lines of context and without headers."""
     before, after = (side.removesuffix("\n").split("\n") if side else [] for side in (old, new))
     if before == after:
-        yield "(only the line feed at the end)"
+        yield "(only the line break at the end differs)"
     for line in itertools.islice(difflib.unified_diff(before, after, n=AROUND, lineterm=""), 2, None):
         if not line.startswith("@@"):
             yield line if line.isprintable() else json.dumps(line)

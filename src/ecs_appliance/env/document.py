@@ -30,16 +30,18 @@ def read_start(path: Path) -> bytes:
                 return handle.read(LARGEST + 1)
     except OSError as error:
         raise ApplianceError(f"cannot read {path}: {error.strerror}") from None
-    raise ApplianceError(f"cannot read {path}: it is no file", "what comes through a pipe: write it into a file first")
+    raise ApplianceError(
+        f"cannot read {path}: it is not a regular file", "to read from a pipe, write its output to a file first"
+    )
 
 
 def decode(data: bytes) -> str:
     """Return `data` as text. Raise TreeError if it is too large, or is not UTF-8 text."""
     if len(data) > LARGEST:
-        raise _refused(Mark(), f"larger than {LARGEST // 1024} KiB: this is no env.yml")
+        raise _refused(Mark(), f"larger than {LARGEST // 1024} KiB: this is not an env.yml")
     zero = data.find(b"\0")
     if zero >= 0:
-        raise _refused(_place(data, zero), "holds a zero byte: this is no text file")
+        raise _refused(_place(data, zero), "contains a zero byte: this is not a text file")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -62,7 +64,7 @@ def first_line(text: str) -> Iterator[Problem]:
         return
     message = f"the first line must be exactly {FIRST_LINE}"
     if first.rstrip("\r") == FIRST_LINE:
-        message += ": this file has the line ends of Windows"
+        message += ": this file has Windows line endings"
     elif first.startswith("\ufeff"):
         message += ": this file begins with a byte order mark"
     yield Problem(1, 1, "", "error", message)

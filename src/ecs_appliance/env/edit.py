@@ -41,7 +41,7 @@ def replace_within(text: str, path: str, place: slice, new: str) -> str:
     """
     node = scalar_at(parse(text), path)
     if node is None:
-        raise ApplianceError(f"{path} is no text")
+        raise ApplianceError(f"{path} is not text")
     value = node.text[: place.start] + new + node.text[place.stop :]
     if node.literal:
         start = _in_file(text, node, place.start)
@@ -120,7 +120,7 @@ def _set(text: str, path: str, value: Any) -> str:
             _assign(changed, rest, value)
             return _replaced(text, parent, part, changed)
         if not isinstance(node, Mapping):
-            raise ApplianceError(f"{path} cannot be set: {'.'.join(parts[: depth + 1])} is no mapping")
+            raise ApplianceError(f"{path} cannot be set: {'.'.join(parts[: depth + 1])} is not a mapping")
         parent = node
     raise AssertionError("a path has at least one part")
 
@@ -208,4 +208,4 @@ def _scalar(value: Any) -> str:
         return value if PLAIN.fullmatch(value) and is_plain_text(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, list | dict):
         return "[]" if isinstance(value, list) else "{}"
-    raise TypeError(f"{type(value).__name__} has no place in an env.yml")
+    raise TypeError(f"{type(value).__name__} cannot be written to an env.yml")

@@ -75,5 +75,5 @@ def _network(host: str) -> IpNetwork:
         raise ValueError(f"expected an address, or a network such as 10.20.0.0/16: {error}") from None
     for service in METADATA:
         if service.version == network.version and network.subnet_of(service):  # type: ignore[arg-type] # one kind
-            raise ValueError(f"{quoted(host)} is where clouds keep what only root may read")
+            raise ValueError(f"{quoted(host)} is a cloud metadata service, which only root may access")
     return network

@@ -69,7 +69,7 @@ def mail_address(text: str) -> str:
     mailbox, at, host = text.rpartition("@")
     fits = len(mailbox) <= LONGEST_MAILBOX and len(text) <= LONGEST_ADDRESS
     if not (at and fits and MAILBOX.fullmatch(mailbox) and ("." in host or host == "localhost")):
-        raise ValueError(f"expected a mail address such as name@example.org, found {quoted(text)}")
+        raise ValueError(f"expected an e-mail address such as name@example.org, found {quoted(text)}")
     host_name(host)
     return text
 
@@ -197,7 +197,7 @@ def absolute_path(text: str) -> str:
 def folder(text: str) -> str:
     """Accept the absolute path of a folder, returned without a slash at the end, or nothing."""
     if text and not text.startswith("/"):
-        raise ValueError(f"expected the absolute path of a folder, found {quoted(text)}")
+        raise ValueError(f"expected the absolute path of a directory, found {quoted(text)}")
     return absolute_path(text.rstrip("/")) if text else text
 
 
@@ -225,9 +225,9 @@ def package(text: str) -> str:
 def ssh_key(text: str) -> str:
     """Accept one line of authorized_keys: type and base64, optionally options before and a comment after them."""
     if "PRIVATE KEY" in text:
-        raise ValueError("this is a private key: expected the public one, the line of the .pub file")
+        raise ValueError("this is a private key: expected the public key, the line in the .pub file")
     if "\n" in text:
-        raise ValueError("expected one key in one line")
+        raise ValueError("expected one key on one line")
     _, kind, blob = ssh_parts(text)
     if not _is_ssh_blob(kind, blob):
         raise ValueError("this OpenSSH public key is incomplete or damaged")

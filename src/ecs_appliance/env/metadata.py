@@ -100,8 +100,8 @@ def _token(answer: Answer) -> str:
         return answer.body.decode("ascii", errors="replace").strip()
     if answer.status in WITHOUT_TOKENS:
         return ""
-    hint = "allow the instance its metadata service" if answer.status == FORBIDDEN else ""
-    raise SourceError(f"the EC2 metadata service refuses a token: status {answer.status}", hint)
+    hint = "allow the instance to use its metadata service" if answer.status == FORBIDDEN else ""
+    raise SourceError(f"the EC2 metadata service refuses to issue a token: status {answer.status}", hint)
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,11 @@ def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str])
     try:
         answer = _ask("GET", base_url, path, headers, PATIENT_SECONDS)
     except OSError as error:
-        raise SourceError(f"{origin} broke off: {_why(error)}") from None
+        raise SourceError(f"{origin} did not answer completely: {_why(error)}") from None
     if answer.status == NOT_FOUND:
         return None
     if answer.status != OK:
-        raise SourceError(f"{origin} refuses the user-data: status {answer.status}")
+        raise SourceError(f"{origin} refuses to return the user-data: status {answer.status}")
     return user_data(answer.body, origin, Kind.NETWORK)
 
 
@@ -165,7 +165,7 @@ def _ask(method: str, base_url: str, path: str, headers: Mapping[str, str], time
             body = response.read(MOST_BYTES)
         # http.client does not report a truncated body, and half an environment may look complete.
         if is_cut.is_set() or (response.length and len(body) < MOST_BYTES):
-            raise ConnectionError("the answer is cut off")
+            raise ConnectionError("the answer is truncated")
         return Answer(response.status, body, response.getheader("Metadata-Flavor") == "Google")
     except http.client.HTTPException as error:
         raise ConnectionError(type(error).__name__) from None

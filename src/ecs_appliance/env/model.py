@@ -21,7 +21,7 @@ def _one_line(rule: Rule) -> Rule:
     def check(text: str) -> str:
         line = text.strip()
         if "\n" in line or "\t" in line:
-            raise ValueError("expected one line")
+            raise ValueError("expected a single line")
         return rule(line)
 
     return check
@@ -67,7 +67,7 @@ RsaKey = Annotated[SecretStr, _concealed(pem.rsa_key)]
 SshSecretKey = Annotated[SecretStr, _concealed(pem.ssh_key)]
 PgpKey = Annotated[SecretStr, _concealed(pgp.private_key)]
 PythonText = Annotated[SecretStr, _concealed(pysettings.settings)]
-# Its contents are checked where they are used.
+# Its content is checked where it is used.
 StorageSetup = Annotated[
     dict[str, Any],
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
@@ -94,126 +94,141 @@ class GitTarget(Section):
     """A git repository and what to check out of it."""
 
     source: GitSource = Field(description="URL of the repository")
-    branch: GitName = Field("", description="branch; empty: the repository's default branch")
-    commitid: GitName = Field("", description="commit or tag that is used instead of the branch's last, until removed")
+    branch: GitName = Field("", description="branch to use; empty: the repository's default branch")
+    commitid: GitName = Field(
+        "", description="commit or tag to use instead of the branch's latest commit, until removed"
+    )
     signers: Many[Signer] = Field(
-        (), description="public keys, OpenSSH or armored OpenPGP; given, only what one of them signed is used"
+        (), description="public keys, OpenSSH or armored OpenPGP; if set, only code signed with one of them is used"
     )
 
 
 class ApplianceGit(GitTarget):
-    """What the appliance updates itself from."""
+    """The repository that the appliance updates itself from."""
 
     source: GitSource = Field("https://github.com/ecs-org/ecs-appliance.git", description="URL of the repository")
 
 
 class EcsGit(GitTarget):
-    """Where the application's source is."""
+    """The repository with the application's source code."""
 
     source: GitSource = Field("https://github.com/ecs-org/ecs.git", description="URL of the repository")
-    branch: GitName = Field("master", description="branch; empty: the repository's default branch")
+    branch: GitName = Field("master", description="branch to use; empty: the repository's default branch")
 
 
 class DocsGit(GitTarget):
-    """Where the user manual's source is."""
+    """The repository with the user manual's source."""
 
     source: GitSource = Field("https://github.com/ecs-org/ecs-docs.git", description="URL of the repository")
-    branch: GitName = Field("master", description="branch; empty: the repository's default branch")
+    branch: GitName = Field("master", description="branch to use; empty: the repository's default branch")
 
 
 class LetsEncrypt(Section):
-    """The server certificate by ACME, from Let's Encrypt or any other authority that speaks it."""
+    """How to get the server certificate by ACME, from Let's Encrypt or another certificate authority."""
 
-    enabled: Flag = Field(True, description="get and renew the server certificate by ACME; false: snakeoil")
+    enabled: Flag = Field(
+        True, description="get and renew the server certificate by ACME; false: self-signed (snakeoil)"
+    )
     directory: HttpsUrl = Field(
-        "https://acme-v02.api.letsencrypt.org/directory", description="URL of the authority's ACME directory"
+        "https://acme-v02.api.letsencrypt.org/directory",
+        description="URL of the certificate authority's ACME directory",
     )
     authority: Authorities = Field(
-        "", description="certificates that the ACME server's own TLS is trusted by, PEM; empty: those of the system"
+        "",
+        description="CA certificates that verify the TLS certificate of the ACME server, PEM; empty: the system's",
     )
-    key_type: KeyType = Field("ecdsa", description="`ecdsa` (P-256) or `rsa` (3072 bits)")
+    key_type: KeyType = Field("ecdsa", description="type of the server key: `ecdsa` (P-256) or `rsa` (3072 bits)")
     email: MailAddress = Field(
-        "", description="where the authority may write to, told when the account is made; empty: nowhere"
+        "", description="contact address for the authority, registered when the account is created; empty: none"
     )
 
 
 class Ssl(Section):
     letsencrypt: LetsEncrypt = LetsEncrypt()
-    key: PemKey = Field(NONE, description="server key, used together with `cert` instead of ACME")
-    cert: Certificates = Field("", description="server certificate, may be a full chain, the server's own first")
+    key: PemKey = Field(NONE, description="private key of the server, used together with `cert` instead of ACME")
+    cert: Certificates = Field("", description="server certificate, optionally with its chain, the server's own first")
     client_certs_mandatory: Flag = Field(
-        False, description="true: no client certificate, no site; false: optional, its verdict goes to the application"
+        False,
+        description="true: require a client certificate; false: optional, the verification result is passed to the "
+        "application",
     )
 
 
 class Sentry(Section):
-    dsn: SecretWebUrl = Field(NONE, description="where the appliance reports errors; empty: nowhere")
+    dsn: SecretWebUrl = Field(
+        NONE, description="Sentry DSN that the appliance reports errors to; empty: errors are not reported"
+    )
 
 
 class Metric(Section):
-    exporter: Flag = Field(False, description="start the exporters of metrics")
+    exporter: Flag = Field(False, description="start the metrics exporters")
     server: Flag = Field(False, description="start Prometheus and Alertmanager")
     gui: Flag = Field(False, description="start Grafana")
-    pghero: Flag = Field(False, description="start an inspector of PostgreSQL")
+    pghero: Flag = Field(False, description="start PgHero, a dashboard for PostgreSQL")
 
 
 class ExtraFile(Section):
     """A file that is written at convergence and at every start."""
 
-    path: FilePath = Field(description="absolute, without `..`; each path once")
-    contents: SecretText = Field(NONE, description="what is in it (old name `content`)")
+    path: FilePath = Field(description="absolute path, without `..`; each path only once")
+    contents: SecretText = Field(NONE, description="content of the file (old name `content`)")
     owner: Owner = Field("root:root", description="`user:group`")
     permissions: Permissions = Field("0644", description="octal, in quotes")
 
 
 class Extra(Section):
-    files: Many[ExtraFile] = Field((), description="files written at convergence and at every start")
-    packages: Many[Package] = Field((), description="Debian packages installed at convergence and at every start")
-    states: SecretText = Field(NONE, description="a Salt SLS that is run at convergence")
+    files: Many[ExtraFile] = Field((), description="files to write at convergence and at every start")
+    packages: Many[Package] = Field((), description="Debian packages to install at convergence and at every start")
+    states: SecretText = Field(NONE, description="a Salt SLS to apply at convergence")
 
 
 class Update(Section):
-    automatic: Flag = Field(True, description="false: the timer of updates is masked")
-    oncalendar: Calendar = Field("*-*-* 06:30:00", description="when to update, as systemd writes calendars")
+    automatic: Flag = Field(True, description="true: update automatically; false: mask the update timer")
+    oncalendar: Calendar = Field("*-*-* 06:30:00", description="when to update, as a systemd calendar expression")
 
 
 class StorageIgnore(Section):
-    volatile: Flag = Field(False, description="true: no volume labelled `ecs-volatile`, use the root filesystem")
-    data: Flag = Field(False, description="true: no volume labelled `ecs-data`, use the root filesystem")
+    volatile: Flag = Field(
+        False, description="true: require no volume labelled `ecs-volatile`, use the root filesystem"
+    )
+    data: Flag = Field(False, description="true: require no volume labelled `ecs-data`, use the root filesystem")
 
 
 class Storage(Section):
     setup: StorageSetup = Field(
-        default_factory=dict, repr=False, description="how to make missing volumes, a mapping or its text"
+        default_factory=dict,
+        repr=False,
+        description="how to create missing volumes: a mapping, or the same as YAML text",
     )
     ignore: StorageIgnore = StorageIgnore()
-    grow_root: Flag = Field(False, description="grow the root partition to the disk's end at the next boot")
-    proxy_cache: Flag = Field(False, description="a local HTTP cache for package and image downloads")
+    grow_root: Flag = Field(False, description="grow the root partition to the end of the disk at the next boot")
+    proxy_cache: Flag = Field(False, description="run a local HTTP cache for package and image downloads")
 
 
 class Dkim(Section):
-    key: RsaKey = Field(NONE, description="signs outgoing mail; empty: mail goes out unsigned")
+    key: RsaKey = Field(NONE, description="private key that signs outgoing mail; empty: mail is sent unsigned")
 
 
 class BackupMount(Section):
-    """Mounted before a backup or restore and unmounted after."""
+    """A filesystem that is mounted before a backup or restore and unmounted afterwards."""
 
-    type: Line = Field("", description="filesystem, as `mount -t` has it")
-    source: Line = Field("", description="what to mount")
-    target: Folder = Field("", description="where to mount it, absolute")
-    options: SecretLine = Field(NONE, description="as `mount -o` has them")
+    type: Line = Field("", description="filesystem type, as in `mount -t`")
+    source: Line = Field("", description="device or network share to mount")
+    target: Folder = Field("", description="mount point, an absolute path")
+    options: SecretLine = Field(NONE, description="mount options, as in `mount -o`")
 
 
 class Egress(Section):
-    """Where packets may go out to. A list here replaces its default."""
+    """Allowed destinations of outgoing connections. A list set here replaces its default."""
 
     containers: Many[Destination] = Field(
         (),
-        description="what the application's containers may reach, besides name servers, this machine and its own site: "
-        "`internet`, names, addresses, networks, each with `:port` or for all ports",
+        description="what the application's containers may reach, in addition to name servers, this machine and its "
+        "own site: `internet`, names, addresses or networks, each with `:port` or, without it, for all ports",
     )
     builds: Many[Destination] = Field(
-        ("internet:80", "internet:443"), description="what builds of images and the download cache may reach, likewise"
+        ("internet:80", "internet:443"),
+        description="what image builds and the download cache may reach, written likewise",
     )
 
 
@@ -224,41 +239,44 @@ class Network(Section):
 class Backup(Section):
     url: SecretUrl = Field(
         SecretStr("file:///volatile/ecs-backup-test/"),
-        description="where backups go: file, sftp, s3, rest, webdav, webdavs, rclone, or a folder of `mount`",
+        description="where backups are stored: file (also for `mount`), sftp, s3, rest, webdav, webdavs or rclone URL",
     )
     options: SecretLine = Field(NONE, description="extra options for the backup engine")
-    host_keys: Many[HostKey] = Field((), description="public keys of the sftp server, as `ssh-keyscan` prints them")
-    ssh_key: SshSecretKey = Field(NONE, description="private key that opens the sftp server; empty: those of root")
-    user: Line = Field("", description="who we are to the server: user of rest and webdav, id of the access key of s3")
-    secret: SecretLine = Field(NONE, description="password of that user, secret of that access key")
-    region: Line = Field("", description="region of s3, where its server wants one")
+    host_keys: Many[HostKey] = Field((), description="host keys of the sftp server, as `ssh-keyscan` prints them")
+    ssh_key: SshSecretKey = Field(NONE, description="private key for the sftp server; empty: those in `/root/.ssh`")
+    user: Line = Field("", description="user name on the backup server (rest, webdav), or ID of the access key (s3)")
+    secret: SecretLine = Field(NONE, description="password of that user, or secret of that access key")
+    region: Line = Field("", description="region of s3, if its server requires one")
     authority: Authorities = Field(
-        "", description="certificates that the server's TLS is trusted by, PEM; empty: those of the system"
+        "",
+        description="CA certificates that verify the TLS certificate of the backup server, PEM; empty: the system's",
     )
-    rclone: SecretText = Field(NONE, description="configuration of rclone, for URLs of the kind `rclone:REMOTE:folder`")
+    rclone: SecretText = Field(NONE, description="configuration of rclone, for URLs of the form `rclone:REMOTE:folder`")
     append_only: Flag = Field(
-        False, description="true: the server keeps what it has, so old backups are removed there and never from here"
+        False, description="true: the server only accepts new data; old backups are removed there and never from here"
     )
     mount: BackupMount = BackupMount()
     password: SecretLine = Field(
-        NONE, description="opens the backups; empty: a password that is derived from `encrypt`, see the manual"
+        NONE, description="password that decrypts the backups; empty: derived from `encrypt`, see the manual"
     )
     encrypt: PgpKey = Field(
         NONE,
-        description="the backup key: opens backups made without `password`",
+        description="OpenPGP private key that decrypts backups made without `password`",
         json_schema_extra=NEEDED,
     )
     interval: Interval = Field("15min", description="time between two backups, 5min to 24h")
-    oncalendar: Calendar = Field("*-*-* 22:30:00", description="when to dump, thin out and check, once a day")
+    oncalendar: Calendar = Field(
+        "*-*-* 22:30:00", description="when to dump the database, remove old backups and check the others, once a day"
+    )
     rehearsal: Calendar = Field("Sat *-*-* 10:00:00", description="when to rehearse a recovery")
     ping_url: SecretWebUrl = Field(
-        NONE, description="told of each backup that succeeded; whoever listens there raises the alarm when it is silent"
+        NONE, description="URL that is called after each successful backup (dead man's switch)"
     )
-    keep_last: Count = Field(96, description="backups that are kept whatever their age")
-    keep_daily: Count = Field(35, description="days of which the last backup is kept")
-    keep_weekly: Count = Field(16, description="weeks of which the last backup is kept")
-    keep_monthly: Count = Field(24, description="months of which the last backup is kept")
-    keep_floor_days: Count = Field(7, description="days of which no backup is ever removed")
+    keep_last: Count = Field(96, description="number of latest backups to keep, whatever their age")
+    keep_daily: Count = Field(35, description="number of days for which the last backup is kept")
+    keep_weekly: Count = Field(16, description="number of weeks for which the last backup is kept")
+    keep_monthly: Count = Field(24, description="number of months for which the last backup is kept")
+    keep_floor_days: Count = Field(7, description="age in days below which no backup is ever removed")
 
     @property
     def scheme(self) -> str:
@@ -274,24 +292,28 @@ class Backup(Section):
 class Appliance(Section):
     """The machine."""
 
-    standby: Flag = Field(False, description="true: read the environment, show the standby page, start nothing else")
+    standby: Flag = Field(
+        False, description="true: only read the environment and show the standby page, start nothing else"
+    )
     domain: Domain = Field(
-        "", description="full host name of machine, certificate and site, or localhost", json_schema_extra=NEEDED
+        "",
+        description="full host name of the machine, its certificate and the site, or localhost",
+        json_schema_extra=NEEDED,
     )
     allowed_hosts: HostNames = Field(
-        "", description="names the site answers for, separated by spaces; empty: the domain"
+        "", description="host names that the site accepts, separated by spaces; empty: the domain"
     )
     contact: Line = Field(
-        "", description="whom visitors ask while the site is away, shown to everybody; empty: the commission's office"
+        "", description="whom visitors can ask while the site is down, shown publicly; empty: the commission's office"
     )
     security_contact: MailAddress = Field(
         "",
-        description="who hears of holes in the site, told in `/.well-known/security.txt`; empty: there is no such file",
+        description="where to report vulnerabilities, published in `/.well-known/security.txt`; empty: no such file",
     )
     ssl: Ssl = Ssl()
     sentry: Sentry = Sentry()
     metric: Metric = Metric()
-    git: ApplianceGit = Field(ApplianceGit(), description="what the appliance updates itself from")
+    git: ApplianceGit = Field(ApplianceGit(), description="repository that the appliance updates itself from")
     extra: Extra = Extra()
     update: Update = Update()
     storage: Storage = Storage()
@@ -306,38 +328,42 @@ class Appliance(Section):
 
 
 class Docs(Section):
-    git: DocsGit = Field(DocsGit(), description="the user manual, served at /static/help")
+    git: DocsGit = Field(DocsGit(), description="repository with the user manual, served at /static/help")
 
 
 class Migrate(Section):
-    auto: Flag = Field(True, description="run migrations on update")
+    auto: Flag = Field(True, description="run database migrations on update")
 
 
 class Userswitcher(Section):
-    enabled: Flag = Field(False, description="test instances: anyone logged in may become a test user")
+    enabled: Flag = Field(False, description="for test instances: any logged-in user may switch to a test user")
     parameter: Line = Field("", description="passed to the application")
 
 
 class Ecs(Section):
     """The application."""
 
-    git: EcsGit = Field(EcsGit(), description="the application's source")
+    git: EcsGit = Field(EcsGit(), description="repository with the application's source code")
     docs: Docs = Docs()
     database: Database = Field("ecs", description="name of the PostgreSQL database")
     migrate: Migrate = Migrate()
     userswitcher: Userswitcher = Userswitcher()
     settings: PythonText = Field(
-        NONE, description="Python text, passed verbatim to the application as ECS_SETTINGS", json_schema_extra=NEEDED
+        NONE, description="Python code, passed verbatim to the application as ECS_SETTINGS", json_schema_extra=NEEDED
     )
-    vault_encrypt: PgpKey = Field(NONE, description="encrypts the document vault", json_schema_extra=NEEDED)
-    vault_sign: PgpKey = Field(NONE, description="signs the document vault", json_schema_extra=NEEDED)
+    vault_encrypt: PgpKey = Field(
+        NONE, description="OpenPGP private key for encrypting the document vault", json_schema_extra=NEEDED
+    )
+    vault_sign: PgpKey = Field(
+        NONE, description="OpenPGP private key for signing the document vault", json_schema_extra=NEEDED
+    )
 
 
 class Env(Section):
     """One env.yml."""
 
-    ssh_authorized_keys: Many[SshKey] = Field((), description="may log in as root and app")
-    ssh_deprecated_keys: Many[SshKey] = Field((), description="must no longer log in")
-    disable_root: Flag = Field(False, description="for cloud-init")
+    ssh_authorized_keys: Many[SshKey] = Field((), description="public keys that may log in as root and app")
+    ssh_deprecated_keys: Many[SshKey] = Field((), description="public keys that may no longer log in")
+    disable_root: Flag = Field(False, description="read by cloud-init, not by the appliance")
     appliance: Appliance = Appliance()
     ecs: Ecs = Ecs()

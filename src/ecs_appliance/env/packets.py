@@ -52,7 +52,7 @@ def end_of_public(body: bytes) -> int:
     if algorithm in ELLIPTIC:
         position, integers = position + 1 + body[position], 1
     if integers is None:
-        raise ValueError("this PGP key is of an unknown kind: RSA is known everywhere")
+        raise ValueError("this PGP key has an unknown algorithm: use RSA")
     for _ in range(integers):
         position += 2 + (int.from_bytes(body[position : position + 2], "big") + 7) // 8
     if algorithm == ELLIPTIC[0]:
@@ -63,7 +63,7 @@ def end_of_public(body: bytes) -> int:
 def fingerprint(body: bytes) -> str:
     """Return the fingerprint (hex) of the public key packet `body`. Raise ValueError for an unknown version."""
     if not body or body[0] not in FINGERPRINTS:
-        raise ValueError("this PGP key is of an unknown version")
+        raise ValueError("this PGP key has an unknown version")
     algorithm, lead, width = FINGERPRINTS[body[0]]
     return hashlib.new(algorithm, lead + len(body).to_bytes(width, "big") + body).hexdigest().upper()
 

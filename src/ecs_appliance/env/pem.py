@@ -43,7 +43,7 @@ def ssh_key(text: str) -> str:
     try:
         load_ssh_private_key(text.encode(), password=None)
     except TypeError:
-        raise ValueError("this private key has a passphrase, and nobody is there to type it") from None
+        raise ValueError("this private key has a passphrase, but must work unattended: remove the passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("this OpenSSH private key is damaged, or has a passphrase") from None
     return text
@@ -88,7 +88,7 @@ def unusable_since(chain: str) -> str:
     now = datetime.now(UTC)
     for number, certificate in enumerate(load_certificates(chain), start=1):
         if certificate.not_valid_after_utc < now:
-            return f"certificate {number} has expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            return f"certificate {number} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
         if certificate.not_valid_before_utc > now:
             return f"certificate {number} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
     return ""
@@ -106,7 +106,7 @@ def load_key(text: str) -> "PrivateKeyTypes":
 
     _check_blocks(text, "PRIVATE KEY", "a PEM private key")
     if "ENCRYPTED" in text:
-        raise ValueError("this private key is encrypted, and nobody is there to type its password: store it decrypted")
+        raise ValueError("this private key is encrypted, but must work unattended: decrypt it")
     try:
         return load_pem_private_key(text.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -148,5 +148,5 @@ def _check_order(chain: "Sequence[Certificate]") -> None:
         except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             raise ValueError(
                 f"the chain is not in order: certificate {number + 1} is not the issuer of certificate {number}; "
-                "the server's own comes first, then the one that signed it, and so on"
+                "put the server's own first, then the one that signed it, and so on"
             ) from None

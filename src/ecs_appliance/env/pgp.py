@@ -63,7 +63,7 @@ def _dearmor(text: str) -> bytes:
     if not begun:
         raise ValueError(EXPECTED)
     if begun[1] == "PUBLIC KEY":
-        raise ValueError("this is the public key, its secret part is missing: gpg --export-secret-keys --armor")
+        raise ValueError("this is the public key, without the secret part: use gpg --export-secret-keys --armor")
     if begun[1] != "PRIVATE KEY":
         raise ValueError(EXPECTED)
     if len(BEGIN.findall(text)) > 1:
@@ -81,4 +81,4 @@ def _check_secret(body: bytes) -> None:
     if rest[0] in (254, 255) and rest[2] == GNU_DUMMY:
         raise ValueError("the secret part of this PGP key is missing (it is kept elsewhere)")
     if rest[0] != 0:
-        raise ValueError("this PGP key has a passphrase, and nobody is there to type it: export it without")
+        raise ValueError("this PGP key has a passphrase, but must work unattended: export it without one")

@@ -1,4 +1,4 @@
-"""Checks the application's settings, a Python text, without running it."""
+"""Checks the application's settings, which are Python code, without running them."""
 
 import ast
 import re
@@ -103,7 +103,7 @@ def string_place(text: str, name: str) -> slice:
             place = slice(_offset(text, value.lineno, value.col_offset), end)
             if STRING.fullmatch(text[place]):
                 return place
-    raise SettingsError(f"does not set {name} as {name} = '…', in one line", stored[0].lineno, 1)
+    raise SettingsError(f"does not set {name} as {name} = '…', on one line", stored[0].lineno, 1)
 
 
 def _offset(text: str, line: int, column: int) -> int:

@@ -30,14 +30,14 @@ BACKUP_KEY, BACKUP_PASSWORD = "appliance.backup.encrypt", "appliance.backup.pass
 ROTATABLE = (DKIM, *USERS, *(f"{SETTINGS}.{name}" for name in NEEDED))
 # What is impossible without the old key.
 LOST = {
-    BACKUP_KEY: "restore a backup that the predecessor made",
-    "ecs.vault_encrypt": "open a document stored so far",
-    "ecs.vault_sign": "open a document stored so far, for its signature is verified",
+    BACKUP_KEY: "restore the backups made by the predecessor",
+    "ecs.vault_encrypt": "open the documents stored so far",
+    "ecs.vault_sign": "open the documents stored so far, because their signatures are verified",
 }
 CONSEQUENCES = {
-    "SECRET_KEY": "everybody is logged out",
-    "REGISTRATION_SECRET": "links of the last 24 hours that confirm a registration stop working",
-    "PASSWORD_RESET_SECRET": "links of the last hour that reset a password stop working",
+    "SECRET_KEY": "all users are logged out",
+    "REGISTRATION_SECRET": "registration links sent in the last 24 hours stop working",
+    "PASSWORD_RESET_SECRET": "password reset links sent in the last hour stop working",
 }
 HEAD = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*")
 
@@ -86,7 +86,7 @@ def _check_key(key: str) -> None:
     known = any(key == one.path for one in keys())
     close = () if known else (*inside, *difflib.get_close_matches(key, ROTATABLE, n=1))
     meant = f", did you mean {close[0]}?" if close else ""
-    raise RefusedError(f"{quoted(key)} cannot be rotated{meant}", f"these can: {', '.join(ROTATABLE)}")
+    raise RefusedError(f"{quoted(key)} cannot be rotated{meant}", f"these can be rotated: {', '.join(ROTATABLE)}")
 
 
 @contextmanager
@@ -100,7 +100,9 @@ def _locked(path: Path) -> Iterator[bytes]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BusyError(f"another rotation of {path} runs", "wait until it has ended, then try again") from None
+            raise BusyError(
+                f"another rotation of {path} is running", "wait until it has finished, then try again"
+            ) from None
         yield read(path)
     finally:
         os.close(descriptor)
@@ -110,7 +112,7 @@ def _check(data: bytes, path: Path, *, tolerated: str = "") -> None:
     """Raise InvalidEnvError if `data` is invalid; ignore errors of the key `tolerated`."""
     checked = check(data)
     if not checked.ok and any(found.severity == "error" and found.path != tolerated for found in checked.problems):
-        raise InvalidEnvError(report(checked.problems, str(path)), "correct it, then rotate again; nothing was changed")
+        raise InvalidEnvError(report(checked.problems, str(path)), "fix it, then rotate again; nothing was changed")
 
 
 def _old_value(text: str, key: str) -> str:
@@ -118,18 +120,18 @@ def _old_value(text: str, key: str) -> str:
     path = SETTINGS if key.startswith(f"{SETTINGS}.") else key
     node = scalar_at(parse(text), path)
     if node is None:
-        hint = f'to have one made, add it with nothing in it: {key.rpartition(".")[2]}: ""'
+        hint = f'to generate one, add the key with an empty value: {key.rpartition(".")[2]}: ""'
         raise RefusedError(f"{path} is not in this file: there is nothing to rotate", hint)
     return node.text
 
 
 def _refuse_loss(path: Path, key: str, old: str, keep_old: Path | None) -> None:
     if keep_old and key not in LOST:
-        raise RefusedError(f"nothing needs the old {key}", "leave out --keep-old")
+        raise RefusedError(f"the old {key} is not needed for anything", "omit --keep-old")
     if key in LOST and old.strip() and not keep_old:
         raise RefusedError(
-            f"without the old {key} nobody can {LOST[key]}",
-            f"have it kept in a new file: appliance env rotate {path} {key} --keep-old FILE",
+            f"without the old {key}, nobody can {LOST[key]}",
+            f"save it to a new file: appliance env rotate {path} {key} --keep-old FILE",
         )
 
 
@@ -147,11 +149,11 @@ def _edit_setting(text: str, name: str, settings: str) -> _Edited:
     try:
         place = string_place(settings, name)
     except SettingsError as error:
-        hint = f"have it once, as {name} = '…' in a line of its own, then rotate again"
+        hint = f"set it once, as {name} = '…' on a line of its own, then rotate again"
         raise RefusedError(f"{SETTINGS} {error}", hint) from None
     quote = settings[place.stop - 1]
     edited = replace_within(text, SETTINGS, place, f"{quote}{make_random()}{quote}")
-    return _Edited(edited, (f"once it is active, {CONSEQUENCES[name]}",))
+    return _Edited(edited, (f"once the file is active, {CONSEQUENCES[name]}",))
 
 
 def _edit_backup(text: str, old: str, runner: Runner) -> _Edited:
@@ -161,7 +163,7 @@ def _edit_backup(text: str, old: str, runner: Runner) -> _Edited:
     derived = "" if password and password.text.strip() else derived_password(old)
     if not derived:
         return _Edited(set_values(text, fresh))
-    told = f"{BACKUP_PASSWORD} is new in it: what opened the backups so far, which go on with it"
+    told = f"{BACKUP_PASSWORD} was added: it decrypts the existing backups and is used for new ones"
     return _Edited(set_values(text, {BACKUP_PASSWORD: derived, **fresh}), (told,))
 
 
@@ -177,10 +179,12 @@ def _edit_dkim(text: str, old: str) -> _Edited:
     return _Edited(
         set_values(edited, {DKIM: new}),
         (
-            "the record in its head is the new one" if there else "its head has no such record: nothing changed there",
-            "before you activate, publish this record in place of the old one:",
+            "the DNS record in the comments at its top was updated"
+            if there
+            else "the comments at its top have no such DNS record to update",
+            "before you activate the file, replace the old DNS record with this one:",
             f"  {name}. IN TXT ( {dkim.record(new)} )",
-            f"activate as soon as it is seen (dig +short TXT {name}): mail of the time between fails DKIM",
+            f"activate the file as soon as it is visible (dig +short TXT {name}): mail sent in between fails DKIM",
         ),
     )
 
@@ -197,20 +201,20 @@ def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
     block = f"{old.strip()}\n".encode()
     try:
         if not _create(file, block) and file.read_bytes() != block:
-            raise RefusedError(f"{file} is there already: it is not overwritten", "name a new file")
+            raise RefusedError(f"{file} already exists: it is not overwritten", "choose a new file")
     except OSError as error:
         raise ApplianceError(f"cannot write {file}: {error.strerror}", "nothing was changed") from None
     told = (
-        f"the old key is in {file}: without it nobody can {LOST[key]}",
-        "keep it as safe as env.yml, off this machine too, for as long as there are any",
+        f"the old key was saved to {file}: without it, nobody can {LOST[key]}",
+        "keep it as safe as env.yml, also outside this machine, for as long as any of them exist",
     )
     if key == BACKUP_KEY:
-        return (*told, f"to restore one, put it into a copy of env.yml as {key}")
+        return (*told, f"to restore one of them, use it as {key} in a copy of env.yml")
     return (
         *told,
-        "a machine that runs on has it in its keyring; one rebuilt from env.yml has not: there, as root, once it is up",
+        "an existing machine has it in its keyring, one rebuilt from env.yml does not: once it is up, run as root",
         f"  gpg1 --batch --homedir /data/ecs-gpg --import <{file.name}",
-        "and restart: the application sees it from the next start on",
+        "and restart the machine: the application uses the key from the next start on",
     )
 
 
@@ -235,7 +239,7 @@ def _create(file: Path, data: bytes) -> bool:
 def _replace(path: Path, before: bytes, text: str) -> None:
     try:
         if path.read_bytes() != before:
-            raise RefusedError(f"{path} was changed meanwhile: nothing was written to it", "rotate again")
+            raise RefusedError(f"{path} was changed in the meantime: nothing was written to it", "rotate again")
         state = path.stat()
         write_atomic(path, text, mode=0o600, owner=(state.st_uid, state.st_gid))
     except OSError as error:

@@ -112,7 +112,7 @@ def _certificate(seen: _Seen) -> Iterator[Problem]:
         given, lacking = (key, cert) if seen.text(key) else (cert, key)
         yield seen.problem(given, f"needs {lacking} too")
     elif seen.text(key) and not pem.belong_together(seen.text(key), seen.text(cert)):
-        yield seen.problem(cert, f"the first certificate is not for {key}")
+        yield seen.problem(cert, f"the first certificate does not match {key}")
     elif seen.text(cert) and (reason := pem.unusable_since(seen.text(cert))):
         # Not an error: the machine must still boot, and serves another certificate.
         yield seen.problem(cert, f"{reason}, so it is not used", "warning")
@@ -128,7 +128,7 @@ def _extra_files(seen: _Seen) -> Iterator[Problem]:
             continue
         path = posixpath.normpath(value.strip().replace("//", "/"))
         if path in first:
-            message = f"this path is here twice, first in line {first[path]}"
+            message = f"this path occurs twice, first in line {first[path]}"
             yield Problem(node.mark.line, node.mark.column, f"appliance.extra.files[{index}].path", "error", message)
         first.setdefault(path, node.mark.line)
 
@@ -148,16 +148,16 @@ def _vault(seen: _Seen) -> Iterator[Problem]:
         key = pgp.read_private_key(text)
         if not any(user in name for name in key.users):
             yield seen.problem(
-                path, f"the application asks for a key of the user id {user}, this is another", "warning"
+                path, f"the application looks for a key with the user ID {user}, but this key has another", "warning"
             )
         if not key.is_classic:
-            yield seen.problem(path, "the application's gpg 1.4 cannot use this kind of key: expected RSA", "warning")
+            yield seen.problem(path, "the application's gpg 1.4 cannot use this type of key: expected RSA", "warning")
 
 
 def _dkim(seen: _Seen) -> Iterator[Problem]:
     path = "appliance.dkim.key"
     if not (seen.text(path) or path in seen.invalid or seen.flag("appliance.standby")):
-        yield seen.problem(path, "is missing: mail goes out unsigned", "warning")
+        yield seen.problem(path, "is missing: outgoing mail is not signed", "warning")
 
 
 def _mount(seen: _Seen) -> Iterator[Problem]:
@@ -173,9 +173,9 @@ def _sftp(seen: _Seen) -> Iterator[Problem]:
     if not formats.is_sftp(seen.text(path)):
         return
     if not formats.has_host_and_folder(seen.text(path)):
-        yield seen.problem(path, "no backup gets there: expected sftp://user@host/folder/", "warning")
+        yield seen.problem(path, "no backup can be stored there: expected sftp://user@host/folder/", "warning")
     if not seen.has("appliance.backup.host_keys"):
-        message = "is missing: an sftp server that nobody knows is not trusted, ssh-keyscan HOST prints its keys"
+        message = "is missing: add the server's host keys (ssh-keyscan HOST); without them it is not trusted"
         yield seen.problem("appliance.backup.host_keys", message, "warning")
 
 
@@ -183,7 +183,7 @@ def _plain(seen: _Seen) -> Iterator[Problem]:
     path = "appliance.backup.url"
     url = seen.text(path)
     if PLAIN_HTTP.match(url) and urlsplit(url[url.index("//") :]).hostname not in LOOPBACK:
-        yield seen.problem(path, "is plain http: whoever is on the way can read user and secret", "warning")
+        yield seen.problem(path, "is plain http: anyone on the network path can read user and secret", "warning")
 
 
 def _source(seen: _Seen) -> Iterator[Problem]:
@@ -194,9 +194,9 @@ def _source(seen: _Seen) -> Iterator[Problem]:
         if scheme not in PLAIN_GIT:
             continue
         if section == "appliance.git":
-            yield seen.problem(path, f"{scheme} proves no origin, and root runs this: expected https or ssh")
+            yield seen.problem(path, f"{scheme} does not prove the origin, and root runs this: expected https or ssh")
         elif not (seen.has(f"{section}.signers") or FULL_COMMIT.fullmatch(seen.text(f"{section}.commitid"))):
-            message = f"{scheme} proves no origin: use https or ssh, name signers, or pin a full commitid"
+            message = f"{scheme} does not prove the origin: use https or ssh, set signers, or pin a full commitid"
             yield seen.problem(path, message, "warning")
 
 
@@ -209,7 +209,7 @@ def _setup(seen: _Seen) -> Iterator[Problem]:
 
 
 def _sentry(seen: _Seen) -> Iterator[Problem]:
-    """In files from before egress was restricted, the application's error reports would silently be dropped."""
+    """In files from before egress was restricted, the application's error reports would be dropped silently."""
     path, settings = "appliance.network.egress.containers", "ecs.settings"
     host = pysettings.url_host(seen.verbatim(settings), "SENTRY_DSN")
     if not host or any(item.startswith(path) for item in seen.invalid):
@@ -217,7 +217,7 @@ def _sentry(seen: _Seen) -> Iterator[Problem]:
     named = [egress.parse_destination(text) for text in seen.texts(path)]
     # A listed network may contain the host; that is not resolved here.
     if not any(one.name == host or not one.name for one in named):
-        yield seen.problem(path, f"does not name {quoted(host)}: what SENTRY_DSN sends there is refused", "warning")
+        yield seen.problem(path, f"does not list {quoted(host)}: what SENTRY_DSN sends there is blocked", "warning")
 
 
 def _names(seen: _Seen) -> Iterator[Problem]:
@@ -227,18 +227,18 @@ def _names(seen: _Seen) -> Iterator[Problem]:
         return
     names = seen.text(hosts).lower().split()
     if names and not any(_lets_in(name.replace("*.", ".", 1), domain) for name in names):
-        yield seen.problem(hosts, f"does not name {quoted(domain)}, the domain: is one of them mistyped?", "warning")
+        yield seen.problem(hosts, f"does not include {quoted(domain)}, the domain: is one of them mistyped?", "warning")
     settings = seen.verbatim(path)
     own, allowed, debug = (pysettings.known(settings, name) for name in ("DOMAIN", "ALLOWED_HOSTS", "DEBUG"))
     if own and isinstance(own.value, str) and own.value.lower() != domain:
         message = (
-            f"DOMAIN is {quoted(own.value)}, and appliance.domain {quoted(domain)}: links in mails lead to the first"
+            f"DOMAIN is {quoted(own.value)}, but appliance.domain {quoted(domain)}: links in e-mails use the former"
         )
         yield seen.inside(path, own.line, message)
     if allowed and isinstance(allowed.value, tuple) and not any(_lets_in(one.lower(), domain) for one in allowed.value):
         # Old versions of Django ignore ALLOWED_HOSTS if DEBUG is set.
         certain = debug is not None and debug.value is False
-        message = f"ALLOWED_HOSTS does not let in {quoted(domain)}, appliance.domain: every page would be an error 400"
+        message = f"ALLOWED_HOSTS does not include {quoted(domain)}, appliance.domain: every page returns error 400"
         yield seen.inside(path, allowed.line, message, "error" if certain else "warning")
 
 
@@ -250,7 +250,9 @@ def _lets_in(pattern: str, host: str) -> bool:
 def _commission(seen: _Seen) -> Iterator[Problem]:
     found = pysettings.known(seen.verbatim("ecs.settings"), "ETHICS_COMMISSION_UUID")
     if found and str(found.value).replace("-", "").lower() == TEMPLATE_COMMISSION:
-        yield seen.inside("ecs.settings", found.line, "ETHICS_COMMISSION_UUID is the template's: put your own here")
+        yield seen.inside(
+            "ecs.settings", found.line, "ETHICS_COMMISSION_UUID is still the template's: replace it with your own"
+        )
 
 
 def _backup_place(seen: _Seen) -> Iterator[Problem]:
@@ -263,11 +265,11 @@ def _backup_place(seen: _Seen) -> Iterator[Problem]:
     mounted = target and f"{folder}/".startswith(f"{target}/")
     if not mounted and f"{folder}/".startswith(OWN_FOLDERS):
         yield seen.problem(
-            path, "backups stay on this machine, and are lost with it: name a server or a mount", "warning"
+            path, "backups stay on this machine and are lost with it: use a server or a mount", "warning"
         )
 
 
 def _ssh(seen: _Seen) -> Iterator[Problem]:
     path = "ssh_authorized_keys"
     if not (seen.has(path) or path in seen.invalid or seen.flag("appliance.standby")):
-        yield seen.problem(path, "has no key: nobody can log in with one", "warning")
+        yield seen.problem(path, "has no key: nobody can log in with an SSH key", "warning")

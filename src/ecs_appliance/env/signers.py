@@ -11,9 +11,9 @@ def signer(text: str) -> str:
     if begun is None:
         return _ssh(text)
     if begun[1] != "PUBLIC KEY":
-        raise ValueError("expected a PGP public key block: gpg --export --armor")
+        raise ValueError("expected a PGP public key block: use gpg --export --armor")
     if [tag for tag, _ in packets(dearmor(text))].count(PUBLIC_KEY) != 1:
-        raise ValueError("expected one PGP public key in its block")
+        raise ValueError("expected exactly one PGP public key in the block")
     return text
 
 

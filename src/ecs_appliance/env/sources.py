@@ -22,11 +22,11 @@ def find(paths: Paths, runner: Runner, *, sources: Sequence[Source] | None = Non
         if found:
             return found
     known = known_kind(paths)
-    why = f"; this machine had one from a {known} before, so no other kind of source is asked" if known else ""
-    anyway = f"; to have all asked once more: rm {paths.env_kind}" if known else ""
+    why = f"; this machine had one from a {known} before, so no other kind of source is queried" if known else ""
+    anyway = f"; to query all sources again: rm {paths.env_kind}" if known else ""
     raise NoEnvironmentError(
-        f"no environment found: neither a file, nor a drive, nor a metadata service has one{why}",
-        f"copy your env.yml to {paths.env_yml}, or make one with `appliance env create`{anyway}",
+        f"no environment found: no file, drive or metadata service has one{why}",
+        f"copy your env.yml to {paths.env_yml}, or create one with `appliance env create`{anyway}",
     )
 
 

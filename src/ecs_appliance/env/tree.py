@@ -148,7 +148,7 @@ class _Builder:
                 continue
             documents += 1
             if documents > 1:
-                raise self._unusable(_mark(event), "", "a second document begins here: one file is one document")
+                raise self._unusable(_mark(event), "", "a second document begins here: the file must be one document")
             root = self._node(next(events), events, "", 0)
         if root is None or (isinstance(root, Scalar) and root.kind == "null"):
             raise self._unusable(Mark(), "", "the file is empty: expected keys such as appliance and ecs")
@@ -182,9 +182,9 @@ class _Builder:
     def _alias(self, event: Any, mark: Mark, path: str) -> Node:
         name = str(event.anchor)
         if name in self._open:
-            raise self._unusable(mark, path, "this alias refers to what it is part of")
+            raise self._unusable(mark, path, "this alias refers to a value that contains it")
         if name not in self._anchors:
-            message = "an alias without its anchor: a text that begins with * or & needs quotes"
+            message = "an alias without an anchor: text that begins with * or & needs quotes"
             raise self._unusable(mark, path, message)
         node = replace(self._anchors[name], mark=mark)
         self._count(node.size, mark, path)
@@ -205,7 +205,7 @@ class _Builder:
             if key == "<<" and event.implicit[0]:
                 merged.append((place, value))
             elif key in node.entries:
-                message = f"this key is here twice, first in line {node.keys[key].line}"
+                message = f"this key occurs twice, first in line {node.keys[key].line}"
                 self.problems.append(_problem(place, below, message))
             else:
                 node.entries[key], node.keys[key] = value, place
@@ -226,13 +226,13 @@ class _Builder:
         if not isinstance(key, Scalar):
             raise self._unusable(place, path, "a key must be a word")
         if len(key.text) > 255:  # noqa: PLR2004 # longer than any key of any tool that reads this
-            raise self._unusable(place, path, "a key must be a word, this is a text")
+            raise self._unusable(place, path, "a key must be a word, not a long text")
         return key.text
 
     def _merge(self, node: Mapping, value: Node, place: Mark, path: str) -> None:
         for source in value.items if isinstance(value, Sequence) else [value]:
             if not isinstance(source, Mapping):
-                self.problems.append(_problem(place, path, "<< takes a mapping"))
+                self.problems.append(_problem(place, path, "<< needs a mapping"))
                 continue
             for key, inherited in source.entries.items():
                 if key not in node.entries:
@@ -252,20 +252,20 @@ class _Builder:
     def _scalar(self, event: Any, mark: Mark, path: str) -> Scalar:
         text = str(event.value)
         if any(ord(char) < ord(" ") and char not in "\t\n" for char in text) or not _encodable(text):
-            self.problems.append(_problem(mark, path, "holds a control character"))
+            self.problems.append(_problem(mark, path, "contains a control character"))
         plain = event.implicit[0] and not event.style
         mark = replace(mark, end=mark.start + len(self._text[mark.start : mark.end].rstrip("\n")))
         return Scalar(mark, _kind(text) if plain else "text", text, literal=event.style == "|")
 
     def _check_tag(self, event: Any, mark: Mark, path: str) -> None:
         if event.tag is not None and str(event.tag) not in STANDARD_TAGS:
-            message = "tags are not accepted: a text that begins with ! needs quotes"
+            message = "tags are not supported: text that begins with ! needs quotes"
             self.problems.append(_problem(mark, path, message))
 
     def _count(self, nodes: int, mark: Mark, path: str) -> None:
         self._nodes += nodes
         if self._nodes > MOST_NODES:
-            raise self._unusable(mark, path, f"more than {MOST_NODES} values, aliases followed")
+            raise self._unusable(mark, path, f"more than {MOST_NODES} values after expanding aliases")
 
     def _unusable(self, mark: Mark, path: str, message: str) -> _UnusableError:
         return _UnusableError(_problem(mark, path, message))
@@ -312,13 +312,13 @@ def _number(text: str) -> int | float | str:
 # The parser's messages may quote the file, and thus secrets, so they are translated.
 NEVER_CLOSED = "this quote is never closed"
 EXPLANATIONS = (
-    (r"\\t", "a tab: YAML is indented with spaces"),
-    (r"character '([@`%,\]}])'", "a text that begins with {0} needs quotes"),
-    (r"mapping values are not allowed", "a second ':' or a wrong indentation: a text with ': ' in it needs quotes"),
+    (r"\\t", "a tab: indent YAML with spaces"),
+    (r"character '([@`%,\]}])'", "text that begins with {0} needs quotes"),
+    (r"mapping values are not allowed", "a second ':' or wrong indentation: text that contains ': ' needs quotes"),
     (r"unexpected end of stream", NEVER_CLOSED),
-    (r"expected ',' or '([\]}])'", "the closing {0} of this is missing, or a comma in it"),
-    (r"expected ':'|could not find", "expected 'key: value': is the indentation less than the text's above?"),
-    (r"unknown escape|escape sequence", "an unknown \\ sequence: single quotes or a | block take text as it is"),
+    (r"expected ',' or '([\]}])'", "the closing {0} of this, or a comma in it, is missing"),
+    (r"expected ':'|could not find", "expected 'key: value': is this indented less than the text above?"),
+    (r"unknown escape|escape sequence", "an unknown \\ sequence: use single quotes or a | block for literal text"),
     (r"expected <block end>", "the indentation does not match the lines above"),
 )
 
@@ -340,13 +340,13 @@ def _explained(error: Any, text: str) -> Problem:
     if opened:
         return _problem(opened, "", NEVER_CLOSED)
     lines = text.split("\n")
-    # Without a blank after its colon, a key is parsed as plain text that continues on the next lines.
+    # Without a space after its colon, a key is parsed as plain text that continues on the next lines.
     for number in (mark.line, mark.line - 1):
         if "could not find" in problem or "mapping values" in problem:
             line = lines[number - 1] if 0 < number <= len(lines) else ""
             if GLUED.match(line):
                 return _problem(
-                    Mark(number, len(line) - len(line.lstrip()) + 1), "", "a blank is missing after the ':'"
+                    Mark(number, len(line) - len(line.lstrip()) + 1), "", "a space is missing after the ':'"
                 )
     return _problem(mark, "", _explain(problem))
 

@@ -2,7 +2,7 @@
 
 A code is a header and a part of the base32 of the gzipped file. The header consists only of the digits 0, 1, 8 and 9,
 which are not in base32: `sort` puts the codes in order by it, and `base32 --ignore-garbage` skips it. So four public
-tools can read the paper, without any cutting and joining of texts.
+tools can read the paper, without cutting or joining any texts.
 """
 
 import base64
@@ -96,7 +96,7 @@ def join(texts: Sequence[str]) -> bytes:
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
     except binascii.Error:
-        raise DamagedError("the codes were read, but what they hold is no base32") from None
+        raise DamagedError("the codes were read, but their content is not base32") from None
 
 
 def pack(data: bytes, label: Label) -> bytes:
@@ -107,8 +107,8 @@ def pack(data: bytes, label: Label) -> bytes:
     size = min(len(data), len(body))
     if size > MOST_BYTES:
         raise RefusedError(
-            f"{len(data):,} bytes are too much for paper: packed they are {size:,}, and it takes {MOST_BYTES:,}",
-            "take something out of the file",
+            f"{len(data):,} bytes are too much for paper: compressed they are {size:,}, the limit is {MOST_BYTES:,}",
+            "remove something from the file",
         )
     start = GZIP_HEADER.pack(GZIP_MAGIC, 8, NAMED | COMMENTED, int(label.modified.timestamp()), 2, 255)
     start += label.name.encode("ascii", "replace") + b"\0"
@@ -123,9 +123,9 @@ def unpack(packed: bytes) -> bytes:
     try:
         data = reader.decompress(packed, LARGEST_UNPACKED)
     except zlib.error:
-        raise DamagedError("the codes were read, but what they hold is damaged: its checksum differs") from None
+        raise DamagedError("the codes were read, but their content is damaged: its checksum differs") from None
     if not reader.eof or reader.unused_data:
-        raise DamagedError("the codes were read, but what they hold has no end, or more than one")
+        raise DamagedError("the codes were read, but their content is incomplete, or has data after its end")
     return data
 
 

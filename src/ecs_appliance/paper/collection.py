@@ -138,14 +138,15 @@ def _only_file(collection: Collection) -> Codes:
     known = {split.short(codes.digest) for codes in collection.files}
     names += [f"share {share.number}: {where}" for share, where in collection.shares if share.digest not in known]
     if not collection.files:
-        seen = " but shares, which have the words alone" if collection.shares else ""
-        seen += f", only {collection.others} of something else" if collection.others else ""
+        seen = "; shares were found, but they contain only words" if collection.shares else ""
+        seen += f"; unrelated codes found: {collection.others}" if collection.others else ""
         raise IncompleteError(
             f"no code of an env.yml was found{seen}", "scan at 300 dpi, the whole page, flat and sharp"
         )
     if len(names) > 1:
         raise MixedError(
-            "sheets of several files:" + "".join(f"\n    {name}" for name in names), "give those of one file"
+            "the sheets belong to several files:" + "".join(f"\n    {name}" for name in names),
+            "use the sheets of one file only",
         )
     return collection.files[0]
 
@@ -166,17 +167,17 @@ def _matching(codes: Codes) -> bytes:
             continue
         if hashlib.sha256(named).digest() == codes.digest:
             return packed
-    raise DamagedError("all codes were read, but the file does not have the SHA-256 they tell", _rescan(codes))
+    raise DamagedError("all codes were read, but the file does not have the SHA-256 that they state", _rescan(codes))
 
 
 def _enough(shares: Sequence[tuple[Share, str]]) -> list[Share]:
     if not shares:
-        raise IncompleteError("all codes are there, but no share", "scan the first page of each share, too")
+        raise IncompleteError("all codes were read, but no share", "also scan the first page of each share")
     needed = shares[0][0].scheme.needed
     numbers = sorted({share.number for share, _ in shares})
     if len(numbers) < needed:
         there = ", ".join(str(number) for number in numbers)
-        raise IncompleteError(f"{needed} shares are needed, and of them only number {there} was found")
+        raise IncompleteError(f"{needed} shares are needed, but only number {there} was found")
     return [share for share, _ in shares]
 
 
@@ -184,7 +185,7 @@ def _joined_old(codes: Codes) -> bytes:
     twice = [number for number, texts in codes.read.items() if len(texts) > 1]
     if twice:
         places = [_places(where) for where in codes.read[twice[0]].values()]
-        raise MixedError(f"sheets of two files: code {twice[0]:02} is another in {' than in '.join(places)}")
+        raise MixedError(f"the sheets belong to two files: code {twice[0]:02} differs between {' and '.join(places)}")
     return join_old({number: next(iter(texts)) for number, texts in codes.read.items()})
 
 
@@ -196,7 +197,7 @@ def _old_part(text: str) -> Part | None:
 def _highest(codes: Codes) -> str:
     """Say where the code with the highest number was read: a foreign code may look like one of the predecessor's."""
     number = max(codes.read)
-    return f"code {number:02} was seen in {_places(chain(*codes.read[number].values()))}: leave it out if it is none"
+    return f"code {number:02} was read in {_places(chain(*codes.read[number].values()))}: omit it if it is unrelated"
 
 
 def _rescan(codes: Codes) -> str:

@@ -37,7 +37,7 @@ def make_disc(files: Mapping[str, bytes], *, label: str = LABEL, dated: datetime
     """
     plain = {name: plain_name(name) for name in files}
     if len(set(plain.values())) < len(plain):
-        raise ValueError(f"names that are not told apart on a plain disc: {', '.join(sorted(files))}")
+        raise ValueError(f"names that are identical in plain ISO 9660: {', '.join(sorted(files))}")
     disc, image = PyCdlib(), io.BytesIO()
     disc.new(
         interchange_level=LEVEL,

@@ -55,7 +55,7 @@ DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-AS_PICTURE = "give the scans as PNG, JPEG or TIFF"
+AS_PICTURE = "provide the scans as PNG, JPEG or TIFF"
 AGAIN = "scan it again, or leave it out"
 
 pillow_heif.register_heif_opener()
@@ -110,7 +110,7 @@ def _handle(document: Document) -> BinaryIO:
     try:
         # Opening a pipe may block forever.
         if not stat.S_ISREG(document.source.stat().st_mode):
-            raise UnreadableError(f"{document.name} is no regular file", "save it as a file, and give that")
+            raise UnreadableError(f"{document.name} is not a regular file", "save it to a file, and use that")
         return document.source.open("rb")
     except OSError as error:
         raise UnreadableError(f"cannot read {document.name}: {error.strerror}") from None
@@ -172,7 +172,7 @@ def _opened(name: str, handle: BinaryIO) -> Image.Image:
             return Image.open(handle, formats=FORMATS)
         except UnidentifiedImageError:
             pass
-    raise UnreadableError(f"{name} is no PDF and no picture", "it may be PDF, PNG, JPEG, TIFF or HEIC")
+    raise UnreadableError(f"{name} is neither a PDF nor a picture", "it can be PDF, PNG, JPEG, TIFF or HEIC")
 
 
 def _has_several(opened: Image.Image) -> bool:

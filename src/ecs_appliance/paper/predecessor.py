@@ -35,7 +35,7 @@ def join_old(found: dict[int, str]) -> bytes:
         unpack(packed)
     except DamagedError:
         raise DamagedError(
-            f"the {len(found)} codes that were read are not a whole file: more follow, or they are of two files",
+            f"the {len(found)} codes that were read are not a complete file: more follow, or they belong to two files",
             f"scan the page with code {max(found) + 1:02}; the predecessor's paper does not say how many there are",
         ) from None
     return packed

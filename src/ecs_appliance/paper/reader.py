@@ -40,7 +40,7 @@ def _sharpened(image: Image.Image) -> Image.Image:
 ATTEMPTS: Sequence[Attempt] = (
     Attempt("as it is", lambda image: image),
     Attempt("enlarged and sharpened", _sharpened),
-    Attempt("its noise smoothed", lambda image: _sharpened(_smoothed(image))),
+    Attempt("noise smoothed", lambda image: _sharpened(_smoothed(image))),
 )
 
 

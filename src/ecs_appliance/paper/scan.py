@@ -49,7 +49,7 @@ def scan(documents: Sequence[Document], output: Path, *, progress: Progress = la
     try:
         recovered = read(documents, reading, progress=progress)
     except MixedError as error:
-        kept = f"what was read before is in {partial}: remove it to begin anew" if partial.exists() else ""
+        kept = f"codes read earlier are in {partial}: remove it to start over" if partial.exists() else ""
         raise MixedError(error.message, "; ".join(filter(None, (error.hint, kept)))) from None
     except ApplianceError as error:
         kept = _save(partial, [sight for sight in reading.seen if is_ours(sight.text)], output)
@@ -123,7 +123,7 @@ def _load(output: Path, partial: Path) -> list[Seen]:
     """Return the codes of earlier runs. Raise RefusedError if `output` exists."""
     try:
         if os.path.lexists(output):
-            raise RefusedError(f"{output} is there already: it is never overwritten", "choose another --output")
+            raise RefusedError(f"{output} already exists: it is never overwritten", "choose another --output")
         return [Seen(*pair) for pair in _file(partial).read() or []]
     except OSError as error:
         raise ApplianceError(f"cannot read {partial}: {error.strerror}", "choose another --output") from None
@@ -140,8 +140,8 @@ def _save(partial: Path, seen: Sequence[Seen], output: Path) -> str:
     try:
         _file(partial).write([(sight.text, sight.where) for sight in seen])
     except OSError as error:
-        return f"what was read could not be kept in {partial}: {error.strerror}; scan all pages at once"
-    return f"add what is missing: appliance env scan MORE… --output {output} (read so far: {partial})"
+        return f"the codes could not be saved to {partial}: {error.strerror}; scan all pages at once"
+    return f"scan what is missing: appliance env scan MORE… --output {output} (read so far: {partial})"
 
 
 def _write(output: Path, recovered: Recovered) -> None:
@@ -153,6 +153,6 @@ def _write(output: Path, recovered: Recovered) -> None:
             moment = recovered.label.modified.timestamp()
             os.utime(output, (moment, moment))
     except FileExistsError:
-        raise RefusedError(f"{output} is there by now: it is never overwritten", "choose another --output") from None
+        raise RefusedError(f"{output} now exists: it is never overwritten", "choose another --output") from None
     except OSError as error:
         raise ApplianceError(f"cannot write {output}: {error.strerror}", "choose another --output") from None

@@ -58,7 +58,7 @@ def read_scheme(text: str) -> Scheme:
     if found and FEWEST_NEEDED <= int(found[1]) <= int(found[2]) <= MOST_SHARES:
         return Scheme(int(found[1]), int(found[2]))
     raise RefusedError(
-        f"{text} is no way to split", f"say KofN, as 2of3: K from {FEWEST_NEEDED}, N up to {MOST_SHARES}"
+        f"{text} is not a valid split", f"use KofN, such as 2of3: K from {FEWEST_NEEDED}, N up to {MOST_SHARES}"
     )
 
 
@@ -93,7 +93,7 @@ def decrypt(data: bytes, shares: Sequence[Share]) -> bytes:
         with suppress(MnemonicError):
             return _crypted(data, combine_mnemonics([share.words for share in some]))
     raise ApplianceError(
-        "the shares do not go together: one was misread, or is of another set", "scan their first pages again"
+        "the shares do not match: one was misread, or belongs to another set", "scan their first pages again"
     )
 
 

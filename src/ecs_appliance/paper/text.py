@@ -8,9 +8,9 @@ COLUMNS = 92
 NUMBER_COLUMNS = 5
 CONTINUED, NO_LINE_END = "·", "¬"
 HOW_TO_TYPE = (
-    f"A line that goes on has {CONTINUED} instead of a number. What cannot be printed or seen stands as in Python: \\t "
-    "for a tab, \\x20 for a space at the end, \\u010d for a letter; and \\\\ for the backslash itself. "
-    f"{NO_LINE_END} at the end: the last line has no line end."
+    f"The continuation of a line has {CONTINUED} instead of a number. What cannot be printed or seen is written as in "
+    "Python: \\t for a tab, \\x20 for a space at the end, \\u010d for a letter; and \\\\ for the backslash itself. "
+    f"{NO_LINE_END} at the end: the last line has no line break."
 )
 
 

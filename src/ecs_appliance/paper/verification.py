@@ -51,7 +51,7 @@ def _read_alone(paper: Document) -> Reading:
             if not _is_set(reading):
                 continue
         return reading
-    raise UnprovenError(f"{paper.name} is not complete: not every code on it can be read")
+    raise UnprovenError(f"{paper.name} is incomplete: not every code on it can be read")
 
 
 def _is_set(reading: Reading) -> bool:
@@ -74,10 +74,12 @@ def _compare(read_back: bytes, data: bytes, papers: Sequence[Document]) -> None:
     if read_back == data:
         return
     if read_back.splitlines() == data.splitlines():
-        where = "the line ends differ"
+        where = "the line endings differ"
     else:
         lines = zip(read_back.splitlines(), data.splitlines(), strict=False)
         line = next((number for number, (one, other) in enumerate(lines, 1) if one != other), None)
         where = f"line {line} is the first that differs" if line else "one is longer than the other"
     names = ", ".join(paper.name for paper in papers)
-    raise UnprovenError(f"{names}: the paper holds another file: {where}", "print the file anew: appliance env package")
+    raise UnprovenError(
+        f"{names}: the paper contains a different file: {where}", "print the file again: appliance env package"
+    )

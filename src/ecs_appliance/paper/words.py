@@ -42,65 +42,64 @@ class Words:
 
 ENGLISH = Words(
     page="page {number} of {total}",
-    warning="Secret: whoever has this paper has the keys of the site. Keep it locked away. What this is: last page.",
+    warning="Secret: anyone who has this paper has the keys to the site. Keep it locked away. What this is: last page.",
     warning_of_shares=(
-        "Secret: whoever has {needed} of the {total} shares has the keys of the site. Keep it locked away. What "
+        "Secret: anyone who has {needed} of the {total} shares has the keys to the site. Keep it locked away. What "
         "this is: last page."
     ),
     share="Share {number} of {total}",
     of_shares=(
-        "Any {needed} shares recover the file; fewer tell nothing of what is in it.",
-        "Keep each in another place, with another person.",
-        "All shares of one set bear this number: {digest}",
+        "Any {needed} shares recover the file; fewer reveal nothing about its content.",
+        "Keep each in a different place, with a different person.",
+        "All shares of one set have this number: {digest}",
     ),
-    title="How to get this file back",
+    title="How to recover this file",
     other_language="Auf Deutsch: vorige Seite",
     purpose_heading="What this is",
     purpose=(
-        "These pages hold env.yml, the one file that describes the server of an ethics commission (ECS): its "
+        "These pages contain env.yml, the one file that describes the server of an ethics commission (ECS): its "
         "addresses, certificates and keys, and the password of its backups. With it and the backups, a lost server "
-        "can be built again; without it, nobody can read the backups. It takes somebody who knows the command line "
-        "of Linux."
+        "can be rebuilt; without it, nobody can read the backups. You need someone who knows the Linux command line."
     ),
     software_heading="Where to get the software",
     software=(
-        f"{SOFTWARE} has this software and its manual, {APPLICATION} the application. Should they have moved, "
-        "search for “ecs-appliance”. Where this server had them from another place, env.yml names it: "
+        f"{SOFTWARE} has this software and its manual, {APPLICATION} the application. If they have moved, "
+        "search for “ecs-appliance”. If this server got them from another place, env.yml names it: "
         "appliance.git, ecs.git."
     ),
     reading_heading="From paper to file",
     scan=(
-        "Scan the pages with codes at 300 dpi, or photograph each: {codes} in all. Order and direction do not "
-        "matter, nor do pages scanned twice; but all must have the same date on top."
+        "Scan the pages with codes at 300 dpi, or photograph each: {codes} in all. Order and orientation do not "
+        "matter, nor do pages scanned twice; but all must have the same date at the top."
     ),
     one_code="code",
     codes="codes",
     one_of_shares=(
-        "This is one of {total} shares. Bring the pages of any {needed} shares together: of fewer, nothing can be "
+        "This is one of {total} shares. Bring together the pages of any {needed} shares: from fewer, nothing can be "
         "read. The codes of the file are the same on all of them; only the words differ."
     ),
     ours="With the ecs-appliance:",
     public="Without it, with public tools (Debian: apt-get install zbar-tools):",
-    unconnected="zbarimg will complain that it has no connection: it would tell every program what it reads.",
-    checksum="The last must say what stands on top of each page with codes:",
-    typing=f"Where codes cannot be read any more, type the text of the first pages. {HOW_TO_TYPE}",
+    unconnected="zbarimg will complain about a missing connection: over it, every program would learn what is read.",
+    checksum="The last command must print what is at the top of each page with codes:",
+    typing=f"If the codes can no longer be read, type the text of the first pages. {HOW_TO_TYPE}",
     scheme=(
-        "The words are of SLIP-39, a published scheme (Python: pip install 'shamir-mnemonic[cli]'). Use a machine "
-        "that is yours alone: the secret stands in its command lines."
+        "The words follow SLIP-39, a published scheme (Python: pip install 'shamir-mnemonic[cli]'). Use a machine "
+        "that only you use: the secret appears in its command lines."
     ),
     recover="asks for the words, needs no passphrase, and prints the secret; put it in place of KEY:",
     server_heading="From file to server",
     server=(
-        "The manual tells how, in its chapter “Recover a lost machine”: install the appliance on a new server with "
+        "The manual explains it in its chapter “Recover a lost machine”: install the appliance on a new server with "
         "Debian, copy env.yml to /app/env.yml, and run as root “systemctl start appliance-update”, then "
         "“recover-from-backup.sh --yes-i-am-sure”. The backups are where env.yml says: appliance.backup.url."
     ),
-    code_heading="What a code holds, should a tool be missing",
+    code_heading="What a code contains, in case a tool is missing",
     code=(
         "137 characters of {digits} and {last_digit}, which stand for the digits 0, 1, 2 and 3: the kind (0: the "
-        "file, 1: the file encrypted, for shares), the number of the code and their count with four digits each in "
-        "base 4, and the SHA-256 with 128. After them a part of the base32 (RFC 4648) of the gzip (RFC 1952) of "
-        "the file. Base32 has none of these characters: lines are sorted by them, and base32 -i skips them."
+        "file, 1: the file encrypted, for shares), the number of the code and the number of all codes with four "
+        "digits each in base 4, and the SHA-256 with 128. Then a part of the base32 (RFC 4648) of the gzip (RFC "
+        "1952) of the file. Base32 has none of these characters: lines are sorted by them, and base32 -i skips them."
     ),
 )
 GERMAN = Words(

@@ -127,7 +127,7 @@ def test_a_broken_file_exports_nothing(environ: Mapping[str, str]) -> None:
     result = run(environ, "sh", "-c", script)
     assert result.lines()[0] == "1"
     assert "APPLIANCE_STANDBY" not in result.stdout
-    assert "tags are not accepted" in result.stderr
+    assert "tags are not supported" in result.stderr
 
 
 def test_the_reference_is_printed(environ: Mapping[str, str]) -> None:

@@ -103,7 +103,7 @@ def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("domain", ["", "ecs", "a;b.example.org", "$(reboot).example.org"])
 def test_a_domain_that_is_none_is_refused(domain: str, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="is no domain"):
+    with pytest.raises(RefusedError, match="is not a valid domain"):
         create(domain, str(tmp_path / "env.yml"), RUNNER)
     assert list(tmp_path.iterdir()) == []
 

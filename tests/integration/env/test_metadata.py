@@ -139,9 +139,9 @@ def test_a_service_that_refuses_the_user_data_is_broken(status: int) -> None:
 
 
 def test_a_service_that_forbids_tokens_is_broken_and_says_what_to_do() -> None:
-    with serving(lambda *_: (403, b"")) as url, pytest.raises(SourceError, match="refuses a token") as caught:
+    with serving(lambda *_: (403, b"")) as url, pytest.raises(SourceError, match="refuses to issue a token") as caught:
         Ec2Source(EC2, url).get()
-    assert caught.value.hint == "allow the instance its metadata service"
+    assert caught.value.hint == "allow the instance to use its metadata service"
 
 
 def test_gzipped_user_data_is_unpacked() -> None:

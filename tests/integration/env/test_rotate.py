@@ -101,7 +101,7 @@ def test_what_it_says(file: Path) -> None:
     result = appliance("rotate", file, "ecs.settings.SECRET_KEY", "--yes")
     assert result.lines() == [
         f"rotated: ecs.settings.SECRET_KEY in {file}",
-        "  once it is active, everybody is logged out",
+        "  once the file is active, all users are logged out",
         f"  → print it again: appliance env package {file}",
         "  → activate it: copy it to /app/env.yml on the machine, then: systemctl start appliance-update",
     ]
@@ -110,8 +110,12 @@ def test_what_it_says(file: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "code", "message"),
     [
-        ("ecs.vault_encrypt", 4, "without the old ecs.vault_encrypt nobody can open a document stored so far\n  → "),
-        ("nothing", 4, '"nothing" cannot be rotated\n  → these can: appliance.dkim.key, '),
+        (
+            "ecs.vault_encrypt",
+            4,
+            "without the old ecs.vault_encrypt, nobody can open the documents stored so far\n  → ",
+        ),
+        ("nothing", 4, '"nothing" cannot be rotated\n  → these can be rotated: appliance.dkim.key, '),
     ],
 )
 def test_a_refusal_says_what_to_do(key: str, code: int, message: str, file: Path) -> None:
@@ -160,7 +164,7 @@ def test_diff_reads_files_and_standard_input(file: Path, text: str, tmp_path: Pa
 
 def test_diff_of_the_same_is_no_difference(file: Path) -> None:
     result = appliance("diff", file, file)
-    assert (result.stdout, result.returncode) == ("no difference\n", 0)
+    assert (result.stdout, result.returncode) == ("no differences\n", 0)
 
 
 @pytest.mark.parametrize(

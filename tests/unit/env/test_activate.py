@@ -43,7 +43,7 @@ def test_a_second_activation_changes_nothing(paths: Paths) -> None:
     assert not activated.changed
     assert untouched(paths.active_env) == before
     assert paths.active_env_origin.read_text() == "elsewhere\n"
-    assert told(activated, paths)[-1:] == [f"unchanged: {paths.active_env} is what elsewhere has"]
+    assert told(activated, paths)[-1:] == [f"unchanged: {paths.active_env} is the same as elsewhere"]
 
 
 def test_a_broken_environment_leaves_the_active_one(paths: Paths) -> None:
@@ -57,7 +57,7 @@ def test_a_broken_environment_leaves_the_active_one(paths: Paths) -> None:
 def test_warnings_are_told_with_what_to_do_next(paths: Paths) -> None:
     activated = activate_found(paths, Found((FIXTURES / "accepted/predecessor.yml").read_bytes(), "old"))
     lines = told(activated, paths)
-    assert "old:6:1: warning: appliance.dkim.key: is missing: mail goes out unsigned" in lines
+    assert "old:6:1: warning: appliance.dkim.key: is missing: outgoing mail is not signed" in lines
     assert lines[-2:] == [f"active: {paths.active_env}, from old", "  → apply it: systemctl start appliance-update"]
 
 

@@ -55,7 +55,7 @@ def test_strict_makes_warnings_errors(file: Path) -> None:
 
 def test_a_file_of_ten_megabytes_is_refused_at_once() -> None:
     checked = check(SMALLEST + b"# x\n" * 2_500_000)
-    assert [problem.message for problem in checked.problems] == ["larger than 1024 KiB: this is no env.yml"]
+    assert [problem.message for problem in checked.problems] == ["larger than 1024 KiB: this is not an env.yml"]
 
 
 def test_the_largest_file_is_read() -> None:
@@ -65,9 +65,9 @@ def test_the_largest_file_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "begins"),
     [
-        ("appliance:\n  password: *hunter2hunter2\n", "an alias without its anchor"),
-        ("appliance:\n  password: !hunter2hunter2 x\n", "tags are not accepted"),
-        ("appliance:\n  password: @hunter2hunter2\n", "a text that begins with"),
+        ("appliance:\n  password: *hunter2hunter2\n", "an alias without an anchor"),
+        ("appliance:\n  password: !hunter2hunter2 x\n", "tags are not supported"),
+        ("appliance:\n  password: @hunter2hunter2\n", "text that begins with"),
         ("appliance:\n  'hunter2hunter2 is the password': x\n", "unknown key"),
         ("appliance:\n  domain: {hunter2hunter2: {a: b}}\n", "expected text"),
         ("ecs:\n  settings: |\n    hunter2hunter2 = = 1\n", "is not valid Python"),

@@ -85,7 +85,7 @@ def test_a_line_with_one_name_leads_all_its_lines(fresh: Secrets) -> None:
 
 
 def test_a_template_that_asks_for_something_unknown_is_refused(fresh: Secrets) -> None:
-    with pytest.raises(ApplianceError, match='the template asks for "password"'):
+    with pytest.raises(ApplianceError, match='the template has an unknown name: "password"'):
         fill("{{ password }}", "x.example.org", fresh)
 
 

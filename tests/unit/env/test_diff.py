@@ -48,7 +48,7 @@ def parses(file: Path) -> bool:
     ],
 )
 def test_the_way_of_writing_is_no_difference(old: str, new: str) -> None:
-    assert lines(old, new) == ["no difference"]
+    assert lines(old, new) == ["no differences"]
     assert json.loads(as_json(diff(old.encode(), new.encode()))) == []
 
 
@@ -160,7 +160,10 @@ def test_of_a_long_text_the_lines_that_differ_are_shown() -> None:
     added = lines("appliance: {storage: {setup: {lvm: {x: 1}}}}\n", script("a", "b"))
     assert added[1:] == [f"added    {path}:", "    +a", "    +b"]
     short = script("a", "b")
-    assert lines(short, short.replace("|", "|-")) == [f"changed  {path}:", "    (only the line feed at the end)"]
+    assert lines(short, short.replace("|", "|-")) == [
+        f"changed  {path}:",
+        "    (only the line break at the end differs)",
+    ]
 
 
 @pytest.mark.parametrize("file", [file for file in EVERY_FILE if parses(file)], ids=lambda file: file.stem)

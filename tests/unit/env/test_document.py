@@ -37,7 +37,7 @@ def test_nothing_but_a_file_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     for other in (tmp_path / "pipe", tmp_path / "link", Path("/dev/zero")):
-        with pytest.raises(ApplianceError, match=f"cannot read {other}: it is no file"):
+        with pytest.raises(ApplianceError, match=f"cannot read {other}: it is not a regular file"):
             read(other)
     with pytest.raises(ApplianceError, match=f"cannot read {tmp_path}: Is a directory"):
         read(tmp_path)

@@ -61,7 +61,7 @@ def test_only_the_value_changes(values: dict[str, object], lines: list[str]) -> 
 
 
 def test_a_value_can_not_be_set_below_a_text() -> None:
-    with pytest.raises(ApplianceError, match="a is no mapping"):
+    with pytest.raises(ApplianceError, match="a is not a mapping"):
         set_values(TEXT, {"a.b": 1})
 
 
@@ -112,7 +112,7 @@ def test_text_that_is_written_another_way_is_written_anew(text: str) -> None:
 
 def test_only_a_text_has_something_within() -> None:
     for path in ("list", "section", "nowhere", "a.b"):
-        with pytest.raises(ApplianceError, match="is no text"):
+        with pytest.raises(ApplianceError, match="is not text"):
             replace_within(TEXT, path, slice(0, 1), "x")
 
 

@@ -60,5 +60,5 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("network", METADATA, ids=str)
 def test_a_clouds_metadata_service_cannot_be_named(network: object) -> None:
-    with pytest.raises(ValueError, match="only root may read"):
+    with pytest.raises(ValueError, match="only root may access"):
         parse_destination(str(network))

@@ -84,7 +84,7 @@ def test_a_password_of_the_application_changes_alone(file: Path, name: str) -> N
     (line,) = changed_lines(before, file.read_text())
     assert re.fullmatch(rf"    {name} = '[A-Za-z0-9+/]{{52}}'", line)
     assert len(told) == 1
-    assert told[0].startswith("once it is active, ")
+    assert told[0].startswith("once the file is active, ")
 
 
 @pytest.mark.parametrize("fixture", ["predecessor.yml", "everything.yml", "own-certificate.yml"])
@@ -153,7 +153,7 @@ def test_a_dkim_key_changes_together_with_its_record(file: Path) -> None:
     assert old not in after
     assert without(after, new) == without(before, old)
     assert after.count(new) == 1
-    assert told[0] == "the record in its head is the new one"
+    assert told[0] == "the DNS record in the comments at its top was updated"
     assert f"  default._domainkey.ecs.example.org. IN TXT ( {new} )" in told
     assert [difference.path for difference in diff(before.encode(), after.encode())] == [DKIM]
 
@@ -162,7 +162,7 @@ def test_a_record_that_is_elsewhere_is_not_touched(tmp_path: Path) -> None:
     record = dkim.record(text_at(DKIM))
     path = rewritten(tmp_path, ("\nappliance:", f"\nappliance:\n  # {record}"))
     told = rotate(path, DKIM, NOBODY).told
-    assert told[0] == "its head has no such record: nothing changed there"
+    assert told[0] == "the comments at its top have no such DNS record to update"
     assert path.read_text().count(record) == 1
 
 
@@ -187,14 +187,14 @@ def test_an_empty_or_damaged_key_is_made(value: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", LOST)
 def test_a_key_that_data_needs_is_refused(key: str, file: Path) -> None:
     before, modified = file.read_bytes(), file.stat().st_mtime_ns
-    with pytest.raises(RefusedError, match=f"without the old {key} nobody can {LOST[key]}") as caught:
+    with pytest.raises(RefusedError, match=f"without the old {key}, nobody can {LOST[key]}") as caught:
         rotate(file, key, NOBODY)
     assert "--keep-old FILE" in caught.value.hint
     assert (file.read_bytes(), file.stat().st_mtime_ns) == (before, modified)
 
 
 def test_what_nobody_needs_is_not_kept(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match=r"nothing needs the old appliance\.dkim\.key"):
+    with pytest.raises(RefusedError, match=r"the old appliance\.dkim\.key is not needed"):
         rotate(file, DKIM, NOBODY, keep_old=tmp_path / "old")
     assert not (tmp_path / "old").exists()
 
@@ -219,7 +219,7 @@ def test_a_run_that_was_cut_off_is_done_again(file: Path, tmp_path: Path) -> Non
 def test_the_file_for_the_old_key_is_never_overwritten(file: Path, tmp_path: Path) -> None:
     before, kept = file.read_bytes(), tmp_path / "old.asc"
     kept.write_text("precious")
-    with pytest.raises(RefusedError, match="is there already"):
+    with pytest.raises(RefusedError, match="already exists"):
         rotate(file, "ecs.vault_sign", gpg(), keep_old=kept)
     for place, message in ((tmp_path, "Is a directory"), (tmp_path / "no/old.asc", "No such file or directory")):
         with pytest.raises(ApplianceError, match=f"cannot write .*: {message}"):
@@ -260,7 +260,7 @@ def test_what_cannot_be_rotated_is_refused_with_what_can(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (SMALLEST.replace("\n", "\r\n"), "line ends of Windows"),
+        (SMALLEST.replace("\n", "\r\n"), "Windows line endings"),
         ("#cloud-config\nappliance: [\n", "error"),
         (SMALLEST.replace("#cloud-config\n", ""), "the first line must be"),
         (SMALLEST.replace("ecs.example.org", "no_domain"), "expected"),
@@ -311,7 +311,7 @@ def test_where_nothing_can_be_written_the_file_stays_and_the_old_key_is_kept(fil
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(file: Path, tmp_path: Path) -> None:
     runner = gpg(lambda: file.write_text("somebody else's"))
-    with pytest.raises(RefusedError, match="was changed meanwhile"):
+    with pytest.raises(RefusedError, match="was changed in the meantime"):
         rotate(file, "ecs.vault_sign", runner, keep_old=tmp_path / "old.asc")
     assert file.read_text() == "somebody else's"
 
@@ -335,7 +335,7 @@ def test_no_secret_is_told(key: str, file: Path, tmp_path: Path) -> None:
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "env.yml"
     os.mkfifo(pipe)
-    with pytest.raises(ApplianceError, match="it is no file"):
+    with pytest.raises(ApplianceError, match="it is not a regular file"):
         rotate(pipe, "ecs.settings.SECRET_KEY", AnsweringRunner(lambda argv: pytest.fail(f"{argv[0]} was started")))
 
 
@@ -344,7 +344,7 @@ def test_backups_without_a_password_go_on_with_the_one_of_the_old_key(tmp_path: 
     before = backup_password(load(file).appliance.backup)
     rotated = rotate(file, "appliance.backup.encrypt", gpg(), keep_old=tmp_path / "old.asc")
     assert load(file).appliance.backup.password.get_secret_value() == before
-    assert any("appliance.backup.password is new in it" in line for line in rotated.told)
+    assert any("appliance.backup.password was added" in line for line in rotated.told)
     assert before not in "".join(rotated.told)
 
 

@@ -20,7 +20,7 @@ def site(domain: str, hosts: str = "") -> str:
     return f"  domain: {domain}\n  allowed_hosts: {hosts}\n  backup: {{url: 's3://a.example.org/b'}}"
 
 
-REFUSED = "ALLOWED_HOSTS does not let in {}, appliance.domain: every page would be an error 400"
+REFUSED = "ALLOWED_HOSTS does not include {}, appliance.domain: every page returns error 400"
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_while_it_debugs_an_application_may_let_everybody_in() -> None:
 def test_a_domain_that_was_changed_in_one_place_is_told_with_the_others() -> None:
     text = "DOMAIN = 'www.example.org'\nALLOWED_HOSTS = [DOMAIN]\nDEBUG = False"
     assert problems(site("wwww.example.org", "www.example.org"), text) == [
-        'env.yml:5:3: warning: appliance.allowed_hosts: does not name "wwww.example.org", the domain: is one of them '
-        "mistyped?",
-        'env.yml:9:1: warning: ecs.settings: DOMAIN is "www.example.org", and appliance.domain "wwww.example.org": '
-        "links in mails lead to the first",
+        'env.yml:5:3: warning: appliance.allowed_hosts: does not include "wwww.example.org", the domain: is one of '
+        "them mistyped?",
+        'env.yml:9:1: warning: ecs.settings: DOMAIN is "www.example.org", but appliance.domain "wwww.example.org": '
+        "links in e-mails use the former",
         "env.yml:10:1: error: ecs.settings: " + REFUSED.format('"wwww.example.org"'),
     ]
 
@@ -95,8 +95,11 @@ def test_hosts_with_the_domain_among_them_are_well(hosts: str) -> None:
         ("{url: 'file:///volatile/x/'}", "4:12: warning: appliance.backup.url: backups stay on this machine"),
         ("{url: 'file:///mnt/../data/x'}", "4:12: warning: appliance.backup.url: backups stay on this machine"),
         ("{}", "4:3: warning: appliance.backup.url: backups stay on this machine"),
-        ("{url: 'sftp:/backup@host/x', host_keys: [%s]}", "4:12: warning: appliance.backup.url: no backup gets there"),
-        ("{url: 'sftp://host', host_keys: [%s]}", "4:12: warning: appliance.backup.url: no backup gets there"),
+        (
+            "{url: 'sftp:/backup@host/x', host_keys: [%s]}",
+            "4:12: warning: appliance.backup.url: no backup can be stored there",
+        ),
+        ("{url: 'sftp://host', host_keys: [%s]}", "4:12: warning: appliance.backup.url: no backup can be stored there"),
     ],
 )
 def test_a_target_that_is_none_is_told(backup: str, said: str) -> None:
@@ -126,6 +129,6 @@ def test_keys_of_a_server_are_taken_as_ssh_keyscan_prints_them() -> None:
 def test_nobodys_key_and_the_templates_commission_are_told() -> None:
     said = problems(site("a.org"), "ETHICS_COMMISSION_UUID = 'ECECECEC-ecec-ecec-ecec-ecececececec'", keys="[]")
     assert said == [
-        "env.yml:2:1: warning: ssh_authorized_keys: has no key: nobody can log in with one",
-        "env.yml:9:1: warning: ecs.settings: ETHICS_COMMISSION_UUID is the template's: put your own here",
+        "env.yml:2:1: warning: ssh_authorized_keys: has no key: nobody can log in with an SSH key",
+        "env.yml:9:1: warning: ecs.settings: ETHICS_COMMISSION_UUID is still the template's: replace it with your own",
     ]

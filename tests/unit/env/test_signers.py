@@ -15,7 +15,7 @@ def test_a_public_key_of_openssh_is_one() -> None:
     ("text", "reason"),
     [
         ("", "OpenSSH public key"),
-        (f"{SSH}\n{SSH}", "one key in one line"),
+        (f"{SSH}\n{SSH}", "one key on one line"),
         (f"cert-authority {SSH}", "the key alone"),
         (f"*@example.org {SSH}", "the key alone"),
         (f'valid-before="20300101" {SSH}', "the key alone"),

@@ -57,7 +57,7 @@ def test_all_duplicates_are_told_with_the_name_of_the_file() -> None:
     with pytest.raises(TreeError) as caught:
         parse("a: 1\na: 2\nb: {c: 1, c: 2}\n", "some.yml")
     assert caught.value.message.splitlines() == [
-        "some.yml:2:1: error: a: this key is here twice, first in line 1",
-        "some.yml:3:11: error: b.c: this key is here twice, first in line 3",
+        "some.yml:2:1: error: a: this key occurs twice, first in line 1",
+        "some.yml:3:11: error: b.c: this key occurs twice, first in line 3",
         "some.yml: 2 errors",
     ]

@@ -36,7 +36,7 @@ def test_round_trip_of_anything(data: bytes) -> None:
 
 
 def test_one_byte_more_than_paper_takes_is_refused_with_both_numbers() -> None:
-    with pytest.raises(RefusedError, match=r"^131,201 bytes .* takes 131,200$"):
+    with pytest.raises(RefusedError, match=r"^131,201 bytes .* limit is 131,200$"):
         pack(noise(MOST_BYTES + 1), LABEL)
 
 
@@ -97,7 +97,7 @@ def test_an_end_that_is_missing_is_noticed(cut: int) -> None:
 
 
 def test_more_behind_the_end_is_noticed() -> None:
-    with pytest.raises(DamagedError, match="no end, or more than one"):
+    with pytest.raises(DamagedError, match="incomplete, or has data after its end"):
         unpack(pack(noise(300), LABEL) * 2)
 
 

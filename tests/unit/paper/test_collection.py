@@ -45,7 +45,7 @@ def test_it_tells_which_codes_are_missing(missing: Sequence[int], message: str) 
 
 
 def test_nothing_at_all() -> None:
-    with pytest.raises(IncompleteError, match=r"no code of an env\.yml was found, only 1 of something else"):
+    with pytest.raises(IncompleteError, match=r"no code of an env\.yml was found; unrelated codes found: 1"):
         recover(collected(["https://example.org"]))
 
 
@@ -96,7 +96,7 @@ def test_any_two_of_three_shares_recover() -> None:
 
 def test_one_share_or_none_does_not() -> None:
     codes, shares = shares_of(DATA, split.Scheme(2, 3))
-    with pytest.raises(IncompleteError, match="2 shares are needed, and of them only number 3 was found"):
+    with pytest.raises(IncompleteError, match="2 shares are needed, but only number 3 was found"):
         recover(collected([shares[2], shares[2], *codes]))
     with pytest.raises(IncompleteError, match="no share"):
         recover(collected(codes))
@@ -104,7 +104,7 @@ def test_one_share_or_none_does_not() -> None:
 
 def test_shares_alone_are_not_the_file() -> None:
     _, shares = shares_of(DATA, split.Scheme(2, 3))
-    with pytest.raises(IncompleteError, match="but shares, which have the words alone"):
+    with pytest.raises(IncompleteError, match="shares were found, but they contain only words"):
         recover(collected(shares))
 
 
@@ -144,7 +144,7 @@ def test_a_code_that_only_looks_like_the_predecessors_is_pointed_at() -> None:
     texts = old_codes_of(gzip.compress(DATA))
     with pytest.raises(IncompleteError, match="are missing") as caught:
         recover(sort_out([*seen(texts, "a.png"), *seen(["12 HELLOWORLD"], "poster.png")]))
-    assert "code 12 was seen in poster.png" in caught.value.hint
+    assert "code 12 was read in poster.png" in caught.value.hint
 
 
 def test_the_predecessors_paper_says_nothing_of_itself() -> None:
@@ -153,14 +153,14 @@ def test_the_predecessors_paper_says_nothing_of_itself() -> None:
 
 def test_the_predecessors_paper_without_its_end() -> None:
     texts = old_codes_of(gzip.compress(DATA))
-    with pytest.raises(DamagedError, match="more follow, or they are of two files") as caught:
+    with pytest.raises(DamagedError, match="more follow, or they belong to two files") as caught:
         recover(collected(texts[:-1]))
     assert f"code {len(texts) - 1:02}" in caught.value.hint
 
 
 def test_the_predecessors_paper_of_two_files() -> None:
     one, two = (old_codes_of(gzip.compress(noise(6_000, seed))) for seed in (1, 2))
-    with pytest.raises(MixedError, match=r"code 01 is another in a\.png than in b\.png"):
+    with pytest.raises(MixedError, match=r"code 01 differs between a\.png and b\.png"):
         recover(sort_out([*seen(one, "a.png"), *seen(two[1:], "b.png")]))
     with pytest.raises(DamagedError, match="two files"):
         recover(collected([*one[:2], *two[2:]]))

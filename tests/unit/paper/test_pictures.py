@@ -66,8 +66,8 @@ def test_a_pdf_of_scans_whatever_size_its_pages_claim(picture: Image.Image, dots
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no PDF and no picture"),
-        (b"appliance: {}", "no PDF and no picture"),
+        (b"", "neither a PDF nor a picture"),
+        (b"appliance: {}", "neither a PDF nor a picture"),
         (b"%PDF-1.4 and then nothing", "cannot be read as PDF"),
     ],
 )
@@ -90,21 +90,21 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="no regular file"):
+    with pytest.raises(UnreadableError, match="not a regular file"):
         list(pages(on_disk(tmp_path)))
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "scan.pdf")
-    with pytest.raises(UnreadableError, match=r"scan\.pdf is no regular file") as caught:
+    with pytest.raises(UnreadableError, match=r"scan\.pdf is not a regular file") as caught:
         list(pages(on_disk(tmp_path / "scan.pdf")))
-    assert "save it as a file" in caught.value.hint
+    assert "save it to a file" in caught.value.hint
 
 
 def test_postscript_is_not_run(tmp_path: Path) -> None:
     file = tmp_path / "scan.eps"
     file.write_bytes(saved(Image.new("L", (50, 50)), "EPS"))
-    with pytest.raises(UnreadableError, match="no PDF and no picture"):
+    with pytest.raises(UnreadableError, match="neither a PDF nor a picture"):
         list(pages(on_disk(file)))
 
 

@@ -80,7 +80,7 @@ def test_pages_of_another_file_do_not_spoil_what_was_read(scans: list[Path], tmp
 def test_nothing_is_overwritten(scans: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "env.yml"
     output.write_text("mine")
-    with pytest.raises(RefusedError, match="there already"):
+    with pytest.raises(RefusedError, match="already exists"):
         scan([on_disk(file) for file in scans], output)
     assert output.read_text() == "mine"
 
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_named_where_something_is_missing(scans: l
     notes.write_text("keep it dry")
     with pytest.raises(IncompleteError, match="are missing") as caught:
         scan([on_disk(notes), on_disk(scans[0])], tmp_path / "env.yml")
-    assert caught.value.message.count(f"{notes} is no PDF and no picture") == 1
+    assert caught.value.message.count(f"{notes} is neither a PDF nor a picture") == 1
 
 
 def test_only_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -157,5 +157,5 @@ def test_what_cannot_be_kept_is_told_beside_what_is_missing(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(IncompleteError, match="are missing") as caught:
         scan([on_disk(scans[0])], tmp_path / "env.yml")
-    assert caught.value.hint.startswith(f"what was read could not be kept in {tmp_path}/env.yml.partial: No space")
+    assert caught.value.hint.startswith(f"the codes could not be saved to {tmp_path}/env.yml.partial: No space")
     assert list(tmp_path.iterdir()) == []

@@ -40,14 +40,14 @@ def test_text_codes_and_instructions_in_this_order() -> None:
     assert "1 #cloud-config" in text[0] and "119 # line 119" in text[1]
     assert "1/1" in text[2]
     assert "So stellen Sie diese Datei wieder her" in text[3]
-    assert "How to get this file back" in text[4]
+    assert "How to recover this file" in text[4]
 
 
 def test_every_page_tells_of_what_it_is() -> None:
     for number, text in enumerate(texts_of(make_pdf(plain())), 1):
         assert "ecs.example.org · env.yml of 2026-03-01 12:30 UTC" in text
         assert f"page {number} of 5" in text or (number == 4 and "Seite 4 von 5" in text)
-        assert "Secret: whoever has this paper has the keys of the site." in text
+        assert "Secret: anyone who has this paper has the keys to the site." in text
         assert "Geheim: Wer dieses Papier hat, hat die Schlüssel der Anwendung." in text
 
 
@@ -87,7 +87,7 @@ def test_the_page_at_the_end_tells_in_both_languages_what_it_is_and_where_the_so
         *_, german, english = texts_of(make_pdf(sheets))
         for words in ("jene Datei, die den Server einer Ethikkommission", "übersiedelt", "„Recover a lost machine“"):
             assert words in german, words
-        for words in ("the one file that describes the server", "Should they have moved", "“Recover a lost machine”"):
+        for words in ("the one file that describes the server", "If they have moved", "“Recover a lost machine”"):
             assert words in english, words
         for text in (german, english):
             assert SOFTWARE in text and "recover-from-backup.sh --yes-i-am-sure" in text

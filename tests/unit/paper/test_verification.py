@@ -22,7 +22,7 @@ def test_paper_that_holds_the_file() -> None:
     [
         (DATA.replace(b"ecs", b"ECS"), "line 3 is the first that differs"),
         (DATA + b"# more\n", "one is longer than the other"),
-        (DATA.replace(b"\n", b"\r\n"), "the line ends differ"),
+        (DATA.replace(b"\n", b"\r\n"), "the line endings differ"),
     ],
 )
 def test_paper_of_another_file(other: bytes, message: str) -> None:
@@ -55,7 +55,7 @@ def test_every_share_is_proven() -> None:
 
 
 def test_a_share_that_does_not_fit_is_noticed() -> None:
-    with pytest.raises(ApplianceError, match="sheets of several files"):
+    with pytest.raises(ApplianceError, match="the sheets belong to several files"):
         verify([*shares()[:2], shares()[2]], DATA)
 
 
@@ -64,12 +64,12 @@ def test_of_sets_each_has_to_be_complete() -> None:
     assert verify_each(papers, DATA).codes == 1
     spoilt = [papers[0], without_codes(papers[1]), papers[2]]
     assert verify(spoilt, DATA).codes == 1
-    with pytest.raises(UnprovenError, match=f"^{papers[1].name} is not complete"):
+    with pytest.raises(UnprovenError, match=f"^{papers[1].name} is incomplete"):
         verify_each(spoilt, DATA)
 
 
 def test_a_whole_set_is_compared() -> None:
     paper = [Document("env.yml.pdf", make_paper(DATA))]
     assert verify_each(paper, DATA).codes == 1
-    with pytest.raises(UnprovenError, match="another file"):
+    with pytest.raises(UnprovenError, match="a different file"):
         verify_each(paper, DATA + b"# more\n")

@@ -30,7 +30,7 @@ def test_every_bad_line_is_told_at_once() -> None:
         read_addresses(text.encode())
     lines = caught.value.message.splitlines()
     assert [line.split(": ")[0] for line in lines] == [f"emailto.txt:{number}" for number in (2, 3, 5, 6)]
-    assert lines[0].endswith('expected a mail address such as name@example.org, found "no address"')
+    assert lines[0].endswith('expected an e-mail address such as name@example.org, found "no address"')
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_given_certificate_comes_first_and_acme_is_not_asked(snakeoil: Credent
 @pytest.mark.parametrize(
     ("pair", "reason"),
     [
-        (MIDDLE.server(NAME, days=(-90, -1)), "certificate 1 has expired on"),
+        (MIDDLE.server(NAME, days=(-90, -1)), "certificate 1 expired on"),
         (MIDDLE.server(NAME, days=(1, 90)), "certificate 1 is not valid before"),
         ((MIDDLE.server(NAME)[0], MIDDLE.server(NAME)[1]), "is not for this private key"),
         (WEAK, "no server can use it: ee key too small"),

@@ -104,16 +104,16 @@ def test_a_flipped_byte_is_found(demo: "Demo", target: str, flips: int) -> None:
 def test_what_must_not_be_written_to_is_refused(demo: "Demo", target: str) -> None:
     told(demo, *BACKUP, "run", "--json")
     demo.sh(f"mv {target} {target}.away")
-    refused(demo.exec([*BACKUP, "run"]), "is not reached")
+    refused(demo.exec([*BACKUP, "run"]), "is not available")
     demo.sh(f"mkdir {target}")
     refused(demo.exec([*BACKUP, "run"]), "are gone")
     demo.sh(f"touch {target}/of-others")
-    refused(demo.exec([*BACKUP, "run"]), "holds files, but no backup of ours")
+    refused(demo.exec([*BACKUP, "run"]), "contains files, but no backups of this appliance")
     demo.sh(f"rm -r {target}; mv {target}.away {target}; mv {REMEMBERED} {REMEMBERED}.away")
-    refused(demo.exec([*BACKUP, "run"]), "that this machine has not made")
+    refused(demo.exec([*BACKUP, "run"]), "that this machine did not make")
     demo.sh(f"mv {REMEMBERED}.away {REMEMBERED}")
     set_backup(demo, password="another one")
-    refused(demo.exec([*BACKUP, "run"]), "has another password")
+    refused(demo.exec([*BACKUP, "run"]), "has a different password")
     assert "backup failed" in alerts(demo)
 
 
@@ -190,7 +190,7 @@ def test_all_backups_can_be_looked_at_as_folders(demo: "Demo", target: str, unti
         until(partial(has_ended, demo, "mounted"), 30)
         demo.sh("systemctl reset-failed")
     told(demo, *BACKUP, "run", "--json")
-    refused(demo.exec([*BACKUP, "mount", "/etc"]), "/etc is no empty folder")
+    refused(demo.exec([*BACKUP, "mount", "/etc"]), "/etc is not an empty folder")
 
 
 def test_a_mount_is_there_only_while_it_is_used(demo: "Demo", target: str) -> None:
@@ -260,7 +260,7 @@ def test_an_sftp_server_keeps_backups_and_another_one_does_not(
     set_backup(demo, host_keys=[demo.sh("cut -d' ' -f1,2 /root/keeper.pub")])
     failed = demo.exec([*BACKUP, "run"])
     assert failed.returncode == 1
-    assert "has another key than those in appliance.backup.host_keys" in failed.stderr
+    assert "is not among appliance.backup.host_keys" in failed.stderr
 
 
 def test_plan_says_what_recovery_would_do_and_does_nothing(demo: "Demo", target: str) -> None:

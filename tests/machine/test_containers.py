@@ -103,7 +103,7 @@ def test_a_loop_of_beat_is_told_while_the_site_stays_and_no_longer_once_it_is_we
     demo.sh(f"cp -p {COMPOSE} /root/compose.kept; sed -i 's/command: .*beat.*/command: [run, \"false\"]/' {COMPOSE}")
     try:
         demo.sh(f"docker kill {BEAT}")
-        until(lambda: f"{BEAT} keeps ending (exit code 1)" in alerts(demo), BACK_SECONDS)
+        until(lambda: f"{BEAT} keeps exiting (exit code 1)" in alerts(demo), BACK_SECONDS)
         assert demo.answers()
     finally:
         demo.sh(f"cp -p /root/compose.kept {COMPOSE}; rm /root/compose.kept")
@@ -119,7 +119,7 @@ def test_a_version_whose_beat_ends_at_once_comes_up(demo: "Demo", source: Callab
     demo.sh("systemctl start appliance-update", timeout=300)
     assert demo.sh("cat /app/etc/tags/last_running_ecs") == commit
     assert demo.answers()
-    assert f"{BEAT} keeps ending (exit code 9)" in alerts(demo)
+    assert f"{BEAT} keeps exiting (exit code 9)" in alerts(demo)
 
 
 @pytest.mark.usefixtures("well")
@@ -130,7 +130,7 @@ def test_a_loop_of_web_ends_the_site_and_says_where_to_look(demo: "Demo", until:
     try:
         demo.sh(f"docker kill {WEB}")
         until(lambda: f"{WEB} ended 6 times in a row" in demo.sh(journal), 2 * BACK_SECONDS)
-        assert "journalctl -u appliance tells why" in demo.sh(journal)
+        assert "journalctl -u appliance shows why" in demo.sh(journal)
     finally:
         demo.sh(f"cp -p /root/compose.kept {COMPOSE}; rm /root/compose.kept")
         demo.sh("systemctl restart appliance", timeout=300)

@@ -60,7 +60,7 @@ def test_the_next_backup_names_them_and_each_comes_back(demo: "Demo", names: lis
     assert alerts(demo) == WELL
     demo.sh(f"{VAULTCHECK} --decrypt --orphans-ok")
     assert told(demo, *BACKUP, "run", "--json")["documents"]["missing"] == []
-    refused(demo.exec([*BACKUP, "restore-document", missing]), "is there and whole")
+    refused(demo.exec([*BACKUP, "restore-document", missing]), "exists and is intact")
 
 
 def test_what_was_removed_by_the_application_is_no_loss(demo: "Demo", names: list[str]) -> None:
@@ -81,7 +81,7 @@ def test_a_row_without_a_file_is_missing_though_nobody_recorded_it(demo: "Demo",
     try:
         assert told(demo, *BACKUP, "run", "--json")["documents"]["missing"] == [name]
         done = demo.exec([*BACKUP, "restore-document", name])
-        assert (done.returncode, f"no backup has document {name} whole" in done.stderr) == (1, True)
+        assert (done.returncode, f"no backup contains an intact copy of document {name}" in done.stderr) == (1, True)
     finally:
         query(demo, "delete from documents_document where uuid = :'name'::uuid", name=name)
     told(demo, *BACKUP, "run", "--json")

@@ -179,7 +179,7 @@ def standing(demo: "Demo", topic: str) -> list[str]:
 
 def gave_way(demo: "Demo", running: str, bad: str) -> bool:
     """Return whether the version `running` is active again, and the alert says why."""
-    said = f"version {bad[:12]} did not come up, {running[:12]} runs again: "
+    said = f"version {bad[:12]} did not come up, {running[:12]} is running again: "
     told = [message.startswith(said) for message in standing(demo, "version")]
     return demo.answers() and told == [True] and tag(demo, "last_running_ecs") == tag(demo, "selected_ecs") == running
 
@@ -233,7 +233,7 @@ def test_standby_shows_its_page_and_ends_with_the_next_update(demo: "Demo", env_
     demo.sh("sed -i 's/  standby: false/  standby: true/' /app/env.yml; systemctl start appliance-update", timeout=300)
     page = demo.get("/")
     assert page.status_code == 503
-    assert "It has been put on standby on purpose." in page.text
+    assert "Its operator has put it on standby." in page.text
     assert demo.sh("docker ps --quiet") == ""
     assert demo.sh("systemctl list-units --failed --no-legend") == ""
 

@@ -76,7 +76,7 @@ def test_while_nobody_has_a_key_passwords_stay_and_the_journal_says_so(demo: "De
     assert demo.sh("cat /root/.ssh/authorized_keys /root/.ssh/authorized_keys2 2>/dev/null || true") == ""
     assert offered(demo) == "publickey,password"
     said = demo.sh("journalctl --boot --unit=prepare-env --output=cat --no-pager | grep 'takes passwords'")
-    assert "put one into ssh_authorized_keys" in said
+    assert "add one to ssh_authorized_keys" in said
 
 
 def test_with_a_key_no_password_will_do_and_sessions_go_on(demo: "Demo", edit: Any, key: Path) -> None:
@@ -96,7 +96,7 @@ def test_with_a_key_no_password_will_do_and_sessions_go_on(demo: "Demo", edit: A
     finally:
         end(session, grace=5)
         demo.sh("rm -f /root/.ssh/authorized_keys /app/.ssh/authorized_keys /run/session")
-    assert "takes passwords" not in demo.sh("appliance plan")
+    assert "accepts passwords" not in demo.sh("appliance plan")
 
 
 def test_ssh_speaks_modern_algorithms_only(demo: "Demo") -> None:

@@ -239,7 +239,7 @@ def test_view_in_the_place_of_a_table_is_named(demo: "Demo", aftermath: set[str]
     )
     try:
         told(demo, *BACKUP, "run", "--json")
-        assert "documents_document in the database ecs is no table" in alerts(demo)
+        assert "documents_document in the database ecs is not a table" in alerts(demo)
     finally:
         attacked(demo, "drop view public.documents_document; alter table documents_kept rename to documents_document")
     told(demo, *BACKUP, "run", "--json")

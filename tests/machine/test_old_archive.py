@@ -101,7 +101,7 @@ def test_a_lost_site_comes_back(demo: "Demo", archived: Archived) -> None:
     assert plan["backup"]["id"] in " ".join(before)
     said = told(demo, *RECOVER, "--json")
     assert said["backup"] == plan["backup"]["id"]
-    assert "name an empty target" in said["advice"]
+    assert "set it to an empty target" in said["advice"]
     assert demo.answers()
     assert_same(demo, archived.state)
     assert files_of(demo) == before
@@ -131,7 +131,7 @@ def test_it_is_never_written_to(demo: "Demo", archived: Archived) -> None:
 def test_a_recovery_that_is_killed_goes_on(demo: "Demo", archived: Archived) -> None:
     """While the dump is loaded; interruptions between files are in the unit tests."""
     bring(demo, archived.archiver)
-    refused(demo.exec(RECOVER), "this machine has data")
+    refused(demo.exec(RECOVER), "this machine already has data")
     demo.sh(f"systemd-run --quiet --unit killed {' '.join(RECOVER)} --move-aside")
     wanted, deadline = '"phase": "database"', time.monotonic() + 120
     while wanted not in demo.sh("cat /var/lib/ecs-appliance/recovery.json 2>/dev/null || true"):
@@ -147,7 +147,7 @@ def test_another_key_is_told_of(demo: "Demo", archived: Archived) -> None:
     bring(demo, archived.archiver)
     set_backup(demo, encrypt=make_key())
     try:
-        refused(demo.exec([*RECOVER, "--move-aside"]), "encrypted to another key")
+        refused(demo.exec([*RECOVER, "--move-aside"]), "encrypted for a different key")
     finally:
         set_backup(demo, encrypt=archived.archiver.key)
     assert demo.answers()
@@ -162,7 +162,7 @@ def test_from_s3(demo: "Demo", archived: Archived, tmp_path: Path) -> None:
         lose(demo)
         demo.sh(f"rm -f {REMEMBERED}")
         told(demo, *RECOVER, "--json")
-        refused(demo.exec(["appliance", "backup", "run"]), "the archive that this machine was recovered from")
+        refused(demo.exec(["appliance", "backup", "run"]), "from which this machine was recovered")
     assert_same(demo, archived.state)
 
 
@@ -183,7 +183,7 @@ def test_from_a_server_documents_of_a_damaged_volume_are_named(
         lost = whole_seconds(archived.state.files) - whole_seconds(state_of(demo).files)
         names = {line.split()[0].rpartition("/")[2] for line in lost}
         assert 0 < len(names) < len(archived.state.files), done.stderr
-        assert f"not all documents are as they were: {len(names)}" in done.stderr
+        assert f"documents are missing or damaged: {len(names)}" in done.stderr
         assert all(name in done.stderr for name in names)
         volume.write_bytes(whole)
         demo.sh(f"{' '.join(RECOVER)} --move-aside", timeout=600)

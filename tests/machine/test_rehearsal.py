@@ -82,9 +82,11 @@ def test_it_proves_that_the_last_backup_can_be_recovered_from(demo: "Demo", docu
     demo.sh(f"rm -rf {EVIDENCE} {PROOFS}; systemctl start appliance-rehearsal")
     (page,) = demo.sh(f"ls {EVIDENCE}").splitlines()
     text = " ".join(demo.sh(f"cat {EVIDENCE}/{page}").split())
-    assert "The backup CAN be recovered from." in text
+    assert "This backup CAN be recovered." in text
     assert "Die Sicherung LÄSST SICH wiederherstellen." in text
-    assert f"{documents} compared: {documents} as recorded by SHA-256, {documents} decrypted and verified now" in text
+    assert (
+        f"{documents} compared: {documents} match the recorded SHA-256, {documents} decrypted and verified now" in text
+    )
     assert "without installing the machine, building the application, comparing" in text
     backup = told(demo, *BACKUP, "list", "--json")["backups"][-1]
     assert backup["id"] in text
@@ -111,7 +113,7 @@ def test_what_it_reads_is_not_removed_meanwhile(demo: "Demo", documents: int) ->
     held = "flock /run/appliance/rehearsal.lock"
     said = demo.exec(["sh", "-c", f"{held} appliance backup run --nightly"])
     assert said.returncode == 0
-    assert "no backup is removed this time" in said.stderr
+    assert "no backups are removed this time" in said.stderr
     assert demo.exec(["sh", "-c", f"{held} {REHEARSE}"]).returncode == BUSY
 
 
@@ -126,7 +128,7 @@ def test_an_altered_and_a_missing_document_are_named(demo: "Demo", documents: in
         names = [file.rpartition("/")[2] for file in (altered, missing)]
         assert said["wrong"] == [
             f"document {names[1]} is missing",
-            f"document {names[0]} is altered: it is not what was recorded",
+            f"document {names[0]} was altered: it differs from what was recorded",
         ]
         assert metrics(demo)["backup_rehearsal_success"] == 0
         assert "cannot be trusted" in alerts(demo)

@@ -74,7 +74,7 @@ def test_it_goes_back_and_keeps_the_present(demo: "Demo", times: Times) -> None:
     assert demo.answers()
     assert demo.sh("systemctl --failed --no-legend") == ""
     # A point on the abandoned timeline can no longer be reached by its time, but newer ones can.
-    assert "in a history that was left" in refused(demo, "--to", soon_after(demo, times.moment))
+    assert "in a period that was abandoned" in refused(demo, "--to", soon_after(demo, times.moment))
     later = upload(demo)
     time.sleep(2)
     moment = demo.sh("date '+%Y-%m-%d %H:%M:%S'")
@@ -92,10 +92,10 @@ def soon_after(demo: "Demo", moment: str) -> str:
 
 
 def test_what_cannot_be_is_refused(demo: "Demo", times: Times) -> None:
-    assert "has not come yet" in refused(demo, "--to", "2999-01-01 12:00")
-    assert "is the earliest" in refused(demo, "--to", "2001-01-01 12:00")
+    assert "is in the future" in refused(demo, "--to", "2999-01-01 12:00")
+    assert "the earliest is" in refused(demo, "--to", "2001-01-01 12:00")
     assert "no time given" in refused(demo)
-    assert "no rewind has begun" in refused(demo, SURE)
+    assert "no rewind to resume" in refused(demo, SURE)
     assert demo.answers()
 
 
@@ -115,7 +115,7 @@ def test_one_that_is_cut_off_goes_on(demo: "Demo", times: Times) -> None:
     present = names(demo)
     people = query(demo, "select id, email, password from auth_user order by id")
     cut_off(demo, times.moment)
-    assert "has begun" in refused(demo, "--to", times.moment)
+    assert "has already begun" in refused(demo, "--to", times.moment)
     told(demo, *REWIND, SURE, "--json")
     assert names(demo) == present - {times.after}
     assert query(demo, "select id, email, password from auth_user order by id") == people
@@ -134,7 +134,7 @@ def test_one_of_which_nobody_knows_how_far_it_came_starts_nothing_until_the_pres
         done = demo.exec(words)
         assert done.returncode == 1
         assert f"{STATE} is damaged" in done.stderr
-        assert "name that main; rm" in done.stderr
+        assert "rename main.before-DATE to main; rm" in done.stderr
     assert demo.sh("docker ps --quiet") == ""
     assert "is damaged" in demo.sh("cat /var/www/html/status.json")
     demo.sh(

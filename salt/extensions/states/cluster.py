@@ -23,4 +23,4 @@ def present(name: str) -> dict[str, Any]:
             reclaim_folders(paths)
     if not changes:
         return {"name": name, "result": True, "changes": {}, "comment": "present"}
-    return {"name": name, "result": None if dry else True, "changes": changes, "comment": "put right"}
+    return {"name": name, "result": None if dry else True, "changes": changes, "comment": "corrected"}

@@ -22,7 +22,7 @@ def loaded(name: str) -> dict[str, Any]:
     # In a dry run on a new machine, our rules are not written yet.
     is_current = paths.at(OURS).exists() and firewall_is_current(paths, runner)
     if __opts__["test"]:
-        comment = "in force" if is_current else "would be loaded"
+        comment = "active" if is_current else "would be loaded"
         return {
             "name": name,
             "result": is_current or None,
@@ -33,5 +33,5 @@ def loaded(name: str) -> dict[str, Any]:
         load_firewall(paths, runner)
     refresh_names(paths, runner)
     if is_current:
-        return {"name": name, "result": True, "changes": {}, "comment": "in force"}
+        return {"name": name, "result": True, "changes": {}, "comment": "active"}
     return {"name": name, "result": True, "changes": changes, "comment": "loaded"}

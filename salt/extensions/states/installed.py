@@ -19,9 +19,9 @@ def current(name: str) -> dict[str, Any]:
     unwanted = plan_removal(paths)
     changes = {"removed": ", ".join(unwanted)} if unwanted else {"recorded": name}
     if __opts__["test"]:
-        return {"name": name, "result": None, "changes": changes, "comment": "would be put right"}
+        return {"name": name, "result": None, "changes": changes, "comment": "would be corrected"}
     remove_others(paths, SystemRunner(), unwanted)
-    return {"name": name, "result": True, "changes": changes, "comment": "put right"}
+    return {"name": name, "result": True, "changes": changes, "comment": "corrected"}
 
 
 @guarded

@@ -22,5 +22,5 @@ def present(name: str, site: str, contact: str) -> dict[str, Any]:
     fresh = not page.ever_held()
     page.hold(wanted)
     if fresh:
-        page.show("installed", next_step="put env.yml to /app/env.yml, then: systemctl start appliance-update")
+        page.show("installed", next_step="copy env.yml to /app/env.yml, then: systemctl start appliance-update")
     return {"name": name, "result": True, "changes": changes, "comment": "written"}

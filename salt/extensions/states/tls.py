@@ -20,7 +20,7 @@ def served(name: str, hosts: list[str]) -> dict[str, Any]:
     want = wanted(tuple(hosts), **__pillar__["machine"]["certificates"])
     snakeoil = held_snakeoil(paths, want.names)
     if snakeoil is None and __opts__["test"]:
-        return _result(name, changes={"snakeoil": ", ".join(hosts)}, comment="would be made", outcome=None)
+        return _result(name, changes={"snakeoil": ", ".join(hosts)}, comment="would be created", outcome=None)
     deployment = plan_deployment(paths, want, snakeoil or ensure_snakeoil(paths, want.names))
     changes = {str(path): "certificate" for path in deployment.changes()}
     if __opts__["test"] and changes:
@@ -39,7 +39,7 @@ def only(name: str, hosts: list[str]) -> dict[str, Any]:
         return _result(name, changes=changes, comment="would be removed", outcome=None)
     for path in stale:
         path.unlink(missing_ok=True)
-    return _result(name, changes=changes, comment="none of others")
+    return _result(name, changes=changes, comment="no other certificates")
 
 
 @guarded
@@ -47,7 +47,7 @@ def client_ca(name: str) -> dict[str, Any]:
     """Ensure nginx has the application's client CA and revocation list, or a placeholder."""
     paths = Paths()
     if client_ca_is_current(paths.ecs_ca, paths.client_ca):
-        return _result(name, changes={}, comment="as the application has it")
+        return _result(name, changes={}, comment="same as the application's")
     if __opts__["test"]:
         return _result(name, changes={"client ca": str(paths.client_ca)}, comment="would be deployed", outcome=None)
     deploy_client_ca(paths.ecs_ca, paths.client_ca)

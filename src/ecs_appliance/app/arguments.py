@@ -32,7 +32,10 @@ def checked_known_address(email: str) -> str:
 def checked_subject_address(email: str) -> str:
     """Return `email` if it can be in a certificate: the application passes `/emailAddress=EMAIL` to openssl."""
     if "/" in checked_address(email):
-        raise ArgumentError(f"{email!r} has a slash, which no certificate can hold", "give the user another address")
+        raise ArgumentError(
+            f"{email!r} contains a slash, which is not allowed in a certificate",
+            "give the user an address without a slash",
+        )
     return email
 
 
@@ -40,14 +43,16 @@ def checked_name(kind: str, name: str) -> str:
     """Return a person's name without surrounding blanks; `kind` is its name in the error."""
     stripped = name.strip(" ")
     if not stripped or not stripped.isprintable() or len(stripped) > LONGEST_NAME:
-        raise ArgumentError(f"{name!r} is no {kind}", f"one line of text is needed, up to {LONGEST_NAME} characters")
+        raise ArgumentError(
+            f"{name!r} is not a valid {kind}", f"enter one line of text of up to {LONGEST_NAME} characters"
+        )
     return stripped
 
 
 def checked_gender(gender: str) -> str:
     """Return `gender` as the application's f or m."""
     if gender.lower() not in ("f", "m"):
-        raise ArgumentError(f"{gender!r} is no gender that the application knows", "f or m")
+        raise ArgumentError(f"gender must be f or m, not {gender!r}", "f or m")
     return gender.lower()
 
 
@@ -56,7 +61,7 @@ def checked_certificate_name(name: str) -> str:
     plain = name == name.strip() and name.isprintable() and not set(name) & set('/\\+="<>,;')
     if not plain or not name or name.startswith((".", "-")) or len(name.encode()) > LONGEST_NAME:
         raise ArgumentError(
-            f"{name!r} is no name for a certificate", "letters, digits, blanks, - and _, up to 64 bytes"
+            f"{name!r} is not a valid certificate name", "use letters, digits, spaces, - and _, up to 64 bytes"
         )
     return name
 
@@ -64,7 +69,7 @@ def checked_certificate_name(name: str) -> str:
 def checked_known_certificate_name(name: str) -> str:
     """Return `name` if it may be an existing certificate's: the application accepts more than we do for new ones."""
     if not name or name.encode(errors="ignore").decode() != name:
-        raise ArgumentError(f"{name!r} is no name for a certificate", "appliance cert list --all shows them")
+        raise ArgumentError(f"{name!r} is not a valid certificate name", "appliance cert list --all shows the names")
     return name
 
 
@@ -76,4 +81,4 @@ def checked_days(days: int) -> int:
 
 
 def _no_address(email: str) -> ArgumentError:
-    return ArgumentError(f"{email!r} is no mail address", "it looks like name@example.org")
+    return ArgumentError(f"{email!r} is not a mail address", "use the form name@example.org")

@@ -56,7 +56,9 @@ def ensure_base(
     except ProcessError as error:
         if present is None:
             raise
-        log.warning("%s stays as of %s: %s", reference, present.created[:10], error.message)
+        log.warning(
+            "%s could not be rebuilt, so the one from %s is used: %s", reference, present.created[:10], error.message
+        )
     return docker.image_id(runner, reference) or ""
 
 
@@ -66,7 +68,7 @@ def is_stale(created: str, now: datetime) -> bool:
 
 
 def _obtain(runner: Runner, paths: Paths, reference: str, suite: str, proxy: str | None) -> None:
-    log.info("making %s of Debian's packages", reference)
+    log.info("building %s from Debian packages", reference)
     with tempfile.TemporaryDirectory(prefix="appliance-base.", dir=paths.at("/var/tmp")) as folder:  # noqa: S108
         archive = Path(folder) / "base.tar"
         _bootstrap(runner, archive, suite, _sources(paths, suite), proxy)

@@ -30,9 +30,9 @@ from ecs.pki.models import Certificate
 def main(data):
     user = User.objects.filter(email__iexact=data['email']).first()
     if user is None:
-        raise Refused('there is no user ' + data['email'], 'appliance user list --all shows them')
+        raise Refused('no such user: ' + data['email'], 'appliance user list --all shows all users')
     if Certificate.objects.filter(cn=data['name']).exists():
-        raise Refused('there is a certificate named %s already' % data['name'], 'choose another name')
+        raise Refused('a certificate named %s already exists' % data['name'], 'choose another name')
     with transaction.atomic(), tempfile.NamedTemporaryFile() as file:
         certificate, passphrase = Certificate.create_for_user(file.name, user, cn=data['name'], days=data['days'])
         with open(file.name, 'rb') as written:
@@ -43,7 +43,7 @@ def main(data):
                         message='See attachment', from_email=settings.DEFAULT_FROM_EMAIL,
                         attachments=((data['name'] + '.p12', pkcs12, 'application/x-pkcs12'),), nofilter=True)
             except (OSError, smtplib.SMTPException) as error:
-                raise Refused('it could not be mailed, so none was made: %s' % error, '--output FILE needs no mail')
+                raise Refused('mail failed, so no certificate was created: %s' % error, '--output FILE needs no mail')
     return {'passphrase': passphrase, 'pkcs12': base64.b64encode(pkcs12).decode('ascii')}
 """
 DESCRIBE = """
@@ -61,7 +61,7 @@ def main(data):
     found = Certificate.objects.select_related('user').order_by('cn')
     if data['email']:
         if not User.objects.filter(email__iexact=data['email']).exists():
-            raise Refused('there is no user ' + data['email'], 'appliance user list --all shows them')
+            raise Refused('no such user: ' + data['email'], 'appliance user list --all shows all users')
         found = found.filter(user__email__iexact=data['email'])
     return {{'certificates': [describe(certificate) for certificate in found]}}
 """
@@ -77,7 +77,7 @@ def main(data):
         found = {{c.cn: c for c in Certificate.objects.select_related('user').filter(cn__in=data['names'])}}
         for name in data['names']:
             if name not in found:
-                raise Refused('there is no certificate named ' + name, 'appliance cert list --all shows them')
+                raise Refused('no such certificate: ' + name, 'appliance cert list --all shows all certificates')
         new = [name for name in data['names'] if found[name].revoked_at is None]
         for name in new:
             found[name].revoke()

@@ -20,5 +20,5 @@ def read_documents(send: Send, proven: Iterable[str]) -> tuple[frozenset[str], M
     answer = run_script(send, SCRIPT.read_text(), {"proven": sorted(proven)})
     documents, unreadable = answer["documents"], answer["unreadable"]
     if not all(isinstance(name, str) and NAME.fullmatch(name) for name in (*documents, *unreadable)):
-        raise ApplianceError("the application names documents otherwise than the vault does", "report this")
+        raise ApplianceError("the application and the vault name documents differently", "report this as a bug")
     return frozenset(documents), {name: printable(str(reason)) for name, reason in unreadable.items()}

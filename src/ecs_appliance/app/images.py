@@ -97,7 +97,9 @@ def ensure_images(
     try:
         base = ensure_base(runner, paths, proxy=proxy, refresh=app is not None)
     except ProcessError as error:
-        raise BuildError(f"there is no base image: {error.message}", "check the network, then try again") from None
+        raise BuildError(
+            f"the base image could not be built: {error.message}", "check the network, then try again"
+        ) from None
     folders = [containers / name for name in OWN]
     known = {name for folder in folders for name in docker.list_tags(runner, f"ecs/{folder.name}")}
     builds = plan_own_builds(folders, base, known, proxy)
@@ -139,7 +141,8 @@ def _build(
         docker.bound_layers(runner, LAYERS_BYTES)
         raise BuildError(
             f"{build.tags[0]} could not be built: {error.message}",
-            f"{file} has the whole output; correct the source, or what builds may reach (appliance network refused)",
+            f"the full output is in {file}; fix the source, or allow what the build must reach (appliance network "
+            "refused)",
         ) from None
 
 

@@ -67,5 +67,5 @@ def _ask(runner: Runner, image: str) -> int:
         name, _, version = line.partition(" ")
         if name == "libpq" and version.isdecimal():
             return int(version)
-    log.warning("%s does not tell its libpq's version: its database password is stored as md5", image)
+    log.warning("the libpq version of %s is unknown, so its database password is stored as md5", image)
     return 0

@@ -99,7 +99,7 @@ def run_migration(
     if decision == "held":
         raise ApplianceError(
             "the new version needs migrations, and ecs.migrate.auto is off",
-            "set ecs.migrate.auto: true to let them run",
+            "set ecs.migrate.auto: true to run them",
         )
     task = app_task("appliance-migration", image, paths, site, COMMANDS[decision])
     if decision == "bootstrap":
@@ -147,7 +147,7 @@ def _migrate(runner: Runner, task: Task, dump: Path, on_line: Callable[[str], No
         reason = as_failure(error).message
         raise MigrationError(
             f"the migration of the database failed: {reason}",
-            f"the state before it is kept in {dump}; see the manual, Go back before a migration",
+            f"the database as it was before is in {dump}; see the manual, Go back before a migration",
         ) from error
 
 
@@ -157,7 +157,7 @@ def _bootstrap(runner: Runner, task: Task, on_line: Callable[[str], None]) -> No
     except ProcessError as error:
         raise BootstrapError(
             f"the application's bootstrap failed: {error.message}",
-            "correct ecs.settings, or report it with these lines",
+            "correct ecs.settings, or report this output as a bug",
         ) from None
 
 

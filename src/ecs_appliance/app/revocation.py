@@ -60,18 +60,18 @@ def revoked_serials(file: Path) -> set[int]:
 
 
 def _not_followed(paths: Paths, missing: set[int]) -> DeadlineError:
-    after = f"revoked, but still let in after {SECONDS:g} s:"
+    after = f"revoked, but still accepted after {SECONDS:g} s:"
     own, deployed = paths.ecs_ca / LIST, paths.client_ca / LIST
     if missing - revoked_serials(own):
         return DeadlineError(
-            f"{after} the application's list {own} does not have it",
-            "systemctl restart appliance: the application writes its list at each start",
+            f"{after} it is not on the application's list {own}",
+            "systemctl restart appliance: the application writes its list on every start",
         )
     if missing:
         return DeadlineError(
-            f"{after} nginx's list {deployed} does not have it",
+            f"{after} it is not on nginx's list {deployed}",
             "systemctl start watch-ecs-ca; journalctl -u watch-ecs-ca -n 20",
         )
     return DeadlineError(
-        f"{after} nginx has not taken its new list into use", "systemctl reload nginx; journalctl -u nginx -n 20"
+        f"{after} nginx does not use its new list yet", "systemctl reload nginx; journalctl -u nginx -n 20"
     )

@@ -89,7 +89,9 @@ def read_password(file: Path, name: str = "DATABASE_URL") -> str | None:
         if variable == name and (password := urlsplit(value).password):
             register_secret(password)
             return password
-    raise ApplianceError(f"{file} holds no {name} with a password", f"remove {file}: a new one is made")
+    raise ApplianceError(
+        f"{file} contains no {name} with a password", f"remove {file}; a new one is created automatically"
+    )
 
 
 def _known_password(file: Path, name: str) -> str:
@@ -105,7 +107,9 @@ def once_environment(site: Site) -> dict[str, str]:
     ApplianceError if the settings are too long.
     """
     if len(f"ECS_SETTINGS={site.settings}".encode()) > LONGEST_VALUE:
-        raise ApplianceError("ecs.settings is longer than the 128 KiB a process can be given", "shorten ecs.settings")
+        raise ApplianceError(
+            "ecs.settings is longer than 128 KiB, the limit for an environment variable", "shorten ecs.settings"
+        )
     return {
         "SMTP_URL": SMTP_URL,
         "DATABASE_URL": site.database_url,

@@ -49,7 +49,7 @@ def in_web(runner: Runner, container: str = WEB, *, seconds: float = SECONDS) ->
     def send(text: str) -> Result:
         state = docker.inspect_container(runner, container)
         if state is None or state.status != "running":
-            raise NotRunningError(f"{container} does not run", start_hint(Paths()))
+            raise NotRunningError(f"{container} is not running", start_hint(Paths()))
         return docker.exec_in(runner, container, ("/start", *ARGV), input=text, timeout=seconds)
 
     return send
@@ -59,7 +59,7 @@ def start_hint(paths: Paths) -> str:
     """Return the hint how to start the site, which differs if the latch exists."""
     if not paths.latch.exists():
         return "systemctl start appliance"
-    cause = f"what {paths.latch} says keeps it down: fix that"
+    cause = f"{paths.latch} says what keeps it down: fix that"
     return f"{cause}, then: rm {paths.latch}; systemctl restart appliance"
 
 
@@ -90,7 +90,7 @@ def run_script(send: Send, script: str, data: Mapping[str, Any]) -> Answer:
     found = ANSWER.findall(result.stdout)
     if not found:
         tail = "\n".join(map(printable, (result.stdout + result.stderr).splitlines()[-5:]))
-        raise ApplianceError(f"the application did not answer:\n{tail}", "docker logs ecs_ecs.web_1 may say why")
+        raise ApplianceError(f"the application did not answer:\n{tail}", "docker logs ecs_ecs.web_1 may show why")
     answer = json.loads(base64.b64decode(found[-1]))
     if "refused" in answer:
         raise RefusedError(*map(printable, answer["refused"]))

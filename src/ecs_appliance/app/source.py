@@ -79,7 +79,7 @@ def archived(runner: Runner, paths: Paths, sources: Sources, *, user: str | None
                 held.take(paths.docs_source, sources.docs.id, user=user)
                 grafted[HELP] = f"{sources.docs.id}:{MANUAL}"
             if grafted and not held.has(grafted[HELP]):
-                log.warning("the documentation has no %s: the site goes without a user manual", MANUAL)
+                log.warning("the documentation has no %s, so the site has no user manual", MANUAL)
                 grafted.clear()
             known = [each for each in held.parents(sources.app.id) if _took(held, paths.source, each, user)]
             repository = held.plan_repository(sources.app.id, sources.app.branch or PINNED, known)
@@ -126,7 +126,7 @@ def _fetch_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) 
     try:
         return _fetch(runner, folder, origin, user)
     except ApplianceError as error:
-        log.warning("the user manual stays as it is: %s", error.message)
+        log.warning("the user manual was not updated: %s", error.message)
         return _last_docs(runner, folder, origin, user)
 
 
@@ -137,6 +137,6 @@ def _last_docs(runner: Runner, folder: Path, origin: Origin, user: str | None) -
     try:
         require_trust(runner, folder, last, origin.signers, user=user)
     except ApplianceError as error:
-        log.warning("the site goes without a user manual: %s", error.message)
+        log.warning("the site has no user manual: %s", error.message)
         return None
     return Commit(last)

@@ -32,9 +32,9 @@ def main(data):
             before = user.get_full_name()
             if not data['reset']:
                 kind = 'internal' if user.profile.is_internal else 'external'
-                raise Refused('there is a user %s already: %s, %s, %s' % (
+                raise Refused('user %s already exists: %s, %s, %s' % (
                     user.email, before or 'without a name', kind, 'active' if user.is_active else 'disabled'),
-                    'with --reset this user gets a new password and these names, and is let in as an internal one')
+                    '--reset sets a new password and these names, and enables the user as an internal one')
         user.groups.add(Group.objects.get(name='EC-Office'))
         user = User.objects.get(pk=user.pk)
         user.first_name, user.last_name, user.is_active = data['first_name'], data['last_name'], True
@@ -85,7 +85,7 @@ def end_sessions(store, user):
 def main(data):
     user = User.objects.filter(email__iexact=data['email']).first()
     if user is None:
-        raise Refused('there is no user ' + data['email'], 'appliance user list --all shows them')
+        raise Refused('no such user: ' + data['email'], 'appliance user list --all shows all users')
     was_active, ended = user.is_active, None
     store = import_module(settings.SESSION_ENGINE).SessionStore
     user.is_active = False

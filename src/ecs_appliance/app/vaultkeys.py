@@ -110,7 +110,9 @@ def copy_keyring(paths: Paths) -> None:
         try:
             content = read_untrusted(paths.vault_keys / name, LARGEST_KEYRING)
         except OSError as error:
-            raise ApplianceError(f"{name} is not read as a keyring: {error.strerror}", "take another backup") from None
+            raise ApplianceError(
+                f"{name} cannot be read as a keyring: {error.strerror}", "choose another backup: appliance backup list"
+            ) from None
         write_atomic(paths.keyring / name, content, mode=0o400, owner=APP_OWNER)
     write_changed(paths.keyring / OPTIONS, "# nothing is set here\n", mode=0o400, owner=APP_OWNER)
     paths.keyring.chmod(0o700)
@@ -143,8 +145,9 @@ def check_in_image(runner: Runner, image: str, paths: Paths) -> None:
     wanted = _record(paths).fingerprints
     if not wanted or _misplaced(seen, wanted):
         raise ApplianceError(
-            f"the application's own gpg does not take the keys of env.yml from {paths.vault_keys}",
-            "do not start it: it would take publicly known keys; report this with the image's gpg --version",
+            f"the application's own gpg does not use the keys of env.yml from {paths.vault_keys}",
+            "do not start it: it would use publicly known keys; report this with the output of the image's gpg "
+            "--version",
         )
 
 
@@ -159,7 +162,7 @@ def _rebuild(runner: Runner, paths: Paths, keys: VaultKeys, found: Found) -> Non
     ring, built = gpg.build_ring(runner, keys.blocks, found.ring, tuple(behind), **names)
     if _misplaced(built, wanted):
         raise ApplianceError(
-            "the vault's keys did not all arrive in its keyring", "check ecs.vault_encrypt and vault_sign"
+            "not all vault keys were imported into its keyring", "check ecs.vault_encrypt and ecs.vault_sign"
         )
     odd = (*found.odd, *_disorder(paths, found.ring, sight.seen, wanted))
     if odd:
@@ -172,10 +175,10 @@ def _fingerprint(keys: Sequence[Key], name: str, uid: str) -> str:
     secret = [key for key in keys if key.secret]
     if len(secret) != 1:
         raise InvalidEnvError(
-            f"{name} holds {len(secret)} private keys that GnuPG 1.4 can read, not one", "RSA is needed"
+            f"{name} must contain one private key that GnuPG 1.4 can read, but contains {len(secret)}", "use an RSA key"
         )
     if not any(name_of.split(" <")[0] == uid for name_of in secret[0].uids):
-        raise InvalidEnvError(f"{name} is not a key of {uid}", "were the two keys swapped?")
+        raise InvalidEnvError(f"{name} is not a key for {uid}", "were the two keys swapped?")
     return secret[0].fingerprint
 
 
@@ -194,7 +197,7 @@ def _disorder(paths: Paths, ring: Ring, seen: Sequence[Key], wanted: Sequence[st
     if ring == Ring() or _record(paths).ring == _digest(ring.public, ring.secret):
         return
     for name in _misplaced(seen, wanted):
-        yield f"{name} did not have the keys of env.yml first, as they are there"
+        yield f"{name} did not begin with the keys of env.yml in their order"
 
 
 def _find(folder: Path) -> Found:
@@ -206,9 +209,9 @@ def _find(folder: Path) -> Found:
             rings.append(b"")
         except OSError as error:
             rings.append(b"")
-            odd.append(f"{name} is not read as a keyring: {error.strerror}")
+            odd.append(f"{name} cannot be read as a keyring: {error.strerror}")
     extra = sorted({entry.name for entry in folder.iterdir()} - {PUBLIC, SECRET})
-    odd += [f"{name} lay beside it" for name in extra if not _is_usual(folder / name)]
+    odd += [f"unexpected file {name}" for name in extra if not _is_usual(folder / name)]
     return Found(Ring(*rings), tuple(odd), tuple(extra))
 
 

@@ -24,12 +24,12 @@ class Terms:
 
 ENGLISH = Terms(
     compared="{number} compared: {how}",
-    recorded="{number} as recorded by SHA-256",
+    recorded="{number} match the recorded SHA-256",
     unrecorded="{number} of them without a recorded SHA-256",
     read="{number} decrypted and verified now",
-    proven="{number} proven before, unchanged since",
+    proven="{number} verified earlier, unchanged since",
     missing="document {name} is missing",
-    altered="document {name} is altered: it is not what was recorded",
+    altered="document {name} was altered: it differs from what was recorded",
     unreadable="document {name} cannot be decrypted and verified: {reason}",
 )
 GERMAN = Terms(

@@ -66,7 +66,7 @@ def check_backup(archive: Archive, label: str) -> None:
     """Raise ApplianceError if backup `label` would be restored to anywhere but the cluster's folder."""
     places = archive.other_places(label)
     if places:
-        raise ApplianceError(f"backup {label} of the database has files elsewhere: {', '.join(places)}", ANOTHER)
+        raise ApplianceError(f"backup {label} of the database has files in other places: {', '.join(places)}", ANOTHER)
 
 
 def disarm_files(cluster: Path) -> None:
@@ -77,13 +77,13 @@ def disarm_files(cluster: Path) -> None:
     for base, names, files, descriptor in os.fwalk(cluster, follow_symlinks=False):
         for name in (*names, *files):
             if stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
-                raise ApplianceError(f"the backup of the database has a link: {base}/{name}", ANOTHER)
+                raise ApplianceError(f"the backup of the database contains a link: {base}/{name}", ANOTHER)
     (cluster / FOLLOWS).unlink(missing_ok=True)
     lines = read_untrusted(cluster / AUTOMATIC, LARGEST).decode(errors="replace").splitlines()
     kept = "".join(f"{line}\n" for line in lines if OWN.fullmatch(line))
     for line in lines:
         if line.strip() and not line.startswith("#") and not OWN.fullmatch(line):
-            log.warning("not in force any more, of %s: %s", AUTOMATIC, printable(line))
+            log.warning("no longer in effect, from %s: %s", AUTOMATIC, printable(line))
     owner = cluster.stat()
     write_atomic(cluster / AUTOMATIC, kept, mode=0o600, owner=(owner.st_uid, owner.st_gid))
 
@@ -103,7 +103,7 @@ def disarm_roles(server: Server) -> int:
             foreign = [printable(str(row[0])) for row in connection.execute(FOREIGN).fetchall()]
         if foreign:
             raise ApplianceError(
-                f"database {name} has functions with the server's rights: {', '.join(foreign)}", ANOTHER
+                f"database {name} has functions that run with the server's rights: {', '.join(foreign)}", ANOTHER
             )
     return changes
 
@@ -112,6 +112,6 @@ def _apply(connection: postgres.Connection, query: str) -> int:
     """Execute the statements that `query` returns, and return their number."""
     found = connection.execute(query.encode()).fetchall()
     for (statement,) in found:
-        log.warning("not as in the backup: %s", printable(statement))
+        log.warning("changed after the restore: %s", printable(statement))
         connection.execute(sql.SQL(statement))
     return len(found)

@@ -54,9 +54,9 @@ class Words:
 
 ENGLISH = Words(
     head="Rehearsal of a recovery: {domain}",
-    recoverable="The backup CAN be recovered from.",
-    unreliable="The backup can NOT be relied on.",
-    wrong="What is wrong",
+    recoverable="This backup CAN be recovered.",
+    unreliable="This backup can NOT be trusted.",
+    wrong="Problems",
     titles={each: each for each in (FILES, DATABASE, COMPARISON)},
     moment="%Y-%m-%d %H:%M:%S %z",
     point=".",
@@ -64,43 +64,43 @@ ENGLISH = Words(
     backup="backup",
     taken="of",
     target="at",
-    rpo="RPO: most work lost",
+    rpo="RPO: maximum data loss",
     rpo_reached="{minutes} min: the longest time without a backup in the last week",
     start="starting the site",
-    start_reached="{seconds} s, the last time",
-    start_unknown="not known: the site does not run",
-    rto="RTO: all of it",
+    start_reached="{seconds} s, last time",
+    start_unknown="unknown: the site is not running",
+    rto="RTO: total time",
     rto_reached="{seconds} s, without {left_out}",
     left_out="installing the machine, building the application, comparing",
     left_out_with_start="the start, installing the machine, building the application, comparing",
     compared="compared",
-    nothing="nothing: it did not come that far",
-    rows="{rows} rows as at the backup, SHA-256 {digest}",
-    other_rows="NOT as at the backup: {rows} rows then, SHA-256 {digest}",
-    unrecorded="not compared: nothing is recorded of it",
+    nothing="nothing: the rehearsal did not get that far",
+    rows="{rows} rows, same as in the backup, SHA-256 {digest}",
+    other_rows="NOT as recorded: {rows} rows at the time of the backup, SHA-256 {digest}",
+    unrecorded="not compared: nothing was recorded for it",
     documents="documents",
     of_documents=comparison.ENGLISH,
     uncompared="NOT compared: {reason}",
     files="files in the vault",
-    files_found="{found}; at the backup {then}",
-    without_row=", {number} of them without a row",
+    files_found="{found}; at the time of the backup {then}",
+    without_row=", {number} of them without a database row",
     application="application",
     repository="repository",
     key="key",
     how_heading="How this was done",
     how=(
-        "The backup was fetched from its target and opened with the password of env.yml. Its copy of the database "
-        "was started as a server of its own and brought to the moment of the backup. Digests of tables are SHA-256 "
-        "over all rows, made at that moment on the site and now in the copy. {documents} Then all of it was "
-        "removed."
+        "The backup was fetched from its target and decrypted with the password from env.yml. Its copy of the "
+        "database was started as a separate server and recovered to the time of the backup. Digests of tables are "
+        "SHA-256 over all rows, computed at that time on the running site and now in the copy. {documents} "
+        "Afterwards the copy was removed completely."
     ),
     how_compared=(
-        "Each row of a document was looked up by the application's own models, in a container without network, and "
-        "its file compared with the SHA-256 that the site had recorded of it before the backup. The application "
-        "decrypted those that it had not read before with this content and these keys, and those whose turn it "
-        "was: within 28 days each one's comes. It verified their signatures."
+        "Each document row was read with the application's own models, in a container without network, and its file "
+        "was compared with the SHA-256 that the site had recorded before the backup. The application decrypted all "
+        "documents that it had not yet read with this content and these keys, and those that were due again: each "
+        "document is due once every 28 days. It verified their signatures."
     ),
-    how_uncompared="Documents were NOT compared with their rows, nor decrypted.",
+    how_uncompared="Documents were NOT compared with their rows and not decrypted.",
 )
 GERMAN = Words(
     head="Wiederherstellungstest: {domain}",

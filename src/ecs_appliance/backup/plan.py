@@ -64,8 +64,8 @@ def check_room(needed: int, free: int, place: str) -> None:
     if needed + RESERVE <= free:
         return
     raise RefusedError(
-        f"{place} has {in_gb(free)} free; {in_gb(needed)} are needed, and {in_gb(RESERVE)} are kept in reserve",
-        f"make room at {place}",
+        f"{place} has {in_gb(free)} free; {in_gb(needed)} are needed, plus {in_gb(RESERVE)} in reserve",
+        f"free up space on {place}",
     )
 
 
@@ -98,11 +98,13 @@ def choose_snapshot(
     other. Raises RefusedError if there is none.
     """
     if not snapshots:
-        raise RefusedError("there is no backup to recover from", "is appliance.backup.url the right one?")
+        raise RefusedError("no backup found to recover from", "is appliance.backup.url the right one?")
     if wanted:
         found = [snapshot for snapshot in snapshots if snapshot.id.startswith(wanted)]
         if len(found) != 1:
-            raise RefusedError(f"{wanted} names {len(found)} backups", "appliance backup list shows them")
+            raise RefusedError(
+                f"{wanted} matches {len(found)} backups, not exactly one", "appliance backup list shows the IDs"
+            )
         return found[0]
     if until is None:
         latest = (now or datetime.now(UTC)) + TOLERANCE
@@ -111,6 +113,6 @@ def choose_snapshot(
     if not after:
         last = snapshots[-1].time.astimezone()
         raise RefusedError(
-            f"the last backup is of {last:%Y-%m-%d %H:%M:%S}, before that time", "recover without --to to get it"
+            f"the last backup was made at {last:%Y-%m-%d %H:%M:%S}, before that time", "recover without --to to use it"
         )
     return after[0]

@@ -40,8 +40,8 @@ LOAD_SECONDS = 24 * 3600
 CHOWN_SECONDS = 6 * 3600
 UP_SECONDS = 60
 ELSEWHERE = (
-    "no backup is made as long as appliance.backup.url names the old archive: "
-    "name an empty target there, then: env-update.sh; appliance backup run"
+    "no backups are made while appliance.backup.url names the old archive: set it to an empty target, then: "
+    "env-update.sh; appliance backup run"
 )
 
 
@@ -59,16 +59,16 @@ class Predecessor:
     gaps: tuple[str, ...]
     commands: tuple[str, ...]
     advice: str = ELSEWHERE
-    older: str = "an earlier backup in the old archive may have them"
+    older: str = "an earlier backup in the old archive may contain them"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
         """Return the last backup made at or before `until`: an archive has nothing between two backups (see Source)."""
         found = [Snapshot(moment.name, moment.time, "", (), ()) for moment in self.moments]
         if self.gaps:
-            log.warning("the old archive lacks %s: backups that need them are passed over", ", ".join(self.gaps))
+            log.warning("the old archive lacks %s; backups that need them are skipped", ", ".join(self.gaps))
         if not found:
             raise RefusedError(
-                f"no backup in the old archive at {self.shown} is whole", "is a part of its files elsewhere?"
+                f"no backup in the old archive at {self.shown} is complete", "are some of its files in another place?"
             )
         if wanted:
             return self._named(found, wanted)
@@ -76,14 +76,18 @@ class Predecessor:
             return choose_snapshot(found)
         before = [snapshot for snapshot in found if snapshot.time <= until]
         if not before:
-            raise RefusedError(f"the first backup is of {found[0].time.astimezone():%Y-%m-%d %H:%M:%S}", "go back less")
+            raise RefusedError(
+                f"the first backup was made at {found[0].time.astimezone():%Y-%m-%d %H:%M:%S}", "choose a later time"
+            )
         return before[-1]
 
     def _named(self, found: Sequence[Snapshot], wanted: str) -> Snapshot:
         meant = [snapshot for snapshot in found if snapshot.id.startswith(wanted)]
         if len(meant) != 1:
             last = ", ".join(snapshot.id for snapshot in found[-SHOWN:])
-            raise RefusedError(f"{wanted} names {len(meant)} backups of the old archive", f"its last ones are {last}")
+            raise RefusedError(
+                f"{wanted} matches {len(meant)} backups of the old archive, not exactly one", f"the latest are {last}"
+            )
         return meant[0]
 
     def check_space(self, snapshot: Snapshot) -> int:
@@ -96,8 +100,8 @@ class Predecessor:
         """Check that the archive opens and contains a dump (see Source)."""
         if DUMPED not in self._listed(snapshot.id):
             raise RefusedError(
-                f"the old archive has no {DUMPED} of {snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}",
-                "choose another moment: --to TIME",
+                f"the old archive has no {DUMPED} from {snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}",
+                "choose another time: --to TIME",
             )
 
     def move_aside(self) -> list[str]:
@@ -128,7 +132,7 @@ class Predecessor:
         if others:
             raise ApplianceError(
                 f"the old archive is damaged: {len(others)} files are lost, among them {', '.join(others[:5])}",
-                "choose another moment: appliance recover --yes --snapshot TIME; --plan shows the last",
+                "choose another time: appliance recover --yes --snapshot TIME; --plan shows the latest",
             )
         for name in TAKEN:
             self._take(stage, name)
@@ -155,7 +159,7 @@ class Predecessor:
             postgres.drop_database(server, unfinished)
             raise ApplianceError(
                 f"the dump in the old archive cannot be read: {error.output or error.message}",
-                "choose another moment: appliance recover --yes --snapshot TIME; --plan shows the last",
+                "choose another time: appliance recover --yes --snapshot TIME; --plan shows the latest",
             ) from None
         postgres.drop_database(server, name)
         postgres.rename_database(server, unfinished, name)
@@ -173,8 +177,8 @@ class Predecessor:
             if not duplicity.is_wrong_key(error):
                 raise
             raise RefusedError(
-                f"the old archive at {self.shown} is encrypted to another key than appliance.backup.encrypt",
-                "put the private key that it was made with there",
+                f"the old archive at {self.shown} is encrypted for a different key than appliance.backup.encrypt",
+                "set appliance.backup.encrypt to the private key that the archive was created with",
             ) from None
         folders = {str(folder) for name in listed for folder in PurePosixPath(name).parents}
         return [name for name in listed if name not in folders and name.partition("/")[0] in TAKEN]
@@ -194,7 +198,7 @@ class Predecessor:
         try:
             self.archive.restore(moment, unfinished, hear)
         except DamagedArchiveError as error:
-            log.warning("%s: what is whole is taken", error.message)
+            log.warning("%s: restoring what is intact", error.message)
             shutil.rmtree(unfinished, ignore_errors=True)
             self.archive.restore(moment, unfinished, hear, damaged=True)
         whole = [name for name in listed if os.path.lexists(unfinished / name)]
@@ -221,7 +225,7 @@ class Predecessor:
             return
         write_atomic(_mark(stage, name), "")
         if aside := restore.rename_aside(place):
-            log.info("kept aside: %s", aside)
+            log.info("moved aside: %s", aside)
         fetched.rename(place)
         sync_folder(place.parent)
 

@@ -10,14 +10,15 @@ from ecs_appliance.core.state import StateFile
 PUBLIC = 0o644
 # A damaged file is never treated as missing: the site would start on incomplete data.
 LOST_RECOVERY = (
-    "begin it anew: systemctl stop appliance; rm /var/lib/ecs-appliance/recovery.json; "
-    "appliance recover --yes --move-aside"
+    "start over: systemctl stop appliance; rm /var/lib/ecs-appliance/recovery.json; appliance recover --yes "
+    "--move-aside"
 )
 LOST_REWIND = (
-    "systemctl stop appliance postgresql@17-main; where /data/postgresql/17 has a main.before-DATE of this rewind, "
-    "move main away and name that main; rm /var/lib/ecs-appliance/rewind.json; systemctl start appliance"
+    "systemctl stop appliance postgresql@17-main; if /data/postgresql/17 contains a main.before-DATE of this rewind, "
+    "move main away and rename main.before-DATE to main; rm /var/lib/ecs-appliance/rewind.json; systemctl start "
+    "appliance"
 )
-LOST_LEFT = "move it away; times that an earlier rewind has left are then no longer refused: appliance rewind compares"
+LOST_LEFT = "move it away; times that earlier rewinds abandoned are then no longer refused: check with appliance rewind"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ecs_appliance.host.tables import Sum
 
 # The values are passed to other programs.
 PLAIN = re.compile(r"[\w.:+-]*", re.ASCII)
-OTHERS = "choose another one: appliance backup list"
+OTHERS = "choose another backup: appliance backup list"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def read_record(paths: Paths) -> Record:
         PLAIN.fullmatch(word) for word in (record.point, record.label, record.database, record.application)
     ):
         return record
-    raise ApplianceError(f"{paths.backup_record} is no record of a backup", OTHERS)
+    raise ApplianceError(f"{paths.backup_record} is not a valid record of a backup", OTHERS)
 
 
 def _file(paths: Paths) -> StateFile[Record]:

@@ -83,7 +83,7 @@ def stages(paths: Paths, runner: Runner) -> list[Stage]:
 def clear_stages(paths: Paths, runner: Runner) -> None:
     """Remove what an interrupted rehearsal left; one that is running is not touched."""
     try:
-        with locked(paths.rehearsal_lock, "clear what a rehearsal left"):
+        with locked(paths.rehearsal_lock, "remove the remains of a rehearsal"):
             for stage in stages(paths, runner):
                 if stage.folder.exists():
                     stage.clear()
@@ -156,7 +156,9 @@ def _restore_database(stage: Stage, record: Record) -> postgres.Server:
     scratch.archive.restore(record.label, ("--type=name", f"--target={record.point}"))
     server = scratch.start(deadline=LONG_SECONDS)
     if not postgres.database_exists(server, record.database):
-        raise ApplianceError(f"the backup has no database {record.database}", "appliance backup list shows others")
+        raise ApplianceError(
+            f"the backup has no database {record.database}", "choose another backup: appliance backup list"
+        )
     return server
 
 
@@ -166,13 +168,13 @@ def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[
     for table, then in record.sums.items():
         found = now.get(table)
         if found is None:
-            wrong.append(f"table {table} is not there")
+            wrong.append(f"table {table} is missing")
         elif found != then:
-            wrong.append(f"table {table} is not as it was: {found.rows} rows, {then.rows} then")
+            wrong.append(f"table {table} differs from the backup's record: {found.rows} rows now, {then.rows} then")
     wrong += [f"document {name} is damaged in the backup" for name in lost]
     files = count_files(vault)
     if files < record.documents:
-        wrong.append(f"the vault has {files} files, {record.documents} when it was backed up")
+        wrong.append(f"the vault has {files} files, but had {record.documents} when it was backed up")
     same = {table: each for table, each in record.sums.items() if now.get(table) == each}
     return Findings(record, compared=same, files=files, wrong=tuple(wrong))
 

@@ -134,7 +134,7 @@ def restore_files(
     if others:
         raise ApplianceError(
             f"the backup is damaged: {len(others)} files could not be restored, among them {', '.join(others[:5])}",
-            "choose another one: appliance backup list, appliance recover --yes --snapshot ID",
+            "choose another backup: appliance backup list, appliance recover --yes --snapshot ID",
         )
     read_record(machine.paths)
     # Account ids differ between machines.
@@ -162,7 +162,7 @@ def _own_etc(etc: Path) -> tuple[str, ...]:
     if kept.exists():
         kept.rename(came)
     sync_folder(etc)
-    said = f"hooks of the backup are not in force: read {beside}, and move to {came} what shall be"
+    said = f"hooks from the backup are not active: review {beside}, and move those you want to {came}"
     return (said,) if beside.exists() else ()
 
 
@@ -182,7 +182,7 @@ def restore_database(machine: Machine, record: Record, until: datetime | None) -
     restore_cluster(machine, label, target)
     if not postgres.database_exists(machine.server, record.database):
         raise ApplianceError(
-            f"the backup has no database {record.database}", "choose another one: appliance backup list"
+            f"the backup has no database {record.database}", "choose another backup: appliance backup list"
         )
 
 
@@ -217,8 +217,8 @@ def replay(machine: Machine) -> None:
         systemd.stop(machine.runner, UNIT)
         said = log_file.read_bytes()[said_before:].decode(errors="replace") if log_file.exists() else ""
         raise ApplianceError(
-            f"the database does not come up from its backup: {postgres.last_words(said)}",
-            f"{LOG} tells more; another backup may do: appliance backup list",
+            f"the database does not start from its backup: {postgres.last_words(said)}",
+            f"see {LOG}; or try another backup: appliance backup list",
         ) from None
 
 

@@ -36,7 +36,10 @@ def name_of(identifier: str) -> str:
     """Return the vault name of the document `identifier`, a UUID in any notation. Raises RefusedError."""
     name = re.sub(r"[-{}\s]", "", identifier).lower().rpartition("/")[2]
     if not NAME.fullmatch(name):
-        raise RefusedError(f"{identifier} is no document's ID", "it has 32 hexadecimal digits: appliance alerts")
+        raise RefusedError(
+            f"{identifier} is not a document ID",
+            "an ID has 32 hexadecimal digits; appliance alerts shows those of lost documents",
+        )
     return name
 
 
@@ -59,7 +62,8 @@ def restore_document(
                 _put(file, name, folder)
         return Restored(name, snapshot, was, verified=wanted is not None)
     raise ApplianceError(
-        f"no backup has document {name} whole", "appliance backup list: are there backups from before?"
+        f"no backup contains an intact copy of document {name}",
+        "are there backups from before the loss? appliance backup list",
     )
 
 
@@ -76,14 +80,14 @@ def _look(vault: Path, name: str, wanted: str | None) -> str:
 def _check_bad(name: str, folder: int, wanted: str | None) -> None:
     state = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not stat.S_ISREG(state.st_mode):
-        raise RefusedError(f"at the place of document {name} is something else than a file", "look what, and remove it")
+        raise RefusedError(f"the path of document {name} is not a regular file", "find out what it is, and remove it")
     if wanted is None:
         raise RefusedError(
-            f"document {name} is there, and nothing is recorded that it could be compared with",
-            f"if it is no good, move it away first: mv /data/ecs-storage-vault/{place_of(name)} /root",
+            f"document {name} exists, but there is no recorded SHA-256 to compare it with",
+            f"if it is damaged, move it away first: mv /data/ecs-storage-vault/{place_of(name)} /root",
         )
     if hash_file(name, folder) == wanted:
-        raise RefusedError(f"document {name} is there and whole", "nothing has to be restored")
+        raise RefusedError(f"document {name} exists and is intact", "nothing needs to be restored")
 
 
 def _fetch(
@@ -119,7 +123,9 @@ def _folder_of(vault: Path, name: str, *, make: bool) -> Iterator[int]:
                 os.chown(step, owner.st_uid, owner.st_gid, dir_fd=folder, follow_symlinks=False)
                 below = os.open(step, FOLDER, dir_fd=folder)
             except OSError:
-                raise UntrustedError(f"{vault}: {step} on the way to {name} is no folder", f"ls -l {vault}") from None
+                raise UntrustedError(
+                    f"{vault}: {step} in the path of {name} is not a folder", f"ls -l {vault}"
+                ) from None
             stack.callback(os.close, below)
             folder = below
         yield folder

@@ -25,7 +25,7 @@ class Findings:
         self.aside.mkdir(mode=0o700, exist_ok=True)
         place = self.aside / f"{len(list(self.aside.iterdir())):04}"
         os.rename(name, place, src_dir_fd=descriptor)
-        self.lines.append(f"{printable(shown)}: {what}, set aside as {place}")
+        self.lines.append(f"{printable(shown)}: {what}, moved aside to {place}")
 
 
 def disarm(top: Path, names: Sequence[str], aside: Path) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def _disarm_top(name: str, top: int, found: Findings) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISDIR(mode):
-        found.take(name, top, name, f"no folder but {_kind(mode)}")
+        found.take(name, top, name, f"not a folder but {_kind(mode)}")
         return
     for base, _, _, descriptor in os.fwalk(name, dir_fd=top, follow_symlinks=False):
         os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~RIGHTS)
@@ -67,7 +67,7 @@ def _disarm(name: str, state: os.stat_result, descriptor: int, shown: str, found
     if stat.S_ISREG(state.st_mode):
         if state.st_mode & RIGHTS:
             _strip(name, descriptor)
-            found.lines.append(f"{printable(shown)}: ran with its owner's rights, now does not")
+            found.lines.append(f"{printable(shown)}: set-user-ID or set-group-ID bit removed")
     elif stat.S_ISLNK(state.st_mode):
         target = os.readlink(name, dir_fd=descriptor)
         if not stays(target):

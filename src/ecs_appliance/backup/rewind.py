@@ -53,19 +53,20 @@ def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
 def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:
     """Return the backup to go to `moment` from. Raises RefusedError if the moment cannot be reached."""
     if moment >= now:
-        raise RefusedError("that time has not come yet", "name one that is past: --to 'YYYY-MM-DD HH:MM'")
+        raise RefusedError("that time is in the future", "choose a time in the past: --to 'YYYY-MM-DD HH:MM'")
     before = [backup for backup in backups if backup.stopped < moment]
     if not before:
-        earliest = f"{_local(backups[0].stopped)} is the earliest" if backups else "there is none yet"
+        earliest = f"the earliest is {_local(backups[0].stopped)}" if backups else "there are none yet"
         raise RefusedError(
             f"no backup of the database on this machine is older than {_local(moment)}: {earliest}",
-            "appliance recover --to goes back further, with the backups elsewhere",
+            "appliance recover --to can go back further, from the backup target",
         )
     for other in left:
         if other.since < moment < other.until:
             raise RefusedError(
-                f"{_local(moment)} is in a history that was left by a rewind to {_local(other.since)}",
-                f"its database is kept in {other.kept}; appliance recover --to has it too, from the backups elsewhere",
+                f"{_local(moment)} is in a period that was abandoned by a rewind to {_local(other.since)}",
+                f"its database is kept in {other.kept}; appliance recover --to can restore it too, from the backup "
+                "target",
             )
     return before[-1]
 
@@ -82,10 +83,10 @@ def look(machine: Machine, moment: float, now: float) -> Preview:
         scratch.prepare()
         scratch.archive.restore(backup.label, time_target(moment))
         server = scratch.start(deadline=LONG_SECONDS)
-        then, known = _read(server, database, "of then")
+        then, known = _read(server, database, "at that time")
     finally:
         scratch.remove()
-    now_there, present = _read(machine.server, database, "of now")
+    now_there, present = _read(machine.server, database, "as it is now")
     return Preview(
         backup=backup,
         moment=moment,
@@ -103,7 +104,7 @@ def _read(server: Server, database: str, which: str) -> tuple[dict[str, int], di
     try:
         return tables.count_rows(server, database, SUMMED), tables.named_rows(server, database, DOCUMENTS)
     except ApplianceError as error:
-        log.error("the database %s cannot be compared: %s", which, error.message)
+        log.error("the database %s cannot be read for the comparison: %s", which, error.message)
         return {}, {}
 
 
@@ -118,7 +119,7 @@ def clear_look(paths: Paths, runner: Runner) -> None:
     if not scratch.folder.exists():
         return
     try:
-        with locked(paths.backup_lock, "clear what a rewind left"):
+        with locked(paths.backup_lock, "remove the remains of a rewind"):
             scratch.remove()
     except BusyError as error:
         log.info("%s", error.message)
@@ -134,8 +135,8 @@ def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int
     wal.wait_archived(machine.server, segment, deadline=ARCHIVE_SECONDS)
     if lacks_log(machine, backup, segment):
         raise RefusedError(
-            f"a part of the database's log since {_local(backup.stopped)} was not archived",
-            "appliance recover --to goes back with the backups elsewhere",
+            f"part of the database's WAL since {_local(backup.stopped)} was not archived",
+            "use appliance recover --to, which restores from the backup target",
         )
     return backup, needed, free
 
@@ -143,7 +144,7 @@ def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int
 def keep_present(machine: Machine, kept: Path) -> None:
     """Rename the present cluster to `kept`, unless that was done before an interruption. The server must be stopped."""
     if not kept.exists() and move_cluster_aside(machine, kept) is None:
-        raise RefusedError(f"{machine.paths.cluster} is empty", "appliance recover fills it")
+        raise RefusedError(f"{machine.paths.cluster} is empty", "appliance recover restores the database")
 
 
 def go_back(machine: Machine, rewind: Rewind) -> None:

@@ -120,11 +120,13 @@ def check_source(machine: Machine) -> None:
     """Raise RefusedError if there is no database, or if the vault is empty but the database has documents."""
     database = machine.env.ecs.database
     if not postgres.database_exists(machine.server, database):
-        raise RefusedError(f"there is no database {database}: nothing is backed up", "create it, or recover")
+        raise RefusedError(
+            f"there is no database {database}, so nothing is backed up", "create it, or restore it: appliance recover"
+        )
     if not has_documents(machine.paths.vault) and _names_documents(machine, database):
         raise RefusedError(
-            f"{machine.paths.vault} is empty, and the database has documents: nothing is backed up",
-            "is the volume of /data mounted? else recover",
+            f"{machine.paths.vault} is empty, but the database has documents, so nothing is backed up",
+            "is the volume of /data mounted? If so, restore the documents: appliance recover",
         )
 
 
@@ -133,7 +135,7 @@ def _names_documents(machine: Machine, database: str) -> bool:
     try:
         return tables.has_rows(machine.server, database, DOCUMENTS)
     except ApplianceError as error:
-        log.error("whether the database has documents is not known: %s", error.message)
+        log.error("cannot determine whether the database has documents: %s", error.message)
         return False
 
 
@@ -142,7 +144,7 @@ def document_rows(machine: Machine) -> set[str] | None:
     try:
         rows = tables.named_rows(machine.server, machine.env.ecs.database, DOCUMENTS)
     except ApplianceError as error:
-        log.error("which documents the database has is not known: %s", error.message)
+        log.error("cannot determine which documents the database has: %s", error.message)
         return None
     return {name for uuid in rows if NAME.fullmatch(name := uuid.replace("-", ""))}
 
@@ -186,7 +188,7 @@ def try_to_dump(machine: Machine) -> str:
         if not postgres.answers(machine.server):
             raise
         reason = as_failure(error).message
-        log.error("the database is not dumped: %s", reason)
+        log.error("the database was not dumped: %s", reason)
         return reason
     return ""
 
@@ -214,7 +216,7 @@ def check_writable(repository: Repository) -> None:
     """Raise RefusedError if the target is a read-only folder; restic would retry for a quarter of an hour."""
     folder = local_folder(repository)
     if folder is not None and folder.is_dir() and not os.access(folder, os.W_OK):
-        raise RefusedError(f"{folder} is read-only", "look why: findmnt, journalctl -k; then appliance backup run")
+        raise RefusedError(f"{folder} is read-only", "find out why: findmnt, journalctl -k; then: appliance backup run")
 
 
 def check_target(machine: Machine, repository: Repository, *, fresh: bool) -> None:
@@ -261,9 +263,9 @@ def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
         record.save(machine.paths)
     wal.wait_archived(machine.server, point.segment, deadline=ARCHIVE_SECONDS)
     if lacks_log(machine, base, point.segment):
-        raise ApplianceError("a part of the database's log was not archived", "appliance backup run starts anew")
+        raise ApplianceError("part of the database's WAL was not archived", "start over: appliance backup run")
     if point.trouble:
-        log.error("tables are not summed up, so no rehearsal compares them: %s", point.trouble)
+        log.error("no table digests were recorded, so a rehearsal cannot compare the tables: %s", point.trouble)
     return record, point.trouble
 
 
@@ -291,7 +293,7 @@ def save(machine: Machine, repository: Repository, note: Note) -> Made:
     if made.unread:
         raise ApplianceError(
             f"backup {made.id[:8]} lacks {len(made.unread)} files that could not be read: {', '.join(made.unread[:5])}",
-            "look at the disk: journalctl -k; then appliance backup run",
+            "check the disk: journalctl -k; then: appliance backup run",
         )
     return made
 
@@ -316,7 +318,7 @@ def _forget(machine: Machine, repository: Repository) -> tuple[str, ...]:
         with locked(machine.paths.rehearsal_lock, "remove old backups"):
             return repository.forget(policy_of(machine.env.appliance.backup))
     except BusyError as error:
-        log.info("no backup is removed this time: %s", error.message)
+        log.info("no backups are removed this time: %s", error.message)
         return ()
 
 
@@ -328,9 +330,9 @@ def check_repository(repository: Repository, *, subset: str) -> None:
         log.info("%s", error.output or error.message)
         found = DAMAGED.search(error.output)
         files = len(found[1].split()) if found else 0
-        what = f": {files} of its files are not what they were" if found else ""
+        what = f": {files} of its files have changed" if found else ""
         raise DamagedError(
             f"the backups at {repository.shown} are damaged{what}",
-            "keep what there is, name an empty target in appliance.backup.url, then: appliance backup check --all",
+            "keep them, set appliance.backup.url to an empty target, then: appliance backup check --all",
             files=max(files, 1),
         ) from None

@@ -142,7 +142,7 @@ class Scratch:
     def _reason(self) -> ApplianceError:
         """Return an error with the last message the server logged."""
         reason = postgres.last_words(read_optional(self._log) or "")
-        return ApplianceError(f"the database does not come up from its backup: {reason}", "an older backup may do")
+        return ApplianceError(f"the database does not start from its backup: {reason}", "try an older backup")
 
     def remove(self) -> None:
         """Stop the server if it runs, and remove all its files."""

@@ -27,7 +27,7 @@ class Snapshots:
     machine: Machine
     repository: Repository
     advice: str = ""
-    older: str = "an older backup may have them: appliance backup restore-document ID"
+    older: str = "an older backup may contain them: appliance backup restore-document ID"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
         """Return the first snapshot after `until`, from which the database can be recovered to it (see Source)."""
@@ -76,6 +76,7 @@ class Snapshots:
         for left in read_left(self.machine.paths):
             if left.since < moment.timestamp() < left.until:
                 raise RefusedError(
-                    f"a rewind has left {moment.astimezone():%Y-%m-%d %H:%M:%S}: this backup cannot go there",
-                    "choose one that was made before the rewind: appliance recover --yes --snapshot ID",
+                    f"a rewind abandoned {moment.astimezone():%Y-%m-%d %H:%M:%S}, so this backup cannot be restored "
+                    "to that time",
+                    "choose a backup made before the rewind: appliance recover --yes --snapshot ID",
                 )

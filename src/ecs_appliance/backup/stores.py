@@ -68,7 +68,10 @@ def plan_store(backup: Backup, folder: Path, obscure: Obscure) -> Store:
         case "rclone":
             return _with_authority(_plan_rclone(backup, folder), backup, folder)
         case scheme:
-            raise RefusedError(f"no backups go to {scheme}: URLs", f"{HINT}: {KNOWN}, or a folder of a mount")
+            raise RefusedError(
+                f"{scheme}: URLs are not supported for backups",
+                f"{HINT}: {KNOWN}, or a folder of appliance.backup.mount",
+            )
 
 
 def plan_remote(backup: Backup, folder: Path, obscure: Obscure) -> Store | None:
@@ -106,15 +109,15 @@ def _remote_s3(backup: Backup, folder: Path) -> Store:
 
 def _plan_file(parts: SplitResult) -> Store:
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
-        raise RefusedError("a file: URL has an absolute path and no host", f"{HINT}: file:///folder/")
+        raise RefusedError("a file: URL needs an absolute path and no host", f"{HINT}: file:///folder/")
     return Store(unquote(parts.path))
 
 
 def _plan_sftp(backup: Backup, parts: SplitResult, folder: Path) -> Store:
     if parts.password:
-        raise RefusedError("a password in an sftp: URL is not used", f"{HINT}, and give appliance.backup.ssh_key")
+        raise RefusedError("an sftp: URL must not contain a password", f"{HINT}, and set appliance.backup.ssh_key")
     if not parts.hostname or parts.path in ("", "/"):
-        raise RefusedError("an sftp: URL has a host and a folder", f"{HINT}: sftp://user@host/folder/")
+        raise RefusedError("an sftp: URL needs a host and a folder", f"{HINT}: sftp://user@host/folder/")
     location = f"sftp://{parts.netloc}/{unquote(parts.path).removeprefix('/')}"
     return _introduced(Store(location), backup, parts, folder)
 
@@ -123,7 +126,8 @@ def _introduced(store: Store, backup: Backup, parts: SplitResult, folder: Path) 
     """Return `store` with ssh options that accept only the server keys in `backup`."""
     if not backup.host_keys:
         raise RefusedError(
-            "the sftp server is not known", "put its keys into appliance.backup.host_keys: ssh-keyscan HOST prints them"
+            "the sftp server's host keys are not configured",
+            "set appliance.backup.host_keys to its keys: ssh-keyscan HOST prints them",
         )
     host = f"[{parts.hostname}]:{parts.port}" if parts.port not in (None, SSH_PORT) else parts.hostname
     files = {"known_hosts": "".join(f"{host} {key}\n" for key in backup.host_keys)}
@@ -141,10 +145,13 @@ def _read_s3(backup: Backup) -> _Web:
     """Return the web address of an s3: URL. Raises RefusedError if bucket or keys are missing."""
     web = _read_web(backup)
     if not web.folders:
-        raise RefusedError("an s3: URL has a host, a bucket and perhaps a folder", f"{HINT}: s3://host/bucket/folder")
+        raise RefusedError(
+            "an s3: URL needs a host, a bucket and optionally a folder", f"{HINT}: s3://host/bucket/folder"
+        )
     if not (web.user and web.secret):
         raise RefusedError(
-            "an s3: target needs an access key", "appliance.backup.user is its id, appliance.backup.secret its secret"
+            "an s3: target needs an access key",
+            "set appliance.backup.user to its id, appliance.backup.secret to its secret",
         )
     return web
 
@@ -174,7 +181,7 @@ def _plan_rest(backup: Backup) -> Store:
 def _plan_webdav(backup: Backup, folder: Path, obscure: Obscure) -> Store:
     web = _read_web(backup)
     if not web.folders:
-        raise RefusedError("a webdav: URL has a host and a folder", f"{HINT}: webdavs://host/folder/")
+        raise RefusedError("a webdav: URL needs a host and a folder", f"{HINT}: webdavs://host/folder/")
     *above, last = web.folders
     url = "/".join([web.base, *above])
     text = f"[target]\ntype = webdav\nvendor = other\nurl = {url}\n"
@@ -186,11 +193,12 @@ def _plan_webdav(backup: Backup, folder: Path, obscure: Obscure) -> Store:
 def _plan_rclone(backup: Backup, folder: Path) -> Store:
     found = REMOTE.fullmatch(backup.url.get_secret_value())
     if not found:
-        raise RefusedError("an rclone: URL has a remote and a folder", f"{HINT}: rclone:REMOTE:folder")
+        raise RefusedError("an rclone: URL needs a remote and a folder", f"{HINT}: rclone:REMOTE:folder")
     text, remote = backup.rclone.get_secret_value(), found["remote"]
     if f"[{remote}]" not in text.splitlines():
         raise RefusedError(
-            f"appliance.backup.rclone describes no [{remote}]", "put there what rclone config show prints of it"
+            f"appliance.backup.rclone has no section [{remote}]",
+            "set it to the output of rclone config show for that remote",
         )
     return _by_rclone(f"rclone:{remote}:{found['path']}", text, folder)
 
@@ -218,7 +226,7 @@ def _read_web(backup: Backup) -> _Web:
     url = rest if rest.lower().startswith(("http://", "https://")) else f"{WEB[name]}:{rest}"
     parts = urlsplit(url)
     if not parts.hostname or parts.query or parts.fragment or ".." in PurePosixPath(parts.path).parts:
-        raise RefusedError(f"{name}: URLs have a host and a path, and nothing after it", f"{HINT}: {name}://host/path")
+        raise RefusedError(f"{name}: URLs need a host and a path, and nothing after it", f"{HINT}: {name}://host/path")
     user = backup.user or unquote(parts.username or "")
     secret = backup.secret.get_secret_value() or unquote(parts.password or "")
     return _Web(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", parts.path, user, secret)

@@ -46,7 +46,7 @@ def open_target(paths: Paths, runner: Runner, backup: Backup, folder: Path) -> R
     """
     password = backup_password(backup)
     if not password:
-        raise RefusedError("there is no appliance.backup.password", "appliance env create shows how one looks like")
+        raise RefusedError("appliance.backup.password is not set", "appliance env create shows an example")
     store = plan_store(backup, folder, lambda secret: obscured(runner, secret))
     opening = {"location": store.opening} if store.opening else {}
     for name, text in {**store.files, **opening}.items():
@@ -76,7 +76,7 @@ def find_repository(repository: Repository) -> str | None:
     folder = local_folder(repository)
     if folder is not None and not folder.is_dir():
         raise RefusedError(
-            f"the target of backups is not reached: there is no folder {folder}", "mount or make it, then try again"
+            f"the backup target is not available: there is no folder {folder}", "mount or create it, then try again"
         )
     try:
         return repository.identify()
@@ -85,12 +85,12 @@ def find_repository(repository: Repository) -> str | None:
     names = {entry.name for entry in folder.iterdir()} - {"lost+found"} if folder else set()
     if is_archive(names):
         raise RefusedError(
-            f"{folder} holds an archive of the predecessor: it is recovered from, and never written to",
-            "name an empty folder in appliance.backup.url",
+            f"{folder} contains an archive of the predecessor, which is only read, never written to",
+            "set appliance.backup.url to an empty folder",
         )
     if folder and not _is_unfinished(folder):
         raise RefusedError(
-            f"{folder} holds files, but no backup of ours", "name an empty folder in appliance.backup.url"
+            f"{folder} contains files, but no backups of this appliance", "set appliance.backup.url to an empty folder"
         )
     return None
 
@@ -123,11 +123,11 @@ def adopt(paths: Paths, repository: Repository) -> bool:
     if known and known.startswith(OLD_ARCHIVE):
         if known == f"{OLD_ARCHIVE}{repository.shown}":
             raise RefusedError(
-                f"at {repository.shown} is the archive that this machine was recovered from: it is never written to",
-                "name an empty target in appliance.backup.url",
+                f"the archive at {repository.shown}, from which this machine was recovered, is never written to",
+                "set appliance.backup.url to an empty target",
             )
         known = None
-    forget = f"if it is meant: rm {paths.backup_repository}, then try again"
+    forget = f"if this is intended: rm {paths.backup_repository}, then try again"
     if found is None and known:
         raise RefusedError(f"the backups that were at {repository.shown} are gone", f"is it mounted? {forget}")
     if found is None:
@@ -138,7 +138,9 @@ def adopt(paths: Paths, repository: Repository) -> bool:
         write_atomic(paths.backup_repository, f"{found}\n", mode=0o644)
         return True
     if known and known != found:
-        raise RefusedError(f"other backups than before are at {repository.shown}", f"is it mounted? {forget}")
+        raise RefusedError(
+            f"the backups at {repository.shown} are not those that were there before", f"is it mounted? {forget}"
+        )
     if not known:
         _adopt_found(paths, repository, found)
     return False
@@ -149,8 +151,9 @@ def _adopt_found(paths: Paths, repository: Repository, found: str) -> None:
     made = repository.snapshots()
     if made:
         raise RefusedError(
-            f"{repository.shown} holds backups that this machine has not made, the last of {made[-1].time:%Y-%m-%d}",
-            "recover from them, or name another target; to add to them: "
-            f"echo {found} > {paths.backup_repository}, then try again",
+            f"{repository.shown} contains backups that this machine did not make, the last from "
+            f"{made[-1].time:%Y-%m-%d}",
+            f"recover from them, or set another target; to add to them: echo {found} > {paths.backup_repository}, "
+            "then try again",
         )
     write_atomic(paths.backup_repository, f"{found}\n", mode=0o644)

@@ -13,5 +13,5 @@ TOPICS = (NO_KEY,)
 def find(machine: Machine) -> Iterable[Finding]:
     """Look for a key that lets someone become root."""
     if machine.env is not None and not keys_let_in(machine.paths, machine.env):
-        hint = "put a public key into ssh_authorized_keys of env.yml, then: systemctl reload appliance"
-        yield Finding(NO_KEY, "warning", "no ssh key lets anybody become root", hint)
+        hint = "add a public key to ssh_authorized_keys in env.yml, then: systemctl reload appliance"
+        yield Finding(NO_KEY, "warning", "no ssh key gives access to root", hint)

@@ -17,5 +17,5 @@ def find(machine: Machine) -> Iterable[Finding]:
     waiting = [file.stat().st_mtime for file in (machine.paths.cluster / "pg_wal/archive_status").glob("*.ready")]
     if waiting and machine.now - min(waiting) > LATE_SECONDS:
         minutes = (machine.now - min(waiting)) / 60
-        message = f"the database's log was not archived for {minutes:.0f} minutes, {len(waiting)} segments wait"
-        yield Finding(ARCHIVE, "critical", message, f"{LOG}, and the files in /var/log/pgbackrest, say why")
+        message = f"the database's WAL was not archived for {minutes:.0f} minutes, {len(waiting)} segments wait"
+        yield Finding(ARCHIVE, "critical", message, f"{LOG} and the files in /var/log/pgbackrest show why")

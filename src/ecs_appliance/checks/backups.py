@@ -28,8 +28,8 @@ def find(machine: Machine) -> Iterable[Finding]:
     if not env.appliance.standby and machine.page is None and not is_unfinished(machine.paths):
         yield from _find_late(read_backups(machine.paths), to_seconds(env.appliance.backup.interval), machine.now)
     if _is_here(env, machine):
-        hint = "name a server in appliance.backup.url, or a mount: see the manual, Backup"
-        yield Finding(BACKUP_PLACE, "warning", "backups lie on this machine, and are lost with it", hint)
+        hint = "set appliance.backup.url to a server or a mount: see the manual, Backup"
+        yield Finding(BACKUP_PLACE, "warning", "backups are stored on this machine and would be lost with it", hint)
 
 
 def _find_late(known: Backups, interval: float, now: float) -> Iterable[Finding]:
@@ -38,10 +38,10 @@ def _find_late(known: Backups, interval: float, now: float) -> Iterable[Finding]
         severity: Severity = "critical" if age > CRITICAL_AGE else "warning"
         yield Finding(BACKUP_AGE, severity, f"the last backup is {age / HOUR:.0f} hours old")
     if known.nightly is not None and now - known.nightly > NIGHTLY_AGE:
-        message = f"for {(now - known.nightly) / DAY:.0f} days no backup was checked, and no old one removed"
+        message = f"for {(now - known.nightly) / DAY:.0f} days no backups were checked and no old ones removed"
         yield Finding(BACKUP_NIGHTLY_AGE, "warning", message)
     if known.verified is not None and now - known.verified > UNVERIFIED_AGE:
-        message = f"the newest backup that was proven to be recoverable is {(now - known.verified) / DAY:.0f} days old"
+        message = f"the newest backup proven recoverable is {(now - known.verified) / DAY:.0f} days old"
         yield Finding(UNVERIFIED, "warning", message)
 
 

@@ -25,5 +25,5 @@ def find(machine: Machine) -> Iterable[Finding]:
             CLOCK,
             "warning",
             "no time server has answered since the last boot",
-            "timedatectl timesync-status; name one that is reached: NTP= in /etc/systemd/timesyncd.conf",
+            "timedatectl timesync-status; set NTP= in /etc/systemd/timesyncd.conf to a time server that can be reached",
         )

@@ -14,5 +14,5 @@ TOPICS = (LATCH,)
 def find(machine: Machine) -> Iterable[Finding]:
     """Read the latch."""
     if machine.paths.latch.exists():
-        reason = (read_optional(machine.paths.latch) or "").strip() or "it does not say why"
-        yield Finding(LATCH, "critical", f"nothing starts until a person has looked: {reason}", UNLATCH)
+        reason = (read_optional(machine.paths.latch) or "").strip() or "no reason given"
+        yield Finding(LATCH, "critical", f"nothing starts until an administrator has fixed this: {reason}", UNLATCH)

@@ -137,5 +137,5 @@ def _date(moment: float) -> str:
 def write_motd(machine: Machine) -> None:
     """Write what pam_motd shows at login: the state as of the last check, so that a login need not wait."""
     seen = overview(machine, machine.context.alerts.standing())
-    text = "\n".join(["", *lines(seen, machine.now), "", "appliance status shows it as it is now", ""])
+    text = "\n".join(["", *lines(seen, machine.now), "", "for the current state: appliance status", ""])
     write_atomic(machine.paths.at(MOTD), text, mode=0o644)

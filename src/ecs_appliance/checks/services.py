@@ -19,5 +19,5 @@ def find(machine: Machine) -> Iterable[Finding]:
         return
     for unit, state in systemd.read_conditions(machine.runner, NAMES).items():
         if state.active in ("inactive", "failed"):
-            hint = f"systemctl start {unit}; journalctl -u {unit} says why it ended"
-            yield Finding(f"{SERVICE}{unit}", "critical", f"{NAMES[unit]} does not run", hint)
+            hint = f"systemctl start {unit}; journalctl -u {unit} shows why it stopped"
+            yield Finding(f"{SERVICE}{unit}", "critical", f"{NAMES[unit]} is not running", hint)

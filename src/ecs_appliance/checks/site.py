@@ -11,7 +11,7 @@ TOPICS = (SITE,)
 ON_PURPOSE = ("installed", "standby", "no-database", "recovering", "stopped")
 # How many seconds a start may take before it counts as an outage.
 START_SECONDS = 180.0
-WAIT = "wait: it starts; journalctl -u appliance -f"
+WAIT = "wait, it is starting: journalctl -u appliance -f"
 
 
 def find(machine: Machine) -> Iterable[Finding]:

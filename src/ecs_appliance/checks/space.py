@@ -36,14 +36,14 @@ def find(machine: Machine) -> Iterable[Finding]:
                 f"{SPACE}{place}",
                 space,
                 f"{place} is {room.used:.0f} % full, {room.free / GB:.1f} GB are free",
-                f"make room or enlarge it; what takes it: du -xh --max-depth=2 {place} | sort -h | tail",
+                f"free up space or enlarge it; what uses it: du -xh --max-depth=2 {place} | sort -h | tail",
             )
         if files := _severity(room.files):
             yield Finding(
                 f"{INODES}{place}",
                 files,
                 f"{place} has {100 - room.files:.0f} % of its inodes left",
-                f"remove small files; where they are: du -x --inodes --max-depth=2 {place} | sort -n | tail",
+                f"remove small files; where most are: du -x --inodes --max-depth=2 {place} | sort -n | tail",
             )
 
 

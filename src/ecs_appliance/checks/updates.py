@@ -23,11 +23,11 @@ def find(machine: Machine) -> Iterable[Finding]:
     automatic = machine.env is not None and machine.env.appliance.update.automatic
     if automatic and last is not None and machine.now - last > LATE_SECONDS:
         days = (machine.now - last) / 86400
-        hint = "systemctl start appliance-update; journalctl -u appliance-update says why it did not"
+        hint = "systemctl start appliance-update; journalctl -u appliance-update shows why it did not run"
         yield Finding(UPDATES, "warning", f"the last update is {days:.0f} days old", hint)
     newer = waiting_kernel(machine.paths, os.uname().release)
     if newer:
-        yield Finding(REBOOT, "warning", f"the kernel {newer} is installed and does not run yet", "reboot")
+        yield Finding(REBOOT, "warning", f"the kernel {newer} is installed but not running yet", "reboot")
 
 
 def last_update(machine: Machine) -> float | None:

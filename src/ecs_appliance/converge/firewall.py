@@ -54,7 +54,7 @@ def _check(paths: Paths, runner: Runner, file: Path) -> None:
         nftables.check(runner, _ours(paths).replace(INCLUDE, f'include "{file}"'))
     except ProcessError as error:
         raise ApplianceError(
-            f"{file} cannot be loaded, the rules before stay in force:\n{error.output or error.message}",
+            f"{file} cannot be loaded, the previous rules stay active:\n{error.output or error.message}",
             "correct it, then: systemctl reload appliance-firewall",
         ) from None
 
@@ -73,7 +73,7 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(errors="replace").rstrip()
     except OSError as error:
-        raise ApplianceError(f"{file} cannot be read: {error.strerror}", "mend or remove it") from None
+        raise ApplianceError(f"{file} cannot be read: {error.strerror}", "fix or remove it") from None
 
 
 def _ours(paths: Paths) -> str:

@@ -72,20 +72,20 @@ def parse_result(result: object, seconds: float) -> ConvergeReport:
     """
     if isinstance(result, list):
         if any("is running as PID" in str(error) for error in result):
-            raise BusyError("another run of the states is under way", "wait until it has ended, then try again")
+            raise BusyError("another run of the states is in progress", "wait until it has finished, then try again")
         raise ConvergeError("the states could not be read:\n" + masked("\n".join(map(str, result))), _where(result))
     if not isinstance(result, Mapping) or not result:
-        raise ConvergeError(f"Salt gave no result: {masked(str(result))}", "`appliance -v converge` shows more")
+        raise ConvergeError(f"Salt returned no result: {masked(str(result))}", "`appliance -v converge` shows more")
     ordered = sorted(result.items(), key=lambda item: item[1]["__run_num__"])
     return ConvergeReport(tuple(_parse_state(key, value) for key, value in ordered), seconds)
 
 
 def _where(errors: list[Any]) -> str:
     if any(str(error).startswith("Pillar failed") for error in errors):
-        return "the active environment may be broken: appliance env check /run/active-env.yml; nothing was changed"
+        return "nothing was changed; the active environment may be broken: appliance env check /run/active-env.yml"
     if any("extra" in str(error) for error in errors):
-        return "mend appliance.extra.states in env.yml; nothing was changed"
-    return "the release is broken: go back to the last one, nothing was changed"
+        return "nothing was changed; fix appliance.extra.states in env.yml"
+    return "nothing was changed; this release is broken: go back to the previous one"
 
 
 def _parse_state(key: str, value: Mapping[str, Any]) -> StateResult:

@@ -103,12 +103,12 @@ class LatchedError(ApplianceError):
 
 # OS errors that an operator can fix, by errno.
 STORAGE_HINTS = {
-    errno.ENOSPC: "make room: df -h and df -i show which file system is full",
-    errno.EDQUOT: "make room, or raise the quota",
-    errno.EROFS: "dmesg tells why the file system is read-only",
+    errno.ENOSPC: "free up space: df -h and df -i show which file system is full",
+    errno.EDQUOT: "free up space, or raise the quota",
+    errno.EROFS: "dmesg shows why the file system is read-only",
     errno.EACCES: "run this as root",
     errno.EPERM: "run this as root",
-    errno.EIO: "dmesg tells of the disk's errors; check that the backups are recent: appliance status",
+    errno.EIO: "dmesg shows the disk errors; check that the backups are recent: appliance status",
 }
 
 
@@ -120,6 +120,6 @@ def as_failure(error: Exception) -> ApplianceError:
         place = f"{error.filename}: " if error.filename else ""
         return StorageError(f"{place}{error.strerror}", STORAGE_HINTS[error.errno])
     return UnexpectedError(
-        f"{type(error).__name__}: {summarize(str(error)) or 'without a reason'}",
-        "this is a defect: report it with the lines of the journal, journalctl -t appliance",
+        f"{type(error).__name__}: {summarize(str(error)) or 'no reason given'}",
+        "this is a bug: report it with the output of journalctl -t appliance",
     )

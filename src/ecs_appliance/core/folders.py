@@ -33,8 +33,8 @@ def real_path(path: Path) -> Path:
         links += 1
         if links > MOST_LINKS or not is_ours(done) or _is_theirs(step, done):
             raise UntrustedError(
-                f"{step} is a link, in a folder that another account may write",
-                f"look who put it there (ls -l {step}), remove it; then: rm -f /run/appliance-failed",
+                f"{step} is a link in a folder that another account can write to",
+                f"find out who put it there (ls -l {step}) and remove it; then: rm -f /run/appliance-failed",
             )
         target = step.readlink()
         todo.extendleft(reversed(target.parts[1:] if target.is_absolute() else target.parts))
@@ -64,7 +64,9 @@ def opened(path: Path) -> Iterator[int]:
     try:
         descriptor = os.open(place, FOLDER)
     except NotADirectoryError:
-        raise UntrustedError(f"{path} is no folder", f"look who put it there: ls -l {path}; remove it") from None
+        raise UntrustedError(
+            f"{path} is not a folder", f"find out who put it there (ls -l {path}) and remove it"
+        ) from None
     try:
         yield descriptor
     finally:
@@ -100,6 +102,6 @@ def require_ours(path: Path, what: str) -> None:
     for each in (place, *place.parents):
         if each.is_symlink() or not is_ours(each):
             raise ApplianceError(
-                f"{what} {path} is not run: {each} is not root's alone",
-                f"look at what it does; then: chown root: {each}; chmod go-w {each}",
+                f"{what} {path} is not run: accounts other than root can change {each}",
+                f"check what it does; then: chown root: {each}; chmod go-w {each}",
             )

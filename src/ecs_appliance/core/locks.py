@@ -39,7 +39,7 @@ def _acquire(descriptor: int, path: Path, purpose: str, *, deadline: float) -> N
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise BusyError(
-                    f"cannot {purpose} now: {_holder(path)}", "wait until it has ended, then try again"
+                    f"cannot {purpose} now: {_holder(path)}", "wait until it has finished, then try again"
                 ) from None
             time.sleep(POLL_SECONDS)
 
@@ -47,6 +47,6 @@ def _acquire(descriptor: int, path: Path, purpose: str, *, deadline: float) -> N
 def _holder(path: Path) -> str:
     try:
         held = json.loads(path.read_text())
-        return f"process {held['pid']} is busy with {held['purpose']}"
+        return f"process {held['pid']} is running: {held['purpose']}"
     except (ValueError, KeyError, OSError):
         return "another process holds the lock"

@@ -19,8 +19,8 @@ class Reclaimed:
 
     def changes(self) -> dict[str, str]:
         """Return a description of each change, by path."""
-        gone = dict.fromkeys(self.removed, "removed: no file and no folder")
-        return {**dict.fromkeys(self.given, "is root's now"), **gone}
+        gone = dict.fromkeys(self.removed, "removed: neither a file nor a folder")
+        return {**dict.fromkeys(self.given, "now owned by root"), **gone}
 
 
 def reclaim(folder: Path, *, group: int, dry: bool = False, deep: bool = True) -> Reclaimed:

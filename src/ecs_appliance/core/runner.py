@@ -252,7 +252,7 @@ def _start(
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise CommandError(f"{words[0]} is not installed", f"install the package that has {words[0]}") from None
+        raise CommandError(f"{words[0]} is not installed", f"install the package that contains {words[0]}") from None
     except (OSError, KeyError, LookupError) as error:
         raise CommandError(f"{words[0]} could not be started: {masked(str(error), hidden)}") from None
 
@@ -271,8 +271,8 @@ def _tail(output: bytes, hidden: tuple[str, ...]) -> str:
 
 
 def _too_long(words: list[str], timeout: float, tail: str, hidden: tuple[str, ...]) -> ProcessDeadlineError:
-    message = f"{masked(words[0], hidden)} did not end within {timeout:g} s"
-    return ProcessDeadlineError(message, "look at what it waits for, then try again", output=tail)
+    message = f"{masked(words[0], hidden)} did not finish within {timeout:g} s"
+    return ProcessDeadlineError(message, "find out what it is waiting for, then try again", output=tail)
 
 
 def _failure(words: list[str], returncode: int, tail: str, hidden: tuple[str, ...]) -> CommandError:

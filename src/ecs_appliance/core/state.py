@@ -69,9 +69,14 @@ class StateFile(Generic[T]):
         try:
             self.path.replace(aside)
         except OSError as error:
-            log.error("%s is damaged (%s), and cannot be set aside: %s", self.path, reason, error.strerror)
+            log.error("%s is damaged (%s) and cannot be set aside: %s", self.path, reason, error.strerror)
             return
-        log.error("%s was damaged (%s) and is begun anew; what was there is in %s", self.path, reason, aside)
+        log.error(
+            "%s was damaged (%s) and is replaced by an empty one; the damaged file is kept as %s",
+            self.path,
+            reason,
+            aside,
+        )
 
 
 def find_damaged(folders: Iterable[Path]) -> list[Path]:
@@ -96,5 +101,5 @@ def _typed(kind: Any, value: Any, name: str = "the whole") -> Any:
         value = float(value)
     right = value in args if origin is Literal else type(value) is kind
     if not right or (kind is float and not math.isfinite(value)):
-        raise ValueError(f"{name} is no {getattr(kind, '__name__', kind)}")
+        raise ValueError(f"{name} is not of type {getattr(kind, '__name__', kind)}")
     return value

@@ -20,7 +20,7 @@ def transcript(file: Path, on_line: Callable[[str], None]) -> Iterator[Callable[
     try:
         descriptor = _open(file)
     except OSError as error:
-        log.warning("the output is not kept in %s: %s", file, error.strerror)
+        log.warning("cannot write the output to %s: %s", file, error.strerror)
         yield on_line
         return
     full = False
@@ -34,7 +34,7 @@ def transcript(file: Path, on_line: Callable[[str], None]) -> Iterator[Callable[
             os.write(descriptor, masked(f"{line}\n").encode(errors="replace"))
         except OSError as error:
             full = True
-            log.warning("the rest of the output is not kept in %s: %s", file, error.strerror)
+            log.warning("cannot write the rest of the output to %s: %s", file, error.strerror)
 
     try:
         yield take

@@ -47,7 +47,7 @@ def provide(paths: Paths, runner: Runner, commands: Sequence[str]) -> None:
 
 @contextmanager
 def _turn(paths: Paths) -> Iterator[None]:
-    with locked(paths.at(DAILY_LOCK), "update Debian's packages", wait=SECONDS):
+    with locked(paths.at(DAILY_LOCK), "update Debian packages", wait=SECONDS):
         yield
 
 

@@ -33,7 +33,7 @@ SECONDS = re.compile(r"[0-9]{1,10}")
 # Limits: characters of a server's message, lines of the client's output that are logged.
 LONGEST_WORDS, TOLD_LINES = 300, 15
 FILE_TIMEOUT = 30
-CURL = {6: "its name cannot be resolved", 7: "nothing answers there", 28: "it did not answer in time"}
+CURL = {6: "its name cannot be resolved", 7: "the connection was refused", 28: "it did not answer in time"}
 CURL_TRUST = (35, 51, 60, 77)
 
 
@@ -89,7 +89,7 @@ class Client:
             log.info("%s", "\n".join(map(printable, said[-TOLD_LINES:])))
             raise read_failure("\n".join(said) or error.message) from None
         except DeadlineError:
-            raise AcmeError(f"the ACME server did not come to an end within {timeout:g} s", kind=UNREACHED) from None
+            raise AcmeError(f"the ACME server did not finish within {timeout:g} s", kind=UNREACHED) from None
 
 
 def account_folder(directory: str) -> str:
@@ -102,13 +102,13 @@ def read_failure(output: str) -> AcmeError:
     connection = CONNECTION.search(output)
     if connection:
         url, reason = connection.group(1), _curl(int(connection.group(2)))
-        return AcmeError(f"the ACME server {_short(url)} is not reached: {reason}", kind=UNREACHED)
+        return AcmeError(f"the ACME server {_short(url)} cannot be reached: {reason}", kind=UNREACHED)
     kinds, details = ERROR_TYPE.findall(output), DETAIL.findall(output)
     if not kinds:
         plain = PLAIN_ERROR.findall(output)
-        said = _short(plain[-1] if plain else output) or "it said nothing"
+        said = _short(plain[-1] if plain else output) or "no output"
         return AcmeError(f"the ACME client failed: {said}", account_lost=CLOSED in output)
-    detail = _short(_unquoted(details[-1])) if details else "without a reason"
+    detail = _short(_unquoted(details[-1])) if details else "no reason given"
     lost = kinds[-1] == "accountDoesNotExist" or (kinds[-1] == "unauthorized" and "account" in detail.lower())
     return AcmeError(
         f"the ACME server refused: {detail} ({kinds[-1]})",

@@ -276,7 +276,8 @@ def _mount_option(mount: Mount) -> str:
     source = folders.real_path(mount.source.parent) / mount.source.name
     if source.is_symlink() or not (source.is_dir() or source.is_file()):
         raise ApplianceError(
-            f"{mount.source} is neither a folder nor a file: it is not given to a container", f"ls -l {mount.source}"
+            f"{mount.source} is neither a folder nor a file, so it is not mounted into a container",
+            f"ls -l {mount.source}",
         )
     words = ["type=bind", f"source={source}", f"target={mount.target}", *(["readonly"] if mount.read_only else [])]
     line = StringIO()

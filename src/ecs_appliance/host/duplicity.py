@@ -135,7 +135,7 @@ class Archive:
                 note(int(found["done"]) / int(found["all"]))
             elif DAMAGE in line and not damaged:
                 # Otherwise duplicity and gpg may wait for each other forever.
-                raise DamagedArchiveError("a volume of the old archive is not what it was", "")
+                raise DamagedArchiveError("a volume of the old archive is damaged", "")
 
         options = ["--ignore-errors"] if damaged else []
         self._run("restore", "--verbosity=5", *options, f"--time={moment}", self.url, str(target), hear=hear)

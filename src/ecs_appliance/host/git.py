@@ -234,10 +234,10 @@ def _shown(source: str) -> str:
 
 def _check_arguments(source: str, branch: str, commitid: str) -> None:
     if not source or source.startswith("-") or not source.isprintable():
-        raise ApplianceError(f"{_shown(source)!r} is no git source", "name a URL or an absolute path as git.source")
+        raise ApplianceError(f"{_shown(source)!r} is not a git source", "set git.source to a URL or an absolute path")
     for name, value in (("branch", branch), ("commitid", commitid)):
         if value.startswith("-") or not value.isprintable() or re.search(r"[\s~^:?*\[\\]|\.\.|@\{", value):
-            raise ApplianceError(f"{value!r} is no git {name}", f"correct git.{name} in the environment")
+            raise ApplianceError(f"{value!r} is not a valid git {name}", f"correct git.{name} in the environment")
 
 
 def _prepare(git: _Git) -> None:
@@ -247,7 +247,9 @@ def _prepare(git: _Git) -> None:
         # `_replace_repository` was killed between its last two steps.
         (fresh / ".git").rename(folder / ".git")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / ".git").is_dir():
-        raise RefusedError(f"{folder} is in the way: it has files, but is no git checkout", f"move {folder} away")
+        raise RefusedError(
+            f"{folder} is in the way: it contains files, but is not a git checkout", f"move {folder} away"
+        )
     if not folder.is_dir():
         folder.mkdir(parents=True)
         _give(folder, git.user)
@@ -330,7 +332,7 @@ def _default_branch(git: _Git) -> str:
     answer = git("ls-remote", "--symref", REMOTE, "HEAD", timeout=FETCH_SECONDS).stdout
     named = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", answer, re.MULTILINE)
     if named is None:
-        raise ApplianceError(f"{_shown(git.source)} names no default branch", "set git.branch in the environment")
+        raise ApplianceError(f"{_shown(git.source)} has no default branch", "set git.branch in the environment")
     return named[1]
 
 
@@ -360,5 +362,5 @@ def _resolve(git: _Git, revision: str) -> str | None:
 
 def _checked_id(commit: str) -> str:
     if not FULL_ID.fullmatch(commit):
-        raise ValueError(f"{commit!r} is no full commit id")
+        raise ValueError(f"{commit!r} is not a full commit id")
     return commit

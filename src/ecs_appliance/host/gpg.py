@@ -138,8 +138,8 @@ def _check_round_trip(told: dict[str, bytes], keys: Sequence[Key], signer: str, 
     fits = bool(public[1:]) and sealed_to[:1] and sealed_to[0] in public[0].ids
     if told["opened"] != PROBE or not fits or signed_by != [public[1].fingerprint]:
         raise ApplianceError(
-            f"what {signer} signs for {recipient} cannot be written and read: {said}",
-            "both keys have to be without passphrase, and fit for signing and encryption",
+            f"a test document signed by {signer} and encrypted for {recipient} cannot be created and read: {said}",
+            "both keys must have no passphrase, and be usable for signing and encryption",
         )
 
 

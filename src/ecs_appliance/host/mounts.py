@@ -62,7 +62,7 @@ def _enter(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
         if not is_mounted(mount.target):
             _mount(runner, mount, ours)
         # Another process may unmount it while the lock is downgraded to shared, so check again.
-    raise ApplianceError(f"{mount.target} does not stay mounted", "findmnt and journalctl -k may tell why")
+    raise ApplianceError(f"{mount.target} does not stay mounted", "findmnt and journalctl -k may show why")
 
 
 def is_mounted(folder: Path, table: Path = Path("/proc/self/mountinfo")) -> bool:
@@ -118,7 +118,7 @@ def _leave(runner: Runner, mount: Mount, ours: Path, descriptor: int) -> None:
             runner.run(["umount", mount.target], timeout=SECONDS)
     except ProcessError as error:
         # Still in use, for example by a shell; the next backup tries again.
-        log.warning("%s stays mounted: %s", mount.target, error.message)
+        log.warning("%s could not be unmounted: %s", mount.target, error.message)
         return
     ours.unlink(missing_ok=True)
 

@@ -68,7 +68,7 @@ def ensure_owner(server: Server, database: str, role: str) -> bool:
     owner = sql.Identifier(role)
     with superuser_inside(server, database) as connection, connection.transaction():
         for kind, identity in foreign_objects(connection, role):
-            log.info("%s %s is given to %s", kind, identity, role)
+            log.info("changing the owner of %s %s to %s", kind, identity, role)
             # Kind and identity are quoted by pg_identify_object.
             change = sql.SQL("alter {} {} owner to {}")
             connection.execute(change.format(sql.SQL(WORDS.get(kind, kind)), sql.SQL(identity), owner))

@@ -38,11 +38,11 @@ class Patience:
     def hear(self, line: str) -> None:
         """Process `line`. Raise CommandError, which ends the run, if waiting is pointless."""
         if ended := next(filter(None, (pattern.search(line) for pattern in ENDED)), None):
-            raise CommandError(f"restic lost its connection: {ended['why']}", output=line)
+            raise CommandError(f"restic lost the connection: {ended['why']}", output=line)
         if done := DONE.search(line):
             self._failing.pop(done["what"], None)
         elif failed := FAILED.search(line):
             now = self._clock()
             began = self._failing.setdefault(failed["what"], now)
             if now - began >= self.seconds or HOPELESS.search(failed["why"]):
-                raise CommandError(f"restic did not get on: {failed['why']}", output=line)
+                raise CommandError(f"restic could not continue: {failed['why']}", output=line)

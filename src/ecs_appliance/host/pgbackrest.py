@@ -100,7 +100,7 @@ class Archive:
         while self._run(command, ok=(0, LOCKED)).returncode == LOCKED:
             if time.monotonic() > end:
                 raise CommandError(
-                    f"pgbackrest {command}: the log was being archived for {LOCK_SECONDS} s", "try again"
+                    f"pgbackrest {command}: WAL archiving held the lock for {LOCK_SECONDS} s", "try again"
                 )
             time.sleep(1)
 

@@ -57,7 +57,7 @@ SAID = 300
 # The database in which the application can define nothing.
 MAINTENANCE = "postgres"
 STATUS = f"systemctl status {UNIT}"
-TELLS = f"{LOG} tells more"
+TELLS = f"see {LOG}"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def last_words(log: str) -> str:
     fatal = [line.partition("FATAL:")[2].strip() for line in log.splitlines() if "FATAL:" in line]
     # These only answer clients that connect while it starts, recovers or shuts down.
     told = [reason for reason in fatal if not reason.startswith("the database system is")]
-    return printable(told[-1]) if told else "it does not say why"
+    return printable(told[-1]) if told else "no reason given"
 
 
 def database_exists(server: Server, name: str) -> bool:
@@ -205,7 +205,9 @@ def create_database(server: Server, name: str, locale: str) -> None:
         try:
             connection.execute(query.format(sql.Identifier(name), sql.Identifier(ROLE), sql.Literal(locale)))
         except psycopg.Error as error:
-            raise ApplianceError(f"no database {name}: {error}", "locale -a shows the locales there are") from None
+            raise ApplianceError(
+                f"database {name} could not be created: {error}", "locale -a shows the available locales"
+            ) from None
 
 
 def rename_database(server: Server, name: str, other: str) -> None:
@@ -220,7 +222,7 @@ def rename_database(server: Server, name: str, other: str) -> None:
                 time.sleep(POLL_SECONDS * attempt)
             else:
                 return
-    raise ApplianceError(f"the database {name} is in use and stays so", "stop what uses it, then try again")
+    raise ApplianceError(f"the database {name} is still in use", "stop what is using it, then try again")
 
 
 def drop_database(server: Server, name: str) -> None:
@@ -252,7 +254,7 @@ def _session(server: Server, database: str, settings: Mapping[str, str]) -> Iter
         if connection.broken:
             raise NotRunningError(f"PostgreSQL ended the session: {_said(error)}", STATUS) from None
         hint = TELLS if database == MAINTENANCE else _look_hint(database)
-        raise DatabaseError(f"the database {database} says: {_said(error)}", hint) from None
+        raise DatabaseError(f"the database {database} reports: {_said(error)}", hint) from None
 
 
 @contextmanager
@@ -276,7 +278,7 @@ def application(server: Server, database: str, *, seconds: float = ASK_SECONDS) 
         with connection:
             yield connection
     except psycopg.Error as error:
-        raise DatabaseError(f"the database {database} says: {_said(error)}", _look_hint(database)) from None
+        raise DatabaseError(f"the database {database} reports: {_said(error)}", _look_hint(database)) from None
     finally:
         end.cancel()
 
@@ -330,7 +332,7 @@ def _no_entry(database: str, error: psycopg.OperationalError) -> ApplianceError:
     reason = _said(error)
     if "does not exist" in reason and f'database "{database}"' in reason:
         return ApplianceError(f"there is no database {database}", create_hint(database))
-    return ApplianceError(f"the database {database} lets {ROLE} not in: {reason}", _look_hint(database))
+    return ApplianceError(f"the database {database} does not let {ROLE} connect: {reason}", _look_hint(database))
 
 
 def _said(error: psycopg.Error) -> str:
@@ -340,7 +342,7 @@ def _said(error: psycopg.Error) -> str:
 
 
 def _look_hint(database: str) -> str:
-    return f"look what was changed there: psql -U {ROLE} {database}; systemctl restart appliance opens a shut database"
+    return f"check what was changed: psql -U {ROLE} {database}; systemctl restart appliance reopens a closed database"
 
 
 def create_hint(database: str) -> str:

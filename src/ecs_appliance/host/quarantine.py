@@ -51,7 +51,9 @@ class Quarantine:
         # So that git does not look for its parents.
         self.run("tee", "--append", "shallow", input=f"{commit}\n")
         if self.run("git", "cat-file", "-t", commit, ok=range(256)).stdout.strip() != "commit":
-            raise RefusedError(f"{repository} has something else by the name {commit}", f"move {repository} away")
+            raise RefusedError(
+                f"{repository} contains something other than a commit named {commit}", f"move {repository} away"
+            )
         return tags
 
     def tree(self, commit: str, *, grafted: Mapping[str, str] | None = None) -> str:
@@ -59,7 +61,7 @@ class Quarantine:
         self._index("read-tree", commit)
         for folder, other in (grafted or {}).items():
             if not FOLDER.fullmatch(folder):
-                raise ValueError(f"{folder!r} is no folder for a tree")
+                raise ValueError(f"{folder!r} is not a valid folder for a tree")
             self._index("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", folder)
             self._index("read-tree", f"--prefix={folder}/", other)
         return self._index("write-tree").stdout.strip()

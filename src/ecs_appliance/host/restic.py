@@ -297,11 +297,13 @@ class Repository:
                 case code if code == NO_REPOSITORY:
                     raise NoRepositoryError(f"there is no backup at {self.shown}", "") from None
                 case code if code == LOCKED:
-                    raise BusyError(f"another machine works on {self.shown}", "try again when it has ended") from None
+                    raise BusyError(
+                        f"another machine is using {self.shown}", "try again when it has finished"
+                    ) from None
                 case code if code == WRONG_PASSWORD:
                     raise RefusedError(
-                        f"the backup at {self.shown} has another password",
-                        "put the appliance.backup.password (or the encrypt block) that made it into env.yml",
+                        f"the backup at {self.shown} has a different password",
+                        "set appliance.backup.password (or the encrypt block) in env.yml to the one it was made with",
                     ) from None
             # For damage, restic itself says what to do; a repository in a local folder has no server.
             if REPAIR in error.output or self.location.startswith("/"):

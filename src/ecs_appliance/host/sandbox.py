@@ -105,8 +105,8 @@ def _unpack(packed: bytes, names: Sequence[str]) -> dict[str, bytes]:
             for name in names:
                 content = archive.extractfile(name) if archive.getmember(name).isreg() else None
                 if content is None:
-                    raise ApplianceError(f"{name} of the sandbox is no file", "report this")
+                    raise ApplianceError(f"{name} in the sandbox is not a file", "report this as a bug")
                 found[name] = content.read(LARGEST_FILE)
     except (tarfile.TarError, KeyError) as error:
-        raise ApplianceError(f"the sandbox's results cannot be read: {error}", "report this") from None
+        raise ApplianceError(f"the sandbox's results cannot be read: {error}", "report this as a bug") from None
     return found

@@ -41,7 +41,7 @@ def require_signature(
         if not any(_is_signed(held, name) for name in names):
             raise DistrustedError(
                 f"commit {commit} of {repository} is signed by none of the {len(signers)} signers that env.yml names",
-                "ask those who publish it; a new signer's public key belongs into git.signers of env.yml",
+                "ask the publisher; add a new signer's public key to git.signers in env.yml",
             )
 
 
@@ -64,8 +64,9 @@ def require_trust(
     known = [each for each in after if each]
     if known and not any(git.contains(runner, repository, commit, each, user=user) for each in known):
         raise DistrustedError(
-            f"commit {commit} of {repository} does not go on from {known[0]}, which runs: older, or of another history",
-            "if that is meant, once: touch /app/etc/flags/force.update.appliance, or force.update.ecs; then update",
+            f"commit {commit} of {repository} is not a descendant of the running {known[0]}: older, or of a "
+            "different history",
+            "to allow it once: touch /app/etc/flags/force.update.appliance, or force.update.ecs; then update",
         )
 
 

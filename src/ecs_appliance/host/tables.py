@@ -64,7 +64,9 @@ def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
     with application(server, database) as connection:
         rows = connection.execute(query).fetchall()
     if len(rows) > MOST:
-        raise ApplianceError(f"table {table} has over {MOST} rows: they are not listed", "psql -U app tells more")
+        raise ApplianceError(
+            f"table {table} has over {MOST} rows, which is too many to list", "inspect it with psql -U app"
+        )
     return dict(rows)
 
 
@@ -80,7 +82,7 @@ def existing(server: Server, database: str, tables: Sequence[str]) -> list[str]:
     for table, kind in kinds.items():
         if kind and kind[0] not in TABLE_KINDS:
             raise ApplianceError(
-                f"{table} in the database {database} is no table", f"psql -U {ROLE} {database} shows it"
+                f"{table} in the database {database} is not a table", f"inspect it with psql -U {ROLE} {database}"
             )
     return [table for table, kind in kinds.items() if kind]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ecs_appliance.core.errors import ApplianceError, NetworkError, RefusedError
 from ecs_appliance.core.runner import CommandError
 
-URL = "correct appliance.backup.url, or look at the server"
+URL = "correct appliance.backup.url, or check the server"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ def _trouble(pattern: str, message: str, hint: str, kind: type[ApplianceError] =
 TROUBLES = (
     _trouble(
         r"Remove\(<(snapshot|index|data)/.*?failed: .*(40[135]|denied|forbidden)",
-        "the server at {shown} lets no backup be removed",
-        "if it is meant to keep them all: appliance.backup.append_only: true, and remove old ones there",
+        "the server at {shown} does not allow backups to be removed",
+        "if this is intended: set appliance.backup.append_only: true, and remove old backups there",
         RefusedError,
     ),
     _trouble(
@@ -39,60 +39,61 @@ TROUBLES = (
     ),
     _trouble(
         r"x509: certificate has expired or is not yet valid: (?P<when>[^\n]*)",
-        "the certificate of {shown} is out of date: {when}",
-        "renew it there; if it is this machine's clock that is wrong: timedatectl",
+        "the certificate of {shown} is expired or not yet valid: {when}",
+        "renew it there; or correct this machine's clock: timedatectl",
     ),
     _trouble(
         r"x509: (?P<why>certificate (?:is valid for|is not valid for)[^\n]*|cannot validate certificate[^\n]*)",
-        "the certificate of {shown} is another's: {why}",
+        "the certificate of {shown} is for a different host: {why}",
         URL,
     ),
     _trouble(
         r"x509:",
         "the certificate of {shown} is not trusted",
-        "put the CA's certificate into appliance.backup.authority; if there is one, something else answers",
+        "set appliance.backup.authority to the CA's certificate; if it is set, a different server is answering",
     ),
     _trouble(
         r"server gave HTTP response to HTTPS client",
         "{shown} does not speak TLS",
-        "without it the URL is NAME:http://…",
+        "without TLS, the URL is NAME:http://…",
     ),
     _trouble(
         r"RequestTimeTooSkewed|difference between the request time",
-        "{shown} refuses us because clocks differ: this machine's or its own is wrong",
-        "timedatectl shows the time here",
+        "{shown} refuses the request because its clock and this machine's differ",
+        "check this machine's clock: timedatectl",
     ),
     _trouble(
         r"bucket does not exist|NoSuchBucket",
         "there is no such bucket: {shown}",
-        "make it there, or correct appliance.backup.url",
+        "create it there, or correct appliance.backup.url",
         RefusedError,
     ),
     _trouble(
         r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known",
-        "{shown} has another key than those in appliance.backup.host_keys",
-        "ask its administrator what ssh-keyscan HOST should print; if it is not that, something else answers",
+        "the host key of {shown} is not among appliance.backup.host_keys",
+        "ask its administrator what ssh-keyscan HOST should print; if it prints something else, a different server "
+        "is answering",
     ),
     _trouble(
         r"Permission denied \(",
-        "{shown} does not let us in with appliance.backup.ssh_key",
-        "put its public half into the server's authorized_keys: ssh-keygen -y prints it",
+        "{shown} does not accept appliance.backup.ssh_key",
+        "add its public key to the server's authorized_keys: ssh-keygen -y prints it",
     ),
     _trouble(
         r"\(?40[13]\)?:? (Unauthorized|Forbidden)|access ?denied|InvalidAccessKeyId|access key id you provided"
         r"|SignatureDoesNotMatch|signature we calculated|no credentials found",
-        "{shown} does not accept appliance.backup.user and secret, or they may not do this",
-        "correct them, or the rights they have there",
+        "{shown} does not accept appliance.backup.user and secret, or does not permit this operation",
+        "correct them, or their permissions there",
     ),
     _trouble(
         r"no such host|could not resolve|Name or service not known|Temporary failure in name resolution",
-        "the host of {shown} is not known",
-        "correct appliance.backup.url; resolvectl or /etc/resolv.conf, if it is right",
+        "the host of {shown} cannot be resolved",
+        "correct appliance.backup.url; if it is correct, check resolvectl or /etc/resolv.conf",
         NetworkError,
     ),
     _trouble(
         r"connection refused",
-        "nothing answers at {shown}: the connection is refused",
+        "nothing is listening at {shown}: the connection was refused",
         URL,
         NetworkError,
     ),
@@ -100,15 +101,15 @@ TROUBLES = (
         r"i/o timeout|timed out|no route to host|network is unreachable|stuck|deadline exceeded|not responding"
         r"|ssh command exited|connection reset"
         r"|broken pipe|connection closed|connection lost|request canceled|context canceled",
-        "{shown} is not reached, or the connection was lost",
-        "look at the network and the server; the next run goes on",
+        "{shown} cannot be reached, or the connection was lost",
+        "check the network and the server; the next run will continue",
         NetworkError,
     ),
     _trouble(
         r"unable to start the sftp session",
-        "no sftp session with {shown}: it is not reached, has another key than those in "
-        "appliance.backup.host_keys, or does not accept ours",
-        "with appliance.backup.ssh_key in a file: sftp -v -i FILE -o IdentitiesOnly=yes USER@HOST tells which",
+        "no sftp session with {shown}: it cannot be reached, its host key is not among appliance.backup.host_keys, "
+        "or it does not accept appliance.backup.ssh_key",
+        "save appliance.backup.ssh_key to FILE; then sftp -v -i FILE -o IdentitiesOnly=yes USER@HOST shows which",
     ),
 )
 

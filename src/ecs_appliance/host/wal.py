@@ -83,8 +83,8 @@ def wait_archived(server: Server, segment: str, *, deadline: float) -> None:
         while connection.execute(query, [segment]).fetchone() != (True,):
             if time.monotonic() >= end:
                 raise DeadlineError(
-                    f"the database's log was not archived within {deadline:g} s",
-                    f"journalctl -u {UNIT}, and the files in /var/log/pgbackrest, tell why",
+                    f"the database's WAL was not archived within {deadline:g} s",
+                    f"journalctl -u {UNIT} and the files in /var/log/pgbackrest show why",
                 )
             time.sleep(POLL_SECONDS)
 

@@ -32,7 +32,7 @@ GAP = "backup-gap"
 PING = "backup-ping"
 # About the database, whose contents the application's role controls.
 ROWS, DUMP = "backup-rows", "backup-dump"
-LOOK = "look what was changed there: psql -U app, as the manual says; then appliance backup run --nightly"
+LOOK = "check what was changed: psql -U app, see the manual; then: appliance backup run --nightly"
 EVERYTHING = "100%"
 # The nightly run waits for a frequent one; frequent runs do not wait, but skip.
 NIGHTLY_WAIT = 2 * 3600
@@ -65,7 +65,7 @@ def _tell_of_rows(context: Context, reason: str) -> None:
     if not reason:
         context.alerts.clear(ROWS)
         return
-    said = f"the backup is made, but what the database holds could not be recorded for its rehearsal: {reason}"
+    said = f"the backup was made, but the contents of the database could not be recorded for its rehearsal: {reason}"
     context.alerts.put(ROWS, "critical", said, LOOK)
 
 
@@ -73,7 +73,7 @@ def _tell_of_dump(context: Context, reason: str) -> None:
     if not reason:
         context.alerts.clear(DUMP)
         return
-    context.alerts.put(DUMP, "critical", f"the backup is made, but without a dump of the database: {reason}", LOOK)
+    context.alerts.put(DUMP, "critical", f"the backup was made, but without a dump of the database: {reason}", LOOK)
 
 
 def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
@@ -83,9 +83,9 @@ def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
     context.alerts.put(
         GAP,
         "warning",
-        f"{gap.days} days without a backup lie before the newest ones, so no old backup was removed",
-        "was the machine off? then it goes on by itself; else its clock is wrong: timedatectl. "
-        "appliance backup prune removes now",
+        f"there is a gap of {gap.days} days before the newest backups, so no old backups were removed",
+        "if the machine was off, removal will resume automatically; otherwise its clock is wrong: timedatectl. To "
+        "remove now: appliance backup prune",
     )
 
 
@@ -118,12 +118,12 @@ def back_up_by_timer(context: Context, *, nightly: bool) -> None:
     """Run the units' backup, as `back_up`. That there is nothing to do, or another one runs, is not a failure."""
     reason = reason_to_rest(context)
     if reason:
-        log.info("no backup: %s", reason)
+        log.info("no backup made: %s", reason)
         return
     try:
         log.info("%s", summary(back_up(context, nightly=nightly, wait=NIGHTLY_WAIT if nightly else 0)))
     except BusyError as error:
-        log.info("no backup now: %s", error.message)
+        log.info("no backup made now: %s", error.message)
 
 
 def reason_to_rest(context: Context) -> str:
@@ -135,7 +135,7 @@ def reason_to_rest(context: Context) -> str:
         return "the appliance is on standby"
     # Once all data are back, the site is backed up even if the recovery itself was not completed.
     if is_unfinished(context.paths):
-        return "a recovery or a rewind has not ended"
+        return "a recovery or rewind has not finished"
     try:
         exists = postgres.database_exists(postgres.Server(), env.ecs.database)
     except NotRunningError:
@@ -156,7 +156,7 @@ def open_repository(context: Context) -> Iterator[Repository]:
     """Open the repository that env.yml names, for the block. Raises RefusedError if there is none."""
     with reached(context.paths, context.runner, open_machine(context).env.appliance.backup) as repository:
         if find_repository(repository) is None:
-            raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
+            raise RefusedError(f"there is no backup at {repository.shown}", "to make one: appliance backup run")
         yield repository
 
 
@@ -195,7 +195,7 @@ def _policy(context: Context) -> Policy:
     settings = open_machine(context).env.appliance.backup
     if settings.append_only:
         raise RefusedError(
-            "appliance.backup.append_only: nothing is removed from here",
+            "appliance.backup.append_only is set, so this machine removes no backups",
             "remove old backups on the server, see the manual",
         )
     return policy_of(settings)
@@ -207,7 +207,7 @@ def fetch_file(context: Context, file: str, target: Path, *, snapshot: str = "")
     Raises RefusedError if `target` exists or the backup has no such file, ApplianceError if it is damaged there.
     """
     if os.path.lexists(target):
-        raise RefusedError(f"{target} is there already", "name a new file")
+        raise RefusedError(f"{target} already exists", "choose a new file name")
     with open_repository(context) as repository:
         return _fetch(context, repository, file, target, snapshot)
 
@@ -222,10 +222,10 @@ def _fetch(context: Context, repository: Repository, file: str, target: Path, sn
         lost = repository.restore(chosen.id, folder_of_file, source.parent, _deaf, only=[only])
         if lost:
             raise ApplianceError(
-                f"the backup is damaged: {file} is not whole in {chosen.short}", "try another --snapshot"
+                f"the backup is damaged: {file} is incomplete in {chosen.short}", "try another --snapshot"
             )
         if not source.is_file():
-            raise RefusedError(f"backup {chosen.short} has no file {file}", "paths are those below /data")
+            raise RefusedError(f"backup {chosen.short} has no file {file}", "use a path below /data")
         source.rename(target)
     return chosen
 

@@ -22,7 +22,7 @@ def mount_backups(context: Context, folder: Path, *, ready: Callable[[], None]) 
     """
     _clear(context.runner, folder)
     if not folder.is_dir() or any(os.scandir(folder)):
-        raise RefusedError(f"{folder} is no empty folder", f"mkdir {folder}, or name another one")
+        raise RefusedError(f"{folder} is not an empty folder", f"mkdir {folder}, or choose another folder")
     try:
         with open_repository(context) as repository:
             repository.mount(folder.absolute(), ready)
@@ -37,7 +37,7 @@ def _clear(runner: Runner, folder: Path) -> None:
     if not is_mounted(folder):
         return
     if source_of(folder) != SOURCE:
-        raise RefusedError(f"something else is mounted at {folder}", "name another folder")
+        raise RefusedError(f"something else is mounted at {folder}", "choose another folder")
     try:
         runner.run(["umount", "--lazy", folder], timeout=SECONDS)
     except ApplianceError:

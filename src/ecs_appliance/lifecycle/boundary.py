@@ -104,7 +104,7 @@ def _is_exhausted(context: Context, stage: Stage) -> bool:
         said = systemd.unit_properties(context.runner, stage.unit, "NRestarts").get("NRestarts")
         return int(said or 0) >= stage.retries
     except (ApplianceError, ValueError) as error:
-        log.error("how often %s was retried is unknown: %s", stage.unit, error)
+        log.error("cannot determine how often %s was retried: %s", stage.unit, error)
         return True
 
 

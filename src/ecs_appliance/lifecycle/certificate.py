@@ -51,7 +51,7 @@ def start_in_background(context: Context) -> None:
     try:
         systemd.start_in_background(context.runner, UNIT)
     except ProcessError as error:
-        log.warning("certificates are not looked after: %s", error.message)
+        log.warning("certificates are not checked or renewed: %s", error.message)
 
 
 def _keep(context: Context) -> None:
@@ -80,7 +80,7 @@ def _request(context: Context, env: Env) -> dict[str, Record]:
     if not names:
         return {}
     if not is_converged(context):
-        log.info("the machine is not in the state of the active environment yet: nothing is asked for")
+        log.info("the active environment has not been applied to the machine yet, so no certificates are requested")
         return {name: record for name, record in acme.read_records(context.paths).items() if name in names}
     forced = context.flags.get(FORCE) is not None
     client = Client(context.runner, context.paths.acme, authority.directory)

@@ -17,18 +17,18 @@ SERVED = "served:"
 WARN_BEFORE = datetime.timedelta(days=21)
 CRITICAL_BEFORE = datetime.timedelta(days=3)
 RETRY = (
-    "it is tried again by itself; at once: "
-    "touch /app/etc/flags/force.update.letsencrypt; systemctl start appliance-certificate"
+    "it will be retried automatically; to retry now: touch /app/etc/flags/force.update.letsencrypt; systemctl start "
+    "appliance-certificate"
 )
-SOURCES = {"acme": "a certificate by ACME", "snakeoil": "a self-signed certificate"}
+SOURCES = {"acme": "an ACME certificate", "snakeoil": "a self-signed certificate"}
 MEND_NGINX = "nginx -t; systemctl restart nginx; systemctl start appliance-certificate"
 MEND = "correct appliance.ssl in env.yml, then: systemctl reload appliance"
 HELP = {
-    "appliance_certificate_expiry_timestamp_seconds": "End of the certificate deployed for a name.",
-    "appliance_certificate_self_signed": "1 where a name has nothing better than a self-signed certificate.",
-    "appliance_certificate_renewed_timestamp_seconds": "Last time that ACME gave a certificate for a name.",
-    "appliance_certificate_failures": "Attempts in a row that ACME gave no certificate for a name.",
-    "appliance_certificate_mismatch": "1 where a port does not serve what was deployed for a name.",
+    "appliance_certificate_expiry_timestamp_seconds": "Expiry of the certificate deployed for a name.",
+    "appliance_certificate_self_signed": "1 if a name has only a self-signed certificate.",
+    "appliance_certificate_renewed_timestamp_seconds": "Last time ACME issued a certificate for a name.",
+    "appliance_certificate_failures": "Consecutive attempts in which ACME issued no certificate for a name.",
+    "appliance_certificate_mismatch": "1 if a port does not serve the certificate deployed for a name.",
 }
 
 
@@ -58,7 +58,7 @@ def judge(want: Wanted, selection: Selection, record: Record | None) -> Finding 
     if want.refused and selection.name == want.names[0]:
         # There is one pair for all names; report its problem once, for the domain.
         return Finding(
-            _topic(selection), "critical", f"{want.refused}; {selection.name} has {SOURCES[selection.source]}", MEND
+            _topic(selection), "critical", f"{want.refused}; {selection.name} uses {SOURCES[selection.source]}", MEND
         )
     failure = record.error if record is not None and record.failures else ""
     if selection.source == "acme":
@@ -66,26 +66,26 @@ def judge(want: Wanted, selection: Selection, record: Record | None) -> Finding 
     reason = failure or selection.refused
     if not reason:
         return None
-    return Finding(_topic(selection), "critical", f"{selection.name} has a self-signed certificate: {reason}", RETRY)
+    return Finding(_topic(selection), "critical", f"{selection.name} uses a self-signed certificate: {reason}", RETRY)
 
 
 def _judge_given(want: Wanted, selection: Selection) -> Finding | None:
     first = selection.name == want.names[0]
     if first and selection.credentials.expires - now() < WARN_BEFORE:
         return Finding(
-            _topic(selection), _severity(selection), f"the certificate in env.yml ends on {_end(selection)}", MEND
+            _topic(selection), _severity(selection), f"the certificate in env.yml expires on {_end(selection)}", MEND
         )
     # Nobody expects a certificate for an IP address.
     if selection.credentials.covers(selection.name) or not can_be_validated(selection.name):
         return None
-    message = f"the certificate in env.yml is not for {selection.name}: browsers refuse it there"
+    message = f"the certificate in env.yml is not valid for {selection.name}, so browsers reject it there"
     return Finding(_topic(selection), "warning", message, MEND)
 
 
 def _judge_issued(selection: Selection, failure: str) -> Finding | None:
     if not failure:
         return None
-    message = f"the certificate of {selection.name} was not renewed and ends on {_end(selection)}: {failure}"
+    message = f"the certificate of {selection.name} was not renewed and expires on {_end(selection)}: {failure}"
     return Finding(_topic(selection), _severity(selection), message, RETRY)
 
 

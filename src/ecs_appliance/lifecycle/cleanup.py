@@ -20,6 +20,6 @@ def clean_up(context: Context) -> None:
             images = prune_images(context.runner, [app_tag(commit) for commit in kept])
             releases = prune_releases(context.paths, keep=(running, context.paths.appliance.resolve().name))
     except BusyError as error:
-        log.info("nothing is removed now: %s", error.message)
+        log.info("nothing removed now: %s", error.message)
         return
     log.info("removed %d images, %d releases", len(images), len(releases))

@@ -29,14 +29,15 @@ PAIR, LIST, AUTHORITY, RELOAD = "client-ca", "client-ca:list", "client-ca:author
 LIST_MARGIN, AUTHORITY_MARGIN = datetime.timedelta(days=30), datetime.timedelta(days=90)
 # For lists valid for only weeks, the warning comes in their last quarter.
 LIST_PART = 4
-RENEW = "systemctl restart appliance: the application writes a new list at each start"
+RENEW = "systemctl restart appliance: the application writes a new list on every start"
 METRIC_HELP = {
-    "appliance_client_ca_usable": "1 where the application's client CA and revocation list can be used.",
-    "appliance_client_ca_stand_in": "1 where nginx has a stand-in that no client certificate can match.",
-    "appliance_client_ca_not_after_timestamp_seconds": "End of the client CA that nginx has.",
-    "appliance_client_crl_last_update_timestamp_seconds": "Beginning of the revocation list that nginx has.",
-    "appliance_client_crl_next_update_timestamp_seconds": "End of it: every client certificate is refused after.",
-    "appliance_client_crl_revoked": "Certificates on the revocation list that nginx has.",
+    "appliance_client_ca_usable": "1 if the application's client CA and revocation list are usable.",
+    "appliance_client_ca_stand_in": "1 if nginx has a placeholder that no client certificate can match.",
+    "appliance_client_ca_not_after_timestamp_seconds": "Expiry of the client CA that nginx uses.",
+    "appliance_client_crl_last_update_timestamp_seconds": "Last update of the revocation list that nginx uses.",
+    "appliance_client_crl_next_update_timestamp_seconds": "Expiry of that list, after which all client certificates "
+    "are rejected.",
+    "appliance_client_crl_revoked": "Certificates on the revocation list that nginx uses.",
 }
 
 
@@ -67,7 +68,7 @@ def plan_findings(given: ClientCA | ClientCAError, held: ClientCA, moment: datet
     waits = held.is_stand_in and isinstance(given, MissingClientCAError)
     found = [finding for finding in (_list_ends(held, moment), _authority_ends(held, moment)) if finding]
     if isinstance(given, ClientCAError) and not waits and not any(each.severity == "critical" for each in found):
-        message = f"{given.message}: nginx keeps the last good ones, and does not know what was revoked since"
+        message = f"{given.message}: nginx keeps the last good ones and still accepts certificates revoked since then"
         found.append(Finding(PAIR, "critical", message, RENEW))
     return found
 
@@ -77,9 +78,9 @@ def _list_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None:
     if end is None or moment < end - min(LIST_MARGIN, (end - begin) / LIST_PART):
         return None
     if end <= moment:
-        message = f"every client certificate is refused: the revocation list ended on {end:%Y-%m-%d %H:%M} UTC"
+        message = f"all client certificates are rejected: the revocation list expired on {end:%Y-%m-%d %H:%M} UTC"
         return Finding(LIST, "critical", message, RENEW)
-    message = f"the revocation list ends on {end:%Y-%m-%d %H:%M} UTC; every client certificate is refused then"
+    message = f"the revocation list expires on {end:%Y-%m-%d %H:%M} UTC; all client certificates are rejected then"
     return Finding(LIST, "warning", message, RENEW)
 
 
@@ -88,8 +89,8 @@ def _authority_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None
     if moment < end - AUTHORITY_MARGIN:
         return None
     severity: Severity = "critical" if end <= moment else "warning"
-    message = f"the client CA ends on {end:%Y-%m-%d}, and with it every client certificate"
-    hint = "the application has to make a new client CA; every client certificate is to be issued anew"
+    message = f"the client CA expires on {end:%Y-%m-%d}, and with it all client certificates"
+    hint = "the application must create a new client CA; then issue all client certificates again"
     return Finding(AUTHORITY, severity, message, hint)
 
 
@@ -103,10 +104,12 @@ def _application_has(context: Context) -> ClientCA | ClientCAError:
 def _reload_nginx(context: Context) -> list[Finding]:
     try:
         if nginx.take_into_use(context.paths, context.runner, nginx.CLIENT_CA):
-            log.info("nginx has the new client CA and revocation list")
+            log.info("nginx uses the new client CA and revocation list")
     except ProcessError as error:
-        message = f"nginx does not take the client CA and revocation list: {error.message}"
-        return [Finding(RELOAD, "critical", message, "nginx -t says why; what was revoked last is still let in")]
+        message = f"nginx does not accept the client CA and revocation list: {error.message}"
+        return [
+            Finding(RELOAD, "critical", message, "nginx -t shows why; the certificates revoked last are still accepted")
+        ]
     return []
 
 

@@ -23,8 +23,13 @@ def judge(facts: Facts, profiles: Mapping[str, str]) -> Finding | None:
     if facts.in_container:
         return None
     if not facts.apparmor:
-        hint = "boot a kernel with AppArmor, Debian's own has it; without apparmor=0 on its command line"
-        return Finding(TOPIC, "warning", "AppArmor is not in force: containers have docker's other fences only", hint)
+        hint = "boot a kernel with AppArmor, such as Debian's, without apparmor=0 on its command line"
+        return Finding(
+            TOPIC,
+            "warning",
+            "AppArmor is not active, so containers are confined only by docker's other protections",
+            hint,
+        )
     loose = sorted(name for name, profile in profiles.items() if not profile.endswith("(enforce)"))
     if not loose:
         return None

@@ -13,8 +13,8 @@ from ecs_appliance.lifecycle.context import Context
 TOPIC = "documents"
 SHOWN = 5
 HINT = (
-    "for each: appliance backup restore-document ID (appliance backup run --json names all of them); "
-    "then look why: journalctl -k, and who was on the machine"
+    "for each: appliance backup restore-document ID (appliance backup run --json lists all); then find out why: "
+    "journalctl -k, and who was logged in"
 )
 
 
@@ -39,7 +39,7 @@ def compare_documents(context: Context, data: Paths, send: Send) -> Documents:
 def tell_of_documents(context: Context, stock: Stock) -> None:
     """Raise or clear the alert about documents that the site has lost."""
     found = {"missing": stock.missing, "altered": stock.altered}
-    found["gone, and whether the application removed it is not known"] = stock.gone
+    found["gone, possibly removed by the application"] = stock.gone
     lines = [f"{name} is {what}" for what, names in found.items() for name in names]
     if not lines:
         context.alerts.clear(TOPIC)

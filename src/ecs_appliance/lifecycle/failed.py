@@ -27,7 +27,7 @@ def tell_appliance_failed(context: Context, unit: str) -> None:
     # The process's own hint comes first.
     steps = hint if next_step in hint else f"{hint}; {next_step}".removeprefix("; ")
     context.page.fail(error or f"{unit} failed: {reason}", steps)
-    log.error("%s failed: %s. journalctl -u %s tells more; %s", unit, reason, unit, next_step)
+    log.error("%s failed: %s. journalctl -u %s shows more; %s", unit, reason, unit, next_step)
 
 
 def tell_service_failed(context: Context, unit: str) -> None:
@@ -52,7 +52,7 @@ def _reason(context: Context, unit: str) -> str:
         return "the latch /run/appliance-failed is set"
     result = known.get("Result", "unknown")
     if result == "success":
-        result = "something that it needs failed"
+        result = "a unit that it depends on failed"
     line = telling_line(systemd.journal_tail(context.runner, unit, own=True).splitlines())
     return f"{result}: {line}" if line else result
 
@@ -68,4 +68,4 @@ def tell_stopped(context: Context, result: str) -> None:
     note_crash(context.paths)
     shown = context.page.shown()
     error = shown.error if shown else ""
-    context.page.fail(error or f"the containers ended ({result})", "they are started again")
+    context.page.fail(error or f"the containers stopped ({result})", "they will be restarted automatically")

@@ -30,6 +30,6 @@ def run_hooks(paths: Paths, runner: Runner, stage: str, when: Literal["early", "
         try:
             runner.run([script], timeout=HOOK_TIMEOUT, cwd=folder, on_line=log.info)
         except ProcessError as error:
-            raise ApplianceError(f"hook {script} failed: {error.message}", f"mend or remove {script}") from None
+            raise ApplianceError(f"hook {script} failed: {error.message}", f"fix or remove {script}") from None
         ran.append(script.name)
     return ran

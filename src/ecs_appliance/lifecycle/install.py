@@ -45,5 +45,5 @@ def _add(context: Context, source: str | None, branch: str | None) -> Release:
     # The clone may belong to the account that called sudo.
     commit = git.head(context.runner, HERE, user=HERE.owner())
     if commit is None:
-        raise ApplianceError(f"{HERE} is no git clone", "clone the repository, or name --source and --branch")
+        raise ApplianceError(f"{HERE} is not a git clone", "clone the repository, or use --source and --branch")
     return add_release(context.paths, context.runner, source=source or str(HERE), branch="", commitid=commit)

@@ -25,12 +25,12 @@ def _passwords(context: Context) -> list[Finding]:
     try:
         effective = context.runner.run(["/usr/sbin/sshd", "-T"], timeout=SECONDS).stdout
     except ApplianceError as error:
-        return [Finding(SSH, "warning", f"what ssh takes is not known: {error.message}", "sshd -t")]
+        return [Finding(SSH, "warning", f"the effective ssh settings cannot be read: {error.message}", "sshd -t")]
     names = who_gets_in_by_password(context.paths, effective)
     if not names:
         return []
-    message = f"ssh takes passwords from everywhere, of {', '.join(names)}"
-    hint = "put a key into ssh_authorized_keys of env.yml, then: systemctl reload appliance"
+    message = f"ssh accepts passwords from everywhere for {', '.join(names)}"
+    hint = "add a key to ssh_authorized_keys in env.yml, then: systemctl reload appliance"
     return [Finding(SSH, "critical", message, hint)]
 
 
@@ -39,9 +39,9 @@ def _keyring(context: Context) -> list[Finding]:
     if not suspects:
         return []
     folder, why = next(iter(suspects.items()))
-    message = f"the vault's keyring had been tampered with ({why}); env.yml's keys are in force again"
+    message = f"the vault's keyring had been tampered with ({why}); the keys from env.yml are active again"
     hint = (
-        "documents written before may be encrypted for others too, or for others only; what was there lies in "
-        f"{folder}; once that is settled, remove it{AGAIN}"
+        "documents written before may be encrypted for other keys too, or for other keys only; the old keyring is "
+        f"in {folder}; after investigating, remove it{AGAIN}"
     )
     return [Finding(KEYRING, "critical", message, hint)]

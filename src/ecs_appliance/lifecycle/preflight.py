@@ -53,7 +53,7 @@ def look_at(paths: Paths) -> Machine:
 
 def judge(machine: Machine) -> list[Objection]:
     """Return all objections to an installation."""
-    found = [Objection(f"port taken by another server: {stranger}") for stranger in machine.strangers]
+    found = [Objection(f"port already used by another server: {stranger}") for stranger in machine.strangers]
     if machine.distribution != "debian 13":
         found.append(Objection(f"Debian 13 is needed, this is {machine.distribution}"))
     if not machine.root:
@@ -67,7 +67,7 @@ def judge(machine: Machine) -> list[Objection]:
             Objection(f"10 GB of free disk are needed, there are {machine.free_bytes / 1e9:.1f} GB", soft=True)
         )
     if machine.uid_owner not in (None, "app"):
-        found.append(Objection(f"user id {APP_UID} is needed for the account app, {machine.uid_owner} has it"))
+        found.append(Objection(f"user id {APP_UID} is needed for the account app, but is used by {machine.uid_owner}"))
     return found
 
 
@@ -76,8 +76,8 @@ def check_machine(machine: Machine, *, force: bool) -> None:
     objections = [objection for objection in judge(machine) if not (force and objection.soft)]
     if not objections:
         return
-    lines = [f"  - {objection.message}{' (--force overrules)' if objection.soft else ''}" for objection in objections]
-    raise RefusedError("this machine cannot become an appliance:\n" + "\n".join(lines), "nothing was touched")
+    lines = [f"  - {objection.message}{' (--force overrides)' if objection.soft else ''}" for objection in objections]
+    raise RefusedError("this machine cannot become an appliance:\n" + "\n".join(lines), "nothing was changed")
 
 
 def _distribution(paths: Paths) -> str:

@@ -42,7 +42,7 @@ def prepare_appliance(context: Context) -> None:
         env = active_env(context)
         if is_unfinished(paths):
             command = "recover" if paths.recovery.exists() else "rewind"
-            stand_by(context, "recovering", next_step=f"appliance {command} --yes goes on with it")
+            stand_by(context, "recovering", next_step=f"to resume it: appliance {command} --yes")
             return
         digest = env_digest(paths)
         run_hooks(paths, runner, STAGE, "early")
@@ -112,9 +112,9 @@ def _restrict(context: Context) -> None:
     if not taken:
         context.alerts.clear(POWERS)
         return
-    said = f"the database's role {ROLE} was {', '.join(taken)}: taken away"
+    said = f"the database role {ROLE} was {', '.join(taken)}; this was revoked"
     log.error("%s", said)
-    context.alerts.put(POWERS, "critical", said, "find out who gave it that; what it could do meanwhile may be done")
+    context.alerts.put(POWERS, "critical", said, "find out who granted it, and what the role did with it")
 
 
 def vault_keys(env: Env) -> VaultKeys:

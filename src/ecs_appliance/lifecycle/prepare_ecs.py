@@ -87,7 +87,7 @@ def choose_version(context: Context, env: Env, steps: Steps) -> Version:
         if last is None:
             raise
         context.flags.clear(NEXT)
-        log.error("%s\n%s\nThe version that ran last is started: %s", error.message, error.hint, last.commit)
+        log.error("%s\n%s\nStarting the version that ran last: %s", error.message, error.hint, last.commit)
         return last
 
 
@@ -159,7 +159,7 @@ def _build_version(context: Context, env: Env, steps: Steps) -> Version:
     if decide_migration(context, env, sources.app.id) == "held":
         raise ApplianceError(
             f"version {sources.app.id[:12]} needs migrations, and ecs.migrate.auto is off",
-            "set ecs.migrate.auto: true, or pin the version that runs as ecs.git.commitid",
+            "set ecs.migrate.auto: true, or pin the running version in ecs.git.commitid",
         )
     context.tags.set("last_build_ecs", sources.app.id)
     context.tags.set(PIN, env.ecs.git.commitid)

@@ -31,7 +31,7 @@ def prepare_env(context: Context) -> None:
         log.warning("not in this version: %s", what)
     tell_unsigned(context.alerts, env)
     if not keys_let_in(context.paths, env):
-        log.warning("ssh takes passwords as before: no key lets anybody become root; put one into ssh_authorized_keys")
+        log.warning("ssh still accepts passwords, because no key gives access to root; add one to ssh_authorized_keys")
     if env.appliance.standby:
         stand_by(context, "standby", next_step="set appliance.standby to false, then: systemctl start appliance-update")
 
@@ -48,7 +48,7 @@ def find_env(context: Context) -> Env:
         if not context.paths.active_env.exists():
             raise
         log.error("%s\n  → %s", error.message, error.hint)
-        context.alerts.put_failure(ENVIRONMENT, "warning", "the environment of before stays in force", error)
+        context.alerts.put_failure(ENVIRONMENT, "warning", "the previous environment stays active", error)
         return active_env(context)
     context.alerts.clear(ENVIRONMENT)
     return env

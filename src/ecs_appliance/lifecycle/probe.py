@@ -28,8 +28,8 @@ def ask_as_visitor(env: Env) -> str:
     if status == http.client.FORBIDDEN and env.appliance.ssl.client_certs_mandatory:
         status = ask_application(domain)
     if status is None:
-        return "nobody answers at port 443"
-    return "" if status == http.client.OK else f"the login page has status {status}"
+        return "no answer on port 443"
+    return "" if status == http.client.OK else f"the login page returns status {status}"
 
 
 def _ask_by_tls(domain: str) -> int | None:

@@ -98,7 +98,7 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
     began = time.monotonic()
     with locked(context.paths.backup_lock, "recovery", wait=LOCK_WAIT):
         if context.paths.rewind.exists():
-            raise RefusedError("a rewind has not ended", "appliance rewind --yes goes on with it")
+            raise RefusedError("a rewind has not finished", "to resume it: appliance rewind --yes")
         with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, source):
             recovery = _resume(context, source, wish) or _begin(context, machine, source, wish)
             recovery = _restore(context, machine, source, recovery, note)
@@ -141,7 +141,8 @@ def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
         return recovery
     if recovery.phase == "start":
         raise RefusedError(
-            f"the data of {recovery.snapshot[:8]} are back already", "appliance recover --yes ends that first"
+            f"the data of {recovery.snapshot[:8]} are already restored",
+            "finish that recovery first: appliance recover --yes",
         )
     snapshot = source.choose(wish.snapshot, wish.until)
     return _remember(context, snapshot, wish, "aside" if recovery.phase == "aside" else "files")
@@ -153,8 +154,8 @@ def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Re
     found = restore.find_data(machine)
     if found and not wish.aside:
         raise RefusedError(
-            f"this machine has data: {', '.join(found)}",
-            "to keep them aside, never deleted, and recover: appliance recover --yes --move-aside",
+            f"this machine already has data: {', '.join(found)}",
+            "to move them aside, deleting nothing, and recover: appliance recover --yes --move-aside",
         )
     source.check_space(snapshot)
     source.prepare(snapshot)
@@ -172,12 +173,12 @@ def _remember(context: Context, snapshot: Snapshot, wish: Wish, phase: Literal["
 
 
 def _restore(context: Context, machine: Machine, source: Source, recovery: Recovery, note: Note) -> Recovery:
-    context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
+    context.page.show("recovering", next_step="wait; the terminal in which it was started shows more")
     systemd.stop(context.runner, UNIT)
 
     def aside(state: Recovery) -> Recovery:
         for moved in source.move_aside():
-            log.info("kept aside: %s", moved)
+            log.info("moved aside: %s", moved)
         return state
 
     def files(state: Recovery) -> Recovery:
@@ -210,16 +211,16 @@ def start_site(context: Context) -> Documents:
         except ProcessError:
             shown = context.page.shown()
             raise ApplianceError(
-                f"the data are back, but the site did not start: {shown.error if shown else 'see its journal'}",
-                "mend the cause, then: appliance recover --yes goes on here",
+                f"the data are restored, but the site did not start: {shown.error if shown else 'see its journal'}",
+                "fix the cause, then: appliance recover --yes resumes from here",
             ) from None
     with logged("comparing documents and database"):
         try:
             return compare_documents(context, context.paths, in_web(context.runner, seconds=CHECK_SECONDS))
         except ApplianceError as error:
             raise ApplianceError(
-                f"the data are back and the site runs, but its documents were not compared: {error.message}",
-                "fix the cause, then run the same command again: it goes on here",
+                f"the data are restored and the site runs, but its documents were not compared: {error.message}",
+                "fix the cause, then run the same command again: it resumes from here",
             ) from None
 
 
@@ -230,5 +231,5 @@ def _check(report: Report, hint: str) -> None:
     lines = [f"\n  {line}" for line in (*wrong, *lost)]
     if lines:
         raise ApplianceError(
-            f"the data are back, but not all documents are as they were: {len(lines)} are not{''.join(lines)}", hint
+            f"the data are restored, but documents are missing or damaged: {len(lines)}{''.join(lines)}", hint
         )

@@ -49,12 +49,12 @@ def rehearse_by_timer(context: Context) -> None:
     """Run the unit's rehearsal. That there is nothing to rehearse, or another one runs, is not a failure."""
     reason = reason_to_rest(context)
     if reason:
-        log.info("no rehearsal: %s", reason)
+        log.info("no rehearsal made: %s", reason)
         return
     try:
         report(run(context))
     except BusyError as error:
-        log.info("no rehearsal now: %s", error.message)
+        log.info("no rehearsal made now: %s", error.message)
 
 
 def report(evidence: Evidence) -> None:
@@ -62,14 +62,14 @@ def report(evidence: Evidence) -> None:
     if evidence.ok:
         return
     lines = "".join(f"\n  {line}" for line in evidence.findings.wrong)
-    failure = ApplianceError(f"the backup {evidence.snapshot.short} cannot be trusted:{lines}", HINT)
+    failure = ApplianceError(f"backup {evidence.snapshot.short} cannot be trusted:{lines}", HINT)
     failure.alerted = True
     raise failure
 
 
 HINT = (
-    "documents: appliance backup restore-document ID; all else: fix the cause; "
-    "then: appliance backup run, appliance backup rehearse; older ones may do: --snapshot ID"
+    "for documents: appliance backup restore-document ID; for anything else, fix the cause; then: appliance backup "
+    "run, appliance backup rehearse; older backups may work: --snapshot ID"
 )
 
 
@@ -106,7 +106,7 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
     with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
         repository_id = find_repository(repository)
         if repository_id is None:
-            raise RefusedError(f"there is no backup at {repository.shown}", "appliance backup run makes one")
+            raise RefusedError(f"there is no backup at {repository.shown}", "to make one: appliance backup run")
         snapshots = repository.snapshots()
         snapshot = choose_snapshot(snapshots, wanted=wanted)
         size = repository.size_of(snapshot.id)

@@ -40,8 +40,8 @@ def look(context: Context, moment: float) -> Preview:
     with locked(context.paths.backup_lock, "rewind", wait=LOCK_WAIT):
         _check_nothing_else(context)
         if rewind_file(context.paths).read():
-            raise RefusedError("a rewind has begun", "appliance rewind --yes ends it")
-        with logged("looking at the database of then"):
+            raise RefusedError("a rewind has already begun", "finish it first: appliance rewind --yes")
+        with logged("previewing the database at that time"):
             return work.look(open_machine(context), moment, time.time())
 
 
@@ -58,7 +58,8 @@ def rewind(context: Context, moment: float | None) -> Report:
             state = rewind_file(context.paths).read()
             if state and moment not in (None, state.moment):
                 raise RefusedError(
-                    "a rewind to another time has not ended", "appliance rewind --yes ends it; then this one"
+                    "a rewind to another time has not finished",
+                    "finish it first: appliance rewind --yes; then start this one",
                 )
             state = state or _begin(context, machine, moment)
             state = _go(context, machine, state)
@@ -67,20 +68,20 @@ def rewind(context: Context, moment: float | None) -> Report:
     wrong = [f"\n  {line}" for line in documents.wrong()]
     if wrong:
         raise ApplianceError(
-            f"the database is back, but not all its documents are as they were: {''.join(wrong)}",
-            "appliance backup restore-document ID brings back what a backup has",
+            f"the database is restored, but some of its documents are missing or damaged:{''.join(wrong)}",
+            "restore those that a backup has: appliance backup restore-document ID",
         )
     return Report(state.moment, state.kept, documents, time.monotonic() - began)
 
 
 def _check_nothing_else(context: Context) -> None:
     if context.paths.recovery.exists():
-        raise RefusedError("a recovery has not ended", "appliance recover --yes goes on with it")
+        raise RefusedError("a recovery has not finished", "to resume it: appliance recover --yes")
 
 
 def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
     if moment is None:
-        raise RefusedError("no rewind has begun", "say how far back: --to 'YYYY-MM-DD HH:MM'")
+        raise RefusedError("no rewind to resume", "give the time to go back to: --to 'YYYY-MM-DD HH:MM'")
     backup, _, _ = work.check(machine, moment, time.time())
     timeline = postgres.timeline(machine.server)
     # Recorded before anything is renamed, so that an interruption right afterwards can be resumed.
@@ -91,13 +92,13 @@ def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
 
 
 def _go(context: Context, machine: Machine, state: Rewind) -> Rewind:
-    context.page.show("recovering", next_step="wait; the terminal that it was started in tells more")
+    context.page.show("recovering", next_step="wait; the terminal in which it was started shows more")
     systemd.stop(context.runner, UNIT)
 
     def aside(state: Rewind) -> Rewind:
         systemd.stop(context.runner, DATABASE_UNIT)
         work.keep_present(machine, Path(state.kept))
-        log.info("kept aside: %s", state.kept)
+        log.info("moved aside: %s", state.kept)
         return state
 
     def database(state: Rewind) -> Rewind:

@@ -53,7 +53,7 @@ def run(context: Context) -> None:
         return
     if too_many_crashes(context.paths):
         forget_crashes(context.paths)
-        raise GaveUpError("the appliance has crashed too often", "journalctl -u appliance tells why")
+        raise GaveUpError("the appliance has crashed too often", "journalctl -u appliance shows why")
     env = active_env(context)
     with _stop_signals():
         try:
@@ -73,7 +73,7 @@ def _serve(context: Context, env: Env) -> NoReturn:
             raise stuck(context, env, commit, failed.reason) from None
         give_way(context, commit, before, failed.reason)
     try:
-        with locked(context.paths.lock, "go back to the version before", wait=LOCK_WAIT):
+        with locked(context.paths.lock, "roll back to the previous version", wait=LOCK_WAIT):
             remove_leftovers(context)
             start_before(context, env, before)
             select_images(context, before)

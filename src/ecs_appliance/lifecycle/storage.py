@@ -150,7 +150,7 @@ def relocate(paths: Paths, runner: Runner, relocation: Relocation) -> None:
     moved = link.with_name(f"{link.name}.relocated")
     if link.is_symlink() and folders.real_path(link) == folders.real_path(target) and not moved.exists():
         return
-    log.info("%s moves to %s", relocation.link, relocation.target)
+    log.info("moving %s to %s", relocation.link, relocation.target)
     with _stopped(runner, relocation.units):
         if link.is_dir() and not link.is_symlink():
             _clear_place(runner, link, target, moved)
@@ -166,7 +166,7 @@ def _clear_place(runner: Runner, link: Path, target: Path, moved: Path) -> None:
         _copy_contents(runner, link, target)
     elif _has_entries(link):
         moved = link.with_name(f"{link.name}.before-{time.strftime('%Y%m%d-%H%M%S')}")
-        log.warning("%s already has contents and is used; what lay at %s is kept as %s", target, link, moved)
+        log.warning("%s already has contents, which are used; the contents of %s are kept as %s", target, link, moved)
     if moved.exists():
         shutil.rmtree(moved)
     link.rename(moved)

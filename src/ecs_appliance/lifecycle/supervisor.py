@@ -18,7 +18,7 @@ from ecs_appliance.reporting.alerts import Finding
 log = logging.getLogger(__name__)
 
 TOPIC = "container:"
-HINT = "journalctl -u appliance tells why; it is started again at least once a minute"
+HINT = "journalctl -u appliance shows why; it is restarted at least once a minute"
 STOP_SECONDS = 90
 START_SECONDS = 60
 # How often to check if docker reports no exit.
@@ -68,7 +68,7 @@ class Course:
             self.ends += 1
             self.due = now + min(FIRST_PAUSE * 2 ** (self.ends - 1), LONGEST_PAUSE)
             code = f"exit code {container.exit_code}" if container else "removed"
-            self.reason = "docker does not start it" if self.refused else code
+            self.reason = "docker could not start it" if self.refused else code
 
     def started(self, now: float) -> None:
         """Record a restart at `now`: if the next check finds it down, that is another exit."""
@@ -85,7 +85,7 @@ class Course:
 
     def finding(self) -> Finding:
         """Return the finding to report while it is looping."""
-        return Finding(TOPIC + self.name, "warning", f"{self.name} keeps ending ({self.reason})", HINT)
+        return Finding(TOPIC + self.name, "warning", f"{self.name} keeps exiting ({self.reason})", HINT)
 
 
 @dataclass
@@ -148,7 +148,7 @@ class Supervisor:
         code = self._process.poll()
         if code is not None:
             raise ApplianceError(
-                f"docker compose ended by itself (exit code {code})", "journalctl -u appliance tells why"
+                f"docker compose exited unexpectedly (exit code {code})", "journalctl -u appliance shows why"
             )
         containers = docker.project_containers(self._context.runner, docker.PROJECT)
         now = self._clock()
@@ -168,15 +168,15 @@ class Supervisor:
             for course in self._restarts.courses.values():
                 if course.service == WEB and course.ends >= LIMIT:
                     raise ApplianceError(
-                        f"{course.name} ended {course.ends} times in a row ({course.reason})",
-                        "journalctl -u appliance tells why",
+                        f"{course.name} exited {course.ends} times in a row ({course.reason})",
+                        "journalctl -u appliance shows why",
                     )
             self._ended.wait(self._restarts.pause(self._clock()))
 
     def _start(self, services: Iterable[str]) -> None:
         """Recreate the containers of `services`: leftovers of a killed one may prevent its next start."""
         wanted = sorted(set(services))
-        log.info("starting again: %s", ", ".join(wanted))
+        log.info("restarting: %s", ", ".join(wanted))
         courses = [course for course in self._restarts.courses.values() if course.service in wanted]
         refused = False
         try:
@@ -187,7 +187,7 @@ class Supervisor:
         except ProcessError as error:
             # The next check finds them down, which counts as another exit.
             refused = True
-            log.error("%s cannot be started: %s", ", ".join(wanted), error.message)
+            log.error("%s could not be started: %s", ", ".join(wanted), error.message)
         for course in courses:
             course.refused = refused
 

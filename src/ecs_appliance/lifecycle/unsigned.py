@@ -12,8 +12,12 @@ def find_unsigned(env: Env) -> list[Finding]:
     open_ones = [f"{name}.signers" for name, target in sections.items() if not target.signers]
     if not open_ones:
         return []
-    message = f"{' and '.join(open_ones)} not set: what is fetched from there runs here, whoever signed it or nobody"
-    return [Finding(TOPIC, "warning", message, "name their public keys in env.yml: see the manual, The code is signed")]
+    message = f"{' and '.join(open_ones)} not set, so code fetched from there runs here even if it is unsigned"
+    return [
+        Finding(
+            TOPIC, "warning", message, "set the signers' public keys in env.yml: see the manual, The code is signed"
+        )
+    ]
 
 
 def tell_unsigned(alerts: Alerts, env: Env) -> None:

@@ -50,7 +50,7 @@ def update(context: Context) -> None:
         reasons = _update_locked(context)
     context.tags.set(LAST_UPDATE, datetime.now().astimezone().isoformat(timespec="seconds"))
     if not reasons:
-        log.info("everything is up to date, the site stays as it is")
+        log.info("everything is up to date, the site was not restarted")
         return
     log.info("restarting the site: %s", "; ".join(reasons))
     asked = context.flags.get(NEXT)
@@ -58,7 +58,7 @@ def update(context: Context) -> None:
         systemd.restart(context.runner, UNIT, timeout=RESTART_TIMEOUT)
     except ProcessError:
         shown = context.page.shown()
-        error = (shown.error if shown else "") or "systemctl status appliance tells why"
+        error = (shown.error if shown else "") or "systemctl status appliance shows why"
         failure = ApplianceError(f"the site did not come up again: {error}", shown.next if shown else "")
         # The failed unit has raised an alert.
         failure.alerted = True
@@ -72,7 +72,7 @@ def _require_new(context: Context) -> None:
     bad = context.tags.get(BAD)
     if bad is not None and bad == context.tags.get("last_build_ecs"):
         failure = ApplianceError(
-            f"version {bad[:12]} did not come up, the one before runs", "appliance alerts says why"
+            f"version {bad[:12]} did not come up, the previous one is running", "appliance alerts shows why"
         )
         failure.alerted = True
         raise failure
@@ -86,7 +86,7 @@ def _update_locked(context: Context) -> list[str]:
     update_packages(context)
     if not systemd.is_active(context.runner, UNIT):
         context.flags.set(NEXT)
-        return ["it does not run"]
+        return ["it is not running"]
     report = converge_machine(context, env)
     start_in_background(context)
     reasons = plan_restart(

@@ -30,7 +30,8 @@ DATABASE = "last_running_database"
 # A new version may take three times as long as usual to come up, within these bounds in seconds.
 USUAL_TIMES, SHORTEST, LONGEST = 3, 60.0, 180.0
 TRY_AGAIN = (
-    f"a newer version is tried by itself; this one again: rm /app/etc/tags/{BAD}; systemctl start appliance-update"
+    f"a newer version is tried automatically; to try this one again: rm /app/etc/tags/{BAD}; systemctl start "
+    "appliance-update"
 )
 
 
@@ -75,7 +76,7 @@ def planned_version(context: Context, env: Env) -> Version | None:
 def refuse_bad(context: Context, commit: str) -> None:
     """Raise BadVersionError if `commit` was rolled back before, unless a flag requests a rebuild."""
     if commit == context.tags.get(BAD) and context.flags.get(REBUILD) is None:
-        raise BadVersionError(f"version {commit[:12]} did not come up before, and is not tried again", TRY_AGAIN)
+        raise BadVersionError(f"version {commit[:12]} did not come up before and is not tried again", TRY_AGAIN)
 
 
 def note_running(context: Context, env: Env, commit: str) -> None:
@@ -111,10 +112,10 @@ def version_before(context: Context, env: Env, commit: str) -> Version | None:
 
 def give_way(context: Context, commit: str, last: Version, failure: ApplianceError) -> None:
     """Record and report that `commit` did not come up because of `failure`, and that `last` runs instead."""
-    log.error("version %s gives way to %s: %s", commit, last.commit, failure.message)
+    log.error("version %s is replaced by %s: %s", commit, last.commit, failure.message)
     context.flags.clear(NEXT)
     context.tags.set(BAD, commit)
-    said = f"version {commit[:12]} did not come up, {last.commit[:12]} runs again: {failure.summary}"
+    said = f"version {commit[:12]} did not come up, {last.commit[:12]} is running again: {failure.summary}"
     context.alerts.put(VERSION, "warning", said, TRY_AGAIN)
 
 
@@ -143,7 +144,7 @@ def stuck(context: Context, env: Env, commit: str, failure: ApplianceError) -> A
     if not known or not last or last == commit or _database_state(context, env) in (None, known):
         return failure
     return LatchedError(
-        f"version {commit[:12]} has changed the database and does not come up: {failure.message}",
+        f"version {commit[:12]} has changed the database but does not come up: {failure.message}",
         way_back(context, env),
     )
 
@@ -153,5 +154,5 @@ def _database_state(context: Context, env: Env) -> str | None:
     try:
         return dumps.describe(context.runner, Server(), env.ecs.database, APPLIED)
     except ApplianceError as error:
-        log.error("whether the database has changed is unknown: %s", error.message)
+        log.error("cannot determine whether the database has changed: %s", error.message)
         return None

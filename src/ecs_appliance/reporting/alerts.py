@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 # An alert that stays active is logged again daily, since journals are read by the day.
 REPEAT_SECONDS = 86400
 METRIC = "appliance_alert"
-HELP = {METRIC: "1 for each alert that holds now."}
+HELP = {METRIC: "1 for each active alert."}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Alerts:
             return
         for file in self._files(topic):
             file.unlink(missing_ok=True)
-        log.info("no longer: %s", held.message)
+        log.info("resolved: %s", held.message)
         self._count()
 
     def standing(self, prefix: str = "") -> list[Alert]:
@@ -131,7 +131,7 @@ class Alerts:
             try:
                 _file(file).write(alert)
             except OSError as error:
-                log.warning("the alert could not be kept in %s: %s", file.parent, error.strerror)
+                log.warning("the alert could not be saved in %s: %s", file.parent, error.strerror)
             else:
                 return
 

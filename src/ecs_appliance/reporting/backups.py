@@ -10,20 +10,20 @@ from ecs_appliance.reporting.metrics import Sample, write_metrics
 log = logging.getLogger(__name__)
 
 HELPS = {
-    "backup_last_start_time": "When the last backup began.",
-    "backup_last_failed": "1 where the last backup did not come to an end.",
-    "backup_last_success_time": "When the last backup that came to an end began.",
-    "backup_last_nightly_success_time": "When the last nightly backup that came to an end began.",
-    "backup_last_duration": "Seconds that the last backup took.",
-    "backup_last_size": "Bytes that the last backup added to the repository.",
-    "backup_last_data_size": "Bytes that the last backup holds.",
-    "backup_interval_seconds": "Time between two backups, as it is set.",
-    "backup_repository_errors": "Damaged files of the repository that are known, 1 at the least where there is damage.",
-    "backup_rehearsal_success": "1 where the last rehearsal found everything as it should be.",
-    "backup_rehearsal_last_time": "When the last rehearsal began.",
-    "backup_verified_snapshot_time": "When the newest backup was made that a rehearsal has recovered.",
-    "backup_rpo_seconds": "Longest time without a backup in the week before the last rehearsal.",
-    "backup_rto_seconds": "What fetching, replaying and the last start of the site took, as of the last rehearsal.",
+    "backup_last_start_time": "Start of the last backup.",
+    "backup_last_failed": "1 if the last backup failed.",
+    "backup_last_success_time": "Start of the last successful backup.",
+    "backup_last_nightly_success_time": "Start of the last successful nightly backup.",
+    "backup_last_duration": "Duration of the last backup in seconds.",
+    "backup_last_size": "Bytes the last backup added to the repository.",
+    "backup_last_data_size": "Size of the last backup in bytes.",
+    "backup_interval_seconds": "Configured time between two backups in seconds.",
+    "backup_repository_errors": "Known damaged files in the repository, at least 1 if there is damage.",
+    "backup_rehearsal_success": "1 if the last rehearsal found no problems.",
+    "backup_rehearsal_last_time": "Start of the last rehearsal.",
+    "backup_verified_snapshot_time": "Time of the newest backup that a rehearsal has recovered.",
+    "backup_rpo_seconds": "Longest time without a backup in the week before the last rehearsal, in seconds.",
+    "backup_rto_seconds": "Seconds for fetching, replaying and the last start of the site, as of the last rehearsal.",
 }
 
 
@@ -94,7 +94,7 @@ def update_backups(paths: Paths, **known: float | None) -> Backups:
     try:
         _file(paths).write(updated)
     except OSError as error:
-        log.warning("what is known of backups could not be kept: %s", error)
+        log.warning("the state of backups could not be saved: %s", error)
     write_metrics(paths, "backup", updated.samples(), HELPS)
     return updated
 

@@ -32,5 +32,6 @@ def ping(url: str, values: dict[str, str]) -> None:
             return
         reason = f"status {answer.status_code}"
     raise NetworkError(
-        f"appliance.backup.ping_url takes no ping: {reason}", "correct it, or look at what watches there"
+        f"appliance.backup.ping_url does not accept the ping: {reason}",
+        "correct the URL, or check the monitoring service there",
     )

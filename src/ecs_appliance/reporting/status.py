@@ -35,7 +35,7 @@ STEPS: dict[str, tuple[str, str]] = {
     "containers": ("Starting the application", "Anwendung wird gestartet"),
 }
 HEADLINES: dict[Kind, tuple[str, str]] = {
-    "installed": ("Installed, waiting for its env.yml", "Installiert, wartet auf env.yml"),
+    "installed": ("Installed. Waiting for env.yml", "Installiert, wartet auf env.yml"),
     "starting": ("Starting", "Wird gestartet"),
     "standby": ("Standby", "Wartungsmodus"),
     "no-database": (

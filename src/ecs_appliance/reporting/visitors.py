@@ -13,14 +13,14 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("Diese Seite ist noch nicht in Betrieb", "Sie wird gerade eingerichtet."),
     ),
     "starting": (
-        ("This site is being started", "It starts, or is brought up to date. It appears by itself once it is ready."),
+        ("This site is being started", "It is starting or being updated. It appears automatically once it is ready."),
         (
             "Diese Seite wird gerade gestartet",
             "Sie wird hochgefahren oder aktualisiert. Sobald sie bereit ist, erscheint sie von selbst.",
         ),
     ),
     "standby": (
-        ("This site is not in operation at the moment", "It has been put on standby on purpose."),
+        ("This site is not in operation at the moment", "Its operator has put it on standby."),
         ("Diese Seite ist derzeit nicht in Betrieb", "Der Betreiber hat sie in den Wartungsmodus versetzt."),
     ),
     "no-database": (
@@ -28,7 +28,10 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("Diese Seite ist derzeit nicht in Betrieb", "Sie wird eingerichtet oder wiederhergestellt."),
     ),
     "recovering": (
-        ("The data of this site are being restored", "They come back from the backup. That can take some hours."),
+        (
+            "The data of this site are being restored",
+            "They are being restored from the backup. This can take several hours.",
+        ),
         (
             "Die Daten dieser Seite werden wiederhergestellt",
             "Sie werden aus der Datensicherung zurückgespielt. Das kann einige Stunden dauern.",
@@ -39,7 +42,7 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
         ("Diese Seite ist nicht erreichbar", "Es liegt eine Störung vor. Bitte versuchen Sie es später noch einmal."),
     ),
     "stopped": (
-        ("This site has been stopped", "Its operator has taken it out of service for a while."),
+        ("This site has been stopped", "Its operator has temporarily shut it down."),
         ("Diese Seite ist außer Betrieb", "Der Betreiber hat sie vorübergehend abgeschaltet."),
     ),
 }

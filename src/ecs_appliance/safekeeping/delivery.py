@@ -33,11 +33,11 @@ def recipients_of(file: Path) -> tuple[str, ...]:
     """
     addresses = read_beside(file, mail.FILE_NAME)
     if addresses is None:
-        raise RefusedError(f"there is nobody to mail to: {file.parent / mail.FILE_NAME} is missing")
+        raise RefusedError(f"there are no recipients: {file.parent / mail.FILE_NAME} is missing")
     if read_beside(file, keyfile.FILE_NAME) is None:
         keys = file.parent / keyfile.FILE_NAME
         raise RefusedError(
-            f"{keys} is missing: nothing is mailed that is not encrypted", f"gpg --armor --export NAME >> {keys}"
+            f"{keys} is missing, and unencrypted files are never mailed", f"gpg --armor --export NAME >> {keys}"
         )
     return mail.read_addresses(addresses)
 

@@ -21,7 +21,7 @@ KIND = "PUBLIC KEY BLOCK"
 BOUNDARY = re.compile(r"-----(BEGIN|END) PGP ([^-]+)-----")
 # A line of armor has 64 characters; a fingerprint, which may appear in a comment, has 40.
 STRAY = re.compile(r"[A-Za-z0-9+/=]{60,}")
-NONE = f"holds no PGP public key: gpg --armor --export NAME >> {FILE_NAME}"
+NONE = f"contains no PGP public key: gpg --armor --export NAME >> {FILE_NAME}"
 
 Packets = Sequence[tuple[int, bytes]]
 

@@ -12,14 +12,14 @@ from ecs_appliance.env import formats
 FILE_NAME = "emailto.txt"
 COMMENT = re.compile(r"(^|\s)#.*")
 BODY = """\
-The attached file holds the configuration of {domain}, last modified {modified:%Y-%m-%d %H:%M %Z}: env.yml,
-env.yml.pdf for paper, and env-cidata.iso, the drive a new machine is configured by.
+The attached file contains the configuration of {domain}, last modified {modified:%Y-%m-%d %H:%M %Z}: env.yml,
+env.yml.pdf for paper, and env-cidata.iso, the drive that configures a new machine.
 
-It is encrypted for those who keep it. With a private key of one of them:
+It is encrypted for its recipients. To decrypt it with the private key of one of them:
 
     gpg --decrypt {name} | tar xz
 
-Keep it where it outlives the machine: with its backup, it is all it takes to rebuild {domain}.
+Store it where it survives the loss of the machine: this file and a backup are all that is needed to rebuild {domain}.
 """
 
 
@@ -38,9 +38,9 @@ def read_addresses(data: bytes) -> tuple[str, ...]:
         except ValueError as error:
             wrong.append(f"{FILE_NAME}:{number}: {error}")
     if wrong:
-        raise RefusedError("\n".join(wrong), "correct these lines: one address a line, nobody is written to before")
+        raise RefusedError("\n".join(wrong), "correct these lines, one address per line; no mail was sent")
     if not addresses:
-        raise RefusedError(f"{FILE_NAME} holds no address", "add one, or remove the file: then nothing is mailed")
+        raise RefusedError(f"{FILE_NAME} contains no address", "add one, or remove the file so that nothing is mailed")
     return tuple(addresses.values())
 
 
@@ -76,4 +76,4 @@ def _checked(sender: str) -> str:
     try:
         return formats.mail_address(sender)
     except ValueError as error:
-        raise RefusedError(f"nobody can send mail as this: {error}") from None
+        raise RefusedError(f"not a valid sender address: {error}") from None

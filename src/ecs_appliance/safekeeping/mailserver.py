@@ -49,14 +49,14 @@ def read_server(url: str) -> Server:
         host, port = parts.hostname or "", parts.port
         _check_host(host)
     except ValueError:
-        raise RefusedError(f"this is no mail server: {EXPECTED}") from None
+        raise RefusedError(f"not the URL of a mail server: {EXPECTED}") from None
     if parts.password is not None:
         raise RefusedError(
-            "the URL of a mail server must not hold a password: every account of a machine can read command lines",
-            f"put it into the environment variable {PASSWORD_VARIABLE}, or into a file",
+            "the URL of a mail server must not contain a password: every account on a machine can read command lines",
+            f"set the environment variable {PASSWORD_VARIABLE} to it, or use a file",
         )
     if parts.scheme not in ("smtp", "smtps") or parts.path.strip("/") or parts.query or parts.fragment or port == 0:
-        raise RefusedError(f"this is no mail server: {EXPECTED}")
+        raise RefusedError(f"not the URL of a mail server: {EXPECTED}")
     user, tls = unquote(parts.username or ""), parts.scheme == "smtps"
     return Server(host, port or (465 if tls else 587 if user else 25), tls, user)
 
@@ -79,10 +79,12 @@ def read_password(server: Server, environment: Mapping[str, str], file: Path | N
     password = _read_secret(file) if file else environment.get(PASSWORD_VARIABLE, "")
     register_secret(password)
     if not password:
-        hint = f"set the environment variable {PASSWORD_VARIABLE}, or name a file that holds it"
+        hint = f"set the environment variable {PASSWORD_VARIABLE}, or name a file that contains it"
         raise RefusedError(f"there is no password for {server.user} at {server}", hint)
     if not (password + server.user).isascii() or not (password + server.user).isprintable():
-        raise RefusedError(f"user and password for {server} must be ASCII in one line: SMTP is not sure of others")
+        raise RefusedError(
+            f"user and password for {server} must be one line of ASCII: SMTP does not reliably support anything else"
+        )
     return password
 
 
@@ -91,8 +93,8 @@ def _read_secret(file: Path) -> str:
         with file.open("rb") as handle:
             mode = os.fstat(handle.fileno()).st_mode
             if stat.S_ISREG(mode) and mode & 0o077:
-                raise RefusedError(f"{file} holds a password, and others may read it", f"chmod 600 {file}")
+                raise RefusedError(f"{file} contains a password, but other accounts may read it", f"chmod 600 {file}")
             return handle.read(LARGEST_PASSWORD).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise RefusedError(f"the password cannot be read from {file}: {reason}") from None

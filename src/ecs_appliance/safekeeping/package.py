@@ -35,8 +35,8 @@ NO_DOMAIN = "unknown"
 # Unix times that gzip can store.
 DATES = range(2**32)
 HINTS = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
+    errno.ENOSPC: "free up space",
+    errno.EDQUOT: "free up space",
     errno.EISDIR: "move that folder away",
     errno.ENAMETOOLONG: "give the file a shorter name",
 }
@@ -78,7 +78,7 @@ def package(
     sealed_name = file_name(label.name, datetime.now())
     _refuse_overwrite(file, sealed_name)
     keys, custom = read_beside(file, keyfile.FILE_NAME), read_beside(file, CUSTOM_META_DATA)
-    progress("drawing the codes")
+    progress("creating the codes")
     papers = make_papers(data, label, file.name, scheme)
     progress("reading the paper back")
     codes = verify_each([Document(name, pdf) for name, pdf in papers.items()], data).codes
@@ -137,7 +137,7 @@ def _domain(data: bytes, file: Path, *, unchecked: bool) -> str:
         return checked.env.appliance.domain
     if unchecked:
         return NO_DOMAIN
-    raise InvalidEnvError(report(checked.problems, str(file)), "correct it, or package it as it is with --unchecked")
+    raise InvalidEnvError(report(checked.problems, str(file)), "correct it, or use --unchecked to package it anyway")
 
 
 def _modified(file: Path) -> datetime:
@@ -146,7 +146,7 @@ def _modified(file: Path) -> datetime:
     except OSError as error:
         raise ApplianceError(f"cannot read {file}: {error.strerror}") from None
     if seconds not in DATES:
-        raise RefusedError(f"the date of {file} is not between 1970 and 2106: it cannot be printed", "touch it")
+        raise RefusedError(f"the date of {file} is not between 1970 and 2106, so it cannot be printed", "touch it")
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -159,7 +159,7 @@ def _refuse_overwrite(file: Path, sealed_name: str) -> None:
         except OSError:
             continue
         if same:
-            raise RefusedError(f"{file} cannot be packaged under the name {path.name}: it has a use", "rename it")
+            raise RefusedError(f"{file} cannot be packaged under the name {path.name}, which is reserved", "rename it")
 
 
 def _printed(file: Path) -> list[Path]:
@@ -173,5 +173,5 @@ def _write(folder: Path, products: Mapping[str, bytes]) -> None:
     try:
         write_together({folder / name: content for name, content in products.items()})
     except OSError as error:
-        hint = HINTS.get(error.errno or 0, "see that you may write there")
+        hint = HINTS.get(error.errno or 0, "check that you may write there")
         raise ApplianceError(f"cannot write {error.filename}: {error.strerror}", f"{hint}, then run it again") from None

@@ -35,7 +35,7 @@ OPTIONS = (
 )
 ENCRYPT = ("--compress-algo=none", "--personal-cipher-preferences=AES256 AES192 AES", "--encrypt")
 INSTALL = "apt-get install gpg, on a Mac brew install gnupg"
-EVERYONE = f"correct {FILE_NAME}: all of its keys can open the archive, or none is written"
+EVERYONE = f"correct {FILE_NAME}: no archive is written unless all of its keys can open it"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ def _keyring(keys: bytes, runner: Runner) -> Iterator[_Keyring]:
         for recipient in read.recipients:
             key = listed.get(recipient.fingerprint)
             if key is None:
-                faults.append(f"{recipient}: gpg does not take it: {said.get(recipient.fingerprint[-16:], 'unknown')}")
+                faults.append(
+                    f"{recipient}: gpg does not accept it: {said.get(recipient.fingerprint[-16:], 'unknown')}"
+                )
             elif fault := _fault(key):
                 faults.append(f"{recipient}: {fault}")
         if faults:
@@ -172,7 +174,7 @@ def _fault(key: _Key) -> str:
     if "E" in primary.capabilities:
         return ""
     if any(part.created > time.time() for part in key):
-        return "this key was created in the future: is the clock of this machine right?"
+        return "this key was created in the future: is this machine's clock correct?"
     ended = [part.ended for part in subkeys if "e" in part.capabilities and part.ended]
     return f"its encryption key {ended[-1]}" if ended else "this key can only sign"
 
@@ -188,7 +190,7 @@ def _check_addresses(sealed: bytes, ring: _Keyring) -> None:
     strange = sorted(addressed.difference(*parts.values()))
     if missed or strange:
         raise ApplianceError(
-            "\n  ".join(["gpg encrypted for other keys than it was told, about these:", *missed, *strange])
+            "\n  ".join(["gpg did not encrypt for exactly the given keys; it reports about these:", *missed, *strange])
         )
 
 
@@ -198,4 +200,4 @@ def _gpg(runner: Runner, *arguments: str, data: bytes = b"", ok: tuple[int, ...]
     except CommandError as error:
         if error.returncode is not None:
             raise
-        raise RefusedError(f"{error.message}: without it there is no encrypted archive", INSTALL) from None
+        raise RefusedError(f"{error.message}; gpg is required for the encrypted archive", INSTALL) from None

@@ -37,8 +37,8 @@ class NotDeliveredError(ApplianceError):
     def __init__(self, server: Server, delivery: Delivery) -> None:
         got = ", ".join(delivery.accepted) or "nobody"
         refused = "".join(f"\n  {address}: {answer}" for address, answer in delivery.refused.items())
-        again = "what begins with 4 may pass: try again later; 5 is final"
-        super().__init__(f"{server} sends the mail to {got}, and refused:{refused}", again)
+        again = "codes that begin with 4 are temporary: try again later; those with 5 are permanent"
+        super().__init__(f"{server} accepted the mail for {got}, and refused:{refused}", again)
         self.delivery = delivery
 
 
@@ -77,7 +77,7 @@ def _trust(authorities: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=authorities)
     except OSError as error:
         raise RefusedError(
-            f"{authorities} cannot be used: {error.strerror}", "it is to hold PEM certificates"
+            f"{authorities} cannot be used: {error.strerror}", "it must contain PEM certificates"
         ) from None
 
 
@@ -128,8 +128,8 @@ def _log_in(client: smtplib.SMTP, server: Server, password: str, context: ssl.SS
     if not server.user:
         return
     if not encrypted:
-        hint = "smtps:// where it has that; or a server that takes mail from here without a user"
-        raise RefusedError(f"{server} offers no STARTTLS: the password is not sent in the clear", hint)
+        hint = "use smtps:// if it supports that, or a server that accepts mail from here without a user"
+        raise RefusedError(f"{server} offers no STARTTLS, and the password is not sent unencrypted", hint)
     client.login(server.user, password)
 
 
@@ -153,8 +153,8 @@ def _hand_over(client: smtplib.SMTP, server: Server, content: bytes) -> None:
         code, answer = client.data(content)
     except (smtplib.SMTPServerDisconnected, OSError):
         raise ApplianceError(
-            f"{server} broke off while it took the mail: whether it sends it nobody knows",
-            "ask a recipient before it is sent again",
+            f"{server} broke off while accepting the mail, so it may or may not be delivered",
+            "ask a recipient before sending it again",
         ) from None
     if code != OK:
         raise smtplib.SMTPDataError(code, answer)
@@ -173,29 +173,29 @@ def _told(code: int, answer: bytes | str) -> str:
     text = masked(answer.decode(errors="replace") if isinstance(answer, bytes) else answer)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     # Masked again, since joining the lines may have restored a secret that was split.
-    return masked(f"{code} {words}")[:LONGEST_ANSWER] if code > 0 else "it does not speak SMTP"
+    return masked(f"{code} {words}")[:LONGEST_ANSWER] if code > 0 else "it is not an SMTP server"
 
 
 def _explain(error: smtplib.SMTPException | OSError, server: Server, *, late: bool) -> ApplianceError:  # noqa: PLR0911
     """Return the error for a failure before the mail was handed over; in each case it was sent to nobody."""
     if late or isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
-        hint = "is it smtps:// (TLS from the start, port 465) where it is smtp://, or the other way round?"
-        return DeadlineError(f"{server} did not answer in time: the mail is not sent", hint)
+        hint = "try smtps:// (TLS from the start, port 465) instead of smtp://, or vice versa"
+        return DeadlineError(f"{server} did not answer in time, so the mail was not sent", hint)
     match error:
         case ssl.SSLCertVerificationError():
-            hint = "name a file with the certificate of the authority that issued it, if that is one of your own"
+            hint = "if it was issued by your own authority, give a file with the certificate of that authority"
             return RefusedError(f"the certificate of {server} is not trusted: {error.verify_message}", hint)
         case ssl.SSLError():
-            hint = "smtps:// is TLS from the start, smtp:// begins without"
+            hint = "smtps:// uses TLS from the start, smtp:// starts without"
             return NetworkError(f"no TLS connection with {server}: {error.reason}", hint)
         case smtplib.SMTPAuthenticationError():
             answer = _told(error.smtp_code, error.smtp_error)
-            return ApplianceError(f"{server} does not let {server.user} in: {answer}", "check user and password")
+            return ApplianceError(f"{server} rejected the login of {server.user}: {answer}", "check user and password")
         case smtplib.SMTPResponseException():
             answer = _told(error.smtp_code, error.smtp_error)
-            return NetworkError(f"{server} does not take the mail: {answer}", "4…: try again later; 5… is final")
+            return NetworkError(f"{server} does not accept the mail: {answer}", "4…: try again later; 5… is permanent")
         case smtplib.SMTPServerDisconnected():
-            return NetworkError(f"{server} hung up before it took the mail", "try again later")
+            return NetworkError(f"{server} closed the connection before accepting the mail", "try again later")
         case smtplib.SMTPException():
-            return ApplianceError(f"{server} does not let {server.user} in: {error}", "leave the user out of the URL")
+            return ApplianceError(f"{server} does not support a login: {error}", "leave the user out of the URL")
     return NetworkError(f"{server} cannot be reached: {error.strerror or error}", "check host, port and network")

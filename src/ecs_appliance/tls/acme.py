@@ -71,7 +71,7 @@ def plan(
     name: str, issued: Credentials | str, record: Record, authority: Authority, *, now: float, forced: bool = False
 ) -> Plan:
     """Decide about `name` at `now` by its certificate `issued` and its `record`; `forced` requests one at once."""
-    reason = "asked for" if forced else _reason(name, issued, record, authority, now)
+    reason = "requested" if forced else _reason(name, issued, record, authority, now)
     if not reason or forced or not record.failures:
         return Plan(reason)
     wait = min(FIRST_WAIT * 2 ** min(record.failures - 1, 10), _longest_wait(issued))
@@ -129,7 +129,7 @@ def _attempt(
         # Only a certificate that needs no renewal counts as success; others would be requested again every hour.
         left = _reason(name, read_issued(paths, name), Record(), authority, now())
         if left:
-            raise AcmeError(f"the authority gave a certificate that is of no use: {left}")
+            raise AcmeError(f"the authority issued an unusable certificate: {left}")
     except AcmeError as error:
         failed = replace(record, asked=authority.directory, attempted=began, failures=record.failures + 1)
         retry_at = min(error.retry_at, began + LONGEST_RETRY.total_seconds())
@@ -155,9 +155,9 @@ def _reason(name: str, issued: Credentials | str, record: Record, authority: Aut
         return issued
     left = issued.expires - datetime.datetime.fromtimestamp(now, datetime.UTC)
     reasons = {
-        "it is for another name": not issued.covers(name),
+        "it is for a different name": not issued.covers(name),
         f"its key is {issued.key_type}, not {authority.key_type}": issued.key_type != authority.key_type,
-        "another authority is to issue it": bool(record.directory) and record.directory != authority.directory,
+        "a different authority is configured": bool(record.directory) and record.directory != authority.directory,
         f"it ends on {issued.expires:%Y-%m-%d %H:%M} UTC": left < min(RENEW_BEFORE, issued.lifetime / RENEW_PART),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")

@@ -76,7 +76,7 @@ def read_client_ca(folder: Path) -> ClientCA:
     except OSError as error:
         raise ClientCAError(f"{error.filename} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise ClientCAError(f"{folder} has no client CA and revocation list that can be read") from None
+        raise ClientCAError(f"{folder} contains no readable client CA and revocation list") from None
     if reason:
         raise ClientCAError(f"{folder}: {reason}")
     return pair
@@ -129,9 +129,9 @@ def _unfit(pair: ClientCA) -> str:
     """Return why nginx cannot use `pair` now; "" if it can."""
     authority, revoked, moment = pair.authority, pair.revoked, now()
     if revoked.issuer != authority.subject or not revoked.is_signature_valid(authority.public_key()):  # type: ignore[arg-type]
-        return "the revocation list is not this client CA's"
+        return "the revocation list was not issued by this client CA"
     reasons = {
-        "the certificate is no CA's": _is_leaf(authority),
+        "the certificate is not a CA certificate": _is_leaf(authority),
         "the client CA is not valid yet": authority.not_valid_before_utc > moment,
         "the client CA has expired": authority.not_valid_after_utc <= moment,
         "the revocation list is not valid yet": revoked.last_update_utc > moment,

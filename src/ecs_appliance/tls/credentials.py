@@ -68,7 +68,7 @@ def read_credentials(key: str, chain: str) -> Credentials:
         if not key.strip() or not chain.strip():
             raise ValueError("the private key or the certificate is missing")
         if not pem.belong_together(key, chain):
-            raise ValueError("the first certificate is not for this private key")
+            raise ValueError("the first certificate does not match this private key")
         certificates = pem.load_certificates(chain)
         credentials = Credentials(key, chain, certificates[0], min(each.not_valid_after_utc for each in certificates))
         _check_servable(credentials)
@@ -85,7 +85,7 @@ def _check_servable(credentials: Credentials) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{descriptor}")
     except ssl.SSLError as error:
         reason = (error.reason or "unknown reason").replace("_", " ").lower()
-        raise ValueError(f"no server can use it: {reason}") from None
+        raise ValueError(f"servers cannot use it: {reason}") from None
     finally:
         os.close(descriptor)
 

@@ -83,16 +83,16 @@ def _read_clients(folder: Path) -> Credentials | str:
 
     The client's links to the newest key and chain are not used, since it does not change both atomically.
     """
-    reason = "there is no certificate by ACME yet"
+    reason = "there is no ACME certificate yet"
     newest = sorted(folder.glob("fullchain-*.pem"), key=lambda path: path.name, reverse=True)
     for chain in newest[:MOST_PAIRS]:
         key = folder / chain.name.replace("fullchain", "privkey")
         try:
             return read_credentials(*(read_untrusted(file, LARGEST_FILE).decode() for file in (key, chain)))
         except (OSError, UnicodeDecodeError):
-            reason = "the certificate by ACME cannot be read"
+            reason = "the ACME certificate cannot be read"
         except CredentialsError as error:
-            reason = f"the certificate by ACME cannot be used: {error.message}"
+            reason = f"the ACME certificate cannot be used: {error.message}"
     return reason
 
 

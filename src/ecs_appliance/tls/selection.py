@@ -57,7 +57,7 @@ def wanted(names: tuple[str, ...], key: str, cert: str, *, acme: bool) -> Wanted
     except CredentialsError as error:
         reason = error.message
     if reason:
-        return Wanted(tuple(names), refused=f"the certificate in env.yml is refused: {reason}", acme=acme)
+        return Wanted(tuple(names), refused=f"the certificate in env.yml is not used: {reason}", acme=acme)
     return Wanted(tuple(names), given)
 
 
@@ -89,9 +89,9 @@ def select(name: str, want: Wanted, *, issued: Credentials | str, snakeoil: Cred
 
 def _unfit(name: str, issued: Credentials) -> str:
     if not issued.covers(name):
-        return "the certificate by ACME is for another name"
+        return "the ACME certificate is for a different name"
     if issued.leaf.not_valid_before_utc > now():
-        return "the certificate by ACME is not valid yet"
+        return "the ACME certificate is not valid yet"
     if issued.expires - now() < margin(issued):
-        return f"the certificate by ACME ends on {issued.expires:%Y-%m-%d %H:%M} UTC and was not renewed"
+        return f"the ACME certificate expires on {issued.expires:%Y-%m-%d %H:%M} UTC and was not renewed"
     return ""

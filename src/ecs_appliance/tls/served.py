@@ -70,12 +70,12 @@ def _compare(selection: Selection, endpoint: Endpoint) -> Served | None:
     try:
         presented = _presented(endpoint, name)
     except ConnectionRefusedError:
-        return Served(name, port, "nobody listens there") if endpoint.needed else None
+        return Served(name, port, "nothing is listening there") if endpoint.needed else None
     except (OSError, smtplib.SMTPException) as error:
         return Served(name, port, f"no TLS there: {error}")
     if presented == selection.credentials.leaf.public_bytes(Encoding.DER):
         return Served(name, port)
-    return Served(name, port, "another certificate than the one deployed is served")
+    return Served(name, port, "the served certificate is not the deployed one")
 
 
 def _presented(endpoint: Endpoint, name: str) -> bytes:

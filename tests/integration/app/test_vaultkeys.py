@@ -169,7 +169,7 @@ def test_damaged_keyring_is_repaired(paths: Paths, keys: VaultKeys, damage: str)
     (paths.vault_keys / damage).write_bytes(b"")
     assert ensure_vault_keys(RUNNER, paths, keys)
     assert unseal(paths.vault_keys, sealed) == "a study"
-    assert f"{damage} did not have the keys of env.yml first" in str(find_suspects(paths))
+    assert f"{damage} did not begin with the keys of env.yml" in str(find_suspects(paths))
 
 
 def foreign(keys: VaultKeys, others: VaultKeys, home: Path) -> dict[str, bytes]:
@@ -200,7 +200,7 @@ def test_keyring_with_a_forged_listing_before_foreign_keys(
     assert ensure_vault_keys(RUNNER, paths, keys)
     assert_ours(paths, keys)
     (why,) = find_suspects(paths).values()
-    assert why.count("did not have the keys of env.yml first") == 2
+    assert why.count("did not begin with the keys of env.yml") == 2
     assert not ensure_vault_keys(RUNNER, paths, keys)
     assert len(find_suspects(paths)) == 1
 
@@ -271,7 +271,7 @@ def test_what_lies_beside_the_keyrings_is_kept_aside(paths: Paths, keys: VaultKe
     assert_ours(paths, keys)
     ((suspect, why),) = find_suspects(paths).items()
     for name in ("gpg.conf", "options", "pubring.kbx", "secring.lock", "private-keys-v1.d"):
-        assert f"{name} lay beside it" in why
+        assert f"unexpected file {name}" in why
         assert (suspect / name).is_symlink() or (suspect / name).exists()
 
 
@@ -306,7 +306,7 @@ def test_blocks_that_are_no_vault_keys_are_refused(paths: Paths, keys: VaultKeys
     for bad, told in (
         (VaultKeys("no key at all", keys.sign), "vault_encrypt holds 0 private keys"),
         (VaultKeys(keys.encrypt, ""), "vault_sign holds 0 private keys"),
-        (VaultKeys(keys.sign, keys.encrypt), "vault_encrypt is not a key of ecs_mediaserver"),
+        (VaultKeys(keys.sign, keys.encrypt), "vault_encrypt is not a key for ecs_mediaserver"),
         (VaultKeys(keys.encrypt + keys.sign, keys.sign), "vault_encrypt holds 2 private keys"),
         (VaultKeys(keys.encrypt, make_key("ecs_authority", "ed25519", "sign")), "vault_sign holds 0"),
     ):

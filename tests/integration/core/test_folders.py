@@ -20,5 +20,5 @@ def test_a_link_in_a_sticky_folder_counts_only_if_root_made_it(tmp_path: Path) -
         (shared / name).symlink_to(tmp_path / "victim")
         os.lchown(shared / name, owner, owner)
     assert folders.real_path(shared / "ours") == tmp_path / "victim"
-    with pytest.raises(UntrustedError, match="theirs is a link, in a folder that another account may write"):
+    with pytest.raises(UntrustedError, match="theirs is a link in a folder that another account can write to"):
         folders.real_path(shared / "theirs")

@@ -110,10 +110,10 @@ def test_view_in_the_place_of_a_table_is_named(server: Server, database: str) ->
         "alter table documents_document rename to kept",
         "create view documents_document as select public.spy(uuid) as uuid, name from kept",
     )
-    with pytest.raises(ApplianceError, match="documents_document in the database ecs is no table"):
+    with pytest.raises(ApplianceError, match="documents_document in the database ecs is not a table"):
         tables.count_rows(server, database, [DOCUMENTS])
     point = wal.make_restore_point(server, "ecs-2", database, [DOCUMENTS])
-    assert (point.sums, point.trouble) == ({}, "documents_document in the database ecs is no table")
+    assert (point.sums, point.trouble) == ({}, "documents_document in the database ecs is not a table")
     assert len(point.segment) == len("000000010000000000000001")
     assert as_app(server, "select * from proofs") == []
 

@@ -329,7 +329,7 @@ def test_waits_for_a_server_that_comes_up(server: Server, tmp_path: Path) -> Non
 
 def test_a_statement_that_fails_is_an_error_of_the_database(server: Server) -> None:
     with (
-        pytest.raises(DatabaseError, match=r"the database postgres says: .*no_such_table"),
+        pytest.raises(DatabaseError, match=r"the database postgres reports: .*no_such_table"),
         postgres.connected(server) as session,
     ):
         session.execute("select * from no_such_table")

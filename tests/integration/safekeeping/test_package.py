@@ -186,7 +186,7 @@ def test_nothing_is_mailed_that_is_not_encrypted(file: Path) -> None:
     file.with_name("gpgkeys.txt").unlink()
     done = appliance("env", "package", file, "--smtp", "smtp://127.0.0.1:1")
     assert done.returncode == 4
-    assert "nothing is mailed that is not encrypted" in done.stderr
+    assert "unencrypted files are never mailed" in done.stderr
     assert sorted(path.name for path in file.parent.iterdir()) == ["emailto.txt", "env.yml"]
 
 

@@ -107,7 +107,7 @@ def test_on_this_machine_no_certificate_is_needed(message: EmailMessage, authori
 
 def test_a_password_is_not_sent_in_the_clear(message: EmailMessage) -> None:
     office = PostOffice(users={USER: PASSWORD})
-    with office.open() as port, pytest.raises(RefusedError, match="no STARTTLS: the password is not sent"):
+    with office.open() as port, pytest.raises(RefusedError, match="no STARTTLS, and the password is not sent"):
         send(message, at(port, user=USER), PASSWORD)
 
 
@@ -142,7 +142,7 @@ def test_who_got_it_and_who_did_not_is_told(message: EmailMessage) -> None:
     refused = {SAFE: "550 5.1.1 no such mailbox", AUDIT: "451 4.7.1 greylisted"}
     assert caught.value.delivery == Delivery((OFFICE,), refused)
     assert caught.value.message == (
-        f"127.0.0.1:{port} sends the mail to {OFFICE}, and refused:"
+        f"127.0.0.1:{port} accepted the mail for {OFFICE}, and refused:"
         f"\n  {SAFE}: 550 5.1.1 no such mailbox\n  {AUDIT}: 451 4.7.1 greylisted"
     )
 
@@ -161,9 +161,9 @@ def test_nobody_accepted_means_nothing_sent(message: EmailMessage) -> None:
         ({"MAIL": "421 4.3.2 closing"}, "does not take the mail: 421 4.3.2 closing"),
         ({"DATA": "451 4.3.0 \x1b[31m try later"}, r"does not take the mail: 451 4.3.0 \[31m try later"),
         ({"DATA": "552 5.3.4 too big"}, "does not take the mail: 552 5.3.4 too big"),
-        ({"MAIL": HANG_UP}, "hung up before it took the mail"),
-        ({SAFE: HANG_UP}, "hung up before it took the mail"),
-        ({"DATA": HANG_UP}, "broke off while it took the mail: whether it sends it nobody knows"),
+        ({"MAIL": HANG_UP}, "closed the connection before accepting the mail"),
+        ({SAFE: HANG_UP}, "closed the connection before accepting the mail"),
+        ({"DATA": HANG_UP}, "broke off while accepting the mail, so it may or may not be delivered"),
     ],
 )
 def test_a_server_that_does_not_take_it_is_told(message: EmailMessage, answers: dict[str, str], reason: str) -> None:
@@ -185,12 +185,12 @@ def test_a_server_that_falls_silent_does_not_hold_us(message: EmailMessage, step
 @pytest.mark.parametrize(
     ("text", "pause", "error"),
     [
-        (b"", 0, "hung up before it took the mail"),
+        (b"", 0, "closed the connection before accepting the mail"),
         (b"220 " + b"x" * 1000, 0.05, "did not answer in time"),
         (b"220-a\r\n" * 1000, 0.05, "did not answer in time"),
         (b"220 \r\n" + b"250-a\r\n" * 1000, 0.01, "did not answer in time"),
         (b"554 5.7.1 not from here\r\n", 0, "does not take the mail: 554 5.7.1 not from here"),
-        (b"SSH-2.0-server\r\n", 0, "does not take the mail: it does not speak SMTP"),
+        (b"SSH-2.0-server\r\n", 0, "does not take the mail: it is not an SMTP server"),
     ],
 )
 def test_a_slow_or_strange_server_does_not_hold_us(

@@ -88,14 +88,14 @@ def test_another_certificate_is_seen_at_each_port(tmp_path: Path) -> None:
         mail_server(context_of(OTHER, tmp_path / "old")) as mail,
     ):
         seen = look(site, Endpoint(mail, "smtp"))
-    assert set(seen.values()) == {"another certificate than the one deployed is served"}
+    assert set(seen.values()) == {"the served certificate is not the deployed one"}
     assert len(seen) == 2
 
 
 def test_a_site_that_nobody_serves_is_told_and_a_mail_server_that_is_not_there_is_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free = int(probe.getsockname()[1])
-    assert look(free, Endpoint(free, "tls")) == {free: "nobody listens there"}
+    assert look(free, Endpoint(free, "tls")) == {free: "nothing is listening there"}
 
 
 def test_ports_without_tls_are_told() -> None:

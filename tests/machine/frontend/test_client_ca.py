@@ -85,7 +85,7 @@ BAD_LISTS: dict[str, tuple[Callable[[Authority], str], str]] = {
     "empty": (lambda _: "", "can be read"),
     "half-written": (lambda ours: ours.revocation_list()[:300], "can be read"),
     "expired": (lambda ours: ours.revocation_list(days=(-30, -1)), "has expired"),
-    "of another CA": (lambda _: Authority("another").revocation_list(), "is not this client CA's"),
+    "of another CA": (lambda _: Authority("another").revocation_list(), "was not issued by this client CA"),
 }
 
 

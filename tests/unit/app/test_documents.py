@@ -65,7 +65,7 @@ def test_an_application_that_cannot_tell_is_an_error(rows: list[Row]) -> None:
 
 def test_names_are_those_of_the_vault() -> None:
     strange = str(UUID(int=1))
-    with pytest.raises(ApplianceError, match="otherwise than the vault"):
+    with pytest.raises(ApplianceError, match="name documents differently"):
         read_documents(Application({"documents": [strange], "unreadable": {}}), set())
     answer = {"documents": ["0" * 32], "unreadable": {"0" * 32: "\x1b[2J"}}
     assert read_documents(Application(answer), set())[1] == {"0" * 32: "\\x1b[2J"}

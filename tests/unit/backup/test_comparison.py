@@ -18,8 +18,8 @@ def test_every_document_that_is_as_it_was() -> None:
     assert found == Documents(rows=3, recorded=2, read=2, proven=1, newer=(FOUR,))
     assert (found.wrong(), found.unrecorded) == ((), 1)
     assert found.summary() == (
-        "3 compared: 2 as recorded by SHA-256, 1 of them without a recorded SHA-256, "
-        "2 decrypted and verified now, 1 proven before, unchanged since"
+        "3 compared: 2 match the recorded SHA-256, 1 of them without a recorded SHA-256, "
+        "2 decrypted and verified now, 1 verified earlier, unchanged since"
     )
 
 
@@ -29,8 +29,8 @@ def test_missing_altered_and_unreadable_ones_are_named_once() -> None:
     found = compare(hashes, {ONE: GOOD, TWO: GOOD, THREE: GOOD}, {ONE, TWO, THREE, FOUR}, unreadable, {FOUR})
     assert found.wrong() == (
         f"document {ONE} is missing",
-        f"document {TWO} is altered: it is not what was recorded",
-        f"document {FOUR} is altered: it is not what was recorded",
+        f"document {TWO} was altered: it differs from what was recorded",
+        f"document {FOUR} was altered: it differs from what was recorded",
         f"document {THREE} cannot be decrypted and verified: KeyError",
     )
     assert (found.rows, found.recorded, found.read, found.unrecorded) == (4, 1, 0, 0)

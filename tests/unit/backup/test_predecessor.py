@@ -158,5 +158,5 @@ def test_a_moment_is_chosen_by_its_name_or_by_a_time(machine: Machine) -> None:
     with pytest.raises(RefusedError, match="names 2 backups") as caught:
         old.choose("2016", None)
     assert MOMENT in caught.value.hint
-    with pytest.raises(RefusedError, match="the first backup is of"):
+    with pytest.raises(RefusedError, match="the first backup was made at"):
         old.choose("", Moment("20161130T000000Z", 0).time)

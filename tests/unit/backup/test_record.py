@@ -29,7 +29,7 @@ def test_a_record_comes_back(paths: Paths) -> None:
 @pytest.mark.parametrize("value", ["x'\nshared_preload_libraries = 'evil", "a b", "../x", "ä"])
 def test_one_that_would_be_more_than_a_word_elsewhere_is_none(paths: Paths, name: str, value: object) -> None:
     paths.backup_record.write_text(json.dumps({**asdict(RECORD), name: value}))
-    with pytest.raises(ApplianceError, match="is no record of a backup"):
+    with pytest.raises(ApplianceError, match="is not a valid record of a backup"):
         read_record(paths)
 
 
@@ -38,9 +38,9 @@ def test_what_is_none_says_to_choose_another(paths: Paths, content: str) -> None
     paths.backup_record.write_text(content)
     with pytest.raises(ApplianceError, match=r"record\.json is damaged") as caught:
         read_record(paths)
-    assert caught.value.hint == "choose another one: appliance backup list"
+    assert caught.value.hint == "choose another backup: appliance backup list"
     paths.backup_record.unlink()
-    with pytest.raises(ApplianceError, match="is no record of a backup"):
+    with pytest.raises(ApplianceError, match="is not a valid record of a backup"):
         read_record(paths)
 
 

@@ -41,9 +41,9 @@ def test_the_same_rows_and_files_are_well(vault: Path) -> None:
 @pytest.mark.parametrize(
     ("now", "wrong"),
     [
-        ({"auth_user": SUMS["auth_user"]}, "table documents_document is not there"),
-        ({**SUMS, "auth_user": Sum(1, "cc")}, "table auth_user is not as it was: 1 rows, 2 then"),
-        ({**SUMS, "auth_user": Sum(2, "cc")}, "table auth_user is not as it was: 2 rows, 2 then"),
+        ({"auth_user": SUMS["auth_user"]}, "table documents_document is missing"),
+        ({**SUMS, "auth_user": Sum(1, "cc")}, "table auth_user differs from the backup's record: 1 rows now, 2 then"),
+        ({**SUMS, "auth_user": Sum(2, "cc")}, "table auth_user differs from the backup's record: 2 rows now, 2 then"),
     ],
 )
 def test_other_rows_are_named(now: dict[str, Sum], wrong: str, vault: Path) -> None:
@@ -52,7 +52,10 @@ def test_other_rows_are_named(now: dict[str, Sum], wrong: str, vault: Path) -> N
 
 def test_lost_and_absent_documents_are_named(vault: Path) -> None:
     found = compare(replace(RECORD, documents=9), SUMS, vault, ("a/one",))
-    assert found.wrong == ("document a/one is damaged in the backup", "the vault has 2 files, 9 when it was backed up")
+    assert found.wrong == (
+        "document a/one is damaged in the backup",
+        "the vault has 2 files, but had 9 when it was backed up",
+    )
 
 
 def test_a_record_is_read_again_and_an_older_one_too(tmp_path: Path) -> None:
@@ -131,8 +134,10 @@ def test_the_page_says_what_was_proven() -> None:
     documents = Documents(rows=9, recorded=8, read=3, proven=6, newer=("x",))
     good = evidence(Findings(RECORD, compared=SUMS, documents=documents, files=10))
     page = " ".join(good.render().split())
-    assert "The backup CAN be recovered from." in page
-    said = "9 compared: 8 as recorded by SHA-256, 1 of them without a recorded SHA-256, 3 decrypted and verified now"
+    assert "This backup CAN be recovered." in page
+    said = (
+        "9 compared: 8 match the recorded SHA-256, 1 of them without a recorded SHA-256, 3 decrypted and verified now"
+    )
     for words in (said, "6 proven before", "1 of them without a row", "20 min", "SHA-256 aa", "ef" * 32, "2.0 GB"):
         assert words in page
     facts = good.facts()
@@ -153,22 +158,22 @@ def test_the_page_says_what_is_wrong_and_what_was_not_compared() -> None:
     bad = evidence(Findings(replace(RECORD, sums={}), uncompared="no such model", wrong=("document x is missing",)))
     page = bad.render()
     flat = " ".join(page.split())
-    assert "The backup can NOT be relied on." in page
+    assert "This backup can NOT be trusted." in page
     assert "- document x is missing" in page
     for table in SUMMED:
-        assert re.search(rf"^{table} +not compared: nothing is recorded of it$", page, re.MULTILINE)
+        assert re.search(rf"^{table} +not compared: nothing was recorded for it$", page, re.MULTILINE)
     assert "NOT compared: no such model" in page
-    assert "Documents were NOT compared with their rows, nor decrypted." in flat
+    assert "Documents were NOT compared with their rows and not decrypted." in flat
     assert "verified" not in page
     assert bad.facts()["documents"] is None
-    assert "nothing: it did not come that far" in evidence(Findings(wrong=("no",))).render()
+    assert "nothing: the rehearsal did not get that far" in evidence(Findings(wrong=("no",))).render()
 
 
 def test_the_page_that_is_kept_says_all_of_it_in_german_too_with_english_below() -> None:
     documents = Documents(rows=9, recorded=8, read=3, proven=6, newer=("x",))
     kept = evidence(Findings(RECORD, compared=SUMS, documents=documents, files=10))
     page = " ".join(kept.page().split())
-    assert page.index("Die Sicherung LÄSST SICH wiederherstellen.") < page.index("The backup CAN be recovered from.")
+    assert page.index("Die Sicherung LÄSST SICH wiederherstellen.") < page.index("This backup CAN be recovered.")
     assert kept.page().endswith(kept.render())
     said = "9 verglichen: 8 wie aufgezeichnet (SHA-256), 1 davon ohne aufgezeichneten SHA-256, 3 jetzt entschlüsselt"
     for words in (said, "6 früher geprüft, seither unverändert", "10, davon 1 ohne Zeile in der Datenbank", "2,0 GB"):

@@ -76,7 +76,7 @@ def test_an_altered_one_is_replaced_and_a_good_one_is_not(tmp_path: Path) -> Non
     backups.place.write_bytes(BAD)
     assert backups.restore(ledger={NAME: DIGEST}).was == "altered"
     assert backups.place.read_bytes() == GOOD
-    with pytest.raises(RefusedError, match="is there and whole"):
+    with pytest.raises(RefusedError, match="exists and is intact"):
         backups.restore(ledger={NAME: DIGEST})
     backups.place.write_bytes(BAD)
     with pytest.raises(RefusedError, match="nothing is recorded"):
@@ -97,7 +97,7 @@ def test_one_that_nothing_is_recorded_of_is_said_to_be_so(tmp_path: Path) -> Non
 
 def test_a_named_backup_is_the_only_one_that_is_asked(tmp_path: Path) -> None:
     backups = Backups(tmp_path, {1: (GOOD, ""), 2: (BAD, "")})
-    with pytest.raises(ApplianceError, match="no backup has document"):
+    with pytest.raises(ApplianceError, match="no backup contains an intact copy of document"):
         backups.restore(ledger={NAME: DIGEST}, only=[2])
     assert not backups.place.exists()
     assert backups.restore(ledger={NAME: DIGEST}, only=[1]).snapshot == snapshot(1)
@@ -120,7 +120,7 @@ def test_a_link_at_its_place_is_not_followed(tmp_path: Path) -> None:
     backups = Backups(tmp_path, {1: (GOOD, "")})
     backups.place.parent.mkdir(parents=True)
     backups.place.symlink_to(tmp_path / "outside")
-    with pytest.raises(RefusedError, match="something else than a file"):
+    with pytest.raises(RefusedError, match="is not a regular file"):
         backups.restore(ledger={NAME: DIGEST})
 
 
@@ -131,5 +131,5 @@ def test_an_id_in_any_writing(written: str) -> None:
 
 @pytest.mark.parametrize("written", ["", "269f", "../../etc/passwd", NAME + "0"])
 def test_what_is_no_id_is_refused(written: str) -> None:
-    with pytest.raises(RefusedError, match="is no document's ID"):
+    with pytest.raises(RefusedError, match="is not a document ID"):
         name_of(written)

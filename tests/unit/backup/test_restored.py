@@ -45,7 +45,7 @@ def test_what_leads_out_is_set_aside_and_named(data: Path) -> None:
 def test_nothing_runs_with_its_owners_rights(data: Path) -> None:
     (data / "ecs-ca" / "file").chmod(0o6755)
     (data / "ecs-ca" / "deep").chmod(0o2755)
-    assert found(data) == ("ecs-ca/file: ran with its owner's rights, now does not",)
+    assert found(data) == ("ecs-ca/file: set-user-ID or set-group-ID bit removed",)
     assert stat.S_IMODE((data / "ecs-ca" / "file").stat().st_mode) == 0o755
     assert stat.S_IMODE((data / "ecs-ca" / "deep").stat().st_mode) == 0o755
 

@@ -26,16 +26,16 @@ def test_the_last_backup_before_the_moment_is_where_it_starts_from(hours: float,
 @pytest.mark.parametrize(
     ("hours", "reason"),
     [
-        (-1, "has not come yet"),
-        (0, "has not come yet"),
-        (21, "is the earliest"),
-        (5, "is in a history that was left by a rewind to .*"),
+        (-1, "is in the future"),
+        (0, "is in the future"),
+        (21, "the earliest is"),
+        (5, "is in a period that was abandoned by a rewind to .*"),
     ],
 )
 def test_what_cannot_be_reached_is_refused(hours: float, reason: str) -> None:
     with pytest.raises(RefusedError, match=reason):
         plan_rewind(BACKUPS, LEFT, NOW - hours * HOUR, NOW)
-    with pytest.raises(RefusedError, match="there is none yet"):
+    with pytest.raises(RefusedError, match="there are none yet"):
         plan_rewind([], [], NOW - HOUR, NOW)
 
 

@@ -46,7 +46,7 @@ def test_a_time_that_a_rewind_has_left_is_refused(tmp_path: Path) -> None:
     paths.rewinds.write_text(json.dumps([left]))
     repository = Repository(AnsweringRunner(lambda _: (0, "", "")), "/target", "there", "word", tmp_path)
     source = Snapshots(machine(tmp_path), repository)
-    with pytest.raises(RefusedError, match="a rewind has left"):
+    with pytest.raises(RefusedError, match="a rewind abandoned"):
         source.restore_database("aa11", NOW - 2 * HOUR)
     assert source.taken("aa11", NOW - 4 * HOUR) == NOW - 4 * HOUR
     assert source.taken("aa11", NOW + HOUR) == source.taken("aa11", None) == NOW

@@ -76,7 +76,7 @@ def test_one_that_lost_what_it_begins_with_is_not(make: Callable[..., Place], tm
     file = tmp_path / "target" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
-    with pytest.raises(RefusedError, match="holds files, but no backup"):
+    with pytest.raises(RefusedError, match="contains files, but no backups"):
         adopt(Paths(tmp_path), make().repository)
     assert file.exists()
 
@@ -84,14 +84,14 @@ def test_one_that_lost_what_it_begins_with_is_not(make: Callable[..., Place], tm
 def test_no_folder_and_one_of_others_are_refused(make: Callable[..., Place], tmp_path: Path) -> None:
     place = make()
     (tmp_path / "target/photo.jpg").touch()
-    with pytest.raises(RefusedError, match="holds files, but no backup"):
+    with pytest.raises(RefusedError, match="contains files, but no backups"):
         find_repository(place.repository)
     with pytest.raises(RefusedError, match="there is no folder"):
         find_repository(Place(tmp_path / "nowhere").repository)
 
 
 def test_another_password_is_said_so(make: Callable[..., Place]) -> None:
-    with pytest.raises(RefusedError, match="has another password"):
+    with pytest.raises(RefusedError, match="has a different password"):
         find_repository(make(code=12).repository)
 
 
@@ -100,7 +100,7 @@ def test_backups_that_are_gone_or_others_are_noticed(make: Callable[..., Place],
     adopt(paths, make().repository)
     with pytest.raises(RefusedError, match="are gone"):
         adopt(paths, make().repository)
-    with pytest.raises(RefusedError, match="other backups than before"):
+    with pytest.raises(RefusedError, match="are not those that were there before"):
         adopt(paths, make(id="other").repository)
 
 

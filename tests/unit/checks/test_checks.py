@@ -55,7 +55,7 @@ def test_the_latch_is_named_with_its_reason_and_the_way_out(tmp_path: Path) -> N
 def test_a_site_that_is_away_on_purpose_is_a_warning_and_no_outage(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "the login page has status 503")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "the login page returns status 503")
     seen = machine(tmp_path)
     seen.context.page.show(kind, next_step="do this")  # type: ignore[arg-type]
     assert topics(standby.find(seen)) == {"standby": "warning"}
@@ -68,7 +68,7 @@ def test_a_site_that_does_not_answer_is_down_with_what_its_page_says(
     seen = machine(tmp_path)
     monkeypatch.setattr(check, "ask_as_visitor", lambda env: "")
     assert list(site.find(seen)) == []
-    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "nobody answers at port 443")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "no answer on port 443")
     seen = machine(tmp_path)
     assert "nobody answers" in next(iter(site.find(seen))).message
     seen = machine(tmp_path)
@@ -78,7 +78,7 @@ def test_a_site_that_does_not_answer_is_down_with_what_its_page_says(
 
 
 def test_a_start_is_an_outage_only_once_it_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "the login page has status 503")
+    monkeypatch.setattr(check, "ask_as_visitor", lambda env: "the login page returns status 503")
     seen = machine(tmp_path)
     seen.context.page.show("starting")
     assert list(site.find(seen)) == []

@@ -12,8 +12,8 @@ from ecs_appliance.core.errors import ApplianceError
     ("error", "comment"),
     [
         (ApplianceError("nginx does not take it", "nginx -t"), "nginx does not take it\n  → nginx -t"),
-        (OSError(28, "No space left on device", "/etc/x"), "/etc/x: No space left on device\n  → make room"),
-        (KeyError("surprise"), "KeyError: 'surprise'\n  → this is a defect"),
+        (OSError(28, "No space left on device", "/etc/x"), "/etc/x: No space left on device\n  → free up space"),
+        (KeyError("surprise"), "KeyError: 'surprise'\n  → this is a bug"),
     ],
 )
 def test_whatever_it_failed_of(error: Exception, comment: str) -> None:

@@ -37,7 +37,7 @@ def test_a_link_of_ours_leads_on(tmp_path: Path, victim: Path) -> None:
 
 @pytest.mark.parametrize("name", ["link", "link/file", "link/new"])
 def test_a_link_of_somebody_is_refused(others: Path, name: str) -> None:
-    with pytest.raises(UntrustedError, match="is a link, in a folder that another account may write"):
+    with pytest.raises(UntrustedError, match="is a link in a folder that another account can write to"):
         folders.real_path(others / name)
 
 

@@ -59,7 +59,7 @@ def test_a_defect_says_so() -> None:
     failure = as_failure(ValueError("no\nsuch"))
     assert type(failure) is UnexpectedError
     assert failure.message == "ValueError: no"
-    assert "defect" in failure.hint
+    assert "bug" in failure.hint
 
 
 def test_a_known_error_stays_itself() -> None:

@@ -52,5 +52,5 @@ def test_whoever_holds_it_too_long_is_not_waited_for(tmp_path: Path, monkeypatch
     paths.at(apt.DAILY_LOCK).parent.mkdir(parents=True)
     with paths.at(apt.DAILY_LOCK).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(BusyError, match="update Debian's packages"):
+        with pytest.raises(BusyError, match="update Debian packages"):
             apt.update_lists(paths, AnsweringRunner(lambda _: (0, "", "")))

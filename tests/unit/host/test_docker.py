@@ -56,7 +56,7 @@ def test_a_container_gets_folders_by_names_that_docker_does_not_misread(tmp_path
 def test_a_container_gets_nothing_that_is_neither_folder_nor_file(tmp_path: Path, what: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/etc")
-    with pytest.raises(ApplianceError, match="is neither a folder nor a file: it is not given"):
+    with pytest.raises(ApplianceError, match="is neither a folder nor a file, so it is not mounted"):
         docker.run_once(Docker(), replace(TASK, mounts=(Mount(tmp_path / what, "/app/ecs-ca"),)), timeout=10)
 
 

@@ -61,6 +61,6 @@ def test_what_no_waiting_mends_is_not_waited_for() -> None:
     ],
 )
 def test_an_ssh_that_ended_is_not_waited_for(line: str) -> None:
-    with pytest.raises(CommandError, match="restic lost its connection"):
+    with pytest.raises(CommandError, match="restic lost the connection"):
         Patience(60).hear(line)
     Patience(60).hear("subprocess ssh: Warning: Permanently added 'store.example.org' to the list of known hosts.")

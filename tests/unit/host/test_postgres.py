@@ -18,7 +18,7 @@ def test_what_it_tells_those_who_ask_meanwhile_is_no_reason() -> None:
 
 
 def test_it_may_be_silent() -> None:
-    assert last_words("") == last_words(LOG.splitlines()[2]) == "it does not say why"
+    assert last_words("") == last_words(LOG.splitlines()[2]) == "no reason given"
 
 
 def test_a_server_that_does_not_answer_is_told_in_one_line_with_its_unit() -> None:

@@ -14,9 +14,9 @@ RCLONE = 'rclone: 2026/11/26 10:42:12 Failed to create file system for "target:e
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (HEAD + "dial tcp 192.0.2.1:443: connect: connection refused", "nothing answers at"),
-        (HEAD + "dial tcp: lookup host on 192.0.2.53:53: no such host", "the host of .* is not known"),
-        (HEAD + "dial tcp 192.0.2.1:443: i/o timeout", "is not reached"),
+        (HEAD + "dial tcp 192.0.2.1:443: connect: connection refused", "nothing is listening at"),
+        (HEAD + "dial tcp: lookup host on 192.0.2.53:53: no such host", "the host of .* cannot be resolved"),
+        (HEAD + "dial tcp 192.0.2.1:443: i/o timeout", "cannot be reached"),
         (HEAD + "tls: failed to verify certificate: x509: certificate signed by unknown authority", "is not trusted"),
         (
             HEAD + "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: "
@@ -34,10 +34,16 @@ RCLONE = 'rclone: 2026/11/26 10:42:12 Failed to create file system for "target:e
         ("Stat: The specified bucket does not exist", "no such bucket"),
         ("Stat: The AWS Access Key Id you provided does not exist in our records.", "does not accept"),
         ("Stat: The request signature we calculated does not match the signature you provided.", "does not accept"),
-        ("Stat: The difference between the request time and the current time is too large.", "clocks differ"),
-        ("Remove(<snapshot/c679993371>) failed: unexpected HTTP response (403): 403 Forbidden", "lets no backup be"),
-        ("subprocess ssh: Host key verification failed.", "has another key"),
-        ("subprocess ssh: ecs@host: Permission denied (publickey).", "does not let us in"),
+        (
+            "Stat: The difference between the request time and the current time is too large.",
+            "clock and this machine's differ",
+        ),
+        (
+            "Remove(<snapshot/c679993371>) failed: unexpected HTTP response (403): 403 Forbidden",
+            "does not allow backups to be",
+        ),
+        ("subprocess ssh: Host key verification failed.", "is not among"),
+        ("subprocess ssh: ecs@host: Permission denied (publickey).", "does not accept"),
         ("subprocess ssh: ssh: connect to host host port 22: Connection refused", "nothing answers"),
         ('error talking HTTP to rclone: exec: "rclone": executable file not found in $PATH', "needs rclone"),
     ],

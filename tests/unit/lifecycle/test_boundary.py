@@ -54,7 +54,7 @@ def fail(context: Context, name: str, error: Exception) -> ApplianceError:
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "reason"), UnexpectedError),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), UnexpectedError),
     ],
-    ids=["known", "disk full", "defect", "encoding", "pipe"],
+    ids=["known", "disk full", "bug", "encoding", "pipe"],
 )
 def test_whatever_fails_is_an_alert_until_it_succeeds(
     context: Context, name: str, error: Exception, kind: type[ApplianceError]

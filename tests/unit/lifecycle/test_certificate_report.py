@@ -17,8 +17,8 @@ NAME = "www.example.org"
 ISSUER = Authority()
 ACME = Wanted((NAME,), acme=True)
 GIVEN = Wanted((NAME,), read_credentials(*ISSUER.server(NAME)))
-REFUSED = Wanted((NAME,), refused="the certificate in env.yml is refused: expired", acme=True)
-FAILED = Record(failures=2, error="nothing answers there")
+REFUSED = Wanted((NAME,), refused="the certificate in env.yml is not used: expired", acme=True)
+FAILED = Record(failures=2, error="the connection was refused")
 
 
 def selection(source: Source, days: float, name: str = NAME, refused: str = "") -> Selection:
@@ -29,19 +29,19 @@ def selection(source: Source, days: float, name: str = NAME, refused: str = "") 
     ("want", "chosen", "record", "told"),
     [
         (ACME, selection("acme", 60), Record(renewed=1), None),
-        (ACME, selection("acme", 20), FAILED, ("warning", "was not renewed and ends on")),
-        (ACME, selection("acme", 2), FAILED, ("critical", "nothing answers there")),
+        (ACME, selection("acme", 20), FAILED, ("warning", "was not renewed and expires on")),
+        (ACME, selection("acme", 2), FAILED, ("critical", "the connection was refused")),
         (ACME, selection("snakeoil", 900, refused="none yet"), None, ("critical", "self-signed certificate: none yet")),
-        (ACME, selection("snakeoil", 900, refused="none yet"), FAILED, ("critical", "nothing answers there")),
+        (ACME, selection("snakeoil", 900, refused="none yet"), FAILED, ("critical", "the connection was refused")),
         (Wanted((NAME,)), selection("snakeoil", 900), None, None),
         (GIVEN, selection("given", 60), None, None),
-        (GIVEN, selection("given", 20), None, ("warning", "in env.yml ends on")),
-        (GIVEN, selection("given", 1), None, ("critical", "in env.yml ends on")),
+        (GIVEN, selection("given", 20), None, ("warning", "in env.yml expires on")),
+        (GIVEN, selection("given", 1), None, ("critical", "in env.yml expires on")),
         (GIVEN, selection("given", 60, "docs.example.org"), None, ("warning", "is not for docs.example.org")),
         (GIVEN, selection("given", 1, "docs.example.org"), None, ("warning", "is not for docs.example.org")),
         (GIVEN, selection("given", 60, "192.0.2.1"), None, None),
         (REFUSED, selection("acme", 60, "docs.example.org"), None, None),
-        (REFUSED, selection("acme", 60), None, ("critical", "expired; www.example.org has a certificate by ACME")),
+        (REFUSED, selection("acme", 60), None, ("critical", "expired; www.example.org uses an ACME certificate")),
         (REFUSED, selection("snakeoil", 900), None, ("critical", "expired; www.example.org has a self-signed")),
     ],
 )

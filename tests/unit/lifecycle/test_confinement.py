@@ -30,7 +30,7 @@ def test_a_container_that_is_not_confined_is_named(profile: str) -> None:
 def test_a_kernel_without_it_is_said_once_for_all() -> None:
     found = judge(machine(apparmor=False), dict.fromkeys(GOOD, ""))
     assert found
-    assert "AppArmor is not in force" in found.message
+    assert "AppArmor is not active" in found.message
 
 
 def test_a_machine_in_a_container_is_not_asked_for_what_is_its_hosts() -> None:

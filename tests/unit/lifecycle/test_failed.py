@@ -60,7 +60,7 @@ def test_a_service_is_named_with_the_line_that_says_why(context: Context, system
 @pytest.mark.parametrize(
     ("known", "tail", "reason"),
     [
-        ({"Result": "success"}, "", "something that it needs failed"),
+        ({"Result": "success"}, "", "a unit that it depends on failed"),
         ({"Result": "timeout"}, "", "timeout"),
         ({"Result": "signal", "AssertResult": "yes"}, "killed\n", "signal: killed"),
         ({"Result": "exit-code", "AssertResult": "no"}, "error: x", "the latch /run/appliance-failed is set"),
@@ -122,7 +122,7 @@ def test_ten_crashes_are_too_many_and_a_stop_forgets_them(context: Context) -> N
     assert too_many_crashes(context.paths)
     shown = context.page.shown()
     assert shown is not None
-    assert (shown.kind, shown.error) == ("failed", "the containers ended (exit-code)")
+    assert (shown.kind, shown.error) == ("failed", "the containers stopped (exit-code)")
     tell_stopped(context, "success")
     assert not too_many_crashes(context.paths)
 

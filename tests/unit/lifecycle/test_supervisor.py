@@ -209,7 +209,7 @@ def test_a_loop_is_told_and_left_out_until_it_is_over(site: Site) -> None:
     while not site.alerts():
         seen = site.look_after(FIRST_PAUSE)
     assert (site.alerts(), seen) == ([TOPIC + BEAT], [WEB, MEMCACHED])
-    assert site.context.alerts.standing()[0].message == f"{BEAT} keeps ending (exit code 73)"
+    assert site.context.alerts.standing()[0].message == f"{BEAT} keeps exiting (exit code 73)"
     site.fixed = True
     site.look_after(LONGEST_PAUSE)
     site.look_after(1)
@@ -222,7 +222,7 @@ def test_what_docker_refuses_to_start_is_tried_again(site: Site) -> None:
     site.states[BEAT], site.refuses = "exited", True
     for _ in range(9):
         site.look_after(LONGEST_PAUSE)
-    assert site.context.alerts.standing()[0].message == f"{BEAT} keeps ending (docker does not start it)"
+    assert site.context.alerts.standing()[0].message == f"{BEAT} keeps exiting (docker could not start it)"
     site.refuses = False
     site.look_after(LONGEST_PAUSE)
     assert site.states[BEAT] == "running"
@@ -241,5 +241,5 @@ def test_a_loop_of_web_alone_ends_the_site(site: Site) -> None:
 
 def test_the_end_of_compose_is_the_end(site: Site) -> None:
     site.compose_ended = 1
-    with pytest.raises(ApplianceError, match="docker compose ended by itself"):
+    with pytest.raises(ApplianceError, match="docker compose exited unexpectedly"):
         site.supervisor.watch()

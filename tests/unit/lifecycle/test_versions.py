@@ -196,7 +196,7 @@ def test_a_kill_while_it_is_remembered_opens_no_way_back_to_another_database(
 def test_a_version_that_gave_way_is_told_and_not_tried_again(machine: Machine) -> None:
     machine.context.flags.set(NEXT, NEW)
     give_way(machine.context, NEW, machine.version(OLD), ApplianceError("it is slow"))
-    assert machine.standing() == [f"version {NEW[:12]} did not come up, {OLD[:12]} runs again: it is slow"]
+    assert machine.standing() == [f"version {NEW[:12]} did not come up, {OLD[:12]} is running again: it is slow"]
     assert planned(machine) == OLD
     with pytest.raises(BadVersionError, match="not tried again") as refused:
         refuse_bad(machine.context, NEW)

@@ -38,7 +38,7 @@ def test_comments_of_any_encoding_may_stand_between_keys() -> None:
 
 @pytest.mark.parametrize("text", ["", "# none yet\n", "\0\1\2", BOTH.encode("utf-16").decode("latin-1")])
 def test_a_file_without_a_key_is_told_how_to_get_one(text: str) -> None:
-    assert problems(text) == ("holds no PGP public key: gpg --armor --export NAME >> gpgkeys.txt",)
+    assert problems(text) == ("contains no PGP public key: gpg --armor --export NAME >> gpgkeys.txt",)
 
 
 @pytest.mark.parametrize(

@@ -57,13 +57,13 @@ def test_every_bad_line_is_told_at_once() -> None:
 def test_what_could_harm_a_header_is_no_address(line: str) -> None:
     with pytest.raises(RefusedError, match=r"emailto\.txt:1: expected"):
         read_addresses(line.encode())
-    with pytest.raises(RefusedError, match="nobody can send mail as this"):
+    with pytest.raises(RefusedError, match="not a valid sender address"):
         compose(b"", NAME, domain="ecs.example.org", modified=MOMENT, sender=line, recipients=["a@example.org"])
 
 
 @pytest.mark.parametrize("data", [b"", b"\n# nobody yet\n"])
 def test_a_file_without_addresses_is_refused(data: bytes) -> None:
-    with pytest.raises(RefusedError, match="holds no address"):
+    with pytest.raises(RefusedError, match="contains no address"):
         read_addresses(data)
 
 
@@ -102,7 +102,7 @@ def test_what_names_no_server_is_refused(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["smtp://ecs:hunter2@mail.example.org", "smtps://ecs:@mail.example.org"])
 def test_a_password_in_the_url_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(RefusedError, match="must not hold a password: every account") as caught:
+    with pytest.raises(RefusedError, match="must not contain a password: every account") as caught:
         read_server(url)
     assert "ECS_SMTP_PASSWORD" in caught.value.hint
     assert "hunter2" not in caught.value.message + caught.value.hint
@@ -130,14 +130,14 @@ def test_a_password_that_others_may_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("hunter2")
     file.chmod(0o640)
-    with pytest.raises(RefusedError, match="others may read it") as caught:
+    with pytest.raises(RefusedError, match="other accounts may read it") as caught:
         read_password(WITH_USER, {}, file)
     assert caught.value.hint == f"chmod 600 {file}"
 
 
 @pytest.mark.parametrize("password", ["pässword", "pass\nword", "pass\0word"])
 def test_a_password_that_cannot_be_sent_is_refused_and_not_repeated(password: str) -> None:
-    with pytest.raises(RefusedError, match="must be ASCII in one line") as caught:
+    with pytest.raises(RefusedError, match="must be one line of ASCII") as caught:
         read_password(WITH_USER, {"ECS_SMTP_PASSWORD": password})
     assert password not in caught.value.message
 

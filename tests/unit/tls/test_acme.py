@@ -35,8 +35,8 @@ def issued(begin: float, end: float, name: str = NAME) -> Credentials:
         (issued(-4, 2.1), Record(), ""),
         (issued(-4, 1.9), Record(), "it ends on"),
         ("there is none", Record(), "there is none"),
-        (issued(-1, 89, "other.example.org"), Record(), "it is for another name"),
-        (issued(-1, 89), Record(directory="https://old.example.org/dir"), "another authority"),
+        (issued(-1, 89, "other.example.org"), Record(), "it is for a different name"),
+        (issued(-1, 89), Record(directory="https://old.example.org/dir"), "a different authority"),
         (issued(-1, 89), Record(directory=WANTED.directory), ""),
     ],
 )
@@ -105,7 +105,7 @@ class FakeClient:
         if name in self.failing:
             raise AcmeError("no such name", kind="unauthorized", retry_at=self.far)
         if self.down:
-            raise AcmeError("nothing answers there", kind=UNREACHED)
+            raise AcmeError("the connection was refused", kind=UNREACHED)
         folder = self.folder / "certs" / name
         folder.mkdir(parents=True, exist_ok=True)
         key, chain = ISSUER.server(self.gives or name)
@@ -156,7 +156,7 @@ def test_a_success_forgets_the_failures(paths: Paths) -> None:
 def test_a_certificate_that_is_of_no_use_is_a_failure_and_waited_for(paths: Paths) -> None:
     client = FakeClient(paths.acme, gives="elsewhere.example.org")
     record = request(paths, client, "a")["a"]
-    assert (record.failures, "it is for another name" in record.error) == (1, True)
+    assert (record.failures, "it is for a different name" in record.error) == (1, True)
     client.calls.clear()
     request(paths, client, "a")
     assert client.calls == []

@@ -50,8 +50,8 @@ def test_a_given_certificate_comes_first_and_acme_is_not_asked(snakeoil: Credent
     [
         (MIDDLE.server(NAME, days=(-90, -1)), "certificate 1 expired on"),
         (MIDDLE.server(NAME, days=(1, 90)), "certificate 1 is not valid before"),
-        ((MIDDLE.server(NAME)[0], MIDDLE.server(NAME)[1]), "is not for this private key"),
-        (WEAK, "no server can use it: ee key too small"),
+        ((MIDDLE.server(NAME)[0], MIDDLE.server(NAME)[1]), "does not match this private key"),
+        (WEAK, "servers cannot use it: ee key too small"),
         ((MIDDLE.server(NAME)[0], "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "is damaged"),
     ],
 )
@@ -160,7 +160,7 @@ def test_what_the_account_app_puts_in_its_folder_is_never_taken_on_trust(tmp_pat
     chain = paths.acme / "certs" / NAME / "fullchain-1.pem"
     chain.unlink()
     chain.symlink_to(secret)
-    for reason in ("cannot be read", "cannot be used", "for another name"):
+    for reason in ("cannot be read", "cannot be used", "for a different name"):
         chosen = plan_deployment(paths, want, snakeoil).selections[0]
         assert (chosen.source, reason in chosen.refused, "secret" in chosen.refused) == ("snakeoil", True, False)
         chain.unlink(missing_ok=True)

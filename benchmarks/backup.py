@@ -49,7 +49,7 @@ class Ours:
         self.again(data)
 
     def again(self, data: Path) -> None:
-        made = self.repository.save([data], host="bench", tags=["bench"], excludes=(), note=lambda _: None)
+        made = self.repository.save([data], host="bench", tags=["bench"], excludes=(), on_progress=lambda _: None)
         self.last = made.id
 
     def restore(self, data: Path, target: Path) -> None:

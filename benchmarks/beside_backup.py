@@ -24,7 +24,7 @@ from pathlib import Path
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.activate import load_active
+from ecs_appliance.env.activation import load_active
 
 PAGE = "/accounts/login/"
 PACE, WORKERS = 0.025, 16

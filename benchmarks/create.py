@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.measure import interleave, show
-from ecs_appliance.env.pgp import USERS
+from ecs_appliance.env.pgp_keys import USERS
 
 ROUNDS = 21
 CHECKOUT = Path(__file__).parents[1]

@@ -17,9 +17,9 @@ import zxingcpp
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from ecs_appliance.paper.perspective import FINDER, projection
 from ecs_appliance.paper.pictures import POINTS_PER_INCH
-from ecs_appliance.paper.placement import FINDER, projection
-from ecs_appliance.paper.reader import QR_CODES
+from ecs_appliance.paper.scan_reader import QR_CODES
 
 Picture = NDArray[numpy.float32]
 Box = tuple[float, float, float, float]

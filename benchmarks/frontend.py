@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
-from ecs_appliance.env.activate import load_active
+from ecs_appliance.env.activation import load_active
 from ecs_appliance.tls.deployment import certificate_path
 
 ROUNDS = 7

@@ -19,10 +19,10 @@ from PIL import Image
 from benchmarks.distortions import DISTORTIONS, HARDER, Sheet, distorted, sheets
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.create import render
+from ecs_appliance.offline_copy.package import make_papers
 from ecs_appliance.paper.codes import Label
-from ecs_appliance.paper.reader import ATTEMPTS, read_codes
-from ecs_appliance.paper.sheets import CODES_PER_PAGE
-from ecs_appliance.safekeeping.package import make_papers
+from ecs_appliance.paper.scan_reader import ATTEMPTS, read_codes
+from ecs_appliance.paper.sheet_layout import CODES_PER_PAGE
 
 FILES = 5
 # Per sheet; there are ten.

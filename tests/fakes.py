@@ -17,7 +17,7 @@ class AnsweringRunner:
         self.answer = answer
         self.asked: list[list[str]] = []
         self.users: set[str | None] = set()
-        self.tied = False
+        self.die_with_parent = False
         self.environment: Mapping[str, str] = {}
 
     def run(
@@ -32,13 +32,13 @@ class AnsweringRunner:
         ok: Sequence[int] = (0,),
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
-        tied: bool = False,
+        die_with_parent: bool = False,
         output: IO[bytes] | None = None,
     ) -> Result:
         """See Runner.run."""
         words = [str(word) for word in argv]
         self.asked.append(words)
-        self.tied = tied
+        self.die_with_parent = die_with_parent
         self.users.add(user)
         self.environment = env or self.environment
         returncode, stdout, stderr = self.answer(words)

@@ -5,9 +5,9 @@ import hashlib
 from datetime import UTC, datetime
 from random import Random
 
-from ecs_appliance.paper.codes import Kind, Label, Part, pack, parts
+from ecs_appliance.offline_copy.package import make_papers
+from ecs_appliance.paper.codes import CodeKind, Label, Part, pack, parts
 from ecs_appliance.paper.split import Scheme
-from ecs_appliance.safekeeping.package import make_papers
 
 LABEL = Label("ecs.example.org", datetime(2026, 3, 1, 12, 30, tzinfo=UTC))
 OTHER_LABEL = Label("other.example.org", datetime(2025, 7, 2, 8, 15, tzinfo=UTC))
@@ -20,7 +20,7 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 def codes_of(data: bytes, label: Label = LABEL) -> list[Part]:
     """Return the codes of `data` as they are printed."""
-    return parts(pack(data, label), hashlib.sha256(data).digest(), Kind.PLAIN)
+    return parts(pack(data, label), hashlib.sha256(data).digest(), CodeKind.PLAIN)
 
 
 def old_codes_of(packed: bytes, characters: int = 2100) -> list[str]:

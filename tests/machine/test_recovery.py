@@ -235,7 +235,7 @@ def damage(site: "Demo", snapshot: str, document: str) -> None:
 import json, os, subprocess, sys
 sys.path.insert(0, "/app/appliance/src")
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.env.activate import load_active
+from ecs_appliance.env.activation import load_active
 from ecs_appliance.env.backup_password import backup_password
 password = backup_password(load_active(Paths()).appliance.backup)
 def restic(*words):

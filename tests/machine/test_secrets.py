@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecs_appliance.env.check import check
-from ecs_appliance.env.layout import secrets
+from ecs_appliance.env.schema_walk import secrets
 
 if TYPE_CHECKING:
     from tests.machine.conftest import Demo

@@ -8,14 +8,14 @@ SOURCE = Path(__file__).parents[2] / "src/ecs_appliance"
 # They follow links, or give away what these point to. rmtree follows only links in the path to its folder.
 FOLLOW = {"resolve", "realpath", "chown", "rmtree"}
 # On a laptop, nobody else has folders there.
-ELSEWHERE = ("env/", "paper/", "safekeeping/")
+ELSEWHERE = ("env/", "paper/", "offline_copy/")
 # The paths named here are in root's own folders; links further down are not followed.
 KNOWN = {
     "backup/predecessor.py": {"rmtree"},  # /data and /volatile
     "backup/rehearsal.py": {"rmtree"},  # /data and /volatile
     "backup/restore.py": {"rmtree"},  # /var/spool/pgbackrest by its name; hooks, in /data/etc
     "backup/run.py": {"chown", "rmtree"},  # in a folder of root's in /data
-    "backup/scratch.py": {"rmtree"},  # below a folder of root's
+    "backup/temporary_server.py": {"rmtree"},  # below a folder of root's
     "core/files.py": {"rmtree"},  # root's private folders
     "core/folders.py": {"rmtree"},  # by descriptor
     "host/cluster.py": {"resolve", "rmtree"},  # the home of postgres and its folder 17, reclaimed for root first

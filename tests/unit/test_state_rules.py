@@ -16,11 +16,11 @@ from typing import Any, get_args
 import pytest
 
 from ecs_appliance.app import vaultkeys
-from ecs_appliance.backup import comparison, documents, predecessor, progress, record
+from ecs_appliance.backup import comparison, documents, manifest, predecessor, progress
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile, find_damaged
-from ecs_appliance.lifecycle import crashes
+from ecs_appliance.lifecycle import crash_count
 from ecs_appliance.paper import scan
 from ecs_appliance.reporting import alerts, backups
 from ecs_appliance.reporting.status import StatusPage
@@ -46,12 +46,12 @@ FILES: dict[str, Callable[[Paths], File]] = {
     "var/www/html/status.json": lambda paths: StatusPage(paths)._status_file,
     "var/lib/ecs-appliance/recovery.json": progress.recovery_file,
     "var/lib/ecs-appliance/rewind.json": progress.rewind_file,
-    "data/etc/backup/rewinds.json": progress.left_file,
-    "data/etc/backup/record.json": record._file,
+    "data/etc/backup/rewinds.json": progress.abandoned_file,
+    "data/etc/backup/record.json": manifest._file,
     "var/lib/ecs-appliance/documents.json": documents._file,
     "var/lib/ecs-appliance/documents-proven.json": comparison._file,
     f"{OLD}/set-aside.json": lambda paths: predecessor._set_aside(paths.at(OLD)),
-    "run/appliance/crashes": crashes._file,
+    "run/appliance/crashes": crash_count._file,
     "var/lib/ecs-appliance/acme.json": acme._file,
     "var/lib/ecs-appliance/vault-keys.json": vaultkeys._record_file,
     f"{MACHINE}/machine.json": lambda paths: machines._spec_file(paths.at(f"{MACHINE}/machine.json")),
@@ -84,7 +84,7 @@ OTHERS = {
     "core/state.py": "state files",
     "env/diff.py": "--json, and texts in quotes",
     "env/edit.py": "texts in quotes",
-    "env/problem.py": "--json, and texts in quotes",
+    "env/diagnostics.py": "--json, and texts in quotes",
     "env/reference.py": "the schema",
     "host/dehydrated.py": "what the authority says",
     "host/docker.py": "docker",
@@ -217,9 +217,9 @@ def test_every_state_file_has_a_sample_of_the_release_before() -> None:
         "backup/documents.py",
         "backup/progress.py",
         "backup/predecessor.py",
-        "backup/record.py",
+        "backup/manifest.py",
         "app/vaultkeys.py",
-        "lifecycle/crashes.py",
+        "lifecycle/crash_count.py",
         "lab/demo.py",
         "lab/state.py",
         "paper/scan.py",

@@ -1,10 +1,10 @@
-"""State of commands that must follow a change of files; see ecs_appliance.core.applied."""
+"""State of commands that must follow a change of files; see ecs_appliance.core.content_stamps."""
 
 import shlex
 from typing import Any
 
 from ecs_appliance.converge.states import guarded
-from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
+from ecs_appliance.core.content_stamps import contents_digest, is_applied, mark_applied
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 

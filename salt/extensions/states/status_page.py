@@ -5,7 +5,7 @@ from typing import Any
 from ecs_appliance.converge.states import guarded
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.reporting.status import StatusPage
-from ecs_appliance.reporting.visitors import Site
+from ecs_appliance.reporting.visitor_page import SiteNotice
 
 __opts__: dict[str, Any]  # injected by Salt: the minion's options
 
@@ -13,7 +13,7 @@ __opts__: dict[str, Any]  # injected by Salt: the minion's options
 @guarded
 def present(name: str, site: str, contact: str) -> dict[str, Any]:
     """Ensure nginx has a page with `site` and `contact` to show while the application does not answer."""
-    page, wanted = StatusPage(Paths()), Site(site, contact)
+    page, wanted = StatusPage(Paths()), SiteNotice(site, contact)
     if page.holds(wanted):
         return {"name": name, "result": True, "changes": {}, "comment": "there"}
     changes = {"page": site or "without a name"}

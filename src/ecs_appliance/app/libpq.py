@@ -2,8 +2,8 @@
 
 import logging
 
+from ecs_appliance.core.markers import MarkerFolder
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.core.tags import Marks
 from ecs_appliance.host.docker import Task, image_id, run_once
 from ecs_appliance.host.roles import PasswordMethod
 
@@ -39,7 +39,7 @@ PYTHON = (
 )
 
 
-def password_method(runner: Runner, image: str, tags: Marks) -> PasswordMethod:
+def password_method(runner: Runner, image: str, tags: MarkerFolder) -> PasswordMethod:
     """Return SCRAM if the libpq in `image` is version 10 or newer, else md5, which every version supports.
 
     Query each image only once, and store the result in `tags`.
@@ -48,7 +48,7 @@ def password_method(runner: Runner, image: str, tags: Marks) -> PasswordMethod:
     return "scram-sha-256" if version >= FIRST_WITH_SCRAM else "md5"
 
 
-def libpq_version(runner: Runner, image: str, tags: Marks) -> int:
+def libpq_version(runner: Runner, image: str, tags: MarkerFolder) -> int:
     """Return the version of the libpq in `image` as an integer (90524 is 9.5.24); 0 if it is not found."""
     identity = image_id(runner, image)
     known, _, version = (tags.get(TAG) or "").partition(" ")

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from ecs_appliance.app.settings import Site, once_environment
+from ecs_appliance.app.settings import AppSettings, once_environment
 from ecs_appliance.app.vaultkeys import SCRATCH, keyring_mounts
 from ecs_appliance.core.errors import ApplianceError, LatchedError, as_failure
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, ProcessError, Runner
 from ecs_appliance.core.transcript import transcript
 from ecs_appliance.host import dumps, networks, postgres
-from ecs_appliance.host.docker import Mount, Task, run_once
+from ecs_appliance.host.docker import ContainerMount, Task, run_once
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,13 @@ def plan_migration(last: str | None, target: str, added: Sequence[str] | None, *
     return "migrate" if auto else "held"
 
 
-def app_mounts(paths: Paths) -> tuple[Mount, ...]:
+def app_mounts(paths: Paths) -> tuple[ContainerMount, ...]:
     """Return the volumes of web and worker."""
-    durable = [Mount(paths.data / name, f"/app/{name}") for name in ("ecs-storage-vault", "ecs-ca")]
-    return (*durable, *keyring_mounts(paths), Mount(paths.volatile / "ecs-cache", "/app/ecs-cache"))
+    durable = [ContainerMount(paths.data / name, f"/app/{name}") for name in ("ecs-storage-vault", "ecs-ca")]
+    return (*durable, *keyring_mounts(paths), ContainerMount(paths.volatile / "ecs-cache", "/app/ecs-cache"))
 
 
-def app_task(name: str, image: str, paths: Paths, site: Site, argv: tuple[str, ...]) -> Task:
+def app_task(name: str, image: str, paths: Paths, site: AppSettings, argv: tuple[str, ...]) -> Task:
     """Return the one-off container `name` that runs the application's `argv`, with its volumes, without redis."""
     mounts, env = app_mounts(paths), once_environment(site)
     return Task(
@@ -87,7 +87,7 @@ def run_migration(
     *,
     image: str,
     target: str,
-    site: Site,
+    site: AppSettings,
     database: Database,
     on_line: Callable[[str], None] = log.info,
 ) -> Path | None:

@@ -26,7 +26,7 @@ LONGEST_VALUE = 128 * 1024 - 1
 
 
 @dataclass(frozen=True)
-class Site:
+class AppSettings:
     """The part of env.yml that the application receives. `settings` and `database_url` contain secrets."""
 
     database_url: str
@@ -100,7 +100,7 @@ def _known_password(file: Path, name: str) -> str:
     return password
 
 
-def once_environment(site: Site) -> dict[str, str]:
+def once_environment(site: AppSettings) -> dict[str, str]:
     """Return the environment variables of a one-off container of the application.
 
     Without REDIS_URL and MEMCACHED_URL, the application runs its tasks inline and caches in its own memory. Raise

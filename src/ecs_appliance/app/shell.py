@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ecs_appliance.app.migration import app_task
-from ecs_appliance.app.settings import Site
+from ecs_appliance.app.settings import AppSettings
 from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Result, Runner
@@ -63,7 +63,7 @@ def start_hint(paths: Paths) -> str:
     return f"{cause}, then: rm {paths.latch}; systemctl restart appliance"
 
 
-def in_image(runner: Runner, paths: Paths, image: str, site: Site) -> Send:
+def in_image(runner: Runner, paths: Paths, image: str, site: AppSettings) -> Send:
     """Return a function that runs scripts in one-off containers of `image`, for use before the site starts."""
     return in_task(runner, app_task("appliance-shell", image, paths, site, ARGV))
 

@@ -12,9 +12,9 @@ from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, Runner
 from ecs_appliance.host import git
+from ecs_appliance.host.code_signatures import require_trust
 from ecs_appliance.host.git import Commit
 from ecs_appliance.host.quarantine import SCRATCH, Quarantine, quarantine
-from ecs_appliance.host.signatures import require_trust
 
 log = logging.getLogger(__name__)
 

@@ -26,8 +26,8 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.core.state import StateFile
 from ecs_appliance.host import gpg
-from ecs_appliance.host.docker import Mount, Task, run_once
-from ecs_appliance.host.gpg import Key, Ring
+from ecs_appliance.host.docker import ContainerMount, Task, run_once
+from ecs_appliance.host.gpg import ListedKey, Ring
 
 ENCRYPT_UID = "ecs_mediaserver"
 SIGN_UID = "ecs_authority"
@@ -66,7 +66,7 @@ class VaultKeys:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundKeyring:
     """A keyring as found, what is suspicious about it (`odd`), and the names of other files in its folder (`extra`)."""
 
     ring: Ring
@@ -75,7 +75,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Record:
+class KeyringState:
     """What was built last: digests of keyring and keys, and of the keyring; the fingerprints of env.yml's keys."""
 
     state: str = ""
@@ -118,10 +118,10 @@ def copy_keyring(paths: Paths) -> None:
     paths.keyring.chmod(0o700)
 
 
-def keyring_mounts(paths: Paths) -> tuple[Mount, ...]:
+def keyring_mounts(paths: Paths) -> tuple[ContainerMount, ...]:
     """Return the mounts of the keyring for application containers, which can neither write nor replace the files."""
     names = (PUBLIC, SECRET, OPTIONS)
-    return tuple(Mount(paths.keyring / name, f"{IN_CONTAINER}/{name}", read_only=True) for name in names)
+    return tuple(ContainerMount(paths.keyring / name, f"{IN_CONTAINER}/{name}", read_only=True) for name in names)
 
 
 def find_suspects(paths: Paths) -> dict[Path, str]:
@@ -151,8 +151,8 @@ def check_in_image(runner: Runner, image: str, paths: Paths) -> None:
         )
 
 
-def _rebuild(runner: Runner, paths: Paths, keys: VaultKeys, found: Found) -> None:
-    sight = gpg.look(runner, keys.blocks, found.ring)
+def _rebuild(runner: Runner, paths: Paths, keys: VaultKeys, found: FoundKeyring) -> None:
+    sight = gpg.inspect(runner, keys.blocks, found.ring)
     wanted = (
         _fingerprint(sight.blocks[0], "ecs.vault_encrypt", ENCRYPT_UID),
         _fingerprint(sight.blocks[1], "ecs.vault_sign", SIGN_UID),
@@ -168,10 +168,10 @@ def _rebuild(runner: Runner, paths: Paths, keys: VaultKeys, found: Found) -> Non
     if odd:
         _keep_aside(paths, found, odd)
     write_together({paths.vault_keys / SECRET: ring.secret, paths.vault_keys / PUBLIC: ring.public})
-    _record_file(paths).write(Record(_state(ring, keys), _digest(ring.public, ring.secret), wanted))
+    _record_file(paths).write(KeyringState(_state(ring, keys), _digest(ring.public, ring.secret), wanted))
 
 
-def _fingerprint(keys: Sequence[Key], name: str, uid: str) -> str:
+def _fingerprint(keys: Sequence[ListedKey], name: str, uid: str) -> str:
     secret = [key for key in keys if key.secret]
     if len(secret) != 1:
         raise InvalidEnvError(
@@ -182,7 +182,7 @@ def _fingerprint(keys: Sequence[Key], name: str, uid: str) -> str:
     return secret[0].fingerprint
 
 
-def _misplaced(keys: Sequence[Key], wanted: Sequence[str]) -> list[str]:
+def _misplaced(keys: Sequence[ListedKey], wanted: Sequence[str]) -> list[str]:
     """Return the names of the rings in which the keys `wanted` are not the first ones, in that order and usable."""
     rings = {PUBLIC: [key for key in keys if not key.secret], SECRET: [key for key in keys if key.secret]}
     return [
@@ -192,7 +192,7 @@ def _misplaced(keys: Sequence[Key], wanted: Sequence[str]) -> list[str]:
     ]
 
 
-def _disorder(paths: Paths, ring: Ring, seen: Sequence[Key], wanted: Sequence[str]) -> Iterator[str]:
+def _disorder(paths: Paths, ring: Ring, seen: Sequence[ListedKey], wanted: Sequence[str]) -> Iterator[str]:
     """Yield signs that others changed the keyring; one we built last has none, even with old keys after a rotation."""
     if ring == Ring() or _record(paths).ring == _digest(ring.public, ring.secret):
         return
@@ -200,7 +200,7 @@ def _disorder(paths: Paths, ring: Ring, seen: Sequence[Key], wanted: Sequence[st
         yield f"{name} did not begin with the keys of env.yml in their order"
 
 
-def _find(folder: Path) -> Found:
+def _find(folder: Path) -> FoundKeyring:
     rings, odd = [], []
     for name in (PUBLIC, SECRET):
         try:
@@ -212,14 +212,14 @@ def _find(folder: Path) -> Found:
             odd.append(f"{name} cannot be read as a keyring: {error.strerror}")
     extra = sorted({entry.name for entry in folder.iterdir()} - {PUBLIC, SECRET})
     odd += [f"unexpected file {name}" for name in extra if not _is_usual(folder / name)]
-    return Found(Ring(*rings), tuple(odd), tuple(extra))
+    return FoundKeyring(Ring(*rings), tuple(odd), tuple(extra))
 
 
 def _is_usual(file: Path) -> bool:
     return bool(USUAL.fullmatch(file.name)) and stat.S_ISREG(file.lstat().st_mode)
 
 
-def _keep_aside(paths: Paths, found: Found, odd: Sequence[str]) -> None:
+def _keep_aside(paths: Paths, found: FoundKeyring, odd: Sequence[str]) -> None:
     """Set the keyring, other files and the reasons aside; move away what is in a ring's place but no regular file."""
     folder = paths.vault_keys
     suspect = folder.with_name(f"{folder.name}.suspect-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -255,9 +255,9 @@ def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def _record_file(paths: Paths) -> StateFile[Record]:
-    return StateFile(paths.state / "vault-keys.json", Record)
+def _record_file(paths: Paths) -> StateFile[KeyringState]:
+    return StateFile(paths.state / "vault-keys.json", KeyringState)
 
 
-def _record(paths: Paths) -> Record:
-    return _record_file(paths).read() or Record()
+def _record(paths: Paths) -> KeyringState:
+    return _record_file(paths).read() or KeyringState()

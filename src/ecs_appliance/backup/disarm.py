@@ -12,7 +12,7 @@ from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_untrusted, write_atomic
 from ecs_appliance.core.text import printable
 from ecs_appliance.host import postgres
-from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, Archive
+from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, WalArchive
 from ecs_appliance.host.postgres import Server
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ FOREIGN = """
 """
 
 
-def check_backup(archive: Archive, label: str) -> None:
+def check_backup(archive: WalArchive, label: str) -> None:
     """Raise ApplianceError if backup `label` would be restored to anywhere but the cluster's folder."""
     places = archive.other_places(label)
     if places:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecs_appliance.backup.evidence_words import ENGLISH, GERMAN, Words
+from ecs_appliance.backup.evidence_words import ENGLISH, GERMAN, EvidenceWords
 from ecs_appliance.backup.plan import in_gb
-from ecs_appliance.backup.rehearsal import COMPARISON, Findings
+from ecs_appliance.backup.rehearsal import COMPARISON, RehearsalFindings
 from ecs_appliance.backup.run import SUMMED
 from ecs_appliance.host.restic import Snapshot
 
@@ -27,7 +27,7 @@ class Evidence:
     size: int
     began: float
     steps: Mapping[str, float]
-    findings: Findings
+    findings: RehearsalFindings
     rpo: float
     repository: str
     key: str
@@ -71,7 +71,7 @@ class Evidence:
         """Return the page that is kept: German, then English."""
         return f"In English below.\n\n{self.render(GERMAN)}\n\n{self.render(ENGLISH)}"
 
-    def render(self, words: Words = ENGLISH) -> str:
+    def render(self, words: EvidenceWords = ENGLISH) -> str:
         """Return the results as plain text in the language of `words`."""
         verdict = words.recoverable if self.ok else words.unreliable
         head = words.head.format(domain=self.domain)
@@ -83,7 +83,7 @@ class Evidence:
         parts += [_table(self._times(words)), _table(self._with(words)), f"{words.how_heading}\n{how}\n"]
         return "\n".join(parts)
 
-    def _what(self, words: Words) -> list[tuple[str, str]]:
+    def _what(self, words: EvidenceWords) -> list[tuple[str, str]]:
         began, taken = datetime.fromtimestamp(self.began), self.snapshot.time
         return [
             (words.rehearsed, began.astimezone().strftime(words.moment)),
@@ -93,7 +93,7 @@ class Evidence:
             (words.rpo, words.rpo_reached.format(minutes=f"{self.rpo / 60:.0f}")),
         ]
 
-    def _times(self, words: Words) -> list[tuple[str, str]]:
+    def _times(self, words: EvidenceWords) -> list[tuple[str, str]]:
         def shown(seconds: float) -> str:
             return _decimal(f"{seconds:.1f}", words)
 
@@ -109,7 +109,7 @@ class Evidence:
         compared = (words.titles[COMPARISON], f"{shown(self.steps.get(COMPARISON, 0.0))} s")
         return [*steps, (words.start, start), (words.rto, rto), compared]
 
-    def _found(self, words: Words) -> list[tuple[str, str]]:
+    def _found(self, words: EvidenceWords) -> list[tuple[str, str]]:
         found = self.findings
         if found.record is None:
             return [(words.compared, words.nothing)]
@@ -135,7 +135,7 @@ class Evidence:
             (words.application, found.record.application),
         ]
 
-    def _wrong(self, words: Words) -> list[str]:
+    def _wrong(self, words: EvidenceWords) -> list[str]:
         """Return what is wrong. Error messages are quoted untranslated."""
         documents = self.findings.documents
         if documents is None:
@@ -143,7 +143,7 @@ class Evidence:
         translated = dict(zip(documents.wrong(), documents.wrong(words.of_documents), strict=True))
         return [translated.get(line, line) for line in self.findings.wrong]
 
-    def _with(self, words: Words) -> list[tuple[str, str]]:
+    def _with(self, words: EvidenceWords) -> list[tuple[str, str]]:
         return [(words.repository, self.repository), (words.key, self.key), *self.versions.items()]
 
 
@@ -151,5 +151,5 @@ def _table(rows: list[tuple[str, str]]) -> str:
     return "".join(f"{name:{WIDTH}}  {value}\n" for name, value in rows)
 
 
-def _decimal(text: str, words: Words) -> str:
+def _decimal(text: str, words: EvidenceWords) -> str:
     return text.replace(".", words.point)

@@ -9,7 +9,7 @@ from ecs_appliance.backup.rehearsal import COMPARISON, DATABASE, FILES
 
 
 @dataclass(frozen=True)
-class Words:
+class EvidenceWords:
     """Wording in one language; `titles` are those of the steps, `point` is the decimal separator."""
 
     head: str
@@ -52,7 +52,7 @@ class Words:
     how_uncompared: str
 
 
-ENGLISH = Words(
+ENGLISH = EvidenceWords(
     head="Rehearsal of a recovery: {domain}",
     recoverable="This backup CAN be recovered.",
     unreliable="This backup can NOT be trusted.",
@@ -102,7 +102,7 @@ ENGLISH = Words(
     ),
     how_uncompared="Documents were NOT compared with their rows and not decrypted.",
 )
-GERMAN = Words(
+GERMAN = EvidenceWords(
     head="Wiederherstellungstest: {domain}",
     recoverable="Die Sicherung LÄSST SICH wiederherstellen.",
     unreliable="Auf die Sicherung ist KEIN Verlass.",

@@ -8,7 +8,7 @@ from pathlib import Path
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Backup as Settings
-from ecs_appliance.host.pgbackrest import Backup, Kind
+from ecs_appliance.host.pgbackrest import BackupKind, ClusterBackup
 from ecs_appliance.host.restic import Policy, Snapshot
 
 # Of /data: everything but the database cluster, which cannot be copied while it is written.
@@ -35,7 +35,7 @@ def excluded_paths(paths: Paths) -> tuple[str, ...]:
     return (f"{paths.archive}/**/*.pgbackrest.tmp", f"{paths.vault}/*/*/*/*/*.part")
 
 
-def due_kind(backups: Sequence[Backup], now: float, *, nightly: bool) -> Kind | None:
+def due_kind(backups: Sequence[ClusterBackup], now: float, *, nightly: bool) -> BackupKind | None:
     """Return the kind of database backup that is due: full at first and weekly, differential nightly, else None."""
     full = max((backup.stopped for backup in backups if backup.kind == "full"), default=None)
     if full is None:

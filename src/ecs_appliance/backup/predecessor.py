@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from ecs_appliance.backup import restore
+from ecs_appliance.backup.backends import plan_remote
 from ecs_appliance.backup.plan import check_room, choose_snapshot
 from ecs_appliance.backup.restored import disarm
-from ecs_appliance.backup.run import DUMP, Machine
-from ecs_appliance.backup.stores import plan_remote
+from ecs_appliance.backup.run import DUMP, Installation
 from ecs_appliance.backup.target import OLD_ARCHIVE, local_folder
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.files import private_folder, read_optional, sync_folder, write_atomic
@@ -21,8 +21,8 @@ from ecs_appliance.core.runner import CommandError
 from ecs_appliance.core.state import StateFile
 from ecs_appliance.host import apt, dumps, duplicity, gpg, postgres, rclone, systemd
 from ecs_appliance.host.cluster import UNIT
-from ecs_appliance.host.duplicity import Archive, DamagedArchiveError, Moment
-from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.host.duplicity import DamagedArchiveError, DuplicityArchive, Moment
+from ecs_appliance.host.restic import OnProgress, Repository, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ class Predecessor:
     `gaps` are missing volumes; `commands` are the programs that read it, each from the Debian package of that name.
     """
 
-    machine: Machine
-    archive: Archive
+    machine: Installation
+    archive: DuplicityArchive
     shown: str
     moments: tuple[Moment, ...]
     gaps: tuple[str, ...]
@@ -117,13 +117,13 @@ class Predecessor:
         postgres.rename_database(self.machine.server, name, aside)
         return [f"database {aside}"]
 
-    def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
+    def restore_files(self, snapshot: str, on_progress: OnProgress) -> tuple[str, ...]:
         """Fetch all into a stage first, then move it in place. Raises ApplianceError if more than documents is lost."""
         data, vault = self.machine.paths.data, f"{self.machine.paths.vault.name}/"
         # A recovery from another moment may already have loaded its database.
         self.move_aside()
         listed = self._listed(snapshot)
-        stage = self._fetch(snapshot, listed, note)
+        stage = self._fetch(snapshot, listed, on_progress)
         places = {name: data if _is_taken(stage, name) else stage for name in TAKEN}
         aside = set(_set_aside(stage).read() or [])
         there = [name for name in listed if os.path.lexists(places[name.partition("/")[0]] / name)]
@@ -183,7 +183,7 @@ class Predecessor:
         folders = {str(folder) for name in listed for folder in PurePosixPath(name).parents}
         return [name for name in listed if name not in folders and name.partition("/")[0] in TAKEN]
 
-    def _fetch(self, moment: str, listed: Sequence[str], note: Note) -> Path:
+    def _fetch(self, moment: str, listed: Sequence[str], on_progress: OnProgress) -> Path:
         """Fetch `moment` and return its folder; SET_ASIDE in it names those of `listed` that were set aside."""
         stage = self.machine.paths.data / f"{STAGE}{moment}"
         if stage.exists():
@@ -192,15 +192,15 @@ class Predecessor:
             shutil.rmtree(left)
         unfinished = _unfinished(stage)
 
-        def hear(done: float) -> None:
-            note({"message_type": "status", "percent_done": done})
+        def on_fraction(done: float) -> None:
+            on_progress({"message_type": "status", "percent_done": done})
 
         try:
-            self.archive.restore(moment, unfinished, hear)
+            self.archive.restore(moment, unfinished, on_fraction)
         except DamagedArchiveError as error:
             log.warning("%s: restoring what is intact", error.message)
             shutil.rmtree(unfinished, ignore_errors=True)
-            self.archive.restore(moment, unfinished, hear, damaged=True)
+            self.archive.restore(moment, unfinished, on_fraction, damaged=True)
         whole = [name for name in listed if os.path.lexists(unfinished / name)]
         for line in disarm(unfinished, TAKEN, self.machine.paths.data / f"{restore.ASIDE}-{restore.stamp()}"):
             log.warning("%s", line)
@@ -253,7 +253,7 @@ def _is_taken(stage: Path, name: str) -> bool:
 
 
 @contextmanager
-def predecessor_at(machine: Machine, repository: Repository) -> Iterator[Predecessor | None]:
+def predecessor_at(machine: Installation, repository: Repository) -> Iterator[Predecessor | None]:
     """Yield the predecessor's archive at the target of `repository`; None if there is none.
 
     Raises RefusedError if the target cannot be one, CommandError if it does not answer.
@@ -267,13 +267,13 @@ def predecessor_at(machine: Machine, repository: Repository) -> Iterator[Predece
         keys.mkdir(mode=0o700)
         gpg.import_keys(machine.runner, keys, machine.env.appliance.backup.encrypt.get_secret_value().encode())
         cache = machine.paths.volatile / "duplicity"
-        archive = Archive(machine.runner, url, keys, cache, environment)
+        archive = DuplicityArchive(machine.runner, url, keys, cache, environment)
         commands = ("duplicity", "rclone") if environment else ("duplicity",)
         moments, gaps = tuple(duplicity.find_moments(sizes)), tuple(duplicity.find_gaps(sizes))
         yield Predecessor(machine, archive, repository.shown, moments, gaps, commands)
 
 
-def _look(machine: Machine, repository: Repository, folder: Path) -> tuple[str, Mapping[str, str], dict[str, int]]:
+def _look(machine: Installation, repository: Repository, folder: Path) -> tuple[str, Mapping[str, str], dict[str, int]]:
     """Return duplicity's URL of the target, the environment it needs, and the files there (name to bytes)."""
     place = local_folder(repository)
     if place is not None:

@@ -18,7 +18,9 @@ LOST_REWIND = (
     "move main away and rename main.before-DATE to main; rm /var/lib/ecs-appliance/rewind.json; systemctl start "
     "appliance"
 )
-LOST_LEFT = "move it away; times that earlier rewinds abandoned are then no longer refused: check with appliance rewind"
+LOST_ABANDONED = (
+    "move it away; times that earlier rewinds abandoned are then no longer refused: check with appliance rewind"
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Rewind:
 
 
 @dataclass(frozen=True)
-class Left:
+class AbandonedTimeline:
     """A period abandoned by a rewind, from `since` to `until` (Unix seconds); its database is in the folder `kept`."""
 
     since: float
@@ -74,11 +76,11 @@ def is_unfinished(paths: Paths) -> bool:
     return recovery_file(paths).is_unfinished() or rewind_file(paths).is_unfinished()
 
 
-def left_file(paths: Paths) -> StateFile[list[Left]]:
+def abandoned_file(paths: Paths) -> StateFile[list[AbandonedTimeline]]:
     """Return the file of the periods that rewinds abandoned."""
-    return StateFile(paths.rewinds, list[Left], PUBLIC, LOST_LEFT)
+    return StateFile(paths.rewinds, list[AbandonedTimeline], PUBLIC, LOST_ABANDONED)
 
 
-def read_left(paths: Paths) -> list[Left]:
+def read_abandoned(paths: Paths) -> list[AbandonedTimeline]:
     """Return the periods that rewinds abandoned. Raises ApplianceError if the file is damaged."""
-    return left_file(paths).read() or []
+    return abandoned_file(paths).read() or []

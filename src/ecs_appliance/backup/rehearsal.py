@@ -10,19 +10,19 @@ from itertools import pairwise
 from pathlib import Path
 
 from ecs_appliance.backup.comparison import Documents
+from ecs_appliance.backup.manifest import SnapshotManifest, read_manifest
 from ecs_appliance.backup.plan import check_room
-from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.restore import Restored, restore_files
-from ecs_appliance.backup.run import SUMMED, Machine, count_files
-from ecs_appliance.backup.scratch import ACCOUNT, Scratch
+from ecs_appliance.backup.run import SUMMED, Installation, count_files
+from ecs_appliance.backup.temporary_server import ACCOUNT, TemporaryServer
 from ecs_appliance.core.errors import ApplianceError, BusyError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.host import docker, postgres, tables
-from ecs_appliance.host.restic import Note, Repository, Snapshot
-from ecs_appliance.host.tables import Sum
+from ecs_appliance.host.restic import OnProgress, Repository, Snapshot
+from ecs_appliance.host.tables import TableChecksum
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +35,15 @@ WEEK = 7 * 86400
 
 
 @dataclass(frozen=True)
-class Findings:
+class RehearsalFindings:
     """What was compared, and what is `wrong`, one line per problem; if none, the backup can be recovered from.
 
     `record` is None if the rehearsal ended before the comparison. `compared` are the tables that are identical row by
     row, `documents` the comparison of documents; if that is None, `uncompared` says why.
     """
 
-    record: Record | None = None
-    compared: Mapping[str, Sum] = field(default_factory=dict)
+    record: SnapshotManifest | None = None
+    compared: Mapping[str, TableChecksum] = field(default_factory=dict)
     documents: Documents | None = None
     uncompared: str = ""
     files: int = 0
@@ -51,7 +51,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Stage:
+class RehearsalStage:
     """Where a rehearsal runs: the restored data below `data`, and its own database server."""
 
     folder: Path
@@ -63,9 +63,11 @@ class Stage:
         return Paths(self.folder / "machine")
 
     @property
-    def scratch(self) -> Scratch:
+    def scratch(self) -> TemporaryServer:
         place = (f"Slice={SLICE}", "Nice=19", "IOSchedulingClass=idle")
-        return Scratch("rehearsal", self.folder / "postgresql", self.data.archive, self.runner, properties=place)
+        return TemporaryServer(
+            "rehearsal", self.folder / "postgresql", self.data.archive, self.runner, properties=place
+        )
 
     def clear(self) -> None:
         """Remove its container, processes and files."""
@@ -74,10 +76,10 @@ class Stage:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def stages(paths: Paths, runner: Runner) -> list[Stage]:
+def stages(paths: Paths, runner: Runner) -> list[RehearsalStage]:
     """Return the places where a rehearsal may run, the one with the most free space first."""
     tops = sorted((paths.volatile, paths.data), key=lambda top: -shutil.disk_usage(top).free)
-    return [Stage(top / ".rehearsal", runner) for top in tops]
+    return [RehearsalStage(top / ".rehearsal", runner) for top in tops]
 
 
 def clear_stages(paths: Paths, runner: Runner) -> None:
@@ -92,7 +94,7 @@ def clear_stages(paths: Paths, runner: Runner) -> None:
 
 
 @contextmanager
-def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
+def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[RehearsalStage]:
     """Yield a place for a snapshot of `size` bytes and its database; cleared before, for a killed run, and after.
 
     Raises RefusedError if there is not enough room.
@@ -111,46 +113,56 @@ def open_stage(paths: Paths, runner: Runner, size: int) -> Iterator[Stage]:
         stage.clear()
 
 
-Ask = Callable[[Stage, Record], Documents]
+Ask = Callable[[RehearsalStage, SnapshotManifest], Documents]
 
 
 def rehearse(
-    machine: Machine,
+    machine: Installation,
     repository: Repository,
     snapshot: Snapshot,
     *,
-    stage: Stage,
+    stage: RehearsalStage,
     ask: Ask,
     steps: Steps,
-    note: Note,
-) -> Findings:
+    on_progress: OnProgress,
+) -> RehearsalFindings:
     """Recover `snapshot` on `stage` and compare it with its record.
 
     `ask` has the application compare the documents there. An error that would stop a recovery is a finding, too.
     """
     try:
-        restored, record = _restore_files(machine, repository, snapshot, stage=stage, steps=steps, note=note)
+        restored, record = _restore_files(
+            machine, repository, snapshot, stage=stage, steps=steps, on_progress=on_progress
+        )
         with steps.step(DATABASE):
             server = _restore_database(stage, record)
         with steps.step(COMPARISON):
-            found = compare(record, tables.sum_tables(server, record.database, SUMMED), stage.data.vault, restored.lost)
+            found = compare(
+                record, tables.checksum_tables(server, record.database, SUMMED), stage.data.vault, restored.lost
+            )
             found = replace(found, wrong=(*found.wrong, *restored.odd))
             return with_documents(found, partial(ask, stage, record))
     except ApplianceError as error:
         log.info("%s", error.message)
-        return Findings(wrong=(error.message,))
+        return RehearsalFindings(wrong=(error.message,))
 
 
 def _restore_files(
-    machine: Machine, repository: Repository, snapshot: Snapshot, *, stage: Stage, steps: Steps, note: Note
-) -> tuple[Restored, Record]:
+    machine: Installation,
+    repository: Repository,
+    snapshot: Snapshot,
+    *,
+    stage: RehearsalStage,
+    steps: Steps,
+    on_progress: OnProgress,
+) -> tuple[Restored, SnapshotManifest]:
     away = replace(machine, paths=stage.data)
     with steps.step(FILES):
-        restored = restore_files(away, repository, snapshot.id, note, source=machine.paths.data, reader=ACCOUNT)
-    return restored, read_record(stage.data)
+        restored = restore_files(away, repository, snapshot.id, on_progress, source=machine.paths.data, reader=ACCOUNT)
+    return restored, read_manifest(stage.data)
 
 
-def _restore_database(stage: Stage, record: Record) -> postgres.Server:
+def _restore_database(stage: RehearsalStage, record: SnapshotManifest) -> postgres.Server:
     scratch = stage.scratch
     scratch.prepare()
     scratch.archive.restore(record.label, ("--type=name", f"--target={record.point}"))
@@ -162,7 +174,9 @@ def _restore_database(stage: Stage, record: Record) -> postgres.Server:
     return server
 
 
-def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[str]) -> Findings:
+def compare(
+    record: SnapshotManifest, now: Mapping[str, TableChecksum], vault: Path, lost: Sequence[str]
+) -> RehearsalFindings:
     """Compare the tables `now` and the number of files in `vault` with `record`; `lost` could not be restored."""
     wrong = []
     for table, then in record.sums.items():
@@ -176,10 +190,10 @@ def compare(record: Record, now: Mapping[str, Sum], vault: Path, lost: Sequence[
     if files < record.documents:
         wrong.append(f"the vault has {files} files, but had {record.documents} when it was backed up")
     same = {table: each for table, each in record.sums.items() if now.get(table) == each}
-    return Findings(record, compared=same, files=files, wrong=tuple(wrong))
+    return RehearsalFindings(record, compared=same, files=files, wrong=tuple(wrong))
 
 
-def with_documents(found: Findings, ask: Callable[[], Documents]) -> Findings:
+def with_documents(found: RehearsalFindings, ask: Callable[[], Documents]) -> RehearsalFindings:
     """Return `found` with the result of `ask`. If it fails, that is a finding, and the others are kept."""
     try:
         documents = ask()

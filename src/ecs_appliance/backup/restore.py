@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ecs_appliance.backup import disarm
+from ecs_appliance.backup.manifest import SnapshotManifest, read_manifest
 from ecs_appliance.backup.plan import SAVED, check_room
-from ecs_appliance.backup.record import Record, read_record
 from ecs_appliance.backup.restored import disarm as disarm_tree
 from ecs_appliance.backup.restored import take_root
-from ecs_appliance.backup.run import Machine, has_documents
+from ecs_appliance.backup.run import Installation, has_documents
 from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError, NotRunningError, RefusedError
 from ecs_appliance.core.files import sync_folder
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.cluster import LOG, UNIT
-from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, USER, Backup
-from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.host.pgbackrest import RESTORE_COMMAND, USER, ClusterBackup
+from ecs_appliance.host.restic import OnProgress, Repository, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Restored:
     hooks: tuple[str, ...] = ()
 
 
-def find_data(machine: Machine) -> list[str]:
+def find_data(machine: Installation) -> list[str]:
     """Return descriptions of the data on this machine that a recovery would replace."""
     found = []
     if has_documents(machine.paths.vault):
@@ -60,7 +60,7 @@ def find_data(machine: Machine) -> list[str]:
     return found
 
 
-def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
+def move_aside(machine: Installation, names: tuple[str, ...]) -> list[Path]:
     """Rename the folders `names` of /data and the cluster, so that others can take their place; return the new names.
 
     The database server must be stopped.
@@ -70,7 +70,7 @@ def move_aside(machine: Machine, names: tuple[str, ...]) -> list[Path]:
     return [path for path in moved if path]
 
 
-def move_cluster_aside(machine: Machine, aside: Path | None = None) -> Path | None:
+def move_cluster_aside(machine: Installation, aside: Path | None = None) -> Path | None:
     """Rename the cluster to `aside` or a new name; the server must be stopped.
 
     Returns the new path, None if there was nothing.
@@ -100,7 +100,7 @@ def rename_aside(folder: Path, aside: Path | None = None) -> Path | None:
     return aside
 
 
-def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) -> int:
+def check_space(machine: Installation, repository: Repository, snapshot: Snapshot) -> int:
     """Return the bytes of `snapshot`. Raises RefusedError if they and the database do not fit."""
     size = repository.size_of(snapshot.id)
     # The database is larger than its compressed backup in the snapshot, which has at least a quarter of its size.
@@ -109,10 +109,10 @@ def check_space(machine: Machine, repository: Repository, snapshot: Snapshot) ->
 
 
 def restore_files(
-    machine: Machine,
+    machine: Installation,
     repository: Repository,
     snapshot: str,
-    note: Note,
+    on_progress: OnProgress,
     *,
     source: Path | None = None,
     reader: str = USER,
@@ -126,7 +126,7 @@ def restore_files(
     data = machine.paths.data
     etc = data / "etc"
     _keep_hooks(etc)
-    lost = repository.restore(snapshot, source or data, data, note, only=[f"/{name}" for name in SAVED])
+    lost = repository.restore(snapshot, source or data, data, on_progress, only=[f"/{name}" for name in SAVED])
     odd = disarm_tree(data, SAVED, data / f"{ASIDE}-{stamp()}")
     hooks = _own_etc(etc) if etc.is_dir() else ()
     vault = f"/{machine.paths.vault.name}/"
@@ -136,7 +136,7 @@ def restore_files(
             f"the backup is damaged: {len(others)} files could not be restored, among them {', '.join(others[:5])}",
             "choose another backup: appliance backup list, appliance recover --yes --snapshot ID",
         )
-    read_record(machine.paths)
+    read_manifest(machine.paths)
     # Account ids differ between machines.
     if machine.paths.archive.is_dir():
         machine.runner.run(["chown", "--recursive", f"{reader}:", machine.paths.archive], timeout=REPLAY_SECONDS)
@@ -172,7 +172,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def restore_database(machine: Machine, record: Record, until: datetime | None) -> None:
+def restore_database(machine: Installation, record: SnapshotManifest, until: datetime | None) -> None:
     """Restore and start the database as of the record's restore point, or of `until` before it.
 
     The server is stopped and its cluster is empty or from an interrupted run. Raises ApplianceError.
@@ -186,7 +186,7 @@ def restore_database(machine: Machine, record: Record, until: datetime | None) -
         )
 
 
-def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> None:
+def restore_cluster(machine: Installation, label: str, target: tuple[str, ...]) -> None:
     """Restore backup `label` to `target` (options of pgBackRest) and start the database server.
 
     The server is stopped and its cluster is empty or from an interrupted run. Raises ApplianceError.
@@ -204,7 +204,7 @@ def restore_cluster(machine: Machine, label: str, target: tuple[str, ...]) -> No
     disarm.disarm_roles(machine.server)
 
 
-def replay(machine: Machine) -> None:
+def replay(machine: Installation) -> None:
     """Start the server, and return once it has replayed its WAL and serves. Raises ApplianceError if it does not."""
     log_file = machine.paths.at(LOG)
     said_before = log_file.stat().st_size if log_file.exists() else 0
@@ -222,7 +222,7 @@ def replay(machine: Machine) -> None:
         ) from None
 
 
-def _lives(machine: Machine) -> bool:
+def _lives(machine: Installation) -> bool:
     """Return whether the server has not exited since its start; systemd may still be "activating" it while it replays.
 
     A server that exits is restarted over and over, so the restart count decides.
@@ -231,12 +231,14 @@ def _lives(machine: Machine) -> bool:
     return seen["ActiveState"] in ("active", "activating") and seen["NRestarts"] == "0"
 
 
-def earlier(until: datetime | None, record: Record) -> datetime | None:
+def earlier(until: datetime | None, record: SnapshotManifest) -> datetime | None:
     """Return `until` if it is before the record's restore point, else None."""
     return until if until and until.timestamp() < record.taken else None
 
 
-def plan_target(record: Record, backups: list[Backup], until: datetime | None) -> tuple[str, tuple[str, ...]]:
+def plan_target(
+    record: SnapshotManifest, backups: list[ClusterBackup], until: datetime | None
+) -> tuple[str, tuple[str, ...]]:
     """Return the label of the backup to start from, and pgBackRest's options for the recovery target.
 
     Raises RefusedError if no backup is older than `until`.

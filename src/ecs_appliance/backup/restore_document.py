@@ -20,7 +20,7 @@ WORK = ".restore-document"
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredDocument:
     """The document `name`, restored from `snapshot`.
 
     `was` is "missing" or "altered"; `verified` is whether it was compared with a recorded SHA-256.
@@ -45,7 +45,7 @@ def name_of(identifier: str) -> str:
 
 def restore_document(
     paths: Paths, repository: Repository, snapshots: Sequence[Snapshot], name: str, ledger: Mapping[str, str]
-) -> Restored:
+) -> RestoredDocument:
     """Restore the document `name` from the newest of `snapshots` (oldest first) that has it intact.
 
     Intact is what `ledger`, or else the snapshot's own, recorded. Raises RefusedError if the present file is
@@ -60,7 +60,7 @@ def restore_document(
                 continue
             with _folder_of(paths.vault, name, make=True) as folder:
                 _put(file, name, folder)
-        return Restored(name, snapshot, was, verified=wanted is not None)
+        return RestoredDocument(name, snapshot, was, verified=wanted is not None)
     raise ApplianceError(
         f"no backup contains an intact copy of document {name}",
         "are there backups from before the loss? appliance backup list",

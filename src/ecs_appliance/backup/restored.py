@@ -14,7 +14,7 @@ KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socke
 
 
 @dataclass
-class Findings:
+class RestoredFindings:
     """The folder for what is set aside, and what was found, one line per problem."""
 
     aside: Path
@@ -34,14 +34,14 @@ def disarm(top: Path, names: Sequence[str], aside: Path) -> tuple[str, ...]:
     Anything else is moved to the folder `aside` on the same filesystem; set-id bits are removed. Returns what was
     found, one line per problem. Safe if the owner of a folder changes it meanwhile.
     """
-    found = Findings(aside)
+    found = RestoredFindings(aside)
     with folders.opened(top) as descriptor:
         for name in names:
             _disarm_top(name, descriptor, found)
     return tuple(found.lines)
 
 
-def _disarm_top(name: str, top: int, found: Findings) -> None:
+def _disarm_top(name: str, top: int, found: RestoredFindings) -> None:
     try:
         mode = os.stat(name, dir_fd=top, follow_symlinks=False).st_mode
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def _entries(descriptor: int) -> Iterator[tuple[str, os.stat_result]]:
             continue
 
 
-def _disarm(name: str, state: os.stat_result, descriptor: int, shown: str, found: Findings) -> None:
+def _disarm(name: str, state: os.stat_result, descriptor: int, shown: str, found: RestoredFindings) -> None:
     if stat.S_ISREG(state.st_mode):
         if state.st_mode & RIGHTS:
             _strip(name, descriptor)

@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ecs_appliance.backup.plan import check_room
-from ecs_appliance.backup.progress import Left, Rewind, left_file, read_left
+from ecs_appliance.backup.progress import AbandonedTimeline, Rewind, abandoned_file, read_abandoned
 from ecs_appliance.backup.restore import move_cluster_aside, restore_cluster, timeline_option
-from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Machine, lacks_log
-from ecs_appliance.backup.scratch import Scratch
+from ecs_appliance.backup.run import ARCHIVE_SECONDS, DOCUMENTS, SUMMED, Installation, lacks_log
+from ecs_appliance.backup.temporary_server import TemporaryServer
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import postgres, tables, wal
-from ecs_appliance.host.pgbackrest import USER, Backup
+from ecs_appliance.host.pgbackrest import USER, ClusterBackup
 from ecs_appliance.host.postgres import Server
 
 log = logging.getLogger(__name__)
 
 LONG_SECONDS = 6 * 3600
 # Below /data: the earlier database during a preview.
-LOOK = ".rewind"
+PREVIEW = ".rewind"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Preview:
     `moment` is the time to go to, `earliest` the earliest possible, in Unix seconds; `needed` and `free` are bytes.
     """
 
-    backup: Backup
+    backup: ClusterBackup
     moment: float
     earliest: float
     then: dict[str, int]
@@ -44,13 +44,15 @@ class Preview:
     free: int
 
 
-def note_left(paths: Paths, rewind: Rewind, now: float) -> None:
+def record_abandoned(paths: Paths, rewind: Rewind, now: float) -> None:
     """Record that what came after the moment of `rewind`, until `now`, is on an abandoned timeline."""
-    known = [left for left in read_left(paths) if left.kept != rewind.kept]
-    left_file(paths).write([*known, Left(rewind.moment, now, rewind.kept)])
+    known = [left for left in read_abandoned(paths) if left.kept != rewind.kept]
+    abandoned_file(paths).write([*known, AbandonedTimeline(rewind.moment, now, rewind.kept)])
 
 
-def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, now: float) -> Backup:
+def plan_rewind(
+    backups: Sequence[ClusterBackup], left: Sequence[AbandonedTimeline], moment: float, now: float
+) -> ClusterBackup:
     """Return the backup to go to `moment` from. Raises RefusedError if the moment cannot be reached."""
     if moment >= now:
         raise RefusedError("that time is in the future", "choose a time in the past: --to 'YYYY-MM-DD HH:MM'")
@@ -71,7 +73,7 @@ def plan_rewind(backups: Sequence[Backup], left: Sequence[Left], moment: float, 
     return before[-1]
 
 
-def look(machine: Machine, moment: float, now: float) -> Preview:
+def preview(machine: Installation, moment: float, now: float) -> Preview:
     """Restore the database as of `moment` temporarily next to the present one, and compare; changes nothing.
 
     Raises RefusedError if the moment cannot be reached or there is not enough room.
@@ -108,12 +110,12 @@ def _read(server: Server, database: str, which: str) -> tuple[dict[str, int], di
         return {}, {}
 
 
-def _scratch(paths: Paths, runner: Runner) -> Scratch:
+def _scratch(paths: Paths, runner: Runner) -> TemporaryServer:
     """Return the server for the preview; membership in postgres's group lets it read the machine's own backups."""
-    return Scratch("rewind", paths.data / LOOK, paths.archive, runner, groups=(USER,))
+    return TemporaryServer("rewind", paths.data / PREVIEW, paths.archive, runner, groups=(USER,))
 
 
-def clear_look(paths: Paths, runner: Runner) -> None:
+def clear_preview(paths: Paths, runner: Runner) -> None:
     """Remove what an interrupted preview left; a running one is not touched."""
     scratch = _scratch(paths, runner)
     if not scratch.folder.exists():
@@ -125,9 +127,9 @@ def clear_look(paths: Paths, runner: Runner) -> None:
         log.info("%s", error.message)
 
 
-def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int]:
+def check(machine: Installation, moment: float, now: float) -> tuple[ClusterBackup, int, int]:
     """Return the backup to start from, bytes needed and free, once all WAL is archived. Raises RefusedError."""
-    backup = plan_rewind(machine.archive.backups(), read_left(machine.paths), moment, now)
+    backup = plan_rewind(machine.archive.backups(), read_abandoned(machine.paths), moment, now)
     needed = postgres.database_size(machine.server)
     free = shutil.disk_usage(machine.paths.cluster).free
     check_room(needed, free, str(machine.paths.cluster))
@@ -141,13 +143,13 @@ def check(machine: Machine, moment: float, now: float) -> tuple[Backup, int, int
     return backup, needed, free
 
 
-def keep_present(machine: Machine, kept: Path) -> None:
+def keep_present(machine: Installation, kept: Path) -> None:
     """Rename the present cluster to `kept`, unless that was done before an interruption. The server must be stopped."""
     if not kept.exists() and move_cluster_aside(machine, kept) is None:
         raise RefusedError(f"{machine.paths.cluster} is empty", "appliance recover restores the database")
 
 
-def go_back(machine: Machine, rewind: Rewind) -> None:
+def go_back(machine: Installation, rewind: Rewind) -> None:
     """Restore and start the earlier database, and make a backup of it. The server must be stopped."""
     restore_cluster(machine, rewind.label, (*time_target(rewind.moment), *timeline_option(rewind.timeline)))
     machine.archive.ensure(postgres.system_number(machine.server))

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ecs_appliance.backup.documents import NAME, Stock, take_stock
+from ecs_appliance.backup.manifest import SnapshotManifest
 from ecs_appliance.backup.plan import (
     TAG,
     check_room,
@@ -20,18 +21,17 @@ from ecs_appliance.backup.plan import (
     policy_of,
     saved_paths,
 )
-from ecs_appliance.backup.record import Record
-from ecs_appliance.backup.target import adopt, local_folder, reached
+from ecs_appliance.backup.target import claim, connected, local_folder
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError, as_failure
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.markers import MarkerFolder
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import CommandError, ProcessError, Runner
-from ecs_appliance.core.tags import Marks
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import dumps, postgres, tables, wal
-from ecs_appliance.host.pgbackrest import Archive, Backup, Kind, archived, missing_segments
+from ecs_appliance.host.pgbackrest import BackupKind, ClusterBackup, WalArchive, archived, missing_segments
 from ecs_appliance.host.postgres import Server
-from ecs_appliance.host.restic import Made, Note, Repository
+from ecs_appliance.host.restic import Made, OnProgress, Repository
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ PARTS = 28
 DAMAGED = re.compile(r"repair packs ([0-9a-f ]+)")
 
 
-class DamagedError(ApplianceError):
+class DamagedBackupError(ApplianceError):
     """Stored data is damaged; `files` is the minimum number of damaged files in the repository."""
 
     def __init__(self, message: str, hint: str, *, files: int) -> None:
@@ -58,7 +58,7 @@ class DamagedError(ApplianceError):
 
 
 @dataclass(frozen=True)
-class Report:
+class BackupReport:
     """Result of a backup; `removed` are the ids of the snapshots that retention removed.
 
     `stock` is what was found in the vault. `gap` is the time without backups before the newest ones; if there is one,
@@ -67,8 +67,8 @@ class Report:
     """
 
     made: Made
-    record: Record
-    database: Kind | None
+    record: SnapshotManifest
+    database: BackupKind | None
     seconds: float
     stock: Stock
     removed: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Installation:
     """The machine to back up: `paths`, its database server `server`, and its environment `env`."""
 
     paths: Paths
@@ -87,36 +87,38 @@ class Machine:
     server: Server = field(default_factory=Server)
 
     @property
-    def archive(self) -> Archive:
-        return Archive(self.runner)
+    def archive(self) -> WalArchive:
+        return WalArchive(self.runner)
 
 
-def run_backup(machine: Machine, *, nightly: bool, note: Note) -> Report:
+def run_backup(machine: Installation, *, nightly: bool, on_progress: OnProgress) -> BackupReport:
     """Make a snapshot; if `nightly`, also dump the database, apply retention and verify a part of the repository.
 
     The caller holds the backup lock. Raises RefusedError if no backup may be made, ApplianceError if it failed.
     """
     began = time.monotonic()
     check_source(machine)
-    with reached(machine.paths, machine.runner, machine.env.appliance.backup) as repository:
-        return _run(machine, repository, began, nightly=nightly, note=note)
+    with connected(machine.paths, machine.runner, machine.env.appliance.backup) as repository:
+        return _run(machine, repository, began, nightly=nightly, on_progress=on_progress)
 
 
-def _run(machine: Machine, repository: Repository, began: float, *, nightly: bool, note: Note) -> Report:
+def _run(
+    machine: Installation, repository: Repository, began: float, *, nightly: bool, on_progress: OnProgress
+) -> BackupReport:
     check_writable(repository)
-    fresh = adopt(machine.paths, repository)
+    fresh = claim(machine.paths, repository)
     repository.unlock()
     kind = prepare_database(machine, nightly=nightly)
     undumped = try_to_dump(machine) if nightly else ""
     check_target(machine, repository, fresh=fresh)
     stock = take_stock(machine.paths, partial(document_rows, machine), reread=nightly)
     record, uncompared = take_moment(machine, stock.files)
-    made = save(machine, repository, note)
+    made = save(machine, repository, on_progress)
     removed, gap = maintain(machine, repository) if nightly else ((), None)
-    return Report(made, record, kind, time.monotonic() - began, stock, removed, gap, undumped, uncompared)
+    return BackupReport(made, record, kind, time.monotonic() - began, stock, removed, gap, undumped, uncompared)
 
 
-def check_source(machine: Machine) -> None:
+def check_source(machine: Installation) -> None:
     """Raise RefusedError if there is no database, or if the vault is empty but the database has documents."""
     database = machine.env.ecs.database
     if not postgres.database_exists(machine.server, database):
@@ -130,7 +132,7 @@ def check_source(machine: Machine) -> None:
         )
 
 
-def _names_documents(machine: Machine, database: str) -> bool:
+def _names_documents(machine: Installation, database: str) -> bool:
     """Return whether the database is known to have documents. A failing query does not prevent the backup."""
     try:
         return tables.has_rows(machine.server, database, DOCUMENTS)
@@ -139,7 +141,7 @@ def _names_documents(machine: Machine, database: str) -> bool:
         return False
 
 
-def document_rows(machine: Machine) -> set[str] | None:
+def document_rows(machine: Installation) -> set[str] | None:
     """Return the vault names of the documents in the database; None if they cannot be queried."""
     try:
         rows = tables.named_rows(machine.server, machine.env.ecs.database, DOCUMENTS)
@@ -159,7 +161,7 @@ def has_documents(vault: Path) -> bool:
     return any(files for _, _, files in os.walk(vault))
 
 
-def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
+def prepare_database(machine: Installation, *, nightly: bool) -> BackupKind | None:
     """Ensure there is a usable backup of the database; return the kind of the one made, None if none was due."""
     archive = machine.archive
     archive.ensure(postgres.system_number(machine.server))
@@ -176,7 +178,7 @@ def prepare_database(machine: Machine, *, nightly: bool) -> Kind | None:
     return kind
 
 
-def try_to_dump(machine: Machine) -> str:
+def try_to_dump(machine: Installation) -> str:
     """Write today's dump; return why it failed, or an empty string.
 
     A recovery does not need the dump, so neither a disk that cannot take it nor what the application's role does to its
@@ -193,7 +195,7 @@ def try_to_dump(machine: Machine) -> str:
     return ""
 
 
-def dump_database(machine: Machine) -> None:
+def dump_database(machine: Installation) -> None:
     """Write today's dump to ecs-pgdump/ecs.pgdump.gz. Raises RefusedError if it may not fit."""
     folder, database = machine.paths.pgdump, machine.env.ecs.database
     check_room(postgres.database_size(machine.server), shutil.disk_usage(folder).free, str(folder))
@@ -219,7 +221,7 @@ def check_writable(repository: Repository) -> None:
         raise RefusedError(f"{folder} is read-only", "find out why: findmnt, journalctl -k; then: appliance backup run")
 
 
-def check_target(machine: Machine, repository: Repository, *, fresh: bool) -> None:
+def check_target(machine: Installation, repository: Repository, *, fresh: bool) -> None:
     """Raise RefusedError if the backup would fill up a local target."""
     folder = local_folder(repository)
     if folder is None:
@@ -240,7 +242,7 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
+def take_moment(machine: Installation, documents: int) -> tuple[SnapshotManifest, str]:
     """Create a restore point, save its record for the snapshot, and wait until its WAL is archived.
 
     Returns the record and why tables could not be summed up: empty if they were, or were busy. The lock keeps starts
@@ -248,13 +250,13 @@ def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
     """
     base = machine.archive.backups()[-1]
     taken = time.time()
-    record = Record(
+    record = SnapshotManifest(
         point=f"ecs-{taken:.3f}",
         label=base.label,
         database=machine.env.ecs.database,
         taken=taken,
         documents=documents,
-        application=Marks(machine.paths.tags).get("last_running_ecs") or "",
+        application=MarkerFolder(machine.paths.tags).get("last_running_ecs") or "",
         domain=machine.env.appliance.domain,
     )
     with locked(machine.paths.lock, "backup", wait=LOCK_WAIT):
@@ -269,7 +271,7 @@ def take_moment(machine: Machine, documents: int) -> tuple[Record, str]:
     return record, point.trouble
 
 
-def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:
+def lacks_log(machine: Installation, base: ClusterBackup, last: str = "") -> bool:
     """Return whether the WAL from backup `base` to segment `last`, by default the newest, has a gap.
 
     pgBackRest drops WAL rather than fill the disk; nothing after a gap can be restored from `base`.
@@ -281,14 +283,14 @@ def lacks_log(machine: Machine, base: Backup, last: str = "") -> bool:
     return last[8:] < base.first[8:] or bool(missing_segments(segments, base.first, last))
 
 
-def save(machine: Machine, repository: Repository, note: Note) -> Made:
+def save(machine: Installation, repository: Repository, on_progress: OnProgress) -> Made:
     """Make the snapshot. Raises ApplianceError if it lacks files that could not be read."""
     made = repository.save(
         saved_paths(machine.paths),
         host=machine.env.appliance.domain,
         tags=[TAG],
         excludes=excluded_paths(machine.paths),
-        note=note,
+        on_progress=on_progress,
     )
     if made.unread:
         raise ApplianceError(
@@ -298,7 +300,7 @@ def save(machine: Machine, repository: Repository, note: Note) -> Made:
     return made
 
 
-def maintain(machine: Machine, repository: Repository) -> tuple[tuple[str, ...], timedelta | None]:
+def maintain(machine: Installation, repository: Repository) -> tuple[tuple[str, ...], timedelta | None]:
     """Apply retention and verify a part of the repository.
 
     Returns the ids removed, and the gap between backups, if any: then nothing is removed, as the clock may have jumped.
@@ -312,7 +314,7 @@ def maintain(machine: Machine, repository: Repository) -> tuple[tuple[str, ...],
     return removed, gap
 
 
-def _forget(machine: Machine, repository: Repository) -> tuple[str, ...]:
+def _forget(machine: Installation, repository: Repository) -> tuple[str, ...]:
     """Apply retention, unless a rehearsal is reading: then it waits for the next night."""
     try:
         with locked(machine.paths.rehearsal_lock, "remove old backups"):
@@ -331,7 +333,7 @@ def check_repository(repository: Repository, *, subset: str) -> None:
         found = DAMAGED.search(error.output)
         files = len(found[1].split()) if found else 0
         what = f": {files} of its files have changed" if found else ""
-        raise DamagedError(
+        raise DamagedBackupError(
             f"the backups at {repository.shown} are damaged{what}",
             "keep them, set appliance.backup.url to an empty target, then: appliance backup check --all",
             files=max(files, 1),

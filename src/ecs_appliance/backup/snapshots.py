@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ecs_appliance.backup import restore
+from ecs_appliance.backup.manifest import read_manifest
 from ecs_appliance.backup.plan import choose_snapshot
-from ecs_appliance.backup.progress import read_left
-from ecs_appliance.backup.record import read_record
-from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.progress import read_abandoned
+from ecs_appliance.backup.run import Installation
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.host import postgres, systemd
 from ecs_appliance.host.cluster import UNIT
-from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.host.restic import OnProgress, Repository, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", 
 class Snapshots:
     """The snapshots in `repository`, for `machine` (see Source)."""
 
-    machine: Machine
+    machine: Installation
     repository: Repository
     advice: str = ""
     older: str = "an older backup may contain them: appliance backup restore-document ID"
@@ -45,10 +45,10 @@ class Snapshots:
         systemd.stop(self.machine.runner, UNIT)
         return [str(moved) for moved in restore.move_aside(self.machine, REPLACED)]
 
-    def restore_files(self, snapshot: str, note: Note) -> tuple[str, ...]:
+    def restore_files(self, snapshot: str, on_progress: OnProgress) -> tuple[str, ...]:
         """Restore the files, pgBackRest's repository among them (see Source)."""
         systemd.stop(self.machine.runner, UNIT)
-        restored = restore.restore_files(self.machine, self.repository, snapshot, note)
+        restored = restore.restore_files(self.machine, self.repository, snapshot, on_progress)
         for line in (*restored.odd, *restored.hooks):
             log.warning("%s", line)
         return restored.lost
@@ -56,7 +56,7 @@ class Snapshots:
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
         """Restore from the backups and WAL in /data/pgbackrest (see Source)."""
         systemd.stop(self.machine.runner, UNIT)
-        record = read_record(self.machine.paths)
+        record = read_manifest(self.machine.paths)
         moment = restore.earlier(until, record)
         if moment:
             self._check_history(moment)
@@ -68,12 +68,12 @@ class Snapshots:
 
     def taken(self, snapshot: str, until: datetime | None) -> datetime:
         """Return the time in the record, or `until` if earlier."""
-        taken = datetime.fromtimestamp(read_record(self.machine.paths).taken, UTC)
+        taken = datetime.fromtimestamp(read_manifest(self.machine.paths).taken, UTC)
         return min(taken, until) if until else taken
 
     def _check_history(self, moment: datetime) -> None:
         """Raise RefusedError if a rewind abandoned `moment`: this snapshot's timeline does not contain it."""
-        for left in read_left(self.machine.paths):
+        for left in read_abandoned(self.machine.paths):
             if left.since < moment.timestamp() < left.until:
                 raise RefusedError(
                     f"a rewind abandoned {moment.astimezone():%Y-%m-%d %H:%M:%S}, so this backup cannot be restored "

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
-from ecs_appliance.backup.stores import plan_store
+from ecs_appliance.backup.backends import plan_backend
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.files import private_folder, read_optional, write_atomic
 from ecs_appliance.core.paths import Paths
@@ -26,7 +26,7 @@ KEY = re.compile(r"[0-9a-f]{64}(-tmp-[0-9]+)?")
 
 
 @contextmanager
-def reached(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository]:
+def connected(paths: Paths, runner: Runner, backup: Backup) -> Iterator[Repository]:
     """Mount the target of `backup` if needed and yield its repository. Raises RefusedError if it cannot be one."""
     place = backup.mount
     with ExitStack() as stack:
@@ -47,7 +47,7 @@ def open_target(paths: Paths, runner: Runner, backup: Backup, folder: Path) -> R
     password = backup_password(backup)
     if not password:
         raise RefusedError("appliance.backup.password is not set", "appliance env create shows an example")
-    store = plan_store(backup, folder, lambda secret: obscured(runner, secret))
+    store = plan_backend(backup, folder, lambda secret: obscured(runner, secret))
     opening = {"location": store.opening} if store.opening else {}
     for name, text in {**store.files, **opening}.items():
         write_atomic(folder / name, text)
@@ -113,7 +113,7 @@ def _clear(folder: Path) -> None:
             path.unlink()
 
 
-def adopt(paths: Paths, repository: Repository) -> bool:
+def claim(paths: Paths, repository: Repository) -> bool:
     """Create the repository, or check that this machine may write to it; return whether it is new.
 
     Raises RefusedError if it is not the one used before or belongs to another machine: the operator decides then.
@@ -142,11 +142,11 @@ def adopt(paths: Paths, repository: Repository) -> bool:
             f"the backups at {repository.shown} are not those that were there before", f"is it mounted? {forget}"
         )
     if not known:
-        _adopt_found(paths, repository, found)
+        _claim_found(paths, repository, found)
     return False
 
 
-def _adopt_found(paths: Paths, repository: Repository, found: str) -> None:
+def _claim_found(paths: Paths, repository: Repository, found: str) -> None:
     """Adopt a repository unknown to this machine if it has no snapshots. Raises RefusedError otherwise."""
     made = repository.snapshots()
     if made:

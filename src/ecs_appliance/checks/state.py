@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ecs_appliance.backup.progress import is_unfinished, read_left
+from ecs_appliance.backup.progress import is_unfinished, read_abandoned
 from ecs_appliance.checks.check import Machine
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.state import DAMAGED, find_damaged
@@ -11,7 +11,7 @@ from ecs_appliance.reporting.topics import STATE
 
 TOPICS = (STATE,)
 # While these cannot be read, nothing starts and no rewind is possible.
-STAYING = {"progress": is_unfinished, "rewinds": read_left}
+STAYING = {"progress": is_unfinished, "rewinds": read_abandoned}
 
 
 def find(machine: Machine) -> Iterable[Finding]:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from ecs_appliance.checks.check import Machine
 from ecs_appliance.core.facts import read_facts
+from ecs_appliance.core.markers import LAST_UPDATE
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.core.tags import LAST_UPDATE
 from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.topics import REBOOT, UPDATES
 

@@ -18,8 +18,8 @@ def status(as_json: AsJson = False) -> None:
     The exit code is 0 if everything is in order, 1 if something is wrong, and 2 if the site is down. The command must
     be run as root.
     """
-    from ecs_appliance.checks.checks import current_alerts
     from ecs_appliance.checks.overview import lines, overview
+    from ecs_appliance.checks.run import current_alerts
 
     machine = _machine()
     seen = overview(machine, current_alerts(machine))
@@ -44,7 +44,7 @@ def alerts(
     import time
     from dataclasses import asdict
 
-    from ecs_appliance.checks.checks import CHECKS, current_alerts
+    from ecs_appliance.checks.run import CHECKS, current_alerts
     from ecs_appliance.core.errors import ExitCode
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.text import shown_line

@@ -45,8 +45,8 @@ def run(
     from ecs_appliance.lifecycle.backup import back_up, summary
     from ecs_appliance.lifecycle.context import Context
 
-    with restic_progress("backing up") as note:
-        report = back_up(Context(), nightly=nightly, wait=LOCK_WAIT, note=note)
+    with restic_progress("backing up") as on_progress:
+        report = back_up(Context(), nightly=nightly, wait=LOCK_WAIT, on_progress=on_progress)
     if not as_json:
         typer.echo(summary(report))
         return
@@ -116,8 +116,8 @@ def rehearse(
         # Everything it starts, such as a database server and a container, yields to the site, as under the unit.
         words = ["systemd-run", "--scope", "--quiet", "--collect", f"--slice={SLICE}", "--nice=19"]
         raise typer.Exit(SystemRunner().interact([*words, "/usr/local/bin/appliance", *sys.argv[1:]]))
-    with restic_progress("rehearsing") as note:
-        evidence = rehearsal.run(Context(), snapshot=snapshot, note=note)
+    with restic_progress("rehearsing") as on_progress:
+        evidence = rehearsal.run(Context(), snapshot=snapshot, on_progress=on_progress)
     if as_json:
         display.show(evidence.facts(), as_json=True)
         raise typer.Exit(0 if evidence.ok else 1)

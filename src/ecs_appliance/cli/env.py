@@ -40,14 +40,14 @@ def check_file(
     The exit code is 0 if the file is valid and 3 if it is not.
     """
     from ecs_appliance.core.errors import ExitCode
-    from ecs_appliance.env import problem
+    from ecs_appliance.env import diagnostics
     from ecs_appliance.env.check import check
 
     checked = check(_read(file), strict=strict)
     if as_json:
-        typer.echo(problem.as_json(checked.problems))
+        typer.echo(diagnostics.as_json(checked.problems))
     else:
-        typer.echo(problem.report(checked.problems, file) or f"{file}: no problem found")
+        typer.echo(diagnostics.report(checked.problems, file) or f"{file}: no problem found")
     raise typer.Exit(ExitCode.OK if checked.ok else ExitCode.INVALID_ENV)
 
 
@@ -142,12 +142,12 @@ def update_active() -> None:
     from ecs_appliance.core.locks import locked
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.core.runner import SystemRunner
-    from ecs_appliance.env.activate import activate, told
+    from ecs_appliance.env.activation import activate, describe
 
     paths = Paths()
     with locked(paths.lock, "env update", wait=LOCK_WAIT):
         activated = activate(paths, SystemRunner())
-    for line in told(activated, paths):
+    for line in describe(activated, paths):
         typer.echo(line)
 
 
@@ -163,7 +163,7 @@ def show_values(
     Secrets are masked.
     """
     from ecs_appliance.core.paths import Paths
-    from ecs_appliance.env.activate import load_active
+    from ecs_appliance.env.activation import load_active
     from ecs_appliance.env.check import load
     from ecs_appliance.env.show import show
 
@@ -192,7 +192,7 @@ def flatten_file(  # noqa: PLR0917 # typer derives options from the parameters
     ] = "_",
 ) -> None:
     """Print a YAML file as lines of shell assignments."""
-    from ecs_appliance.env.document import decode
+    from ecs_appliance.env.decoding import decode
     from ecs_appliance.env.flatten import Style, absent, flatten
     from ecs_appliance.env.tree import parse
 
@@ -221,6 +221,6 @@ app.command("verify-paper", example="appliance env verify-paper scan*.png --agai
 
 
 def _read(file: str) -> bytes:
-    from ecs_appliance.env.document import LARGEST, read_start
+    from ecs_appliance.env.decoding import LARGEST, read_start
 
     return sys.stdin.buffer.read(LARGEST + 1) if file == STDIN else read_start(Path(file))

@@ -35,7 +35,7 @@ def install(
     from ecs_appliance.core.paths import Paths
     from ecs_appliance.lifecycle import preflight
 
-    preflight.check_machine(preflight.look_at(Paths()), force=force)
+    preflight.check_machine(preflight.inspect(Paths()), force=force)
     confirm.confirm("this turns the whole machine into an appliance", yes=yes)
     from ecs_appliance.lifecycle.context import Context
     from ecs_appliance.lifecycle.install import install as work

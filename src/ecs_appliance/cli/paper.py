@@ -10,8 +10,8 @@ import typer
 from ecs_appliance.cli.display import AsJson
 
 if TYPE_CHECKING:
-    from ecs_appliance.safekeeping.delivery import Post
-    from ecs_appliance.safekeeping.package import Package
+    from ecs_appliance.offline_copy.delivery import SmtpOptions
+    from ecs_appliance.offline_copy.package import Package
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="PDFs and pictures, in any order.")]
 PACKAGE_EXAMPLE = "appliance env package /app/env.yml\nappliance env package /app/env.yml --split 2of3"
@@ -55,9 +55,9 @@ def package_file(  # noqa: PLR0917 # typer derives options from the parameters
     """
     from ecs_appliance.cli.progress import progress as shown
     from ecs_appliance.core.runner import SystemRunner
+    from ecs_appliance.offline_copy.delivery import deliver, recipients_of
+    from ecs_appliance.offline_copy.package import package
     from ecs_appliance.paper.split import read_scheme
-    from ecs_appliance.safekeeping.delivery import deliver, recipients_of
-    from ecs_appliance.safekeeping.package import package
 
     if requirements:
         missing = _requirements()
@@ -126,7 +126,7 @@ def verify_paper(
 ) -> None:
     """Check that a PDF, or scans of its print, match an env.yml."""
     from ecs_appliance.cli.progress import progress as shown
-    from ecs_appliance.env.document import read
+    from ecs_appliance.env.decoding import read
     from ecs_appliance.paper.pictures import on_disk
     from ecs_appliance.paper.verification import verify
 
@@ -142,20 +142,20 @@ def verify_paper(
         typer.echo(f"skipped:  {problem}")
 
 
-def _post(url: str, password_file: Path | None, authorities: Path | None, sender: str) -> "Post":
+def _post(url: str, password_file: Path | None, authorities: Path | None, sender: str) -> "SmtpOptions":
     import os
 
-    from ecs_appliance.safekeeping.delivery import Post
-    from ecs_appliance.safekeeping.mailserver import read_password, read_server
+    from ecs_appliance.offline_copy.delivery import SmtpOptions
+    from ecs_appliance.offline_copy.mailserver import read_password, read_server
 
     server = read_server(url)
-    return Post(server, read_password(server, os.environ, password_file), sender, authorities)
+    return SmtpOptions(server, read_password(server, os.environ, password_file), sender, authorities)
 
 
 def _requirements() -> list[str]:
     from ecs_appliance.core.errors import RefusedError
     from ecs_appliance.core.runner import SystemRunner
-    from ecs_appliance.safekeeping.sealed import find_gpg
+    from ecs_appliance.offline_copy.encrypted_archive import find_gpg
 
     try:
         find_gpg(SystemRunner())
@@ -174,8 +174,8 @@ def _package_told(made: "Package") -> list[str]:
 
 
 def _mail_told(file: Path, recipients: "tuple[str, ...]") -> list[str]:
-    from ecs_appliance.safekeeping import mail
-    from ecs_appliance.safekeeping.delivery import has_recipients
+    from ecs_appliance.offline_copy import mail
+    from ecs_appliance.offline_copy.delivery import has_recipients
 
     if recipients:
         return [f"mailed     to {', '.join(recipients)}"]

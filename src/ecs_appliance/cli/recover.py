@@ -11,7 +11,7 @@ from ecs_appliance.cli.display import AsJson, To
 from ecs_appliance.core.errors import RefusedError
 
 if TYPE_CHECKING:
-    from ecs_appliance.lifecycle.recover import Plan, Report
+    from ecs_appliance.lifecycle.recover import RecoveryPlan, RecoveryReport
 
 EXAMPLE = "appliance recover --plan\nappliance recover --yes --to '2030-05-17 12:00'"
 
@@ -38,23 +38,23 @@ def recover(  # noqa: PLR0917 # typer derives options from the parameters
     if snapshot and to:
         raise RefusedError("--snapshot and --to cannot be combined", "give only one of them")
     until = to.astimezone() if to else None
-    wish = work.Wish(snapshot=snapshot, until=until, aside=move_aside, start=not only_restore)
+    request = work.RecoveryRequest(snapshot=snapshot, until=until, aside=move_aside, start=not only_restore)
     if show_plan:
-        _show_plan(work.plan(Context(), wish), as_json=as_json)
+        _show_plan(work.plan(Context(), request), as_json=as_json)
         return
     confirm.confirm(
         "this restores the backup onto this machine",
         yes=yes or sure,
-        show=lambda: _show_plan(work.plan(Context(), wish), as_json=False),
+        show=lambda: _show_plan(work.plan(Context(), request), as_json=False),
         hint=f"{confirm.CONFIRM}, or show the plan: --plan",
         quiet=as_json,
     )
-    with restic_progress("restoring") as note:
-        report = work.recover(Context(), wish, note=note)
+    with restic_progress("restoring") as on_progress:
+        report = work.recover(Context(), request, on_progress=on_progress)
     _show_report(report, as_json=as_json)
 
 
-def _show_plan(plan: "Plan", *, as_json: bool) -> None:
+def _show_plan(plan: "RecoveryPlan", *, as_json: bool) -> None:
     from ecs_appliance.backup.plan import in_gb
 
     if as_json:
@@ -72,7 +72,7 @@ def _show_plan(plan: "Plan", *, as_json: bool) -> None:
     )
 
 
-def _show_report(report: "Report", *, as_json: bool) -> None:
+def _show_report(report: "RecoveryReport", *, as_json: bool) -> None:
     documents, taken = report.documents, report.taken.astimezone()
     if as_json:
         found = {"documents": documents.rows, "newer": list(documents.newer)} if documents else None

@@ -12,7 +12,7 @@ from ecs_appliance.core.errors import RefusedError
 
 if TYPE_CHECKING:
     from ecs_appliance.backup.rewind import Preview
-    from ecs_appliance.lifecycle.rewind import Report
+    from ecs_appliance.lifecycle.rewind import RewindReport
 
 EXAMPLE = "appliance rewind --to '2030-05-17 12:00'\nappliance rewind --to '2030-05-17 12:00' --yes"
 # How many of the documents that would lose their row are listed; --json lists all.
@@ -67,7 +67,7 @@ def _show_way(moment: float, *, as_json: bool) -> None:
         typer.echo(f"  → to reset it: appliance rewind --to '{_local(moment)}' --yes")
 
 
-def _show_report(report: "Report", *, as_json: bool) -> None:
+def _show_report(report: "RewindReport", *, as_json: bool) -> None:
     newer = list(report.documents.newer)
     if as_json:
         answer = {"to": _local(report.moment), "kept": report.kept, "documents": report.documents.rows}

@@ -134,8 +134,8 @@ def certificate() -> None:
 def check() -> None:
     """Run all checks and write the login message."""
     from ecs_appliance.checks.check import Machine
-    from ecs_appliance.checks.checks import run_checks
     from ecs_appliance.checks.overview import write_motd
+    from ecs_appliance.checks.run import run_checks
 
     def work(context: "Context") -> None:
         machine = Machine(context)

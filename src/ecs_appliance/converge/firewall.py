@@ -6,7 +6,7 @@ import pwd
 import re
 from pathlib import Path
 
-from ecs_appliance.core.applied import is_applied, mark_applied
+from ecs_appliance.core.content_stamps import is_applied, mark_applied
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.files import read_optional, write_atomic
 from ecs_appliance.core.paths import Paths

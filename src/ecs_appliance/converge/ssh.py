@@ -62,7 +62,7 @@ class Account:
 def plan_ssh(paths: Paths, env: "Env | None") -> Ssh:
     """Decide about ssh on this machine for `env` (None: not configured yet)."""
     people = tuple(account.name for account in _people(paths))
-    return Ssh(keys_let_in(paths, env), ssh_ports(paths), people, _knows_everybody(paths))
+    return Ssh(has_admin_key(paths, env), ssh_ports(paths), people, _knows_everybody(paths))
 
 
 def ssh_ports(paths: Paths) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ def ssh_ports(paths: Paths) -> tuple[int, ...]:
     return tuple(sorted({USUAL_PORT, *named}))
 
 
-def keys_let_in(paths: Paths, env: "Env | None") -> bool:
+def has_admin_key(paths: Paths, env: "Env | None") -> bool:
     """Return whether anyone can become root with an ssh key once `env` (None: not configured yet) is active."""
     added, removed = (env.ssh_authorized_keys, env.ssh_deprecated_keys) if env else ((), ())
     lines = [*added, *_authorized_lines(paths)]

@@ -26,7 +26,7 @@ BASE_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": "/root", "DE
 # Inherited because proxies and private CAs need them; nothing else of our environment is.
 INHERITED = ("http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "PIP_CERT", "TERM")
 OUTPUT_TAIL_LINES = 20
-TIED = ("setpriv", "--pdeathsig=TERM", "--")
+DIE_WITH_PARENT = ("setpriv", "--pdeathsig=TERM", "--")
 
 Process = subprocess.Popen[bytes]
 
@@ -79,15 +79,16 @@ class Runner(Protocol):
         ok: Sequence[int] = (0,),
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
-        tied: bool = False,
+        die_with_parent: bool = False,
         output: IO[bytes] | None = None,
     ) -> Result:
         """Run `argv` without a shell, wait at most `timeout` seconds for it to exit, and return its result.
 
         `input` is written to stdin; by default stdin is empty. `env` is added to a minimal environment. `user` is the
         account to run as. `secrets` are masked in logs and errors. `on_line` is called with each line of stdout and
-        stderr as it arrives. A `tied` process gets SIGTERM when the calling thread ends, even if it is killed. For
-        data too large for memory, `input` and `output` are open files; `output` receives stdout instead of the result.
+        stderr as it arrives. With `die_with_parent`, the process gets SIGTERM when the calling thread ends, even if it
+        is killed. For data too large for memory, `input` and `output` are open files; `output` receives stdout instead
+        of the result.
         Leftovers of its process group are killed when it has exited. Raise CommandError if the exit code is not in
         `ok`, ProcessDeadlineError after `timeout` (it and its descendants are killed); both are a ProcessError.
         """
@@ -109,7 +110,7 @@ class SystemRunner:
         ok: Sequence[int] = (0,),
         secrets: Sequence[str] = (),
         on_line: Callable[[str], None] | None = None,
-        tied: bool = False,
+        die_with_parent: bool = False,
         output: IO[bytes] | None = None,
     ) -> Result:
         """See Runner.run."""
@@ -117,7 +118,7 @@ class SystemRunner:
         hidden = tuple(secrets)
         log.debug("$ %s", masked(" ".join(words), hidden))
         began = time.monotonic()
-        started = [*TIED, *words] if tied else words
+        started = [*DIE_WITH_PARENT, *words] if die_with_parent else words
         data = input.encode() if isinstance(input, str) else input or b""
         source = None if isinstance(data, bytes) else data
         process = _start(

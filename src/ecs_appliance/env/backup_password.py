@@ -3,7 +3,7 @@
 import hashlib
 
 from ecs_appliance.env.model import Backup
-from ecs_appliance.env.packets import dearmor
+from ecs_appliance.env.pgp_packets import dearmor
 
 
 def backup_password(backup: Backup) -> str:

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.env import rules
-from ecs_appliance.env.document import LARGEST, decode, first_line, read_start
-from ecs_appliance.env.layout import item_of, keys, nearest, section_of
+from ecs_appliance.env.decoding import LARGEST, decode, first_line, read_start
+from ecs_appliance.env.diagnostics import Diagnostic, Severity, report, sorted_unique
 from ecs_appliance.env.model import Env, Section
-from ecs_appliance.env.problem import Problem, Severity, in_order, report
 from ecs_appliance.env.pysettings import SettingsError
+from ecs_appliance.env.schema_walk import item_of, keys, section_of, suggest_key
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, TreeError, joined, parse, scalar, typed
 
 # Old path of a key, and its current name.
@@ -29,7 +29,7 @@ class Checked:
     """`env` is None if any of `problems` is an error."""
 
     env: Env | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Diagnostic, ...]
 
     @property
     def ok(self) -> bool:
@@ -47,15 +47,15 @@ def check(data: bytes, *, strict: bool = False) -> Checked:
         found = (
             [*error.problems, *first_line(data.decode(errors="replace"))] if len(data) <= LARGEST else error.problems
         )
-        return Checked(None, in_order(_named(found, data.decode(errors="replace")), strict=strict))
+        return Checked(None, sorted_unique(_named(found, data.decode(errors="replace")), strict=strict))
     checker = _Checker(tree, text)
     env = checker.run()
-    ordered = in_order([*problems, *checker.problems], strict=strict)
+    ordered = sorted_unique([*problems, *checker.problems], strict=strict)
     usable = env is not None and all(problem.severity == "warning" for problem in ordered)
     return Checked(env if usable else None, ordered)
 
 
-def _named(problems: Iterable[Problem], text: str) -> Iterator[Problem]:
+def _named(problems: Iterable[Diagnostic], text: str) -> Iterator[Diagnostic]:
     """Yield `problems` with the known keys that lead to their lines; anything else in a line may be secret."""
     lines = text.split("\n")
     known = {word for key in keys() for word in key.path.replace("[]", "").split(".")}
@@ -86,7 +86,7 @@ class _Checker:
     """Checks one tree; collects `problems`."""
 
     def __init__(self, tree: Mapping, text: str) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self._tree = tree
         self._lines = text.split("\n")
         self._broken: set[str] = set()
@@ -106,7 +106,7 @@ class _Checker:
     def _say(self, mark: Mark, path: str, message: str, severity: Severity = "error") -> None:
         if severity == "error":
             self._broken.add(path)
-        self.problems.append(Problem(mark.line, mark.column, path, severity, message))
+        self.problems.append(Diagnostic(mark.line, mark.column, path, severity, message))
 
     def _section(self, node: Mapping, section: type[Section], path: str, pattern: str) -> dict[str, Any]:
         """Return `node` as plain data for the model: known keys that have a value, under their current names."""
@@ -158,7 +158,7 @@ class _Checker:
             node.entries[new], node.keys[new] = value, mark
 
     def _unknown(self, mark: Mark, key: str, path: str, section: type[Section]) -> None:
-        meant = nearest(key, path, section)
+        meant = suggest_key(key, path, section)
         hint = f", did you mean {meant}?" if meant else ""
         self._say(mark, joined(path, key), f"unknown key{hint}", "warning")
 

@@ -14,9 +14,9 @@ from ecs_appliance.core.errors import ApplianceError, InvalidEnvError, RefusedEr
 from ecs_appliance.core.files import write_atomic
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.env import formats
-from ecs_appliance.env.document import decode, read
-from ecs_appliance.env.pgp import USERS
-from ecs_appliance.env.problem import quoted, report
+from ecs_appliance.env.decoding import decode, read
+from ecs_appliance.env.diagnostics import quoted, report
+from ecs_appliance.env.pgp_keys import USERS
 from ecs_appliance.env.tree import parse, typed
 
 TEMPLATE = Path(__file__).with_name("template.yml")
@@ -94,11 +94,11 @@ def _read_extra(file: Path) -> dict[str, object]:
 def make_secrets(runner: Runner) -> Secrets:
     """Generate all secrets in parallel. Raise CommandError if gpg is missing or fails."""
     # Imported here, in this thread, while the main thread imports other modules.
-    from ecs_appliance.env import dkim, openpgp  # noqa: PLC0415
+    from ecs_appliance.env import dkim, pgp_generate  # noqa: PLC0415
 
     with ThreadPoolExecutor(max_workers=1 + len(USERS)) as pool:
         dkim_key = pool.submit(dkim.make_key)
-        backup, encrypt, sign = pool.map(lambda user: openpgp.make_key(user, runner), USERS.values())
+        backup, encrypt, sign = pool.map(lambda user: pgp_generate.make_key(user, runner), USERS.values())
         return Secrets(
             dkim_key=dkim_key.result(),
             backup_key=backup,

@@ -12,9 +12,9 @@ from typing import Any, Literal, get_origin
 from pydantic import SecretStr
 
 from ecs_appliance.env.check import check
-from ecs_appliance.env.document import decode
-from ecs_appliance.env.layout import item_of, section_of
+from ecs_appliance.env.decoding import decode
 from ecs_appliance.env.model import Env
+from ecs_appliance.env.schema_walk import item_of, section_of
 from ecs_appliance.env.show import SECRET_WORDS, without_password
 from ecs_appliance.env.tree import Mapping, Node, Scalar, Sequence, TreeError, joined, parse, scalar, typed
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import ProcessError, Runner
-from ecs_appliance.env.source import Found, Kind, SourceError, read_present, user_data
+from ecs_appliance.env.source import FoundEnv, SourceError, SourceKind, read_present, user_data
 
 TOOL_SECONDS = 30
 NOT_FOUND = 2
@@ -40,7 +40,7 @@ class DriveSource:
     def detect(self) -> bool:
         return self._device() is not None
 
-    def get(self) -> Found | None:
+    def get(self) -> FoundEnv | None:
         """Return the environment; None if the file is missing or empty. Raise SourceError."""
         device = self._device()
         if device is None:
@@ -50,7 +50,7 @@ class DriveSource:
                 origin = f"drive {self.label} ({device}, {name})"
                 data = read_present(folder / name, origin)
                 if data is not None:
-                    return user_data(data, origin, Kind.DRIVE)
+                    return user_data(data, origin, SourceKind.DRIVE)
         return None
 
     def _device(self) -> Path | None:

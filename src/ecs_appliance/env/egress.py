@@ -4,8 +4,8 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from ecs_appliance.env.diagnostics import quoted
 from ecs_appliance.env.formats import host_name
-from ecs_appliance.env.problem import quoted
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 # Every public address; private networks must be listed explicitly.

@@ -7,7 +7,7 @@ import struct
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from ecs_appliance.env.problem import quoted
+from ecs_appliance.env.diagnostics import quoted
 
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 LONGEST_NAME = 253

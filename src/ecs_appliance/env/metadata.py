@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.sockets import cut_after
-from ecs_appliance.env.source import MOST_BYTES, Found, Kind, SourceError, user_data
+from ecs_appliance.env.source import MOST_BYTES, FoundEnv, SourceError, SourceKind, user_data
 
 LINK_LOCAL = "http://169.254.169.254"
 QUICK_SECONDS = 0.4
@@ -74,7 +74,7 @@ class Ec2Source:
     def detect(self) -> bool:
         return self.hints.ec2 or (self.hints.other and _answers(self.base_url))
 
-    def get(self) -> Found | None:
+    def get(self) -> FoundEnv | None:
         timeout = PATIENT_SECONDS if self.hints.ec2 else QUICK_SECONDS
         try:
             answer = self._ask_token(timeout)
@@ -114,7 +114,7 @@ class GceSource:
     def detect(self) -> bool:
         return self.hints.gce or (self.hints.other and _answers(self.base_url))
 
-    def get(self) -> Found | None:
+    def get(self) -> FoundEnv | None:
         headers = {"Metadata-Flavor": "Google"}
         path = "/computeMetadata/v1/instance/attributes/user-data"
         timeout = PATIENT_SECONDS if self.hints.gce else QUICK_SECONDS
@@ -127,7 +127,7 @@ class GceSource:
         return _user_data("GCE", self.base_url, path, headers) if is_google else None
 
 
-def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str]) -> Found | None:
+def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str]) -> FoundEnv | None:
     origin = f"{cloud} metadata service ({base_url})"
     try:
         answer = _ask("GET", base_url, path, headers, PATIENT_SECONDS)
@@ -137,7 +137,7 @@ def _user_data(cloud: str, base_url: str, path: str, headers: Mapping[str, str])
         return None
     if answer.status != OK:
         raise SourceError(f"{origin} refuses to return the user-data: status {answer.status}")
-    return user_data(answer.body, origin, Kind.NETWORK)
+    return user_data(answer.body, origin, SourceKind.NETWORK)
 
 
 def _answers(base_url: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, WithJsonSchema
 from pydantic.config import JsonDict
 
-from ecs_appliance.env import egress, formats, pem, pgp, pysettings, signers
+from ecs_appliance.env import egress, formats, pem, pgp_keys, pysettings, signer_keys
 from ecs_appliance.env.oncalendar import oncalendar
 
 Rule = Callable[[str], str]
@@ -49,7 +49,7 @@ Permissions = Annotated[str, _line(formats.permissions)]
 Package = Annotated[str, _line(formats.package)]
 SshKey = Annotated[str, AfterValidator(lambda text: formats.ssh_key(text.strip()))]
 HostKey = Annotated[str, AfterValidator(lambda text: formats.host_key(text.strip()))]
-Signer = Annotated[str, AfterValidator(signers.signer)]
+Signer = Annotated[str, AfterValidator(signer_keys.signer)]
 Calendar = Annotated[str, _line(oncalendar)]
 Certificates = Annotated[str, AfterValidator(pem.certificates)]
 HttpsUrl = Annotated[str, _line(formats.https_url)]
@@ -65,7 +65,7 @@ SecretWebUrl = Annotated[SecretStr, _concealed(_one_line(formats.web_url))]
 PemKey = Annotated[SecretStr, _concealed(pem.private_key)]
 RsaKey = Annotated[SecretStr, _concealed(pem.rsa_key)]
 SshSecretKey = Annotated[SecretStr, _concealed(pem.ssh_key)]
-PgpKey = Annotated[SecretStr, _concealed(pgp.private_key)]
+PgpKey = Annotated[SecretStr, _concealed(pgp_keys.private_key)]
 PythonText = Annotated[SecretStr, _concealed(pysettings.settings)]
 # Its content is checked where it is used.
 StorageSetup = Annotated[

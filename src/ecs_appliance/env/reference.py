@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from ecs_appliance.env.layout import Key, keys
 from ecs_appliance.env.model import Env
+from ecs_appliance.env.schema_walk import KeySpec, keys
 
 HEAD = """\
 # env.yml: every key
@@ -49,12 +49,12 @@ def _is_plain(default: object) -> bool:
     return isinstance(default, int | str) and default != "**********"
 
 
-def _row(key: Key) -> str:
+def _row(key: KeySpec) -> str:
     text = (key.field.description or "").replace("|", "\\|")
     return f"| `{key.path}` | {key.kind} | {_default(key)} | {text} |"
 
 
-def _default(key: Key) -> str:
+def _default(key: KeySpec) -> str:
     if key.needed:
         return "**required**"
     match key.default:

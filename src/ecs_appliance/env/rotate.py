@@ -12,16 +12,16 @@ from pathlib import Path
 from ecs_appliance.core.errors import ApplianceError, BusyError, InvalidEnvError, RefusedError
 from ecs_appliance.core.files import sync_folder, write_atomic
 from ecs_appliance.core.runner import Runner
-from ecs_appliance.env import dkim, openpgp
+from ecs_appliance.env import dkim, pgp_generate
 from ecs_appliance.env.backup_password import derived_password
 from ecs_appliance.env.check import check
 from ecs_appliance.env.create import make_random
-from ecs_appliance.env.document import decode, read
+from ecs_appliance.env.decoding import decode, read
+from ecs_appliance.env.diagnostics import quoted, report
 from ecs_appliance.env.edit import replace_within, scalar_at, set_values
-from ecs_appliance.env.layout import keys
-from ecs_appliance.env.pgp import USERS
-from ecs_appliance.env.problem import quoted, report
+from ecs_appliance.env.pgp_keys import USERS
 from ecs_appliance.env.pysettings import NEEDED, SettingsError, string_place
+from ecs_appliance.env.schema_walk import keys
 from ecs_appliance.env.tree import parse
 
 DKIM = "appliance.dkim.key"
@@ -139,7 +139,7 @@ def _edit(text: str, key: str, old: str, runner: Runner) -> _Edited:
     if key == BACKUP_KEY:
         return _edit_backup(text, old, runner)
     if key in USERS:
-        return _Edited(set_values(text, {key: openpgp.make_key(USERS[key], runner)}))
+        return _Edited(set_values(text, {key: pgp_generate.make_key(USERS[key], runner)}))
     if key == DKIM:
         return _edit_dkim(text, old)
     return _edit_setting(text, key.rpartition(".")[2], old)
@@ -158,7 +158,7 @@ def _edit_setting(text: str, name: str, settings: str) -> _Edited:
 
 def _edit_backup(text: str, old: str, runner: Runner) -> _Edited:
     """Replace the backup key; if the backup password was derived from the old one, write that password to the file."""
-    fresh = {BACKUP_KEY: openpgp.make_key(USERS[BACKUP_KEY], runner)}
+    fresh = {BACKUP_KEY: pgp_generate.make_key(USERS[BACKUP_KEY], runner)}
     password = scalar_at(parse(text), BACKUP_PASSWORD)
     derived = "" if password and password.text.strip() else derived_password(old)
     if not derived:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ecs_appliance.env import egress, formats, pem, pgp, pysettings
-from ecs_appliance.env.layout import keys
+from ecs_appliance.env import egress, formats, pem, pgp_keys, pysettings
+from ecs_appliance.env.diagnostics import Diagnostic, Severity, quoted
 from ecs_appliance.env.model import Backup
-from ecs_appliance.env.problem import Problem, Severity, quoted
+from ecs_appliance.env.schema_walk import keys
 from ecs_appliance.env.tree import Mapping, Mark, Node, Scalar, Sequence, scalar
 
 SETUP_SECTIONS = ("parted", "mdadm", "crypt", "lvm", "format", "mount", "swap")
@@ -27,7 +27,7 @@ BACKUP_DEFAULT = Backup().url.get_secret_value()
 VAULT_KEYS = ("ecs.vault_encrypt", "ecs.vault_sign")
 
 
-def broken(tree: Mapping, invalid: frozenset[str]) -> list[Problem]:
+def broken(tree: Mapping, invalid: frozenset[str]) -> list[Diagnostic]:
     """Return the rule violations in `tree`. Rules that depend on the paths `invalid` are skipped."""
     seen = _Seen(tree, invalid)
     shapes = (_needed, _certificate, _extra_files, _settings, _vault, _dkim)
@@ -75,7 +75,7 @@ class _Seen:
         node = self.node(path)
         return isinstance(node, Sequence) and bool(node.items)
 
-    def problem(self, path: str, message: str, severity: Severity = "error") -> Problem:
+    def problem(self, path: str, message: str, severity: Severity = "error") -> Diagnostic:
         """Return a problem located at `path`, or at its nearest ancestor in the file."""
         mark, above = Mark(), path
         while above:
@@ -85,17 +85,17 @@ class _Seen:
                 mark = node.keys[key]
                 break
             above = parent
-        return Problem(mark.line, mark.column, path, severity, message)
+        return Diagnostic(mark.line, mark.column, path, severity, message)
 
-    def inside(self, path: str, line: int, message: str, severity: Severity = "warning") -> Problem:
+    def inside(self, path: str, line: int, message: str, severity: Severity = "warning") -> Diagnostic:
         """Return a problem in `line` of the text at `path`; located at `path` unless the text is a `|` block."""
         node = self.node(path)
         if not (isinstance(node, Scalar) and node.literal):
             return self.problem(path, message, severity)
-        return Problem(node.mark.line + line, 1, path, severity, message)
+        return Diagnostic(node.mark.line + line, 1, path, severity, message)
 
 
-def _needed(seen: _Seen) -> Iterator[Problem]:
+def _needed(seen: _Seen) -> Iterator[Diagnostic]:
     """Nothing is required on standby, as nothing is started."""
     if seen.flag("appliance.standby"):
         return
@@ -104,7 +104,7 @@ def _needed(seen: _Seen) -> Iterator[Problem]:
             yield seen.problem(key.path, f"is missing: {key.field.description}")
 
 
-def _certificate(seen: _Seen) -> Iterator[Problem]:
+def _certificate(seen: _Seen) -> Iterator[Diagnostic]:
     key, cert = "appliance.ssl.key", "appliance.ssl.cert"
     if key in seen.invalid or cert in seen.invalid:
         return
@@ -118,7 +118,7 @@ def _certificate(seen: _Seen) -> Iterator[Problem]:
         yield seen.problem(cert, f"{reason}, so it is not used", "warning")
 
 
-def _extra_files(seen: _Seen) -> Iterator[Problem]:
+def _extra_files(seen: _Seen) -> Iterator[Diagnostic]:
     files = seen.node("appliance.extra.files")
     first: dict[str, int] = {}
     for index, item in enumerate(files.items if isinstance(files, Sequence) else []):
@@ -129,23 +129,23 @@ def _extra_files(seen: _Seen) -> Iterator[Problem]:
         path = posixpath.normpath(value.strip().replace("//", "/"))
         if path in first:
             message = f"this path occurs twice, first in line {first[path]}"
-            yield Problem(node.mark.line, node.mark.column, f"appliance.extra.files[{index}].path", "error", message)
+            yield Diagnostic(node.mark.line, node.mark.column, f"appliance.extra.files[{index}].path", "error", message)
         first.setdefault(path, node.mark.line)
 
 
-def _settings(seen: _Seen) -> Iterator[Problem]:
+def _settings(seen: _Seen) -> Iterator[Diagnostic]:
     text = seen.verbatim("ecs.settings")
     missing = pysettings.missing(text) if text.strip() else []
     if missing:
         yield seen.problem("ecs.settings", f"does not set {', '.join(missing)}: the application has no safe default")
 
 
-def _vault(seen: _Seen) -> Iterator[Problem]:
+def _vault(seen: _Seen) -> Iterator[Diagnostic]:
     for path in VAULT_KEYS:
-        text, user = seen.text(path), pgp.USERS[path]
+        text, user = seen.text(path), pgp_keys.USERS[path]
         if not text:
             continue
-        key = pgp.read_private_key(text)
+        key = pgp_keys.read_private_key(text)
         if not any(user in name for name in key.users):
             yield seen.problem(
                 path, f"the application looks for a key with the user ID {user}, but this key has another", "warning"
@@ -154,13 +154,13 @@ def _vault(seen: _Seen) -> Iterator[Problem]:
             yield seen.problem(path, "the application's gpg 1.4 cannot use this type of key: expected RSA", "warning")
 
 
-def _dkim(seen: _Seen) -> Iterator[Problem]:
+def _dkim(seen: _Seen) -> Iterator[Diagnostic]:
     path = "appliance.dkim.key"
     if not (seen.text(path) or path in seen.invalid or seen.flag("appliance.standby")):
         yield seen.problem(path, "is missing: outgoing mail is not signed", "warning")
 
 
-def _mount(seen: _Seen) -> Iterator[Problem]:
+def _mount(seen: _Seen) -> Iterator[Diagnostic]:
     base = "appliance.backup.mount"
     given = {name for name in ("type", "source", "target", "options") if seen.text(f"{base}.{name}")}
     for name in ("source", "target"):
@@ -168,7 +168,7 @@ def _mount(seen: _Seen) -> Iterator[Problem]:
             yield seen.problem(f"{base}.{name}", "is missing: a mount needs a source and a target")
 
 
-def _sftp(seen: _Seen) -> Iterator[Problem]:
+def _sftp(seen: _Seen) -> Iterator[Diagnostic]:
     path = "appliance.backup.url"
     if not formats.is_sftp(seen.text(path)):
         return
@@ -179,14 +179,14 @@ def _sftp(seen: _Seen) -> Iterator[Problem]:
         yield seen.problem("appliance.backup.host_keys", message, "warning")
 
 
-def _plain(seen: _Seen) -> Iterator[Problem]:
+def _plain(seen: _Seen) -> Iterator[Diagnostic]:
     path = "appliance.backup.url"
     url = seen.text(path)
     if PLAIN_HTTP.match(url) and urlsplit(url[url.index("//") :]).hostname not in LOOPBACK:
         yield seen.problem(path, "is plain http: anyone on the network path can read user and secret", "warning")
 
 
-def _source(seen: _Seen) -> Iterator[Problem]:
+def _source(seen: _Seen) -> Iterator[Diagnostic]:
     """Anyone on the network path can inject code into what is fetched by http or git."""
     for section in ("appliance.git", "ecs.git", "ecs.docs.git"):
         path = f"{section}.source"
@@ -200,7 +200,7 @@ def _source(seen: _Seen) -> Iterator[Problem]:
             yield seen.problem(path, message, "warning")
 
 
-def _setup(seen: _Seen) -> Iterator[Problem]:
+def _setup(seen: _Seen) -> Iterator[Diagnostic]:
     node = seen.node("appliance.storage.setup")
     for section in node.entries if isinstance(node, Mapping) else ():
         if section not in SETUP_SECTIONS:
@@ -208,7 +208,7 @@ def _setup(seen: _Seen) -> Iterator[Problem]:
             yield seen.problem(f"appliance.storage.setup.{section}", message, "warning")
 
 
-def _sentry(seen: _Seen) -> Iterator[Problem]:
+def _sentry(seen: _Seen) -> Iterator[Diagnostic]:
     """In files from before egress was restricted, the application's error reports would be dropped silently."""
     path, settings = "appliance.network.egress.containers", "ecs.settings"
     host = pysettings.url_host(seen.verbatim(settings), "SENTRY_DSN")
@@ -220,7 +220,7 @@ def _sentry(seen: _Seen) -> Iterator[Problem]:
         yield seen.problem(path, f"does not list {quoted(host)}: what SENTRY_DSN sends there is blocked", "warning")
 
 
-def _names(seen: _Seen) -> Iterator[Problem]:
+def _names(seen: _Seen) -> Iterator[Diagnostic]:
     """The application rejects names that it does not know, and the site would never come up."""
     domain, hosts, path = seen.text("appliance.domain").lower(), "appliance.allowed_hosts", "ecs.settings"
     if not domain:
@@ -247,7 +247,7 @@ def _lets_in(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith(".") and (host.endswith(pattern) or host == pattern[1:]))
 
 
-def _commission(seen: _Seen) -> Iterator[Problem]:
+def _commission(seen: _Seen) -> Iterator[Diagnostic]:
     found = pysettings.known(seen.verbatim("ecs.settings"), "ETHICS_COMMISSION_UUID")
     if found and str(found.value).replace("-", "").lower() == TEMPLATE_COMMISSION:
         yield seen.inside(
@@ -255,7 +255,7 @@ def _commission(seen: _Seen) -> Iterator[Problem]:
         )
 
 
-def _backup_place(seen: _Seen) -> Iterator[Problem]:
+def _backup_place(seen: _Seen) -> Iterator[Diagnostic]:
     path = "appliance.backup.url"
     parts = urlsplit(seen.text(path) or BACKUP_DEFAULT) if path not in seen.invalid else None
     if parts is None or parts.scheme.lower() != "file" or seen.flag("appliance.standby"):
@@ -269,7 +269,7 @@ def _backup_place(seen: _Seen) -> Iterator[Problem]:
         )
 
 
-def _ssh(seen: _Seen) -> Iterator[Problem]:
+def _ssh(seen: _Seen) -> Iterator[Diagnostic]:
     path = "ssh_authorized_keys"
     if not (seen.has(path) or path in seen.invalid or seen.flag("appliance.standby")):
         yield seen.problem(path, "has no key: nobody can log in with an SSH key", "warning")

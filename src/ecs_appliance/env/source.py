@@ -22,7 +22,7 @@ class NoEnvironmentError(InvalidEnvError):
     """There is no environment: no source has one, or none has been activated."""
 
 
-class Kind(StrEnum):
+class SourceKind(StrEnum):
     """How an environment reached the machine."""
 
     FILE = "file"
@@ -31,22 +31,22 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundEnv:
     """The unchecked content of an environment, and where it came from: `origin` is for people, `kind` for programs."""
 
     data: bytes
     origin: str
-    kind: Kind = Kind.FILE
+    kind: SourceKind = SourceKind.FILE
 
 
-class Source(Protocol):
+class EnvSource(Protocol):
     """A place that may have an environment."""
 
     def detect(self) -> bool:
         """Return whether this source exists on this machine, as far as can be determined quickly."""
         ...
 
-    def get(self) -> Found | None:
+    def get(self) -> FoundEnv | None:
         """Return the environment, None if it has none. Raise SourceError if the source cannot be read."""
         ...
 
@@ -61,8 +61,8 @@ class FileSource:
         """Return whether the file exists. A dangling symlink does, and `get` fails."""
         return self.path.is_symlink() or self.path.exists()
 
-    def get(self) -> Found:
-        return Found(read_limited(self.path), str(self.path))
+    def get(self) -> FoundEnv:
+        return FoundEnv(read_limited(self.path), str(self.path))
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class CloudInitSource:
     def detect(self) -> bool:
         return self.path.is_file()
 
-    def get(self) -> Found | None:
-        return user_data(read_limited(self.path), f"cloud-init ({self.path})", Kind.NETWORK)
+    def get(self) -> FoundEnv | None:
+        return user_data(read_limited(self.path), f"cloud-init ({self.path})", SourceKind.NETWORK)
 
 
 def read_limited(path: Path) -> bytes:
@@ -97,13 +97,13 @@ def read_present(path: Path, name: str) -> bytes | None:
         raise SourceError(f"cannot read {name}: {error.strerror}") from None
 
 
-def user_data(data: bytes, origin: str, kind: Kind) -> Found | None:
+def user_data(data: bytes, origin: str, kind: SourceKind) -> FoundEnv | None:
     """Return the environment in the cloud-init user-data `data`, unpacked; None if it is empty. Raise SourceError.
 
     Empty user-data means that there is none, as cloud-init requires the file to exist.
     """
     content = unpacked(data, origin)
-    return Found(content, origin, kind) if content.strip() else None
+    return FoundEnv(content, origin, kind) if content.strip() else None
 
 
 def unpacked(data: bytes, origin: str) -> bytes:

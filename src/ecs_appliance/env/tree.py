@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ecs_appliance.core.errors import InvalidEnvError
-from ecs_appliance.env.problem import Problem, in_order, quoted, report
+from ecs_appliance.env.diagnostics import Diagnostic, quoted, report, sorted_unique
 
 DEEPEST = 40
 MOST_NODES = 20_000
@@ -73,7 +73,7 @@ Node = Scalar | Sequence | Mapping
 class TreeError(InvalidEnvError):
     """The text is not valid YAML, or not supported; `problems` says why."""
 
-    def __init__(self, problems: tuple[Problem, ...], name: str = "yaml") -> None:
+    def __init__(self, problems: tuple[Diagnostic, ...], name: str = "yaml") -> None:
         super().__init__(report(problems, name))
         self.problems = problems
 
@@ -87,16 +87,16 @@ def parse(text: str, name: str = "yaml") -> Mapping:
     try:
         root = builder.build(YAML(typ="safe", pure=True).parse(text))
     except MarkedYAMLError as error:
-        raise TreeError(in_order([*builder.problems, _explained(error, text)]), name) from None
+        raise TreeError(sorted_unique([*builder.problems, _explained(error, text)]), name) from None
     except (YAMLError, ValueError, OverflowError):
         # The parser does not check the numbers in escape sequences.
         raise TreeError(
-            in_order([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")]), name
+            sorted_unique([*builder.problems, _problem(Mark(), "", "the file is not valid YAML")]), name
         ) from None
     except _UnusableError as error:
-        raise TreeError(in_order([*builder.problems, error.problem]), name) from None
+        raise TreeError(sorted_unique([*builder.problems, error.problem]), name) from None
     if builder.problems:
-        raise TreeError(in_order(builder.problems), name)
+        raise TreeError(sorted_unique(builder.problems), name)
     return root
 
 
@@ -125,7 +125,7 @@ def joined(path: str, key: str | int) -> str:
 
 
 class _UnusableError(Exception):
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Diagnostic) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
@@ -134,7 +134,7 @@ class _Builder:
     """Builds the tree from parse events, checking depth, size and aliases before anything is expanded."""
 
     def __init__(self, text: str) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
         self._text = text
         self._anchors: dict[str, Node] = {}
         self._open: set[str] = set()
@@ -271,8 +271,8 @@ class _Builder:
         return _UnusableError(_problem(mark, path, message))
 
 
-def _problem(mark: Mark, path: str, message: str) -> Problem:
-    return Problem(mark.line, mark.column, path, "error", message)
+def _problem(mark: Mark, path: str, message: str) -> Diagnostic:
+    return Diagnostic(mark.line, mark.column, path, "error", message)
 
 
 def _mark(event: Any) -> Mark:
@@ -331,7 +331,7 @@ QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'""", re.DOTALL)
 GLUED = re.compile(KEY + r"(?!//)[^ \n]")
 
 
-def _explained(error: Any, text: str) -> Problem:
+def _explained(error: Any, text: str) -> Diagnostic:
     problem = error.problem or ""
     begun = error.context_mark if BEGUN_BEFORE.search(problem) else None
     place = begun or error.problem_mark or error.context_mark

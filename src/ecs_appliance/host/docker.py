@@ -12,7 +12,7 @@ from typing import IO
 from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import CommandError, Process, Result, Runner, SystemRunner
-from ecs_appliance.host.networks import Network
+from ecs_appliance.host.networks import DockerNetwork
 
 ASK_SECONDS = 60
 # Compose project of the site's containers.
@@ -63,7 +63,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Mount:
+class ContainerMount:
     """A bind mount of `source` on the host at `target` in the container."""
 
     source: Path
@@ -82,11 +82,11 @@ class Task:
     name: str
     image: str
     argv: tuple[str, ...]
-    mounts: tuple[Mount, ...] = ()
+    mounts: tuple[ContainerMount, ...] = ()
     tmpfs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     env_files: tuple[Path, ...] = ()
-    network: Network | None = None
+    network: DockerNetwork | None = None
     entrypoint: str = ""
     user: str = ""
     capabilities: tuple[str, ...] = ()
@@ -182,7 +182,7 @@ def remove_container(runner: Runner, name: str) -> None:
     runner.run(["docker", "rm", "--force", "--volumes", name], timeout=ASK_SECONDS, ok=(0, 1))
 
 
-def ensure_network(runner: Runner, network: Network) -> None:
+def ensure_network(runner: Runner, network: DockerNetwork) -> None:
     """Create `network` if it is missing; its containers cannot reach each other."""
     if _inspect(runner, "network", network.name):
         return
@@ -271,7 +271,7 @@ def _run_command(task: Task, *, interactive: bool) -> list[str]:
     return ["docker", "run", *options, *task.options, task.image, *task.argv]
 
 
-def _mount_option(mount: Mount) -> str:
+def _mount_option(mount: ContainerMount) -> str:
     """Return the mount as docker's CSV option. Raise ApplianceError if its source is a link or does not exist."""
     source = folders.real_path(mount.source.parent) / mount.source.name
     if source.is_symlink() or not (source.is_dir() or source.is_file()):

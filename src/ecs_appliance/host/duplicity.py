@@ -109,7 +109,7 @@ def _group(sizes: Mapping[str, int]) -> dict[str, _Set]:
 
 
 @dataclass(frozen=True)
-class Archive:
+class DuplicityArchive:
     """An archive at `url` in duplicity's notation. `keys` is the folder of its keyring, `cache` a folder of our own."""
 
     runner: Runner
@@ -123,31 +123,33 @@ class Archive:
         said = self._run("list-current-files", f"--time={moment}", self.url)
         return [found["name"] for line in said.stdout.splitlines() if (found := LISTED.fullmatch(line))]
 
-    def restore(self, moment: str, target: Path, note: Callable[[float], None], *, damaged: bool = False) -> None:
-        """Restore `moment` into `target`, which must not exist yet; pass the completed fraction (0 to 1) to `note`.
+    def restore(
+        self, moment: str, target: Path, on_progress: Callable[[float], None], *, damaged: bool = False
+    ) -> None:
+        """Restore `moment` into `target`, which must not exist yet; pass `on_progress` the completed fraction, 0 to 1.
 
         Raise DamagedArchiveError if a volume is damaged; with `damaged`, skip its contents instead. Raise CommandError
         for any other failure.
         """
 
-        def hear(line: str) -> None:
+        def on_line(line: str) -> None:
             if found := VOLUME.search(line):
-                note(int(found["done"]) / int(found["all"]))
+                on_progress(int(found["done"]) / int(found["all"]))
             elif DAMAGE in line and not damaged:
                 # Otherwise duplicity and gpg may wait for each other forever.
                 raise DamagedArchiveError("a volume of the old archive is damaged", "")
 
         options = ["--ignore-errors"] if damaged else []
-        self._run("restore", "--verbosity=5", *options, f"--time={moment}", self.url, str(target), hear=hear)
+        self._run("restore", "--verbosity=5", *options, f"--time={moment}", self.url, str(target), on_line=on_line)
 
-    def _run(self, command: str, *words: str, hear: Callable[[str], None] | None = None) -> Result:
+    def _run(self, command: str, *words: str, on_line: Callable[[str], None] | None = None) -> Result:
         self.cache.mkdir(mode=0o700, exist_ok=True)
         gpg = (f"--gpg-binary={GPG}", "--gpg-options=--trust-model=always")
         return self.runner.run(
             ["duplicity", command, f"--archive-dir={self.cache}", *gpg, *words],
             timeout=SECONDS,
             env={**NO_PASSPHRASE, "GNUPGHOME": str(self.keys), **self.environment},
-            on_line=hear,
+            on_line=on_line,
         )
 
 

@@ -64,7 +64,7 @@ then gpg new --status-fd=3 --decrypt sealed 3>status >opened 2>>said || :; fi
 
 
 @dataclass(frozen=True)
-class Key:
+class ListedKey:
     """A primary key, `secret` or public; `ids` are those of it and its subkeys, `usable` is False if gpg ignores it."""
 
     fingerprint: str
@@ -86,12 +86,12 @@ class Ring:
 class Sight:
     """The keys that gpg finds in key `blocks` and in a ring (`seen`), and those of the ring it can import (`kept`)."""
 
-    blocks: tuple[tuple[Key, ...], ...]
-    seen: tuple[Key, ...]
-    kept: tuple[Key, ...]
+    blocks: tuple[tuple[ListedKey, ...], ...]
+    seen: tuple[ListedKey, ...]
+    kept: tuple[ListedKey, ...]
 
 
-def look(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
+def inspect(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
     """List the keys of armored `blocks` and of `ring`, in the sandbox; empty for data without keys."""
     names = [f"block.{number}" for number in range(len(blocks))]
     results = [*(f"keys.{name}" for name in names), "keys.seen", "keys.kept"]
@@ -101,14 +101,14 @@ def look(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
     return Sight(tuple(lists[:-2]), lists[-2], lists[-1])
 
 
-def list_keys(runner: Runner, data: bytes) -> list[Key]:
+def list_keys(runner: Runner, data: bytes) -> list[ListedKey]:
     """Return the primary keys in `data`, an armored block or a keyring: first the public, then the secret ones."""
-    return list(look(runner, [data], Ring()).blocks[0])
+    return list(inspect(runner, [data], Ring()).blocks[0])
 
 
 def build_ring(
     runner: Runner, blocks: Sequence[bytes], ring: Ring, behind: Sequence[str], *, recipient: str, signer: str
-) -> tuple[Ring, tuple[Key, ...]]:
+) -> tuple[Ring, tuple[ListedKey, ...]]:
     """Build a ring from `blocks`, one secret key each, followed by the keys of `ring` with the fingerprints `behind`.
 
     Return it with its listing. Raise ApplianceError if a message signed by `signer` and encrypted to `recipient` (the
@@ -128,7 +128,7 @@ def _files(ring: Ring) -> dict[str, bytes]:
     return {"pubring.gpg": ring.public, "secring.gpg": ring.secret}
 
 
-def _check_round_trip(told: dict[str, bytes], keys: Sequence[Key], signer: str, recipient: str) -> None:
+def _check_round_trip(told: dict[str, bytes], keys: Sequence[ListedKey], signer: str, recipient: str) -> None:
     """Raise ApplianceError unless the probe was encrypted to the first key, signed by the second, and decrypted."""
     said = told["said"].decode(errors="replace").strip()
     words = [line.split(" ") for line in told["status"].decode(errors="replace").split("\n")]
@@ -149,25 +149,25 @@ def import_keys(runner: Runner, home: Path, data: bytes) -> None:
     runner.run([PROGRAM, *OPTIONS, f"--homedir={home}", "--import"], timeout=SECONDS, input=data, ok=(0, 2))
 
 
-def parse(listing: str) -> list[Key]:
+def parse(listing: str) -> list[ListedKey]:
     """Return the keys of a listing made with --with-colons.
 
     A fingerprint directly follows its key; lines end at newlines only, since a name may contain any other character.
     """
-    keys: list[Key] = []
+    keys: list[ListedKey] = []
     follows = False
     for line in listing.split("\n"):
         words = line.split(":")
         kind, filled = words[0], len(words) > 9  # noqa: PLR2004 # the tenth field contains user ids and fingerprints
         if kind in ("pub", "sec") and filled:
-            keys.append(Key("", kind == "sec", (), (words[4],), not set(words[1]) & set(UNUSABLE)))
+            keys.append(ListedKey("", kind == "sec", (), (words[4],), not set(words[1]) & set(UNUSABLE)))
         elif keys and filled:
             keys[-1] = _with_record(keys[-1], kind, words, follows=follows)
         follows = kind in ("pub", "sec")
     return [key for key in keys if len(key.fingerprint) == FINGERPRINT_DIGITS and key.fingerprint.strip("0")]
 
 
-def _with_record(key: Key, kind: str, words: Sequence[str], *, follows: bool) -> Key:
+def _with_record(key: ListedKey, kind: str, words: Sequence[str], *, follows: bool) -> ListedKey:
     fingerprint, uids, ids = key.fingerprint, key.uids, key.ids
     if kind == "fpr" and follows:
         fingerprint = words[9]
@@ -175,4 +175,4 @@ def _with_record(key: Key, kind: str, words: Sequence[str], *, follows: bool) ->
         uids = (*uids, words[9])
     elif kind in ("sub", "ssb"):
         ids = (*ids, words[4])
-    return Key(fingerprint, key.secret, uids, ids, key.usable)
+    return ListedKey(fingerprint, key.secret, uids, ids, key.usable)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecs_appliance.core.applied import contents_digest, is_applied, mark_applied
+from ecs_appliance.core.content_stamps import contents_digest, is_applied, mark_applied
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import systemd

@@ -34,25 +34,25 @@ NOWHERE = ("--log-level-file=off", "--lock-path=/tmp")
 
 RESTORE_COMMAND = f'pgbackrest --stanza={STANZA} archive-get %f "%p"'
 
-Kind = Literal["full", "diff", "incr"]
+BackupKind = Literal["full", "diff", "incr"]
 
 
 @dataclass(frozen=True)
-class Backup:
+class ClusterBackup:
     """A successful backup; `stopped` is a Unix time.
 
     The WAL that it needs is in the folder `log` of the archive, from segment `first` on.
     """
 
     label: str
-    kind: Kind
+    kind: BackupKind
     stopped: float
     log: str
     first: str
 
 
 @dataclass(frozen=True)
-class Archive:
+class WalArchive:
     """The repository as configured in /etc/pgbackrest.conf, with `overrides` of options; restores run in `fence`."""
 
     runner: Runner
@@ -72,12 +72,12 @@ class Archive:
         elif servers[-1]["system-id"] != system:
             self._run_exclusive("stanza-upgrade")
 
-    def backups(self) -> list[Backup]:
+    def backups(self) -> list[ClusterBackup]:
         """Return the usable backups, oldest first."""
         stanzas = json.loads(self._run("info", "--output=json").stdout)
         return read_backups(stanzas[0]) if stanzas else []
 
-    def save(self, kind: Kind) -> None:
+    def save(self, kind: BackupKind) -> None:
         """Make a backup, then expire old ones and the WAL that only they needed."""
         self._run(f"--type={kind}", "backup", timeout=LONG_SECONDS)
 
@@ -111,13 +111,13 @@ class Archive:
         return self.runner.run(self._argv(*words), timeout=timeout, user=USER, cwd=Path("/"), ok=ok)
 
 
-def read_backups(stanza: Mapping[str, Any]) -> list[Backup]:
+def read_backups(stanza: Mapping[str, Any]) -> list[ClusterBackup]:
     """Return the undamaged backups of the current cluster from the `pgbackrest info` of a stanza."""
     # Backups of an earlier cluster cannot be recovered with the WAL of the current one.
     present = stanza["db"][-1]["id"] if stanza.get("db") else None
     logs = {each["database"]["id"]: each["id"] for each in stanza.get("archive", ())}
     return [
-        Backup(
+        ClusterBackup(
             label=found["label"],
             kind=found["type"],
             stopped=float(found["timestamp"]["stop"]),

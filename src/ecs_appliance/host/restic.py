@@ -10,8 +10,8 @@ from typing import Any
 
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError
 from ecs_appliance.core.runner import CommandError, Result, Runner
-from ecs_appliance.host.patience import FIRST_SECONDS, RETRY_SECONDS, Patience
-from ecs_appliance.host.troubles import explain
+from ecs_appliance.host.restic_errors import translate
+from ecs_appliance.host.restic_retries import FIRST_COMMAND_SECONDS, RETRY_SECONDS, RetryBudget
 
 ASK_SECONDS = 600
 # A connection without any traffic for this long is considered dead.
@@ -25,7 +25,7 @@ SERVING = "Now serving the repository"
 # How much unneeded data a repository may contain before prune repacks it.
 MAX_UNUSED = "5%"
 
-Note = Callable[[Mapping[str, Any]], None]
+OnProgress = Callable[[Mapping[str, Any]], None]
 
 
 class NoRepositoryError(ApplianceError):
@@ -105,7 +105,7 @@ class Repository:
 
     def identify(self) -> str:
         """Return the repository's id. Raise NoRepositoryError if there is none, RefusedError for a wrong password."""
-        said = self._run("cat", "config", "--no-lock", timeout=ASK_SECONDS, patience=FIRST_SECONDS)
+        said = self._run("cat", "config", "--no-lock", timeout=ASK_SECONDS, patience=FIRST_COMMAND_SECONDS)
         answer: dict[str, Any] = _document(said)
         return str(answer["id"])
 
@@ -123,9 +123,9 @@ class Repository:
         return sorted(map(_snapshot, found), key=lambda snapshot: snapshot.time)
 
     def save(
-        self, paths: Sequence[Path], *, host: str, tags: Sequence[str], excludes: Sequence[str], note: Note
+        self, paths: Sequence[Path], *, host: str, tags: Sequence[str], excludes: Sequence[str], on_progress: OnProgress
     ) -> Made:
-        """Create a snapshot of `paths`; call `note` with each of restic's JSON messages."""
+        """Create a snapshot of `paths`; call `on_progress` with each of restic's JSON messages."""
         options = [f"--tag={tag}" for tag in tags] + [f"--exclude={pattern}" for pattern in excludes]
         # Documents are encrypted and the database's backups compressed already: a fifth faster without (measured).
         packing = (f"--pack-size={PACK_MB}", "--compression=off")
@@ -133,14 +133,14 @@ class Repository:
         summary: dict[str, Any] = {}
         unread: list[str] = []
 
-        def hear(message: Mapping[str, Any]) -> None:
+        def on_message(message: Mapping[str, Any]) -> None:
             if message["message_type"] == "summary":
                 summary.update(message)
             elif message["message_type"] == "error" and not _has_gone(message):
                 unread.append(str(message.get("item", "")))
-            note(message)
+            on_progress(message)
 
-        self._run(*words, timeout=LONG_SECONDS, note=hear, ok=(0, INCOMPLETE))
+        self._run(*words, timeout=LONG_SECONDS, on_progress=on_message, ok=(0, INCOMPLETE))
         if "snapshot_id" not in summary:
             raise ApplianceError(f"restic made no snapshot in {self.shown}", "journalctl -u appliance-backup")
         return Made(
@@ -152,7 +152,7 @@ class Repository:
         )
 
     def restore(
-        self, snapshot: str, folder: Path, target: Path, note: Note, *, only: Sequence[str] = ()
+        self, snapshot: str, folder: Path, target: Path, on_progress: OnProgress, *, only: Sequence[str] = ()
     ) -> tuple[str, ...]:
         """Restore `folder` from `snapshot` into `target`, without reading files again that are there and unchanged.
 
@@ -162,12 +162,12 @@ class Repository:
         lost: list[str] = []
         ended = False
 
-        def hear(message: Mapping[str, Any]) -> None:
+        def on_message(message: Mapping[str, Any]) -> None:
             nonlocal ended
             ended |= message["message_type"] == "summary"
             if message["message_type"] == "error":
                 lost.append(str(message.get("item", "")))
-            note(message)
+            on_progress(message)
 
         includes = [f"--include={pattern}" for pattern in only]
         words = [
@@ -182,7 +182,7 @@ class Repository:
             f"--target={target}",
         ]
         try:
-            self._run(*words, timeout=LONG_SECONDS, note=hear)
+            self._run(*words, timeout=LONG_SECONDS, on_progress=on_message)
         except CommandError as error:
             # A restore that did not finish lacks files that it did not report.
             if error.returncode != 1 or not ended or not lost or "" in lost:
@@ -195,13 +195,13 @@ class Repository:
         restic ends with the calling process, even if that is killed.
         """
 
-        def hear(line: str) -> None:
+        def on_line(line: str) -> None:
             if line.startswith(SERVING):
                 ready()
 
         with self._explained():
             argv = self._argv("mount", "--no-lock", str(folder))
-            self._start(argv, timeout=LONG_SECONDS, hear=hear, tied=True)
+            self._start(argv, timeout=LONG_SECONDS, on_line=on_line, die_with_parent=True)
 
     def size_of(self, snapshot: str) -> int:
         """Return the size of `snapshot` when restored, in bytes."""
@@ -253,28 +253,28 @@ class Repository:
         self,
         *words: str,
         timeout: float,
-        note: Note | None = None,
+        on_progress: OnProgress | None = None,
         ok: Sequence[int] = (0,),
         patience: float = RETRY_SECONDS,
     ) -> Result:
-        waiting = Patience(patience)
+        waiting = RetryBudget(patience)
 
-        def hear(line: str) -> None:
-            waiting.hear(line)
-            if note:
-                _tell(line, note)
+        def on_line(line: str) -> None:
+            waiting.read(line)
+            if on_progress:
+                _tell(line, on_progress)
 
         with self._explained():
-            return self._start(self._argv(*words), timeout=timeout, hear=hear, ok=ok)
+            return self._start(self._argv(*words), timeout=timeout, on_line=on_line, ok=ok)
 
     def _start(
         self,
         argv: Sequence[str],
         *,
         timeout: float,
-        hear: Callable[[str], None],
+        on_line: Callable[[str], None],
         ok: Sequence[int] = (0,),
-        tied: bool = False,
+        die_with_parent: bool = False,
     ) -> Result:
         return self.runner.run(
             argv,
@@ -283,8 +283,8 @@ class Repository:
             env=self._variables(),
             ok=ok,
             secrets=(self.password, self.location),
-            on_line=hear,
-            tied=tied,
+            on_line=on_line,
+            die_with_parent=die_with_parent,
         )
 
     @contextmanager
@@ -308,7 +308,7 @@ class Repository:
             # For damage, restic itself says what to do; a repository in a local folder has no server.
             if REPAIR in error.output or self.location.startswith("/"):
                 raise error from None
-            raise explain(error, self.shown) from None
+            raise translate(error, self.shown) from None
 
 
 def _in_words(error: CommandError) -> CommandError:
@@ -346,13 +346,13 @@ def _document(said: Result) -> Any:
     return None if start is None else json.JSONDecoder().raw_decode("".join(lines[start:]))[0]
 
 
-def _tell(line: str, note: Note) -> None:
+def _tell(line: str, on_progress: OnProgress) -> None:
     try:
         message = json.loads(line)
     except ValueError:
         return
     if isinstance(message, dict) and "message_type" in message:
-        note(message)
+        on_progress(message)
 
 
 def _snapshot(found: Mapping[str, Any]) -> Snapshot:

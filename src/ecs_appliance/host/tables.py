@@ -24,11 +24,11 @@ NAMED_ROWS = """
     from {table} t where to_jsonb(t) ? 'uuid' limit {most}
 """
 WIDTH, MOST = 200, 1_000_000
-SUM_SECONDS = 60
+CHECKSUM_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Sum:
+class TableChecksum:
     """A table's number of rows, and the SHA-256 over the sorted MD5 sums of the rows, in hex."""
 
     rows: int
@@ -70,9 +70,9 @@ def named_rows(server: Server, database: str, table: str) -> dict[str, str]:
     return dict(rows)
 
 
-def sum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, Sum]:
+def checksum_tables(server: Server, database: str, tables: Sequence[str]) -> dict[str, TableChecksum]:
     """Return the sum of each of `tables` that exists in `database`. Raise ApplianceError if one cannot be read."""
-    return {table: sum_table(server, database, table) for table in existing(server, database, tables)}
+    return {table: checksum_table(server, database, table) for table in existing(server, database, tables)}
 
 
 def existing(server: Server, database: str, tables: Sequence[str]) -> list[str]:
@@ -92,15 +92,15 @@ def lock_table(connection: Connection, table: str) -> None:
     connection.execute(sql.SQL("lock table {} in share mode").format(_named(table)))
 
 
-def sum_table(server: Server, database: str, table: str) -> Sum:
+def checksum_table(server: Server, database: str, table: str) -> TableChecksum:
     """Return the sum of `table`, which does not depend on the order of its rows. Raise ApplianceError."""
     query = """
         select count(*), encode(sha256(coalesce(string_agg(row, '' order by row), '')::bytea), 'hex')
         from (select md5(t::text) collate "C" as row from {} t) rows
     """
-    with application(server, database, seconds=SUM_SECONDS) as connection:
+    with application(server, database, seconds=CHECKSUM_SECONDS) as connection:
         found = connection.execute(sql.SQL(query).format(_named(table))).fetchone()
-    return Sum(*found) if found else Sum(0, "")
+    return TableChecksum(*found) if found else TableChecksum(0, "")
 
 
 def _named(table: str) -> sql.Identifier:

@@ -9,7 +9,7 @@ import psycopg
 from ecs_appliance.core.errors import ApplianceError, DeadlineError
 from ecs_appliance.host.cluster import UNIT
 from ecs_appliance.host.postgres import LOCK_SECONDS, POLL_SECONDS, Connection, Server, application, connected
-from ecs_appliance.host.tables import SUM_SECONDS, Sum, existing, lock_table, sum_table
+from ecs_appliance.host.tables import CHECKSUM_SECONDS, TableChecksum, checksum_table, existing, lock_table
 
 SUM_ATTEMPTS = 3
 
@@ -22,7 +22,7 @@ class RestorePoint:
     """
 
     segment: str
-    sums: Mapping[str, Sum] = field(default_factory=dict)
+    sums: Mapping[str, TableChecksum] = field(default_factory=dict)
     trouble: str = ""
 
 
@@ -36,11 +36,11 @@ def make_restore_point(server: Server, name: str, database: str, tables: Sequenc
     try:
         there = existing(server, database, tables)
         for _ in range(SUM_ATTEMPTS):
-            with application(server, database, seconds=LOCK_SECONDS + SUM_SECONDS * len(there)) as holder:
+            with application(server, database, seconds=LOCK_SECONDS + CHECKSUM_SECONDS * len(there)) as holder:
                 if not _hold(holder, there):
                     continue
                 segment = _point(server, name)
-                sums = {table: sum_table(server, database, table) for table in there}
+                sums = {table: checksum_table(server, database, table) for table in there}
                 # Fails if the session was terminated, so that the tables were not locked until now.
                 holder.execute("commit")
                 return RestorePoint(segment, sums)

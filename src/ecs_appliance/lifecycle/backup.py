@@ -11,13 +11,13 @@ from pathlib import Path
 
 from ecs_appliance.backup.plan import choose_snapshot, in_gb, policy_of
 from ecs_appliance.backup.progress import is_unfinished
-from ecs_appliance.backup.run import DamagedError, Machine, Report, check_repository, run_backup
-from ecs_appliance.backup.target import find_repository, reached
+from ecs_appliance.backup.run import BackupReport, DamagedBackupError, Installation, check_repository, run_backup
+from ecs_appliance.backup.target import connected, find_repository
 from ecs_appliance.core.errors import ApplianceError, BusyError, NotRunningError, RefusedError, as_failure
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.formats import to_seconds
 from ecs_appliance.host import postgres
-from ecs_appliance.host.restic import Note, Policy, Repository, Snapshot
+from ecs_appliance.host.restic import OnProgress, Policy, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.documents import tell_of_documents
 from ecs_appliance.lifecycle.prepare_env import active_env
@@ -40,28 +40,28 @@ PRUNE_WAIT = 900
 MISSED_SECONDS = 32 * 3600
 
 
-def back_up(context: Context, *, nightly: bool, wait: float = 0, note: Note | None = None) -> Report:
+def back_up(context: Context, *, nightly: bool, wait: float = 0, on_progress: OnProgress | None = None) -> BackupReport:
     """Make and report a backup. Raises BusyError if another one runs after `wait` s, ApplianceError on failure."""
     machine = open_machine(context)
     settings = machine.env.appliance.backup
     with locked(context.paths.backup_lock, "backup", wait=wait):
         began = time.time()
         update_backups(context.paths, start=began, interval=to_seconds(settings.interval))
-        with told(context, NIGHTLY if nightly else TOPIC, began):
-            report = run_backup(machine, nightly=nightly, note=note or _deaf)
+        with alerting_on_failure(context, NIGHTLY if nightly else TOPIC, began):
+            report = run_backup(machine, nightly=nightly, on_progress=on_progress or _ignore_progress)
         _count(context, began, report, nightly=nightly)
     for topic in (TOPIC, MISSED, *([NIGHTLY] if nightly else [])):
         context.alerts.clear(topic)
     tell_of_documents(context, report.stock)
-    _tell_of_rows(context, report.uncompared)
+    _alert_rows(context, report.uncompared)
     if nightly:
-        _tell_of_dump(context, report.undumped)
-        _tell_of_gap(context, report.gap)
+        _alert_dump(context, report.undumped)
+        _alert_gap(context, report.gap)
     _ping(context, settings.ping_url.get_secret_value(), report)
     return report
 
 
-def _tell_of_rows(context: Context, reason: str) -> None:
+def _alert_rows(context: Context, reason: str) -> None:
     if not reason:
         context.alerts.clear(ROWS)
         return
@@ -69,14 +69,14 @@ def _tell_of_rows(context: Context, reason: str) -> None:
     context.alerts.put(ROWS, "critical", said, LOOK)
 
 
-def _tell_of_dump(context: Context, reason: str) -> None:
+def _alert_dump(context: Context, reason: str) -> None:
     if not reason:
         context.alerts.clear(DUMP)
         return
     context.alerts.put(DUMP, "critical", f"the backup was made, but without a dump of the database: {reason}", LOOK)
 
 
-def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
+def _alert_gap(context: Context, gap: timedelta | None) -> None:
     if gap is None:
         context.alerts.clear(GAP)
         return
@@ -89,7 +89,7 @@ def _tell_of_gap(context: Context, gap: timedelta | None) -> None:
     )
 
 
-def _ping(context: Context, url: str, report: Report) -> None:
+def _ping(context: Context, url: str, report: BackupReport) -> None:
     """Report the age of the newest backup proven recoverable to the external monitor at `url`."""
     if not url:
         context.alerts.clear(PING)
@@ -104,7 +104,7 @@ def _ping(context: Context, url: str, report: Report) -> None:
     context.alerts.clear(PING)
 
 
-def summary(report: Report) -> str:
+def summary(report: BackupReport) -> str:
     """Return a one-line summary of a backup."""
     made = report.made
     removed = f", {len(report.removed)} old ones removed" if report.removed else ""
@@ -116,7 +116,7 @@ def summary(report: Report) -> str:
 
 def back_up_by_timer(context: Context, *, nightly: bool) -> None:
     """Run the units' backup, as `back_up`. That there is nothing to do, or another one runs, is not a failure."""
-    reason = reason_to_rest(context)
+    reason = skip_reason(context)
     if reason:
         log.info("no backup made: %s", reason)
         return
@@ -126,7 +126,7 @@ def back_up_by_timer(context: Context, *, nightly: bool) -> None:
         log.info("no backup made now: %s", error.message)
 
 
-def reason_to_rest(context: Context) -> str:
+def skip_reason(context: Context) -> str:
     """Return why there is nothing to back up yet; empty if there is something."""
     if not context.paths.active_env.exists():
         return "no environment is active"
@@ -144,17 +144,17 @@ def reason_to_rest(context: Context) -> str:
     return "" if exists else f"there is no database {env.ecs.database}"
 
 
-def open_machine(context: Context) -> Machine:
+def open_machine(context: Context) -> Installation:
     """Return this machine with its active environment. Raises NotRunningError if none is active."""
     if not context.paths.active_env.exists():
         raise NotRunningError("no environment is active", "env-update.sh")
-    return Machine(context.paths, context.runner, active_env(context))
+    return Installation(context.paths, context.runner, active_env(context))
 
 
 @contextmanager
 def open_repository(context: Context) -> Iterator[Repository]:
     """Open the repository that env.yml names, for the block. Raises RefusedError if there is none."""
-    with reached(context.paths, context.runner, open_machine(context).env.appliance.backup) as repository:
+    with connected(context.paths, context.runner, open_machine(context).env.appliance.backup) as repository:
         if find_repository(repository) is None:
             raise RefusedError(f"there is no backup at {repository.shown}", "to make one: appliance backup run")
         yield repository
@@ -164,7 +164,7 @@ def check_backups(context: Context, *, subset: str) -> None:
     """Check the repository and read `subset` of its data; only a check of all data clears an alert about damage."""
     with locked(context.paths.backup_lock, "backup check"), open_repository(context) as repository:
         repository.unlock()
-        with told(context, TOPIC, 0):
+        with alerting_on_failure(context, TOPIC, 0):
             check_repository(repository, subset=subset)
     if subset == EVERYTHING:
         context.alerts.clear(DAMAGED)
@@ -219,7 +219,7 @@ def _fetch(context: Context, repository: Repository, file: str, target: Path, sn
         source = Path(folder) / name
         only = f"/{Path(name).name}"
         folder_of_file = context.paths.data / Path(name).parent
-        lost = repository.restore(chosen.id, folder_of_file, source.parent, _deaf, only=[only])
+        lost = repository.restore(chosen.id, folder_of_file, source.parent, _ignore_progress, only=[only])
         if lost:
             raise ApplianceError(
                 f"the backup is damaged: {file} is incomplete in {chosen.short}", "try another --snapshot"
@@ -230,12 +230,12 @@ def _fetch(context: Context, repository: Repository, file: str, target: Path, sn
     return chosen
 
 
-def _deaf(_: object) -> None:
+def _ignore_progress(_: object) -> None:
     """Ignore progress."""
 
 
 @contextmanager
-def told(context: Context, topic: str, began: float) -> Iterator[None]:
+def alerting_on_failure(context: Context, topic: str, began: float) -> Iterator[None]:
     """Raise an alert for a failure, and a critical one once the last successful backup is older than MISSED_SECONDS.
 
     `began` is when the backup began, in Unix seconds; 0 for other work, whose failures do not count as failed backups.
@@ -244,7 +244,7 @@ def told(context: Context, topic: str, began: float) -> Iterator[None]:
         yield
     except BusyError:
         raise
-    except DamagedError as error:
+    except DamagedBackupError as error:
         context.alerts.put_failure(DAMAGED, "critical", "", error)
         update_backups(context.paths, failed=True, errors=error.files)
         raise
@@ -265,7 +265,7 @@ def last_success(context: Context) -> float | None:
     return read_backups(context.paths).success
 
 
-def _count(context: Context, began: float, report: Report, *, nightly: bool) -> None:
+def _count(context: Context, began: float, report: BackupReport, *, nightly: bool) -> None:
     made = report.made
     known = {"success": began, "duration": report.seconds, "size": made.added, "data_size": made.size}
     if nightly:

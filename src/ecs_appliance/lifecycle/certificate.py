@@ -13,8 +13,8 @@ from ecs_appliance.lifecycle.certificate_report import forget_certificates, repo
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.converging import is_converged
 from ecs_appliance.lifecycle.prepare_env import active_env
-from ecs_appliance.tls import acme, served
-from ecs_appliance.tls.acme import Record
+from ecs_appliance.tls import acme, probe
+from ecs_appliance.tls.acme import IssuanceState
 from ecs_appliance.tls.deployment import apply_deployment, plan_deployment
 from ecs_appliance.tls.selection import Wanted, can_be_validated, wanted_of
 from ecs_appliance.tls.snakeoil import ensure_snakeoil
@@ -67,13 +67,13 @@ def _keep(context: Context) -> None:
         if apply_deployment(deployment):
             log.info("deployed: %s", ", ".join(f"{each.name} ({each.source})" for each in deployment.selections))
         refused = _reload_nginx(context)
-    seen = served.look_settled(lambda: served.look(deployment.selections))
+    seen = probe.probe_until_stable(lambda: probe.probe(deployment.selections))
     report_certificates(context, want, deployment.selections, records, seen)
     if refused is not None:
         raise refused
 
 
-def _request(context: Context, env: Env) -> dict[str, Record]:
+def _request(context: Context, env: Env) -> dict[str, IssuanceState]:
     """Request the certificates that are due, and return the records of all names that ACME is responsible for."""
     want, authority = wanted_of(env), acme.authority_of(env)
     names = _names(want)
@@ -81,7 +81,7 @@ def _request(context: Context, env: Env) -> dict[str, Record]:
         return {}
     if not is_converged(context):
         log.info("the active environment has not been applied to the machine yet, so no certificates are requested")
-        return {name: record for name, record in acme.read_records(context.paths).items() if name in names}
+        return {name: record for name, record in acme.read_issuance(context.paths).items() if name in names}
     forced = context.flags.get(FORCE) is not None
     client = Client(context.runner, context.paths.acme, authority.directory)
     records = acme.request(context.paths, client, names, authority, now=time.time, forced=forced)

@@ -7,10 +7,10 @@ from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.reporting.alerts import Finding
 from ecs_appliance.reporting.metrics import Sample, write_metrics
 from ecs_appliance.reporting.topics import Severity
-from ecs_appliance.tls.acme import Record
+from ecs_appliance.tls.acme import IssuanceState
 from ecs_appliance.tls.credentials import now
+from ecs_appliance.tls.probe import SITE, ProbeResult
 from ecs_appliance.tls.selection import Selection, Wanted, can_be_validated
-from ecs_appliance.tls.served import SITE, Served
 
 TOPIC = "certificate:"
 SERVED = "served:"
@@ -36,8 +36,8 @@ def report_certificates(
     context: Context,
     want: Wanted,
     selections: Iterable[Selection],
-    records: Mapping[str, Record],
-    seen: Iterable[Served],
+    records: Mapping[str, IssuanceState],
+    seen: Iterable[ProbeResult],
 ) -> None:
     """Raise and clear alerts, and write the metrics."""
     chosen, looked = list(selections), list(seen)
@@ -51,7 +51,7 @@ def forget_certificates(context: Context) -> None:
     context.alerts.tell((TOPIC, SERVED), [])
 
 
-def judge(want: Wanted, selection: Selection, record: Record | None) -> Finding | None:
+def judge(want: Wanted, selection: Selection, record: IssuanceState | None) -> Finding | None:
     """Return what is wrong with the certificate selected for a name, or None."""
     if selection.source == "given":
         return _judge_given(want, selection)
@@ -101,7 +101,7 @@ def _end(selection: Selection) -> str:
     return f"{selection.credentials.expires:%Y-%m-%d %H:%M} UTC"
 
 
-def judge_served(seen: Served) -> Finding | None:
+def judge_served(seen: ProbeResult) -> Finding | None:
     """Return what is wrong with the certificate that a port presents, or None."""
     if not seen.problem:
         return None
@@ -110,7 +110,9 @@ def judge_served(seen: Served) -> Finding | None:
     return Finding(topic, "critical", f"{seen.name}, port {seen.port}: {seen.problem}", hint)
 
 
-def samples(selections: Iterable[Selection], records: Mapping[str, Record], seen: Iterable[Served]) -> list[Sample]:
+def samples(
+    selections: Iterable[Selection], records: Mapping[str, IssuanceState], seen: Iterable[ProbeResult]
+) -> list[Sample]:
     """Return the metrics listed in `HELP`."""
     made = []
     for each in selections:

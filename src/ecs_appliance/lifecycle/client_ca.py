@@ -14,8 +14,8 @@ from ecs_appliance.tls.client_ca import (
     ClientCA,
     ClientCAError,
     MissingClientCAError,
+    current_client_ca,
     deploy_client_ca,
-    held_client_ca,
     read_client_ca,
 )
 from ecs_appliance.tls.credentials import now
@@ -56,25 +56,25 @@ def check_client_ca(context: Context) -> None:
     """
     deploy_client_ca(context.paths.ecs_ca, context.paths.client_ca)
     findings = _reload_nginx(context)
-    given, held = _application_has(context), held_client_ca(context.paths.client_ca)
-    if held is not None:
-        findings += plan_findings(given, held, now())
-        _write_metrics(context, given, held)
+    given, current = _application_has(context), current_client_ca(context.paths.client_ca)
+    if current is not None:
+        findings += plan_findings(given, current, now())
+        _write_metrics(context, given, current)
     context.alerts.tell((PAIR, LIST, AUTHORITY, RELOAD), findings)
 
 
-def plan_findings(given: ClientCA | ClientCAError, held: ClientCA, moment: datetime.datetime) -> list[Finding]:
-    """Return what is wrong at `moment` with the application's pair, `given`, and with nginx's, `held`."""
-    waits = held.is_stand_in and isinstance(given, MissingClientCAError)
-    found = [finding for finding in (_list_ends(held, moment), _authority_ends(held, moment)) if finding]
+def plan_findings(given: ClientCA | ClientCAError, current: ClientCA, moment: datetime.datetime) -> list[Finding]:
+    """Return what is wrong at `moment` with the application's pair, `given`, and with nginx's, `current`."""
+    waits = current.is_placeholder and isinstance(given, MissingClientCAError)
+    found = [finding for finding in (_list_ends(current, moment), _authority_ends(current, moment)) if finding]
     if isinstance(given, ClientCAError) and not waits and not any(each.severity == "critical" for each in found):
         message = f"{given.message}: nginx keeps the last good ones and still accepts certificates revoked since then"
         found.append(Finding(PAIR, "critical", message, RENEW))
     return found
 
 
-def _list_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None:
-    end, begin = held.revoked.next_update_utc, held.revoked.last_update_utc
+def _list_ends(current: ClientCA, moment: datetime.datetime) -> Finding | None:
+    end, begin = current.revoked.next_update_utc, current.revoked.last_update_utc
     if end is None or moment < end - min(LIST_MARGIN, (end - begin) / LIST_PART):
         return None
     if end <= moment:
@@ -84,8 +84,8 @@ def _list_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None:
     return Finding(LIST, "warning", message, RENEW)
 
 
-def _authority_ends(held: ClientCA, moment: datetime.datetime) -> Finding | None:
-    end = held.authority.not_valid_after_utc
+def _authority_ends(current: ClientCA, moment: datetime.datetime) -> Finding | None:
+    end = current.authority.not_valid_after_utc
     if moment < end - AUTHORITY_MARGIN:
         return None
     severity: Severity = "critical" if end <= moment else "warning"
@@ -113,15 +113,15 @@ def _reload_nginx(context: Context) -> list[Finding]:
     return []
 
 
-def _write_metrics(context: Context, given: ClientCA | ClientCAError, held: ClientCA) -> None:
+def _write_metrics(context: Context, given: ClientCA | ClientCAError, current: ClientCA) -> None:
     values = {
         "appliance_client_ca_usable": float(isinstance(given, ClientCA)),
-        "appliance_client_ca_stand_in": float(held.is_stand_in),
-        "appliance_client_ca_not_after_timestamp_seconds": held.authority.not_valid_after_utc.timestamp(),
-        "appliance_client_crl_last_update_timestamp_seconds": held.revoked.last_update_utc.timestamp(),
-        "appliance_client_crl_revoked": float(len(held.revoked)),
+        "appliance_client_ca_stand_in": float(current.is_placeholder),
+        "appliance_client_ca_not_after_timestamp_seconds": current.authority.not_valid_after_utc.timestamp(),
+        "appliance_client_crl_last_update_timestamp_seconds": current.revoked.last_update_utc.timestamp(),
+        "appliance_client_crl_revoked": float(len(current.revoked)),
     }
-    if held.revoked.next_update_utc is not None:
-        end = held.revoked.next_update_utc.timestamp()
+    if current.revoked.next_update_utc is not None:
+        end = current.revoked.next_update_utc.timestamp()
         values["appliance_client_crl_next_update_timestamp_seconds"] = end
     write_metrics(context.paths, "client-ca", [Sample(name, value) for name, value in values.items()], METRIC_HELP)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from ecs_appliance.core.markers import MarkerFolder
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.core.steps import Steps, log_step
-from ecs_appliance.core.tags import Marks
 from ecs_appliance.reporting.alerts import Alerts
 from ecs_appliance.reporting.status import StatusPage
 
@@ -18,12 +18,12 @@ class Context:
     runner: SystemRunner = field(default_factory=SystemRunner)
 
     @property
-    def tags(self) -> Marks:
-        return Marks(self.paths.tags)
+    def tags(self) -> MarkerFolder:
+        return MarkerFolder(self.paths.tags)
 
     @property
-    def flags(self) -> Marks:
-        return Marks(self.paths.flags)
+    def flags(self) -> MarkerFolder:
+        return MarkerFolder(self.paths.flags)
 
     @property
     def page(self) -> StatusPage:

@@ -5,10 +5,10 @@ import logging
 from ecs_appliance.converge.engine import converge
 from ecs_appliance.converge.pillar import machine_pillar
 from ecs_appliance.converge.report import ConvergeReport
-from ecs_appliance.env.activate import usable
+from ecs_appliance.env.activation import usable
+from ecs_appliance.env.discovery import find_env
 from ecs_appliance.env.model import Env
 from ecs_appliance.env.source import NoEnvironmentError
-from ecs_appliance.env.sources import find
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.prepare_env import env_digest
 
@@ -42,7 +42,7 @@ def plan_converge(context: Context) -> tuple[str, ConvergeReport]:
     Raises InvalidEnvError if that environment is unusable.
     """
     try:
-        found = find(context.paths, context.runner)
+        found = find_env(context.paths, context.runner)
     except NoEnvironmentError:
         env, origin = None, "no active environment: applying the defaults"
     else:

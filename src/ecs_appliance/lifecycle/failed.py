@@ -6,7 +6,7 @@ from ecs_appliance.core.text import telling_line
 from ecs_appliance.host import systemd
 from ecs_appliance.lifecycle.boundary import is_reported
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.lifecycle.crashes import forget_crashes, note_crash
+from ecs_appliance.lifecycle.crash_count import forget_crashes, note_crash
 from ecs_appliance.lifecycle.latch import latched
 from ecs_appliance.lifecycle.standby import standing_by
 from ecs_appliance.reporting.topics import UNIT

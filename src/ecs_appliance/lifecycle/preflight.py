@@ -18,7 +18,7 @@ APP_UID = 1000
 
 
 @dataclass(frozen=True)
-class Machine:
+class HostFacts:
     """What preflight inspects. `strangers` are those of our ports that another server listens on."""
 
     distribution: str
@@ -31,49 +31,47 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Objection:
+class Blocker:
     """One reason not to install here; --force overrules a `soft` one."""
 
     message: str
     soft: bool = False
 
 
-def look_at(paths: Paths) -> Machine:
+def inspect(paths: Paths) -> HostFacts:
     """Collect what preflight needs to know; change nothing."""
-    return Machine(
+    return HostFacts(
         distribution=_distribution(paths),
         root=os.geteuid() == 0,
         memory_mb=read_facts(paths).memory_mb,
         free_bytes=shutil.disk_usage(paths.root).free,
-        strangers=tuple(_strangers(paths)),
+        strangers=tuple(_port_conflicts(paths)),
         uid_owner=_account(APP_UID),
         systemd=(paths.root / "run/systemd/system").is_dir(),
     )
 
 
-def judge(machine: Machine) -> list[Objection]:
+def find_blockers(machine: HostFacts) -> list[Blocker]:
     """Return all objections to an installation."""
-    found = [Objection(f"port already used by another server: {stranger}") for stranger in machine.strangers]
+    found = [Blocker(f"port already used by another server: {stranger}") for stranger in machine.strangers]
     if machine.distribution != "debian 13":
-        found.append(Objection(f"Debian 13 is needed, this is {machine.distribution}"))
+        found.append(Blocker(f"Debian 13 is needed, this is {machine.distribution}"))
     if not machine.root:
-        found.append(Objection("root is needed: run it with sudo"))
+        found.append(Blocker("root is needed: run it with sudo"))
     if not machine.systemd:
-        found.append(Objection("systemd is needed as the machine's init"))
+        found.append(Blocker("systemd is needed as the machine's init"))
     if machine.memory_mb < MEMORY_MB:
-        found.append(Objection(f"3 GB of memory are needed, there are {machine.memory_mb} MB", soft=True))
+        found.append(Blocker(f"3 GB of memory are needed, there are {machine.memory_mb} MB", soft=True))
     if machine.free_bytes < FREE_BYTES:
-        found.append(
-            Objection(f"10 GB of free disk are needed, there are {machine.free_bytes / 1e9:.1f} GB", soft=True)
-        )
+        found.append(Blocker(f"10 GB of free disk are needed, there are {machine.free_bytes / 1e9:.1f} GB", soft=True))
     if machine.uid_owner not in (None, "app"):
-        found.append(Objection(f"user id {APP_UID} is needed for the account app, but is used by {machine.uid_owner}"))
+        found.append(Blocker(f"user id {APP_UID} is needed for the account app, but is used by {machine.uid_owner}"))
     return found
 
 
-def check_machine(machine: Machine, *, force: bool) -> None:
+def check_machine(machine: HostFacts, *, force: bool) -> None:
     """Raise RefusedError with all objections; `force` overrules the soft ones."""
-    objections = [objection for objection in judge(machine) if not (force and objection.soft)]
+    objections = [objection for objection in find_blockers(machine) if not (force and objection.soft)]
     if not objections:
         return
     lines = [f"  - {objection.message}{' (--force overrides)' if objection.soft else ''}" for objection in objections]
@@ -85,7 +83,7 @@ def _distribution(paths: Paths) -> str:
     return f"{fields.get('ID', '?')} {fields.get('VERSION_ID', '?')}".replace('"', "")
 
 
-def _strangers(paths: Paths) -> list[str]:
+def _port_conflicts(paths: Paths) -> list[str]:
     """Return those of our ports that are in use; none after an earlier installation, as nginx uses them then."""
     if paths.at("/etc/nginx/appliance/appliance.conf").exists():
         return []

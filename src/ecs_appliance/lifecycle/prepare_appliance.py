@@ -8,7 +8,7 @@ from ecs_appliance.app.settings import ensure_database_url, read_password
 from ecs_appliance.app.vaultkeys import VaultKeys, ensure_vault_keys
 from ecs_appliance.backup.progress import is_unfinished
 from ecs_appliance.backup.rehearsal import clear_stages
-from ecs_appliance.backup.rewind import clear_look
+from ecs_appliance.backup.rewind import clear_preview
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
@@ -49,7 +49,7 @@ def prepare_appliance(context: Context) -> None:
         with steps.step("storage", "preparing storage"):
             prepare_storage(paths, runner, env)
             clear_stages(paths, runner)
-            clear_look(paths, runner)
+            clear_preview(paths, runner)
         with steps.step("converge", "configuring the machine"):
             converge_machine(context, env)
         context.tags.set("selected_env", digest)

@@ -12,7 +12,7 @@ from ecs_appliance.app.migration import (
     plan_migration,
     run_migration,
 )
-from ecs_appliance.app.settings import Site, ensure_database_url
+from ecs_appliance.app.settings import AppSettings, ensure_database_url
 from ecs_appliance.app.shell import in_image
 from ecs_appliance.app.source import Origin, Sources, checkout_sources, fetch_sources, migrations_added
 from ecs_appliance.app.users import disable_test_users
@@ -23,23 +23,23 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps
 from ecs_appliance.env.model import Env, GitTarget
 from ecs_appliance.host import docker, networks, postgres
+from ecs_appliance.host.code_signatures import DistrustedError
 from ecs_appliance.host.git import is_full_id
 from ecs_appliance.host.postgres import Server
-from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.hooks import run_hooks
 from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, set_password
 from ecs_appliance.lifecycle.prepare_env import active_env
-from ecs_appliance.lifecycle.versions import (
+from ecs_appliance.lifecycle.rollback import (
     NEXT,
     PIN,
     REBUILD,
     Version,
-    forgive,
-    give_way,
+    clear_bad,
     last_version,
     planned_version,
     refuse_bad,
+    roll_back,
     version_before,
 )
 from ecs_appliance.reporting.topics import BUILD
@@ -102,7 +102,7 @@ def start_database(context: Context, env: Env, version: Version) -> Version:
         before = version_before(context, env, version.commit)
         if before is None:
             raise
-        give_way(context, version.commit, before, error)
+        roll_back(context, version.commit, before, error)
         start_before(context, env, before)
         return before
     return version
@@ -113,7 +113,7 @@ def start_before(context: Context, env: Env, before: Version) -> None:
     try:
         bring_database(context, env, before)
     except ApplianceError:
-        forgive(context)
+        clear_bad(context)
         raise
 
 
@@ -217,9 +217,9 @@ def migrate(context: Context, env: Env, version: Version) -> None:
         disable_test_users(in_image(context.runner, context.paths, version.images.app, site(context, env)))
 
 
-def site(context: Context, env: Env) -> Site:
+def site(context: Context, env: Env) -> AppSettings:
     """Return the settings in `env` that the application gets."""
-    return Site(
+    return AppSettings(
         database_url=ensure_database_url(context.paths.compose, env.ecs.database),
         settings=env.ecs.settings.get_secret_value(),
         userswitcher=env.ecs.userswitcher.enabled,

@@ -3,16 +3,16 @@
 import hashlib
 import logging
 
-from ecs_appliance.converge.ssh import keys_let_in
+from ecs_appliance.converge.ssh import has_admin_key
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.env.activate import activate, load_active
+from ecs_appliance.env.activation import activate, load_active
 from ecs_appliance.env.model import Env
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.lifecycle.ineffective import list_ineffective
 from ecs_appliance.lifecycle.standby import leave_standby, stand_by
 from ecs_appliance.lifecycle.unsigned import tell_unsigned
+from ecs_appliance.lifecycle.unsupported_keys import list_ineffective
 from ecs_appliance.reporting.topics import ENVIRONMENT
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def prepare_env(context: Context) -> None:
     for what in list_ineffective(env):
         log.warning("not in this version: %s", what)
     tell_unsigned(context.alerts, env)
-    if not keys_let_in(context.paths, env):
+    if not has_admin_key(context.paths, env):
         log.warning("ssh still accepts passwords, because no key gives access to root; add one to ssh_authorized_keys")
     if env.appliance.standby:
         stand_by(context, "standby", next_step="set appliance.standby to false, then: systemctl start appliance-update")

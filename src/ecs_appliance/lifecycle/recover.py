@@ -14,16 +14,16 @@ from ecs_appliance.backup import restore
 from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.predecessor import predecessor_at
 from ecs_appliance.backup.progress import Recovery, recovery_file
-from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.recovery_source import RecoverySource
+from ecs_appliance.backup.run import Installation
 from ecs_appliance.backup.snapshots import Snapshots
-from ecs_appliance.backup.source import Source
-from ecs_appliance.backup.target import find_repository, local_folder, reached
+from ecs_appliance.backup.target import connected, find_repository, local_folder
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.core.steps import logged
 from ecs_appliance.host import systemd
-from ecs_appliance.host.restic import Note, Repository, Snapshot
+from ecs_appliance.host.restic import OnProgress, Repository, Snapshot
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.converging import converge_machine
 from ecs_appliance.lifecycle.documents import compare_documents
@@ -40,7 +40,7 @@ CHECK_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True)
-class Wish:
+class RecoveryRequest:
     """What to recover: the snapshot `snapshot`, the point in time `until`, or by default the latest.
 
     `aside` moves existing data out of the way, `start` starts the site at the end.
@@ -53,7 +53,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RecoveryPlan:
     """What a recovery would do; `obstacles` are the data in its way, `size` is in bytes."""
 
     snapshot: Snapshot
@@ -63,7 +63,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Report:
+class RecoveryReport:
     """What a recovery did; `documents` is None if the site was not started.
 
     `taken` is the point in time of the data; `lost` are documents that are damaged in the backup. `advice` is what is
@@ -79,17 +79,17 @@ class Report:
     advice: str = ""
 
 
-def plan(context: Context, wish: Wish) -> Plan:
+def plan(context: Context, request: RecoveryRequest) -> RecoveryPlan:
     """Return what `recover` would do; change nothing."""
     recovery = recovery_file(context.paths).read()
-    wanted = recovery.snapshot if recovery else wish.snapshot
+    wanted = recovery.snapshot if recovery else request.snapshot
     with _opened(context) as (machine, source):
-        snapshot = source.choose(wanted, wish.until)
+        snapshot = source.choose(wanted, request.until)
         obstacles = () if recovery else tuple(restore.find_data(machine))
-        return Plan(snapshot, source.check_space(snapshot), obstacles, recovery is not None)
+        return RecoveryPlan(snapshot, source.check_space(snapshot), obstacles, recovery is not None)
 
 
-def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Report:
+def recover(context: Context, request: RecoveryRequest, *, on_progress: OnProgress = lambda _: None) -> RecoveryReport:
     """Recover, resuming an interrupted run; at the end the site is up and every document is there.
 
     Raises RefusedError if data are in the way or do not fit (nothing was touched), ApplianceError if a step failed, or
@@ -100,27 +100,27 @@ def recover(context: Context, wish: Wish, *, note: Note = lambda _: None) -> Rep
         if context.paths.rewind.exists():
             raise RefusedError("a rewind has not finished", "to resume it: appliance rewind --yes")
         with locked(context.paths.lock, "recovery", wait=LOCK_WAIT), _opened(context) as (machine, source):
-            recovery = _resume(context, source, wish) or _begin(context, machine, source, wish)
-            recovery = _restore(context, machine, source, recovery, note)
+            recovery = _resume(context, source, request) or _begin(context, machine, source, request)
+            recovery = _restore(context, machine, source, recovery, on_progress)
             taken = source.taken(recovery.snapshot, _moment(recovery))
         restored = time.monotonic() - began
-        documents = start_site(context) if wish.start else None
+        documents = start_site(context) if request.start else None
     recovery_file(context.paths).clear()
     seconds = time.monotonic() - began
-    report = Report(taken, recovery.snapshot, documents, recovery.lost, restored, seconds, source.advice)
+    report = RecoveryReport(taken, recovery.snapshot, documents, recovery.lost, restored, seconds, source.advice)
     _check(report, "; ".join(filter(None, (source.older, source.advice))))
     return report
 
 
 @contextmanager
-def _opened(context: Context) -> Iterator[tuple[Machine, Source]]:
+def _opened(context: Context) -> Iterator[tuple[Installation, RecoverySource]]:
     """Yield the machine and what is at its backup target: the appliance's backups or the predecessor's archive."""
-    machine = Machine(context.paths, context.runner, find_env(context))
-    with reached(context.paths, context.runner, machine.env.appliance.backup) as repository, ExitStack() as stack:
+    machine = Installation(context.paths, context.runner, find_env(context))
+    with connected(context.paths, context.runner, machine.env.appliance.backup) as repository, ExitStack() as stack:
         yield machine, _source(machine, repository, stack)
 
 
-def _source(machine: Machine, repository: Repository, stack: ExitStack) -> Source:
+def _source(machine: Installation, repository: Repository, stack: ExitStack) -> RecoverySource:
     """Return the backups in `repository`; a folder is searched for an archive first, a server only without backups."""
     remote = local_folder(repository) is None
     if remote and find_repository(repository):
@@ -132,27 +132,27 @@ def _source(machine: Machine, repository: Repository, stack: ExitStack) -> Sourc
     return Snapshots(machine, repository)
 
 
-def _resume(context: Context, source: Source, wish: Wish) -> Recovery | None:
-    """Return the interrupted recovery, if any; restart it if `wish` names another snapshot and data are incomplete."""
+def _resume(context: Context, source: RecoverySource, request: RecoveryRequest) -> Recovery | None:
+    """Return the interrupted recovery, if any; restart it if `request` names another and data is incomplete."""
     recovery = recovery_file(context.paths).read()
     if recovery is None:
         return None
-    if recovery.snapshot.startswith(wish.snapshot) and wish.until in (None, _moment(recovery)):
+    if recovery.snapshot.startswith(request.snapshot) and request.until in (None, _moment(recovery)):
         return recovery
     if recovery.phase == "start":
         raise RefusedError(
             f"the data of {recovery.snapshot[:8]} are already restored",
             "finish that recovery first: appliance recover --yes",
         )
-    snapshot = source.choose(wish.snapshot, wish.until)
-    return _remember(context, snapshot, wish, "aside" if recovery.phase == "aside" else "files")
+    snapshot = source.choose(request.snapshot, request.until)
+    return _remember(context, snapshot, request, "aside" if recovery.phase == "aside" else "files")
 
 
-def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Recovery:
+def _begin(context: Context, machine: Installation, source: RecoverySource, request: RecoveryRequest) -> Recovery:
     """Begin a recovery; check for every obstacle before touching anything."""
-    snapshot = source.choose(wish.snapshot, wish.until)
+    snapshot = source.choose(request.snapshot, request.until)
     found = restore.find_data(machine)
-    if found and not wish.aside:
+    if found and not request.aside:
         raise RefusedError(
             f"this machine already has data: {', '.join(found)}",
             "to move them aside, deleting nothing, and recover: appliance recover --yes --move-aside",
@@ -163,16 +163,20 @@ def _begin(context: Context, machine: Machine, source: Source, wish: Wish) -> Re
     with logged("preparing the machine"):
         prepare_storage(context.paths, context.runner, machine.env)
         converge_machine(context, machine.env)
-    return _remember(context, snapshot, wish, "aside")
+    return _remember(context, snapshot, request, "aside")
 
 
-def _remember(context: Context, snapshot: Snapshot, wish: Wish, phase: Literal["aside", "files"]) -> Recovery:
-    recovery = Recovery(snapshot.id, wish.until.isoformat() if wish.until else "", phase, time.time())
+def _remember(
+    context: Context, snapshot: Snapshot, request: RecoveryRequest, phase: Literal["aside", "files"]
+) -> Recovery:
+    recovery = Recovery(snapshot.id, request.until.isoformat() if request.until else "", phase, time.time())
     recovery_file(context.paths).write(recovery)
     return recovery
 
 
-def _restore(context: Context, machine: Machine, source: Source, recovery: Recovery, note: Note) -> Recovery:
+def _restore(
+    context: Context, machine: Installation, source: RecoverySource, recovery: Recovery, on_progress: OnProgress
+) -> Recovery:
     context.page.show("recovering", next_step="wait; the terminal in which it was started shows more")
     systemd.stop(context.runner, UNIT)
 
@@ -183,7 +187,7 @@ def _restore(context: Context, machine: Machine, source: Source, recovery: Recov
 
     def files(state: Recovery) -> Recovery:
         with logged("restoring files"):
-            lost = source.restore_files(state.snapshot, note)
+            lost = source.restore_files(state.snapshot, on_progress)
             # Give the site's folders their owners on this machine.
             prepare_storage(context.paths, context.runner, machine.env)
             # After a power cut, files that count as restored must not turn out empty.
@@ -224,7 +228,7 @@ def start_site(context: Context) -> Documents:
             ) from None
 
 
-def _check(report: Report, hint: str) -> None:
+def _check(report: RecoveryReport, hint: str) -> None:
     wrong = report.documents.wrong() if report.documents else ()
     names = [name.rpartition("/")[2] for name in report.lost]
     lost = [f"document {name} is damaged in the backup" for name in names if name not in " ".join(wrong)]

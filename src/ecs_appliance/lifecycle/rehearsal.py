@@ -15,11 +15,11 @@ from ecs_appliance.app.migration import app_task
 from ecs_appliance.app.vaultkeys import copy_keyring
 from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.evidence import Evidence
+from ecs_appliance.backup.manifest import SnapshotManifest
 from ecs_appliance.backup.plan import choose_snapshot
-from ecs_appliance.backup.record import Record
-from ecs_appliance.backup.rehearsal import CONTAINER, SLICE, Stage, open_stage, reached_rpo, rehearse
-from ecs_appliance.backup.run import Machine
-from ecs_appliance.backup.target import find_repository, reached
+from ecs_appliance.backup.rehearsal import CONTAINER, SLICE, RehearsalStage, open_stage, reached_rpo, rehearse
+from ecs_appliance.backup.run import Installation
+from ecs_appliance.backup.target import connected, find_repository
 from ecs_appliance.core import folders
 from ecs_appliance.core.errors import ApplianceError, BusyError, RefusedError, as_failure
 from ecs_appliance.core.files import write_atomic
@@ -27,9 +27,9 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import Steps, log_step
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.host.cluster import ROLE
-from ecs_appliance.host.docker import Mount
-from ecs_appliance.host.restic import Note
-from ecs_appliance.lifecycle.backup import open_machine, reason_to_rest
+from ecs_appliance.host.docker import ContainerMount
+from ecs_appliance.host.restic import OnProgress
+from ecs_appliance.lifecycle.backup import open_machine, skip_reason
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.documents import compare_documents
 from ecs_appliance.lifecycle.prepare_ecs import site
@@ -47,7 +47,7 @@ KEPT = 520
 
 def rehearse_by_timer(context: Context) -> None:
     """Run the unit's rehearsal. That there is nothing to rehearse, or another one runs, is not a failure."""
-    reason = reason_to_rest(context)
+    reason = skip_reason(context)
     if reason:
         log.info("no rehearsal made: %s", reason)
         return
@@ -78,7 +78,7 @@ def gives_way() -> bool:
     return SLICE in Path("/proc/self/cgroup").read_text()
 
 
-def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) -> Evidence:
+def run(context: Context, *, snapshot: str = "", on_progress: OnProgress = lambda _: None) -> Evidence:
     """Rehearse a recovery from the backup `snapshot`, by default the latest; write evidence, metrics and alert.
 
     The returned evidence contains what was found wrong. Raises BusyError if another rehearsal runs, RefusedError if
@@ -87,7 +87,7 @@ def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) ->
     machine = open_machine(context)
     with locked(context.paths.rehearsal_lock, "rehearsal"):
         try:
-            evidence = _rehearse(context, machine, snapshot, note)
+            evidence = _rehearse(context, machine, snapshot, on_progress)
         except Exception as error:
             failure = as_failure(error)
             context.alerts.put_failure(TOPIC, "critical", "the rehearsal of a recovery failed", failure)
@@ -100,10 +100,10 @@ def run(context: Context, *, snapshot: str = "", note: Note = lambda _: None) ->
     return evidence
 
 
-def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Evidence:
+def _rehearse(context: Context, machine: Installation, wanted: str, on_progress: OnProgress) -> Evidence:
     began, steps = time.time(), Steps([log_step])
     backups, ask = read_backups(context.paths), partial(_compare, context, machine)
-    with reached(context.paths, context.runner, machine.env.appliance.backup) as repository:
+    with connected(context.paths, context.runner, machine.env.appliance.backup) as repository:
         repository_id = find_repository(repository)
         if repository_id is None:
             raise RefusedError(f"there is no backup at {repository.shown}", "to make one: appliance backup run")
@@ -111,7 +111,9 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
         snapshot = choose_snapshot(snapshots, wanted=wanted)
         size = repository.size_of(snapshot.id)
         with open_stage(context.paths, context.runner, size) as stage:
-            findings = rehearse(machine, repository, snapshot, stage=stage, ask=ask, steps=steps, note=note)
+            findings = rehearse(
+                machine, repository, snapshot, stage=stage, ask=ask, steps=steps, on_progress=on_progress
+            )
         evidence = Evidence(
             snapshot=snapshot,
             size=size,
@@ -132,7 +134,7 @@ def _rehearse(context: Context, machine: Machine, wanted: str, note: Note) -> Ev
     return evidence
 
 
-def _compare(context: Context, machine: Machine, stage: Stage, record: Record) -> Documents:
+def _compare(context: Context, machine: Installation, stage: RehearsalStage, record: SnapshotManifest) -> Documents:
     """Have the application compare the restored documents, in a container without network access."""
     copy_keyring(stage.data)
     told = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
@@ -141,7 +143,7 @@ def _compare(context: Context, machine: Machine, stage: Stage, record: Record) -
         task,
         network=None,
         env={**task.env, "PGHOST": SOCKET},
-        mounts=(*task.mounts, Mount(stage.scratch.socket, SOCKET, read_only=True)),
+        mounts=(*task.mounts, ContainerMount(stage.scratch.socket, SOCKET, read_only=True)),
         slice=SLICE,
     )
     for mount in task.mounts:
@@ -151,7 +153,7 @@ def _compare(context: Context, machine: Machine, stage: Stage, record: Record) -
     return compare_documents(context, stage.data, shell.in_task(context.runner, task, seconds=CHECK_SECONDS))
 
 
-def _image(context: Context, record: Record) -> str:
+def _image(context: Context, record: SnapshotManifest) -> str:
     """Return the image that ran at the backup, as the database's tables match it, else the one that ran last."""
     commits = [record.application, context.tags.get("last_running_ecs") or ""]
     found = [app_tag(commit) for commit in commits if commit and docker.image_exists(context.runner, app_tag(commit))]

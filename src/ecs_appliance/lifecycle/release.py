@@ -11,7 +11,7 @@ from ecs_appliance.core.files import point_symlink, sync_folder
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import Runner
 from ecs_appliance.host import git
-from ecs_appliance.host.signatures import require_trust
+from ecs_appliance.host.code_signatures import require_trust
 
 log = logging.getLogger(__name__)
 

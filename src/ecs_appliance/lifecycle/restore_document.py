@@ -4,7 +4,7 @@ from functools import partial
 
 from ecs_appliance.backup.documents import read_ledger, take_stock
 from ecs_appliance.backup.plan import choose_snapshot
-from ecs_appliance.backup.restore_document import Restored, name_of
+from ecs_appliance.backup.restore_document import RestoredDocument, name_of
 from ecs_appliance.backup.restore_document import restore_document as work
 from ecs_appliance.backup.run import document_rows
 from ecs_appliance.core.locks import locked
@@ -15,7 +15,7 @@ from ecs_appliance.lifecycle.documents import tell_of_documents
 LOCK_WAIT = 900
 
 
-def restore_document(context: Context, identifier: str, *, snapshot: str = "") -> Restored:
+def restore_document(context: Context, identifier: str, *, snapshot: str = "") -> RestoredDocument:
     """Restore the document `identifier` to its place, from the backup `snapshot` if one is named.
 
     Also updates the alert about lost documents. Raises RefusedError if the document is there and intact,

@@ -10,7 +10,7 @@ from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.progress import Rewind, rewind_file
 from ecs_appliance.backup.restore import name_aside
 from ecs_appliance.backup.rewind import Preview
-from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.run import Installation
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.steps import logged
@@ -26,7 +26,7 @@ LOCK_WAIT = 900
 
 
 @dataclass(frozen=True)
-class Report:
+class RewindReport:
     """A rewind to `moment` (Unix seconds): the previous cluster is in `kept`, `documents` were compared afterwards."""
 
     moment: float
@@ -42,10 +42,10 @@ def look(context: Context, moment: float) -> Preview:
         if rewind_file(context.paths).read():
             raise RefusedError("a rewind has already begun", "finish it first: appliance rewind --yes")
         with logged("previewing the database at that time"):
-            return work.look(open_machine(context), moment, time.time())
+            return work.preview(open_machine(context), moment, time.time())
 
 
-def rewind(context: Context, moment: float | None) -> Report:
+def rewind(context: Context, moment: float | None) -> RewindReport:
     """Rewind to `moment` (Unix seconds), or resume the interrupted rewind (None); at the end the site is up.
 
     Raises RefusedError, with nothing touched, if it is impossible; ApplianceError if documents are missing afterwards.
@@ -71,7 +71,7 @@ def rewind(context: Context, moment: float | None) -> Report:
             f"the database is restored, but some of its documents are missing or damaged:{''.join(wrong)}",
             "restore those that a backup has: appliance backup restore-document ID",
         )
-    return Report(state.moment, state.kept, documents, time.monotonic() - began)
+    return RewindReport(state.moment, state.kept, documents, time.monotonic() - began)
 
 
 def _check_nothing_else(context: Context) -> None:
@@ -79,7 +79,7 @@ def _check_nothing_else(context: Context) -> None:
         raise RefusedError("a recovery has not finished", "to resume it: appliance recover --yes")
 
 
-def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
+def _begin(context: Context, machine: Installation, moment: float | None) -> Rewind:
     if moment is None:
         raise RefusedError("no rewind to resume", "give the time to go back to: --to 'YYYY-MM-DD HH:MM'")
     backup, _, _ = work.check(machine, moment, time.time())
@@ -91,7 +91,7 @@ def _begin(context: Context, machine: Machine, moment: float | None) -> Rewind:
     return state
 
 
-def _go(context: Context, machine: Machine, state: Rewind) -> Rewind:
+def _go(context: Context, machine: Installation, state: Rewind) -> Rewind:
     context.page.show("recovering", next_step="wait; the terminal in which it was started shows more")
     systemd.stop(context.runner, UNIT)
 
@@ -105,7 +105,7 @@ def _go(context: Context, machine: Machine, state: Rewind) -> Rewind:
         systemd.stop(context.runner, DATABASE_UNIT)
         with logged("restoring the database"):
             work.go_back(machine, state)
-        work.note_left(context.paths, state, time.time())
+        work.record_abandoned(context.paths, state, time.time())
         return state
 
     return rewind_file(context.paths).go_on(state, aside, database)

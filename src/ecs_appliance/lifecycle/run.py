@@ -14,17 +14,17 @@ from ecs_appliance.core.locks import locked
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import docker, systemd
 from ecs_appliance.host.docker import Container
-from ecs_appliance.lifecycle.confinement import report_confinement
+from ecs_appliance.lifecycle.apparmor import report_confinement
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.lifecycle.crashes import forget_crashes, too_many_crashes
+from ecs_appliance.lifecycle.crash_count import forget_crashes, too_many_crashes
 from ecs_appliance.lifecycle.prepare_appliance import LOCK_WAIT, prepare_appliance
 from ecs_appliance.lifecycle.prepare_ecs import prepare_ecs, remove_leftovers, select_images, start_before
 from ecs_appliance.lifecycle.prepare_env import active_env, prepare_env
 from ecs_appliance.lifecycle.probe import ask_application
 from ecs_appliance.lifecycle.release import active_release
+from ecs_appliance.lifecycle.rollback import clear_bad, note_running, roll_back, stuck, trial_seconds, version_before
 from ecs_appliance.lifecycle.standby import has_rested, note_rest, standing_by
 from ecs_appliance.lifecycle.supervisor import StopRequestedError, Supervisor, supervised
-from ecs_appliance.lifecycle.versions import forgive, give_way, note_running, stuck, trial_seconds, version_before
 from ecs_appliance.reporting.topics import UNIT
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ def _serve(context: Context, env: Env) -> NoReturn:
     except NotUpError as failed:
         if before is None:
             raise stuck(context, env, commit, failed.reason) from None
-        give_way(context, commit, before, failed.reason)
+        roll_back(context, commit, before, failed.reason)
     try:
         with locked(context.paths.lock, "roll back to the previous version", wait=LOCK_WAIT):
             remove_leftovers(context)
@@ -80,7 +80,7 @@ def _serve(context: Context, env: Env) -> NoReturn:
         _run_containers(context, env, UP_SECONDS)
     except NotUpError as failed:
         # Neither comes up, so the new version is not the cause.
-        forgive(context)
+        clear_bad(context)
         raise failed.reason from None
 
 

@@ -7,23 +7,23 @@ from datetime import datetime
 from ecs_appliance.app.images import app_tag
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.locks import locked
+from ecs_appliance.core.markers import LAST_UPDATE
 from ecs_appliance.core.runner import ProcessError
 from ecs_appliance.core.steps import Steps, log_step
-from ecs_appliance.core.tags import LAST_UPDATE
-from ecs_appliance.env.activate import activate
+from ecs_appliance.env.activation import activate
 from ecs_appliance.env.model import Env
 from ecs_appliance.host import apt, docker, systemd
+from ecs_appliance.host.code_signatures import DistrustedError
 from ecs_appliance.host.git import is_full_id
-from ecs_appliance.host.signatures import DistrustedError
 from ecs_appliance.lifecycle.certificate import start_in_background
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.converging import converge_machine
 from ecs_appliance.lifecycle.prepare_ecs import build_version
 from ecs_appliance.lifecycle.prepare_env import env_digest
 from ecs_appliance.lifecycle.release import Release, activate_release, active_release, add_release
+from ecs_appliance.lifecycle.rollback import BAD, NEXT, BadVersionError
 from ecs_appliance.lifecycle.standby import STAGES
 from ecs_appliance.lifecycle.unsigned import tell_unsigned
-from ecs_appliance.lifecycle.versions import BAD, NEXT, BadVersionError
 from ecs_appliance.reporting.topics import ENVIRONMENT
 
 log = logging.getLogger(__name__)

@@ -36,14 +36,14 @@ NAMED, COMMENTED, OTHER_FIELDS = 0x08, 0x10, 0x04
 LARGEST_UNPACKED = 16 * 1024 * 1024
 
 
-class Kind(Enum):
+class CodeKind(Enum):
     """What the codes contain, by their first digit: the file, or the encrypted file."""
 
     PLAIN = "0"
     SPLIT = "1"
 
 
-class DamagedError(ApplianceError):
+class DamagedCodeError(ApplianceError):
     """The data read differs from the data written."""
 
 
@@ -51,7 +51,7 @@ class DamagedError(ApplianceError):
 class Part:
     """One code: number `number` (from 1) of `total`; `digest` is the SHA-256 of the file, encrypted if SPLIT."""
 
-    kind: Kind
+    kind: CodeKind
     number: int
     total: int
     digest: bytes
@@ -72,7 +72,7 @@ class Label:
     modified: datetime
 
 
-def parts(packed: bytes, digest: bytes, kind: Kind) -> list[Part]:
+def parts(packed: bytes, digest: bytes, kind: CodeKind) -> list[Part]:
     """Split `packed` into as few parts as possible, of about equal length; `digest` (32 bytes) identifies the file."""
     text = base64.b32encode(packed).decode()
     total = -(-len(text) // CHARACTERS)
@@ -86,7 +86,7 @@ def read_part(text: str) -> Part | None:
     if not found:
         return None
     kind, number, total, digest, data = found.groups()
-    part = Part(Kind(kind), _bytes(number)[0], _bytes(total)[0], _bytes(digest), data)
+    part = Part(CodeKind(kind), _bytes(number)[0], _bytes(total)[0], _bytes(digest), data)
     return part if 1 <= part.number <= part.total else None
 
 
@@ -96,7 +96,7 @@ def join(texts: Sequence[str]) -> bytes:
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
     except binascii.Error:
-        raise DamagedError("the codes were read, but their content is not base32") from None
+        raise DamagedCodeError("the codes were read, but their content is not base32") from None
 
 
 def pack(data: bytes, label: Label) -> bytes:
@@ -123,9 +123,9 @@ def unpack(packed: bytes) -> bytes:
     try:
         data = reader.decompress(packed, LARGEST_UNPACKED)
     except zlib.error:
-        raise DamagedError("the codes were read, but their content is damaged: its checksum differs") from None
+        raise DamagedCodeError("the codes were read, but their content is damaged: its checksum differs") from None
     if not reader.eof or reader.unused_data:
-        raise DamagedError("the codes were read, but their content is incomplete, or has data after its end")
+        raise DamagedCodeError("the codes were read, but their content is incomplete, or has data after its end")
     return data
 
 

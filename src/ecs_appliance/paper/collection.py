@@ -7,7 +7,7 @@ from itertools import chain, islice, product
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.paper import split
-from ecs_appliance.paper.codes import DamagedError, Kind, Label, Part, join, read_label, read_part, unpack
+from ecs_appliance.paper.codes import CodeKind, DamagedCodeError, Label, Part, join, read_label, read_part, unpack
 from ecs_appliance.paper.predecessor import join_old, missing, read_old
 from ecs_appliance.paper.split import Share, read_share
 
@@ -29,7 +29,7 @@ class Seen:
 class Codes:
     """The codes of one file. `read`: number → text → pages. Codes of the predecessor have no `digest`."""
 
-    kind: Kind
+    kind: CodeKind
     total: int
     digest: bytes
     read: Mapping[int, Mapping[str, Sequence[str]]]
@@ -50,7 +50,7 @@ class Codes:
     def label(self) -> Label | None:
         """The label in the first code; None if that was not read, has none or is encrypted."""
         texts = self.read.get(1)
-        if not texts or self.is_old or self.kind is Kind.SPLIT:
+        if not texts or self.is_old or self.kind is CodeKind.SPLIT:
             return None
         text = next(iter(texts))
         return read_label(join([text[: len(text) // BASE32_GROUP * BASE32_GROUP]]))
@@ -94,7 +94,7 @@ class MixedError(RefusedError):
 
 def sort_out(seen: Iterable[Seen]) -> Collection:
     """Group `seen` by file."""
-    new: dict[tuple[Kind, int, bytes], dict[int, dict[str, list[str]]]] = {}
+    new: dict[tuple[CodeKind, int, bytes], dict[int, dict[str, list[str]]]] = {}
     shares: dict[Share, str] = {}
     others = 0
     for sight in seen:
@@ -153,7 +153,7 @@ def _only_file(collection: Collection) -> Codes:
 
 def _joined(codes: Codes, shares: Sequence[tuple[Share, str]]) -> bytes:
     packed = _matching(codes)
-    return split.decrypt(packed, _enough(shares)) if codes.kind is Kind.SPLIT else packed
+    return split.decrypt(packed, _enough(shares)) if codes.kind is CodeKind.SPLIT else packed
 
 
 def _matching(codes: Codes) -> bytes:
@@ -162,12 +162,14 @@ def _matching(codes: Codes) -> bytes:
     for texts in islice(readings, MOST_COMBINATIONS):
         try:
             packed = join(texts)
-            named = packed if codes.kind is Kind.SPLIT else unpack(packed)
-        except DamagedError:
+            named = packed if codes.kind is CodeKind.SPLIT else unpack(packed)
+        except DamagedCodeError:
             continue
         if hashlib.sha256(named).digest() == codes.digest:
             return packed
-    raise DamagedError("all codes were read, but the file does not have the SHA-256 that they state", _rescan(codes))
+    raise DamagedCodeError(
+        "all codes were read, but the file does not have the SHA-256 that they state", _rescan(codes)
+    )
 
 
 def _enough(shares: Sequence[tuple[Share, str]]) -> list[Share]:
@@ -191,7 +193,7 @@ def _joined_old(codes: Codes) -> bytes:
 
 def _old_part(text: str) -> Part | None:
     old = read_old(text)
-    return Part(Kind.PLAIN, old[0], 0, b"", old[1]) if old else None
+    return Part(CodeKind.PLAIN, old[0], 0, b"", old[1]) if old else None
 
 
 def _highest(codes: Codes) -> str:

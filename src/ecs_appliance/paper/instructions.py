@@ -6,7 +6,7 @@ from typing import Literal
 
 from ecs_appliance.paper.codes import DIGITS
 from ecs_appliance.paper.split import COUNTER, Scheme
-from ecs_appliance.paper.words import Words
+from ecs_appliance.paper.words import PaperWords
 
 PICTURES = "scan*.png"
 # Without D-Bus, as zbarimg sends what it reads to the bus.
@@ -35,7 +35,7 @@ def split_command(key: str, pictures: str = PICTURES) -> str:
     return f"{READ} {pictures} | grep -v SHARE | {DECODE} | {unlock} | gunzip > env.yml"
 
 
-def instructions(words: Words, digest: bytes, total: int, scheme: Scheme | None) -> Iterator[Paragraph]:
+def instructions(words: PaperWords, digest: bytes, total: int, scheme: Scheme | None) -> Iterator[Paragraph]:
     """Yield the page in `words` for a file of `total` codes with this digest; `scheme` is None if it is not split."""
     yield Paragraph(words.purpose_heading, "heading")
     yield Paragraph(words.purpose)
@@ -57,7 +57,7 @@ def instructions(words: Words, digest: bytes, total: int, scheme: Scheme | None)
     yield Paragraph(words.code.format(digits=", ".join(DIGITS[:-1]), last_digit=DIGITS[-1]))
 
 
-def _plain_steps(words: Words, digest: bytes) -> Iterator[Paragraph]:
+def _plain_steps(words: PaperWords, digest: bytes) -> Iterator[Paragraph]:
     yield Paragraph(plain_command(), "command")
     yield Paragraph("sha256sum env.yml", "command")
     yield Paragraph(words.checksum)
@@ -65,7 +65,7 @@ def _plain_steps(words: Words, digest: bytes) -> Iterator[Paragraph]:
     yield Paragraph(words.typing)
 
 
-def _split_steps(words: Words) -> Iterator[Paragraph]:
+def _split_steps(words: PaperWords) -> Iterator[Paragraph]:
     yield Paragraph(words.scheme)
     yield Paragraph("shamir recover", "command")
     yield Paragraph(words.recover)

@@ -6,7 +6,7 @@ They contain neither the number of codes nor a hash of the file; only gzip's che
 import re
 from collections.abc import Collection
 
-from ecs_appliance.paper.codes import DamagedError, join, unpack
+from ecs_appliance.paper.codes import DamagedCodeError, join, unpack
 
 NUMBERED = re.compile(r"([0-9]{2}) ([A-Z2-7]{8,}=*)")
 # Base32 of the first bytes of every gzip.
@@ -33,8 +33,8 @@ def join_old(found: dict[int, str]) -> bytes:
     packed = join([found[number] for number in sorted(found)])
     try:
         unpack(packed)
-    except DamagedError:
-        raise DamagedError(
+    except DamagedCodeError:
+        raise DamagedCodeError(
             f"the {len(found)} codes that were read are not a complete file: more follow, or they belong to two files",
             f"scan the page with code {max(found) + 1:02}; the predecessor's paper does not say how many there are",
         ) from None

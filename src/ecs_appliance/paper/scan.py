@@ -13,8 +13,8 @@ from ecs_appliance.core.state import StateFile
 from ecs_appliance.paper.codes import read_part
 from ecs_appliance.paper.collection import MixedError, Recovered, Seen, is_ours, recover, sort_out
 from ecs_appliance.paper.pictures import Document, Page, UnreadableError, pages
-from ecs_appliance.paper.reader import ATTEMPTS, Attempt, read_codes
-from ecs_appliance.paper.sheets import CODES_PER_PAGE
+from ecs_appliance.paper.scan_reader import ATTEMPTS, Attempt, read_codes
+from ecs_appliance.paper.sheet_layout import CODES_PER_PAGE
 
 PARTIAL, GZIPPED = ".partial", ".gz"
 

@@ -7,8 +7,8 @@ from itertools import chain
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.paper.collection import IncompleteError, Recovered, recover, sort_out
 from ecs_appliance.paper.pictures import Document
-from ecs_appliance.paper.reader import ATTEMPTS
 from ecs_appliance.paper.scan import Progress, Reading, read
+from ecs_appliance.paper.scan_reader import ATTEMPTS
 
 
 class UnprovenError(ApplianceError):

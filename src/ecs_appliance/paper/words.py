@@ -8,7 +8,7 @@ SOFTWARE, APPLICATION = "https://github.com/ecs-org/ecs-appliance", "https://git
 
 
 @dataclass(frozen=True)
-class Words:
+class PaperWords:
     """The texts in one language: on each page, on the first page of a share, and on the page of instructions."""
 
     page: str
@@ -40,7 +40,7 @@ class Words:
     code: str
 
 
-ENGLISH = Words(
+ENGLISH = PaperWords(
     page="page {number} of {total}",
     warning="Secret: anyone who has this paper has the keys to the site. Keep it locked away. What this is: last page.",
     warning_of_shares=(
@@ -102,7 +102,7 @@ ENGLISH = Words(
         "1952) of the file. Base32 has none of these characters: lines are sorted by them, and base32 -i skips them."
     ),
 )
-GERMAN = Words(
+GERMAN = PaperWords(
     page="Seite {number} von {total}",
     warning=(
         "Geheim: Wer dieses Papier hat, hat die Schlüssel der Anwendung. Unter Verschluss halten. Was das ist: "

@@ -15,7 +15,7 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.state import StateFile
 from ecs_appliance.core.steps import StepEvent
 from ecs_appliance.core.text import summarize
-from ecs_appliance.reporting.visitors import Site, public, render
+from ecs_appliance.reporting.visitor_page import SiteNotice, public, render
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class StatusPage:
         for name in ("503.html", "status.json", "visitors.json"):
             (self.paths.www / name).unlink(missing_ok=True)
 
-    def holds(self, site: Site) -> bool:
+    def holds(self, site: SiteNotice) -> bool:
         """Return whether `hold` would change nothing for `site`."""
         return self.site() == site and read_optional(self._held) == render("failed", site)
 
@@ -103,7 +103,7 @@ class StatusPage:
         """Return whether `hold` was ever called; if not, this is a new machine."""
         return self._held.exists()
 
-    def hold(self, site: Site) -> None:
+    def hold(self, site: SiteNotice) -> None:
         """Store the name and contact for all pages, and the page for when the application does not answer."""
         self._site_file.write(site)
         write_atomic(self._held, render("failed", site), mode=PUBLIC)
@@ -164,17 +164,17 @@ class StatusPage:
             mode=PUBLIC,
         )
 
-    def site(self) -> Site:
+    def site(self) -> SiteNotice:
         """Return the site's name and contact as of the last converge."""
-        return self._site_file.read() or Site()
+        return self._site_file.read() or SiteNotice()
 
     @property
     def _status_file(self) -> StateFile[Status]:
         return StateFile(self.paths.www / "status.json", Status, PUBLIC)
 
     @property
-    def _site_file(self) -> StateFile[Site]:
-        return StateFile(self.paths.state / "site.json", Site, PUBLIC)
+    def _site_file(self) -> StateFile[SiteNotice]:
+        return StateFile(self.paths.state / "site.json", SiteNotice, PUBLIC)
 
     @property
     def _durations_file(self) -> StateFile[dict[str, float]]:

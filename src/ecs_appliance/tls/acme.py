@@ -34,7 +34,7 @@ class Authority:
 
 
 @dataclass(frozen=True)
-class Record:
+class IssuanceState:
     """What is recorded for one name. Times are Unix times, 0 means never; `error` is the reason of the last failure.
 
     `directory` is the authority that issued the last certificate, `asked` the one of the last attempt.
@@ -50,7 +50,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Plan:
+class IssuancePlan:
     """Why a new certificate is due for a name ("": it is not), and until when (Unix time) to wait after a failure."""
 
     reason: str = ""
@@ -68,17 +68,23 @@ def authority_of(env: Env) -> Authority:
 
 
 def plan(
-    name: str, issued: Credentials | str, record: Record, authority: Authority, *, now: float, forced: bool = False
-) -> Plan:
+    name: str,
+    issued: Credentials | str,
+    record: IssuanceState,
+    authority: Authority,
+    *,
+    now: float,
+    forced: bool = False,
+) -> IssuancePlan:
     """Decide about `name` at `now` by its certificate `issued` and its `record`; `forced` requests one at once."""
     reason = "requested" if forced else _reason(name, issued, record, authority, now)
     if not reason or forced or not record.failures:
-        return Plan(reason)
+        return IssuancePlan(reason)
     wait = min(FIRST_WAIT * 2 ** min(record.failures - 1, 10), _longest_wait(issued))
     until = max(record.attempted + wait.total_seconds(), record.retry_at)
     # Failures of another authority, or a clock that was ahead at the last attempt, cause no waiting.
     waits = record.asked == authority.directory and record.attempted <= now < until
-    return Plan(reason, until if waits else 0.0)
+    return IssuancePlan(reason, until if waits else 0.0)
 
 
 def request(
@@ -89,52 +95,52 @@ def request(
     *,
     now: Callable[[], float],
     forced: bool = False,
-) -> dict[str, Record]:
+) -> dict[str, IssuanceState]:
     """Request the certificates that are due for `names`, one after the other; continue after a failed one.
 
     Stop early if the authority cannot be reached or after half an hour. Store and return the records of all `names`.
     """
-    records, end = read_records(paths), now() + ROUND_SECONDS
+    records, end = read_issuance(paths), now() + ROUND_SECONDS
     for name in names:
-        record = records.get(name, Record())
+        record = records.get(name, IssuanceState())
         if not plan(name, read_issued(paths, name), record, authority, now=now(), forced=forced).due:
             continue
         records[name], reached = _attempt(paths, client, name, record, authority=authority, now=now)
         _file(paths).write(records)
         if not reached or now() > end:
             break
-    kept = {name: records.get(name, Record()) for name in names}
+    kept = {name: records.get(name, IssuanceState()) for name in names}
     if kept != records:
         _file(paths).write(kept)
     return kept
 
 
-def read_records(paths: Paths) -> dict[str, Record]:
+def read_issuance(paths: Paths) -> dict[str, IssuanceState]:
     """Return the stored records by name; empty if the file is missing or damaged."""
     return _file(paths).read() or {}
 
 
-def _file(paths: Paths) -> StateFile[dict[str, Record]]:
-    return StateFile(paths.state / "acme.json", dict[str, Record])
+def _file(paths: Paths) -> StateFile[dict[str, IssuanceState]]:
+    return StateFile(paths.state / "acme.json", dict[str, IssuanceState])
 
 
 def _attempt(
-    paths: Paths, client: Client, name: str, record: Record, *, authority: Authority, now: Callable[[], float]
-) -> tuple[Record, bool]:
+    paths: Paths, client: Client, name: str, record: IssuanceState, *, authority: Authority, now: Callable[[], float]
+) -> tuple[IssuanceState, bool]:
     """Request a certificate for `name`; return its new record, and whether the authority was reached."""
     began = now()
     try:
         _issue(client, name)
         keep_issued(paths, name)
         # Only a certificate that needs no renewal counts as success; others would be requested again every hour.
-        left = _reason(name, read_issued(paths, name), Record(), authority, now())
+        left = _reason(name, read_issued(paths, name), IssuanceState(), authority, now())
         if left:
             raise AcmeError(f"the authority issued an unusable certificate: {left}")
     except AcmeError as error:
         failed = replace(record, asked=authority.directory, attempted=began, failures=record.failures + 1)
         retry_at = min(error.retry_at, began + LONGEST_RETRY.total_seconds())
         return replace(failed, error=error.message, retry_at=retry_at), error.kind != UNREACHED
-    return Record(authority.directory, authority.directory, renewed=now(), attempted=began), True
+    return IssuanceState(authority.directory, authority.directory, renewed=now(), attempted=began), True
 
 
 def _issue(client: Client, name: str) -> None:
@@ -150,7 +156,7 @@ def _issue(client: Client, name: str) -> None:
         client.issue(name)
 
 
-def _reason(name: str, issued: Credentials | str, record: Record, authority: Authority, now: float) -> str:
+def _reason(name: str, issued: Credentials | str, record: IssuanceState, authority: Authority, now: float) -> str:
     if isinstance(issued, str):
         return issued
     left = issued.expires - datetime.datetime.fromtimestamp(now, datetime.UTC)

@@ -58,7 +58,7 @@ class ClientCA:
         }
 
     @property
-    def is_stand_in(self) -> bool:
+    def is_placeholder(self) -> bool:
         """Return whether this is our placeholder, which matches no client certificate."""
         names = self.authority.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return [name.value for name in names] == [STAND_IN_NAME]
@@ -82,7 +82,7 @@ def read_client_ca(folder: Path) -> ClientCA:
     return pair
 
 
-def held_client_ca(folder: Path) -> ClientCA | None:
+def current_client_ca(folder: Path) -> ClientCA | None:
     """Return the pair in nginx's `folder`, even if expired; None if it cannot be read."""
     try:
         content = read_untrusted(folder / TRUSTED, 2 * LARGEST_FILE)
@@ -107,8 +107,8 @@ def deploy_client_ca(source: Path, target: Path) -> bool:
 
 def client_ca_is_current(source: Path, target: Path) -> bool:
     """Return whether `deploy_client_ca` would change nothing."""
-    held = held_client_ca(target)
-    if held is None:
+    current = current_client_ca(target)
+    if current is None:
         return False
     files = _wanted(source, target).files
     return all((target / name).is_file() and (target / name).read_bytes() == data for name, data in files.items())
@@ -122,7 +122,7 @@ def _wanted(source: Path, target: Path) -> ClientCA:
     try:
         return read_client_ca(source)
     except ClientCAError:
-        return held_client_ca(target) or _stand_in()
+        return current_client_ca(target) or _placeholder()
 
 
 def _unfit(pair: ClientCA) -> str:
@@ -161,7 +161,7 @@ def _loads(pair: ClientCA) -> bool:
     return True
 
 
-def _stand_in() -> ClientCA:
+def _placeholder() -> ClientCA:
     private = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         self_issued(STAND_IN_NAME, private, days=STAND_IN_DAYS)

@@ -146,7 +146,8 @@ def test_a_reader_of_lines_that_fails_ends_the_process(tmp_path: Path) -> None:
 TYING = """
 import sys
 from ecs_appliance.core.runner import SystemRunner
-SystemRunner().run(["sh", "-c", "echo $$ >&2; exec sleep 60"], timeout=90, user="nobody", tied=True, on_line=print)
+argv = ["sh", "-c", "echo $$ >&2; exec sleep 60"]
+SystemRunner().run(argv, timeout=90, user="nobody", die_with_parent=True, on_line=print)
 """
 
 
@@ -172,7 +173,7 @@ def _soon(met: Callable[[], bool]) -> bool:
 
 def test_a_tied_command_that_fails_is_called_by_its_own_name() -> None:
     with pytest.raises(CommandError, match=r"^sh -c exit 3 failed with exit code 3"):
-        SystemRunner().run(["sh", "-c", "exit 3"], timeout=10, tied=True)
+        SystemRunner().run(["sh", "-c", "exit 3"], timeout=10, die_with_parent=True)
 
 
 def test_lines_come_as_they_are_written() -> None:

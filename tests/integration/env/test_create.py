@@ -10,7 +10,7 @@ from ecs_appliance.core.errors import InvalidEnvError, RefusedError
 from ecs_appliance.core.runner import CommandError, SystemRunner
 from ecs_appliance.env.check import check, load
 from ecs_appliance.env.create import create, render
-from ecs_appliance.env.openpgp import make_key
+from ecs_appliance.env.pgp_generate import make_key
 
 DOMAIN = "ecs.example.org"
 RUNNER = SystemRunner()

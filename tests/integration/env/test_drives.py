@@ -11,7 +11,7 @@ import pytest
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.env.drives import DriveSource, SystemDrives
-from ecs_appliance.env.source import Found, Kind, SourceError
+from ecs_appliance.env.source import FoundEnv, SourceError, SourceKind
 
 DATA = b"#cloud-config\nappliance: {standby: true}\n"
 LABEL = "ecs-test-env"
@@ -68,7 +68,7 @@ def test_a_drive_is_read_and_unmounted(paths: Paths, attach: Attach, tmp_path: P
     device = attach(files={"user-data": DATA})
     before = mounted(tmp_path)
     assert source(paths).detect()
-    assert source(paths).get() == Found(DATA, f"drive {LABEL} ({device}, user-data)", Kind.DRIVE)
+    assert source(paths).get() == FoundEnv(DATA, f"drive {LABEL} ({device}, user-data)", SourceKind.DRIVE)
     assert mounted(tmp_path) == before
     assert not (paths.run / "drive").exists()
 

@@ -13,9 +13,9 @@ import pytest
 
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
+from ecs_appliance.env.discovery import find_env
 from ecs_appliance.env.metadata import Ec2Source, GceSource, Hints, _ask
-from ecs_appliance.env.source import Found, Kind, NoEnvironmentError, SourceError
-from ecs_appliance.env.sources import find
+from ecs_appliance.env.source import FoundEnv, NoEnvironmentError, SourceError, SourceKind
 
 EC2, GCE, OTHER, NOWHERE = Hints(ec2=True), Hints(gce=True), Hints(other=True), Hints()
 DATA = b"#cloud-config\nappliance: {standby: true}\n"
@@ -107,7 +107,7 @@ def test_ec2_is_read(service: Service, hints: Hints) -> None:
     with serving(service) as url:
         source = Ec2Source(hints, url)
         assert source.detect()
-        assert source.get() == Found(DATA, f"EC2 metadata service ({url})", Kind.NETWORK)
+        assert source.get() == FoundEnv(DATA, f"EC2 metadata service ({url})", SourceKind.NETWORK)
 
 
 @pytest.mark.parametrize("hints", [GCE, OTHER], ids=["named", "possible"])
@@ -115,7 +115,7 @@ def test_gce_is_read(hints: Hints) -> None:
     with serving(google, flavor="Google") as url:
         source = GceSource(hints, url)
         assert source.detect()
-        assert source.get() == Found(DATA, f"GCE metadata service ({url})", Kind.NETWORK)
+        assert source.get() == FoundEnv(DATA, f"GCE metadata service ({url})", SourceKind.NETWORK)
 
 
 def test_each_service_is_asked_by_its_own_rules() -> None:
@@ -174,7 +174,7 @@ def test_where_nobody_names_a_cloud_nobody_is_asked(service: Service, tmp_path: 
         return service(method, path, headers)
 
     with serving(noting, flavor="Google") as url, pytest.raises(NoEnvironmentError):
-        find(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(NOWHERE, url), GceSource(NOWHERE, url)])
+        find_env(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(NOWHERE, url), GceSource(NOWHERE, url)])
     assert asked == []
 
 
@@ -182,7 +182,7 @@ def test_a_machine_that_may_have_a_service_does_not_wait_for_it(closed: str, mut
     for url in (closed, mute):
         began = time.monotonic()
         with pytest.raises(NoEnvironmentError):
-            find(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(OTHER, url), GceSource(OTHER, url)])
+            find_env(Paths(tmp_path), SystemRunner(), sources=[Ec2Source(OTHER, url), GceSource(OTHER, url)])
         assert time.monotonic() - began < 2
 
 

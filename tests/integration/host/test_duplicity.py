@@ -10,8 +10,8 @@ import pytest
 from ecs_appliance.core.runner import CommandError, SystemRunner
 from ecs_appliance.host import gpg
 from ecs_appliance.host.duplicity import (
-    Archive,
     DamagedArchiveError,
+    DuplicityArchive,
     file_url,
     find_gaps,
     find_moments,
@@ -55,11 +55,11 @@ def sizes(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_size for file in folder.iterdir()}
 
 
-def opened(target: Path, key: str, work: Path) -> Archive:
+def opened(target: Path, key: str, work: Path) -> DuplicityArchive:
     keys = work / "keys"
     keys.mkdir(mode=0o700)
     gpg.import_keys(SystemRunner(), keys, key.encode())
-    return Archive(SystemRunner(), file_url(target), keys, work / "cache")
+    return DuplicityArchive(SystemRunner(), file_url(target), keys, work / "cache")
 
 
 def documents(folder: Path) -> dict[str, bytes]:

@@ -60,7 +60,7 @@ def test_cast_of_rows_runs_as_the_role(server: Server, database: str) -> None:
         "$$ select public.spy(d.name) $$",
         "create cast (documents_document as text) with function public.as_text(documents_document) as assignment",
     )
-    tables.sum_tables(server, database, [DOCUMENTS])
+    tables.checksum_tables(server, database, [DOCUMENTS])
     point = wal.make_restore_point(server, "ecs-1", database, [DOCUMENTS])
     assert point.sums[DOCUMENTS].rows == 1
     assert as_app(server, "select distinct session, as_user, what from proofs") == [("app", "app", "one")]
@@ -97,7 +97,7 @@ def test_own_names_are_not_looked_up(server: Server, database: str) -> None:
         "alter role app set search_path = evil, pg_catalog, public",
     )
     assert tables.named_rows(server, database, DOCUMENTS) == {"1": "one"}
-    assert tables.sum_tables(server, database, [DOCUMENTS])[DOCUMENTS].rows == 1
+    assert tables.checksum_tables(server, database, [DOCUMENTS])[DOCUMENTS].rows == 1
     assert not postgres.is_empty(server, database)
     assert not ownership.ensure_owner(server, database, "app")
     assert ownership.ensure_extension(server, database, "pg_stat_statements")
@@ -125,10 +125,10 @@ def test_what_never_ends_is_ended(server: Server, database: str, monkeypatch: py
         "create cast (documents_document as text) with function public.stay(documents_document) as assignment",
     )
     monkeypatch.setattr(postgres, "ASK_SECONDS", 1)
-    monkeypatch.setattr(tables, "SUM_SECONDS", 1)
+    monkeypatch.setattr(tables, "CHECKSUM_SECONDS", 1)
     began = time.monotonic()
     with pytest.raises(ApplianceError, match="terminating connection"):
-        tables.sum_tables(server, database, [DOCUMENTS])
+        tables.checksum_tables(server, database, [DOCUMENTS])
     point = wal.make_restore_point(server, "ecs-3", database, [DOCUMENTS])
     assert "terminating connection" in point.trouble
     assert point.segment
@@ -142,7 +142,7 @@ def test_rows_that_a_policy_hides_are_an_error(server: Server, database: str) ->
         "alter table documents_document force row level security",
     )
     with pytest.raises(ApplianceError, match="row-level security"):
-        tables.sum_tables(server, database, [DOCUMENTS])
+        tables.checksum_tables(server, database, [DOCUMENTS])
 
 
 def test_what_it_says_steers_no_terminal(server: Server, database: str) -> None:
@@ -153,7 +153,7 @@ def test_what_it_says_steers_no_terminal(server: Server, database: str) -> None:
         "create cast (documents_document as text) with function public.say(documents_document) as assignment",
     )
     with pytest.raises(ApplianceError) as caught:
-        tables.sum_tables(server, database, [DOCUMENTS])
+        tables.checksum_tables(server, database, [DOCUMENTS])
     assert caught.value.message.isprintable()
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from benchmarks.distortions import scanned
 from ecs_appliance.paper.codes import read_part
 from ecs_appliance.paper.pictures import Document, on_disk
-from ecs_appliance.paper.reader import read_codes
+from ecs_appliance.paper.scan_reader import read_codes
 
 
 def code_pages(pdf: bytes, dpi: float = 300) -> list[Image.Image]:

@@ -16,8 +16,8 @@ from benchmarks.distortions import scanned
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.paper.collection import Seen, recover, sort_out
 from ecs_appliance.paper.pictures import Document
-from ecs_appliance.paper.reader import read_codes
 from ecs_appliance.paper.scan import Reading, read
+from ecs_appliance.paper.scan_reader import read_codes
 from ecs_appliance.paper.split import Scheme
 from tests.papers import OTHER_LABEL, make_paper, make_shared_papers, noise, old_codes_of
 

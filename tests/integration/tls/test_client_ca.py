@@ -11,8 +11,8 @@ from ecs_appliance.tls.client_ca import (
     ClientCAError,
     MissingClientCAError,
     client_ca_is_current,
+    current_client_ca,
     deploy_client_ca,
-    held_client_ca,
     read_client_ca,
 )
 from tests.authorities import Authority, pem
@@ -52,9 +52,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_before_the_application_has_one_there_is_a_stand_in(tmp_path: Path, target: Path) -> None:
     assert deploy_client_ca(tmp_path / "nothing", target)
     assert not deploy_client_ca(tmp_path / "nothing", target)
-    held = held_client_ca(target)
-    assert held is not None
-    assert held.is_stand_in
+    current = current_client_ca(target)
+    assert current is not None
+    assert current.is_placeholder
     with pytest.raises(MissingClientCAError):
         read_client_ca(tmp_path / "nothing")
 
@@ -157,9 +157,9 @@ def test_cut_off_anywhere_nginx_has_a_whole_pair_and_the_next_run_ends_it(
             cut_off_after(writes, patch)
             with pytest.raises(KeyboardInterrupt):
                 deploy_client_ca(source, target)
-        held = held_client_ca(target)
-        assert held is not None
-        assert held.pem in (old["trusted.pem"], read_client_ca(source).pem)
+        current = current_client_ca(target)
+        assert current is not None
+        assert current.pem in (old["trusted.pem"], read_client_ca(source).pem)
         assert not client_ca_is_current(source, target)
     assert deploy_client_ca(source, target)
     assert client_ca_is_current(source, target)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.app.libpq import libpq_version, password_method
-from ecs_appliance.core.tags import Marks
+from ecs_appliance.core.markers import MarkerFolder
 from tests.fakes import Answer, AnsweringRunner
 
 
@@ -39,13 +39,13 @@ class Docker(AnsweringRunner):
     ],
 )
 def test_method_follows_the_library_of_the_image(tmp_path: Path, said: str, method: str) -> None:
-    assert password_method(Docker(said), "ecs/ecs:1", Marks(tmp_path)) == method
+    assert password_method(Docker(said), "ecs/ecs:1", MarkerFolder(tmp_path)) == method
 
 
 def test_each_image_is_asked_once(tmp_path: Path) -> None:
     old = Docker("libpq 90524\n")
-    assert [libpq_version(old, "ecs/ecs:1", Marks(tmp_path)) for _ in range(3)] == [90524] * 3
+    assert [libpq_version(old, "ecs/ecs:1", MarkerFolder(tmp_path)) for _ in range(3)] == [90524] * 3
     assert old.ran == 1
     new = Docker("libpq 170002\n", identity="sha256:2")
-    assert libpq_version(new, "ecs/ecs:1", Marks(tmp_path)) == 170002
+    assert libpq_version(new, "ecs/ecs:1", MarkerFolder(tmp_path)) == 170002
     assert new.ran == 1

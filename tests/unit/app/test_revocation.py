@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ecs_appliance.app import revocation
-from ecs_appliance.core.applied import contents_digest, mark_applied
+from ecs_appliance.core.content_stamps import contents_digest, mark_applied
 from ecs_appliance.core.errors import DeadlineError, ExitCode
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.nginx import CLIENT_CA

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.app import settings
-from ecs_appliance.app.settings import Site
+from ecs_appliance.app.settings import AppSettings
 from ecs_appliance.core.errors import ApplianceError
 
 TRICKY = 'A = \'it\'\'s $HOME ${X} {}\' # ümlaut\nB = """two\nlines"""\n'
-SITE = Site("postgres://app:pw@172.17.0.1:5432/ecs", TRICKY)
+SITE = AppSettings("postgres://app:pw@172.17.0.1:5432/ecs", TRICKY)
 
 
 def test_userswitcher_is_never_unset() -> None:
     assert settings.once_environment(SITE)["ECS_USERSWITCHER_ENABLED"] == "false"
-    switched = Site(SITE.database_url, "", userswitcher=True, userswitcher_parameter="-it")
+    switched = AppSettings(SITE.database_url, "", userswitcher=True, userswitcher_parameter="-it")
     assert settings.once_environment(switched)["ECS_USERSWITCHER_ENABLED"] == "true"
     assert settings.once_environment(switched)["ECS_USERSWITCHER_PARAMETER"] == "-it"
 
@@ -26,8 +26,8 @@ def test_settings_arrive_as_they_are() -> None:
 
 def test_settings_that_no_process_can_be_given_are_refused() -> None:
     with pytest.raises(ApplianceError, match=r"ecs\.settings"):
-        settings.once_environment(Site("", "x" * 131072))
-    settings.once_environment(Site("", "x" * (131071 - len("ECS_SETTINGS="))))
+        settings.once_environment(AppSettings("", "x" * 131072))
+    settings.once_environment(AppSettings("", "x" * (131071 - len("ECS_SETTINGS="))))
 
 
 def test_container_that_runs_once_needs_no_services() -> None:

@@ -4,19 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ecs_appliance.backup.manifest import SnapshotManifest
 from ecs_appliance.backup.plan import DAY, RESERVE, check_room, choose_snapshot, due_kind, find_gap
-from ecs_appliance.backup.record import Record
 from ecs_appliance.backup.restore import plan_target
 from ecs_appliance.core.errors import RefusedError
-from ecs_appliance.host.pgbackrest import Backup, Kind
+from ecs_appliance.host.pgbackrest import BackupKind, ClusterBackup
 from ecs_appliance.host.restic import Policy, Snapshot
 
 NOON = datetime(2030, 5, 17, 12, tzinfo=UTC)
 NOW = NOON.timestamp()
 
 
-def backup(kind: Kind, days: float) -> Backup:
-    return Backup(f"{kind}-{days:g}", kind, NOW - days * DAY, "17-1", "0" * 24)
+def backup(kind: BackupKind, days: float) -> ClusterBackup:
+    return ClusterBackup(f"{kind}-{days:g}", kind, NOW - days * DAY, "17-1", "0" * 24)
 
 
 def snapshot(number: int) -> Snapshot:
@@ -42,7 +42,7 @@ SNAPSHOTS = [snapshot(number) for number in range(3)]
     ],
 )
 def test_a_full_backup_comes_first_and_weekly_a_differential_one_nightly(
-    backups: list[Backup], nightly: bool, due: Kind | None
+    backups: list[ClusterBackup], nightly: bool, due: BackupKind | None
 ) -> None:
     assert due_kind(backups, NOW, nightly=nightly) == due
 
@@ -116,7 +116,7 @@ def test_a_policy_keeps_all_of_the_last_days_and_never_nothing() -> None:
 
 
 def test_a_recovery_ends_at_the_point_of_the_record_or_at_a_time_before_it() -> None:
-    record = Record("ecs-1", "full-1", "ecs", NOW, 5, "abc", "ecs.example.org")
+    record = SnapshotManifest("ecs-1", "full-1", "ecs", NOW, 5, "abc", "ecs.example.org")
     backups = [backup("full", 3), backup("full", 1)]
     assert plan_target(record, backups, None) == ("full-1", ("--type=name", "--target=ecs-1"))
     assert plan_target(record, backups, NOON + timedelta(seconds=2)) == plan_target(record, backups, None)

@@ -11,17 +11,25 @@ import pytest
 from ecs_appliance.backup.comparison import Documents
 from ecs_appliance.backup.evidence import WIDTH, Evidence
 from ecs_appliance.backup.evidence_words import ENGLISH, GERMAN
-from ecs_appliance.backup.record import Record, read_record
-from ecs_appliance.backup.rehearsal import COMPARISON, WEEK, Findings, compare, open_stage, reached_rpo, with_documents
+from ecs_appliance.backup.manifest import SnapshotManifest, read_manifest
+from ecs_appliance.backup.rehearsal import (
+    COMPARISON,
+    WEEK,
+    RehearsalFindings,
+    compare,
+    open_stage,
+    reached_rpo,
+    with_documents,
+)
 from ecs_appliance.backup.run import SUMMED
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.restic import Snapshot
-from ecs_appliance.host.tables import Sum
+from ecs_appliance.host.tables import TableChecksum
 from tests.fakes import AnsweringRunner
 
-SUMS = {"documents_document": Sum(3, "aa"), "auth_user": Sum(2, "bb")}
-RECORD = Record("ecs-1", "20300517-120000F", "ecs", 1.0, 2, "commit", "ecs.example.org", SUMS)
+SUMS = {"documents_document": TableChecksum(3, "aa"), "auth_user": TableChecksum(2, "bb")}
+RECORD = SnapshotManifest("ecs-1", "20300517-120000F", "ecs", 1.0, 2, "commit", "ecs.example.org", SUMS)
 NOBODY = AnsweringRunner(lambda _: (0, "", ""))
 
 
@@ -42,11 +50,17 @@ def test_the_same_rows_and_files_are_well(vault: Path) -> None:
     ("now", "wrong"),
     [
         ({"auth_user": SUMS["auth_user"]}, "table documents_document is missing"),
-        ({**SUMS, "auth_user": Sum(1, "cc")}, "table auth_user differs from the backup's record: 1 rows now, 2 then"),
-        ({**SUMS, "auth_user": Sum(2, "cc")}, "table auth_user differs from the backup's record: 2 rows now, 2 then"),
+        (
+            {**SUMS, "auth_user": TableChecksum(1, "cc")},
+            "table auth_user differs from the backup's record: 1 rows now, 2 then",
+        ),
+        (
+            {**SUMS, "auth_user": TableChecksum(2, "cc")},
+            "table auth_user differs from the backup's record: 2 rows now, 2 then",
+        ),
     ],
 )
-def test_other_rows_are_named(now: dict[str, Sum], wrong: str, vault: Path) -> None:
+def test_other_rows_are_named(now: dict[str, TableChecksum], wrong: str, vault: Path) -> None:
     assert compare(RECORD, now, vault, ()).wrong == (wrong,)
 
 
@@ -61,24 +75,26 @@ def test_lost_and_absent_documents_are_named(vault: Path) -> None:
 def test_a_record_is_read_again_and_an_older_one_too(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     RECORD.save(paths)
-    assert read_record(paths) == RECORD
+    assert read_manifest(paths) == RECORD
     text = paths.backup_record.read_text()
     paths.backup_record.write_text(text[: text.index(', "sums"')] + "}")
-    assert read_record(paths) == replace(RECORD, sums={})
+    assert read_manifest(paths) == replace(RECORD, sums={})
 
 
 def test_documents_that_cannot_be_compared_are_wrong_and_the_rest_is_still_told() -> None:
     def ask() -> Documents:
         raise ApplianceError("the application failed:\nOperationalError: no server")
 
-    found = with_documents(Findings(RECORD, compared=SUMS, wrong=("a row is gone",)), ask)
+    found = with_documents(RehearsalFindings(RECORD, compared=SUMS, wrong=("a row is gone",)), ask)
     assert (found.compared, found.documents) == (SUMS, None)
     assert found.uncompared == "the application failed: OperationalError: no server"
     assert found.wrong == ("a row is gone", f"documents were not compared: {found.uncompared}")
 
 
 def test_what_is_wrong_with_documents_is_wrong_with_the_backup() -> None:
-    found = with_documents(Findings(RECORD, wrong=("a row is gone",)), lambda: Documents(rows=2, missing=("m",)))
+    found = with_documents(
+        RehearsalFindings(RECORD, wrong=("a row is gone",)), lambda: Documents(rows=2, missing=("m",))
+    )
     assert found.wrong == ("a row is gone", "document m is missing")
 
 
@@ -113,7 +129,7 @@ def test_a_stage_is_cleared_before_and_after(tmp_path: Path) -> None:
     assert [*paths.data.iterdir(), *paths.volatile.iterdir()] == []
 
 
-def evidence(findings: Findings, start: float | None = 5.0) -> Evidence:
+def evidence(findings: RehearsalFindings, start: float | None = 5.0) -> Evidence:
     return Evidence(
         snapshot=Snapshot("ab" * 32, datetime(2030, 5, 17, 12, tzinfo=UTC), "ecs.example.org", (), ()),
         size=2 * 10**9,
@@ -132,7 +148,7 @@ def evidence(findings: Findings, start: float | None = 5.0) -> Evidence:
 
 def test_the_page_says_what_was_proven() -> None:
     documents = Documents(rows=9, recorded=8, read=3, proven=6, newer=("x",))
-    good = evidence(Findings(RECORD, compared=SUMS, documents=documents, files=10))
+    good = evidence(RehearsalFindings(RECORD, compared=SUMS, documents=documents, files=10))
     page = " ".join(good.render().split())
     assert "This backup CAN be recovered." in page
     said = (
@@ -145,17 +161,19 @@ def test_the_page_says_what_was_proven() -> None:
 
 
 def test_rto_is_fetching_database_and_start_and_says_what_it_leaves_out() -> None:
-    known = evidence(Findings(RECORD, documents=Documents(rows=0)))
+    known = evidence(RehearsalFindings(RECORD, documents=Documents(rows=0)))
     assert (known.facts()["rto_seconds"], known.facts()["comparison_seconds"]) == (95.0, 500.0)
     left_out = "installing the machine, building the application, comparing"
     assert f"95.0 s, without {left_out}" in known.render()
-    unknown = evidence(Findings(RECORD, documents=Documents(rows=0)), start=None)
+    unknown = evidence(RehearsalFindings(RECORD, documents=Documents(rows=0)), start=None)
     assert unknown.facts()["rto_seconds"] == 90.0
     assert f"90.0 s, without the start, {left_out}" in unknown.render()
 
 
 def test_the_page_says_what_is_wrong_and_what_was_not_compared() -> None:
-    bad = evidence(Findings(replace(RECORD, sums={}), uncompared="no such model", wrong=("document x is missing",)))
+    bad = evidence(
+        RehearsalFindings(replace(RECORD, sums={}), uncompared="no such model", wrong=("document x is missing",))
+    )
     page = bad.render()
     flat = " ".join(page.split())
     assert "This backup can NOT be trusted." in page
@@ -166,12 +184,12 @@ def test_the_page_says_what_is_wrong_and_what_was_not_compared() -> None:
     assert "Documents were NOT compared with their rows and not decrypted." in flat
     assert "verified" not in page
     assert bad.facts()["documents"] is None
-    assert "nothing: the rehearsal did not get that far" in evidence(Findings(wrong=("no",))).render()
+    assert "nothing: the rehearsal did not get that far" in evidence(RehearsalFindings(wrong=("no",))).render()
 
 
 def test_the_page_that_is_kept_says_all_of_it_in_german_too_with_english_below() -> None:
     documents = Documents(rows=9, recorded=8, read=3, proven=6, newer=("x",))
-    kept = evidence(Findings(RECORD, compared=SUMS, documents=documents, files=10))
+    kept = evidence(RehearsalFindings(RECORD, compared=SUMS, documents=documents, files=10))
     page = " ".join(kept.page().split())
     assert page.index("Die Sicherung LÄSST SICH wiederherstellen.") < page.index("This backup CAN be recovered.")
     assert kept.page().endswith(kept.render())
@@ -190,7 +208,7 @@ def test_the_page_that_is_kept_says_all_of_it_in_german_too_with_english_below()
 
 def test_german_names_what_is_wrong_and_quotes_errors() -> None:
     documents = Documents(rows=2, missing=("m",), altered=("a",), unreadable={"u": "GpgError"})
-    found = Findings(RECORD, compared={}, documents=documents, wrong=("restic failed: x", *documents.wrong()))
+    found = RehearsalFindings(RECORD, compared={}, documents=documents, wrong=("restic failed: x", *documents.wrong()))
     page = evidence(found).render(GERMAN)
     assert "Auf die Sicherung ist KEIN Verlass." in page
     lines = [line.strip("- ") for line in page.splitlines() if line.startswith("  - ")]
@@ -201,8 +219,8 @@ def test_german_names_what_is_wrong_and_quotes_errors() -> None:
         "Dokument u lässt sich nicht entschlüsseln und prüfen: GpgError",
     ]
     assert page.count("NICHT wie bei der Sicherung: damals") == len(SUMS)
-    assert "nichts: So weit kam es nicht" in evidence(Findings(wrong=("no",))).render(GERMAN)
-    unread = evidence(Findings(RECORD, uncompared="no such model", wrong=("x",)), start=None).render(GERMAN)
+    assert "nichts: So weit kam es nicht" in evidence(RehearsalFindings(wrong=("no",))).render(GERMAN)
+    unread = evidence(RehearsalFindings(RECORD, uncompared="no such model", wrong=("x",)), start=None).render(GERMAN)
     assert "NICHT verglichen: no such model" in unread and "ohne Start, Installation des Servers" in unread
     assert "Dokumente wurden NICHT mit ihren Zeilen verglichen" in " ".join(unread.split())
 

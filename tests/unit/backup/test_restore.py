@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.backup import restore
-from ecs_appliance.backup.run import Machine
+from ecs_appliance.backup.run import Installation
 from ecs_appliance.core.errors import ApplianceError, NotRunningError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
@@ -48,6 +48,6 @@ def test_one_that_has_ended_is_told_of_in_its_own_words(
     monkeypatch.setattr("time.sleep", lambda _: None)
     runner = AnsweringRunner(answer)
     with pytest.raises(ApplianceError, match=r"does not come up from its backup: the log has a gap"):
-        restore.replay(Machine(Paths(tmp_path), runner, Env.model_construct()))
+        restore.replay(Installation(Paths(tmp_path), runner, Env.model_construct()))
     assert next(seen, None) is None
     assert runner.asked[-1] == ["systemctl", "stop", UNIT]

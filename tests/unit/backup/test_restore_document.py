@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from ecs_appliance.backup.documents import place_of
-from ecs_appliance.backup.restore_document import Restored, name_of, restore_document
+from ecs_appliance.backup.restore_document import RestoredDocument, name_of, restore_document
 from ecs_appliance.core.errors import ApplianceError, RefusedError
 from ecs_appliance.core.folders import UntrustedError
 from ecs_appliance.core.paths import Paths
@@ -47,7 +47,7 @@ class Backups:
             file.chmod(0o4440)
         return 0, SUMMARY, ""
 
-    def restore(self, *, ledger: dict[str, str], only: Sequence[int] = ()) -> Restored:
+    def restore(self, *, ledger: dict[str, str], only: Sequence[int] = ()) -> RestoredDocument:
         repository = Repository(self.runner, "/backups", "/backups", "password", self.paths.root)
         snapshots = [snapshot(number) for number in sorted(only or self.contents)]
         return restore_document(self.paths, repository, snapshots, NAME, ledger)
@@ -62,7 +62,7 @@ class Backups:
 
 def test_the_newest_backup_that_has_it_whole_is_taken(tmp_path: Path) -> None:
     backups = Backups(tmp_path, {1: (GOOD, ""), 2: (GOOD, ""), 3: (BAD, ""), 4: (None, "")})
-    assert backups.restore(ledger={NAME: DIGEST}) == Restored(NAME, snapshot(2), "missing", verified=True)
+    assert backups.restore(ledger={NAME: DIGEST}) == RestoredDocument(NAME, snapshot(2), "missing", verified=True)
     assert backups.place.read_bytes() == GOOD
     # Owner and mode do not come from the backup.
     assert backups.place.stat().st_mode & 0o7777 == 0o440
@@ -87,12 +87,12 @@ def test_an_altered_one_is_replaced_and_a_good_one_is_not(tmp_path: Path) -> Non
 def test_what_the_site_has_not_recorded_the_backup_may_have(tmp_path: Path) -> None:
     line = f"{DIGEST}  {place_of(NAME)}\n"
     backups = Backups(tmp_path, {1: (GOOD, line), 2: (BAD, line)})
-    assert backups.restore(ledger={}) == Restored(NAME, snapshot(1), "missing", verified=True)
+    assert backups.restore(ledger={}) == RestoredDocument(NAME, snapshot(1), "missing", verified=True)
 
 
 def test_one_that_nothing_is_recorded_of_is_said_to_be_so(tmp_path: Path) -> None:
     backups = Backups(tmp_path, {1: (GOOD, ""), 2: (BAD, "")})
-    assert backups.restore(ledger={}) == Restored(NAME, snapshot(2), "missing", verified=False)
+    assert backups.restore(ledger={}) == RestoredDocument(NAME, snapshot(2), "missing", verified=False)
 
 
 def test_a_named_backup_is_the_only_one_that_is_asked(tmp_path: Path) -> None:

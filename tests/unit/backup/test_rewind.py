@@ -4,18 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.backup.progress import Left, Rewind, is_unfinished, read_left, rewind_file
-from ecs_appliance.backup.rewind import clear_look, note_left, plan_rewind, time_target
+from ecs_appliance.backup.progress import AbandonedTimeline, Rewind, is_unfinished, read_abandoned, rewind_file
+from ecs_appliance.backup.rewind import clear_preview, plan_rewind, record_abandoned, time_target
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.locks import locked
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.host.pgbackrest import Backup
+from ecs_appliance.host.pgbackrest import ClusterBackup
 from tests.fakes import AnsweringRunner
 
 HOUR = 3600.0
 NOW = 1_900_000_000.0
-BACKUPS = [Backup(label, "full", NOW - hours * HOUR, "17-1", "0" * 24) for label, hours in (("old", 20), ("new", 2))]
-LEFT = [Left(NOW - 6 * HOUR, NOW - 4 * HOUR, "/data/postgresql/17/main.before-1")]
+BACKUPS = [
+    ClusterBackup(label, "full", NOW - hours * HOUR, "17-1", "0" * 24) for label, hours in (("old", 20), ("new", 2))
+]
+LEFT = [AbandonedTimeline(NOW - 6 * HOUR, NOW - 4 * HOUR, "/data/postgresql/17/main.before-1")]
 
 
 @pytest.mark.parametrize(("hours", "label"), [(19, "old"), (3, "old"), (1, "new")])
@@ -42,7 +44,7 @@ def test_what_cannot_be_reached_is_refused(hours: float, reason: str) -> None:
 def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     file = rewind_file(paths)
-    assert (file.read(), read_left(paths), is_unfinished(paths)) == (None, [], False)
+    assert (file.read(), read_abandoned(paths), is_unfinished(paths)) == (None, [], False)
     state = Rewind(NOW - HOUR, "new", "aside", NOW, kept="/kept", timeline=1)
     file.write(state)
     assert is_unfinished(paths)
@@ -54,10 +56,10 @@ def test_a_rewind_is_remembered_until_its_end(tmp_path: Path) -> None:
 
 def test_a_history_that_was_left_is_noted_once(tmp_path: Path) -> None:
     paths, state = Paths(tmp_path), Rewind(NOW - HOUR, "new", "database", NOW, kept="/kept", timeline=1)
-    note_left(paths, state, NOW)
+    record_abandoned(paths, state, NOW)
     # Interrupted and repeated, it is recorded only once.
-    note_left(paths, state, NOW + 9)
-    assert read_left(paths) == [Left(NOW - HOUR, NOW + 9, "/kept")]
+    record_abandoned(paths, state, NOW + 9)
+    assert read_abandoned(paths) == [AbandonedTimeline(NOW - HOUR, NOW + 9, "/kept")]
 
 
 def test_what_a_look_left_is_removed_and_one_that_goes_on_is_not(tmp_path: Path) -> None:
@@ -65,9 +67,9 @@ def test_what_a_look_left_is_removed_and_one_that_goes_on_is_not(tmp_path: Path)
     folder = paths.data / ".rewind"
     (folder / "cluster").mkdir(parents=True)
     with locked(paths.backup_lock, "a look"):
-        clear_look(paths, runner)
+        clear_preview(paths, runner)
         assert folder.exists()
-    clear_look(paths, runner)
+    clear_preview(paths, runner)
     assert not folder.exists()
 
 

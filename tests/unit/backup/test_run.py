@@ -15,16 +15,16 @@ PETABYTE = 10**15
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> run.Machine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> run.Installation:
     """Return a machine whose database server answers."""
     (tmp_path / "data/ecs-pgdump").mkdir(parents=True)
     monkeypatch.setattr(postgres, "answers", lambda _: True)
     env = Env.model_construct(ecs=Ecs.model_construct(database="ecs"))
-    return run.Machine(Paths(tmp_path), AnsweringRunner(lambda _: (0, "", "")), env)
+    return run.Installation(Paths(tmp_path), AnsweringRunner(lambda _: (0, "", "")), env)
 
 
 def test_without_room_for_its_dump_the_database_is_still_backed_up(
-    machine: run.Machine, monkeypatch: pytest.MonkeyPatch
+    machine: run.Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "database_size", lambda _: PETABYTE)
     assert "1000000.0 GB are needed" in run.try_to_dump(machine)
@@ -32,14 +32,14 @@ def test_without_room_for_its_dump_the_database_is_still_backed_up(
 
 
 def test_a_folder_that_takes_no_dump_does_not_prevent_a_backup(
-    machine: run.Machine, monkeypatch: pytest.MonkeyPatch
+    machine: run.Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "database_size", lambda _: 0)
     machine.paths.pgdump.rmdir()
     assert str(machine.paths.pgdump) in run.try_to_dump(machine)
 
 
-def test_a_server_that_is_down_ends_the_backup(machine: run.Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_down_ends_the_backup(machine: run.Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "database_size", lambda _: PETABYTE)
     monkeypatch.setattr(postgres, "answers", lambda _: False)
     with pytest.raises(RefusedError):

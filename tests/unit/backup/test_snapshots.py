@@ -6,28 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.backup.record import Record
+from ecs_appliance.backup.manifest import SnapshotManifest
 from ecs_appliance.backup.restore import plan_target
-from ecs_appliance.backup.run import Machine, lacks_log
+from ecs_appliance.backup.run import Installation, lacks_log
 from ecs_appliance.backup.snapshots import Snapshots
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
-from ecs_appliance.host.pgbackrest import Backup
+from ecs_appliance.host.pgbackrest import ClusterBackup
 from ecs_appliance.host.restic import Repository
 from tests.fakes import AnsweringRunner
 
 NOW = datetime(2030, 5, 17, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-OLD = Backup("old", "full", (NOW - 20 * HOUR).timestamp(), "17-1", "0000000100000000000000F0")
+OLD = ClusterBackup("old", "full", (NOW - 20 * HOUR).timestamp(), "17-1", "0000000100000000000000F0")
 
 
-def record(timeline: int) -> Record:
-    return Record("point", "new", "ecs", NOW.timestamp(), 3, "commit", "ecs.example.org", timeline=timeline)
+def record(timeline: int) -> SnapshotManifest:
+    return SnapshotManifest("point", "new", "ecs", NOW.timestamp(), 3, "commit", "ecs.example.org", timeline=timeline)
 
 
-def machine(root: Path) -> Machine:
-    return Machine(Paths(root), AnsweringRunner(lambda _: (0, "[]", "")), Env.model_construct())
+def machine(root: Path) -> Installation:
+    return Installation(Paths(root), AnsweringRunner(lambda _: (0, "[]", "")), Env.model_construct())
 
 
 def test_a_time_is_looked_for_in_the_history_of_its_snapshot_alone() -> None:

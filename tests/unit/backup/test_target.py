@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from ecs_appliance.backup.target import OLD_ARCHIVE, adopt, find_repository, reached
+from ecs_appliance.backup.target import OLD_ARCHIVE, claim, connected, find_repository
 from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Backup
@@ -44,7 +44,7 @@ def make(tmp_path: Path) -> Callable[..., Place]:
 def test_what_opens_a_target_lies_in_files_of_roots_for_as_long_as_it_is_used(tmp_path: Path) -> None:
     backup = Backup(url=SecretStr("rest:https://user:word@host/folder"), authority=CA, password=SecretStr(PASSWORD))
     paths, runner = Paths(tmp_path), Place(tmp_path).runner
-    with reached(paths, runner, backup) as repository:
+    with connected(paths, runner, backup) as repository:
         assert repository.file is not None
         assert repository.file.read_text() == "rest:https://user:word@host/folder"
         assert repository.file.stat().st_mode & 0o777 == 0o600
@@ -55,9 +55,9 @@ def test_what_opens_a_target_lies_in_files_of_roots_for_as_long_as_it_is_used(tm
 
 def test_an_empty_folder_becomes_a_repository_that_is_remembered(make: Callable[..., Place], tmp_path: Path) -> None:
     place, paths = make(), Paths(tmp_path)
-    assert adopt(paths, place.repository)
+    assert claim(paths, place.repository)
     assert paths.backup_repository.read_text() == "made\n"
-    assert not adopt(paths, place.repository)
+    assert not claim(paths, place.repository)
 
 
 def test_a_repository_that_was_cut_off_while_it_was_made_is_made_anew(
@@ -67,7 +67,7 @@ def test_a_repository_that_was_cut_off_while_it_was_made_is_made_anew(
         (tmp_path / "target" / name).mkdir(parents=True)
     key = tmp_path / "target/keys" / ("a1" * 32)
     key.touch()
-    assert adopt(Paths(tmp_path), make().repository)
+    assert claim(Paths(tmp_path), make().repository)
     assert not key.exists()
 
 
@@ -77,7 +77,7 @@ def test_one_that_lost_what_it_begins_with_is_not(make: Callable[..., Place], tm
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
     with pytest.raises(RefusedError, match="contains files, but no backups"):
-        adopt(Paths(tmp_path), make().repository)
+        claim(Paths(tmp_path), make().repository)
     assert file.exists()
 
 
@@ -97,24 +97,24 @@ def test_another_password_is_said_so(make: Callable[..., Place]) -> None:
 
 def test_backups_that_are_gone_or_others_are_noticed(make: Callable[..., Place], tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    adopt(paths, make().repository)
+    claim(paths, make().repository)
     with pytest.raises(RefusedError, match="are gone"):
-        adopt(paths, make().repository)
+        claim(paths, make().repository)
     with pytest.raises(RefusedError, match="are not those that were there before"):
-        adopt(paths, make(id="other").repository)
+        claim(paths, make(id="other").repository)
 
 
 def test_backups_of_another_machine_are_not_added_to(make: Callable[..., Place], tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     with pytest.raises(RefusedError, match="has not made, the last of 2030-05-17"):
-        adopt(paths, make(id="found", snapshots=SNAPSHOT).repository)
+        claim(paths, make(id="found", snapshots=SNAPSHOT).repository)
     assert not paths.backup_repository.exists()
-    assert not adopt(paths, make(id="found").repository)
+    assert not claim(paths, make(id="found").repository)
 
 
 def test_the_password_stands_in_no_argument_and_no_environment(make: Callable[..., Place], tmp_path: Path) -> None:
     place = make()
-    adopt(Paths(tmp_path), place.repository)
+    claim(Paths(tmp_path), place.repository)
     said = " ".join(word for argv in place.runner.asked for word in argv)
     assert PASSWORD not in said + " ".join(place.runner.environment.values())
     assert PASSWORD not in repr(place.repository)
@@ -128,8 +128,8 @@ def test_the_archive_that_a_machine_was_recovered_from_is_never_written_to(
     paths.backup_repository.parent.mkdir(parents=True)
     paths.backup_repository.write_text(f"{OLD_ARCHIVE}{place.repository.shown}\n")
     with pytest.raises(RefusedError, match="is never written to"):
-        adopt(paths, place.repository)
+        claim(paths, place.repository)
     assert place.id == ""
     paths.backup_repository.write_text(f"{OLD_ARCHIVE}sftp://host/before\n")
-    assert adopt(paths, place.repository)
+    assert claim(paths, place.repository)
     assert paths.backup_repository.read_text() == "made\n"

@@ -36,8 +36,8 @@ def test_the_percentage_is_shown_while_restic_knows_one() -> None:
 
 def test_a_terminal_shows_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = open_terminal(monkeypatch)
-    with restic_progress("backing up") as note:
-        note({"percent_done": 0.25})
+    with restic_progress("backing up") as on_progress:
+        on_progress({"percent_done": 0.25})
     assert "backing up" in terminal.getvalue()
 
 
@@ -63,8 +63,8 @@ def test_what_is_logged_meanwhile_is_kept_and_the_log_goes_on_afterwards(monkeyp
 def test_a_pipe_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = io.StringIO()
     monkeypatch.setattr("sys.stderr", pipe)
-    with restic_progress("backing up") as note:
-        note({"percent_done": 0.5})
+    with restic_progress("backing up") as on_progress:
+        on_progress({"percent_done": 0.5})
     assert pipe.getvalue() == ""
 
 

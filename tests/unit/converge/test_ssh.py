@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.converge.ssh import Ssh, keys_let_in, login_key, plan_ssh, ssh_ports, who_gets_in_by_password
+from ecs_appliance.converge.ssh import Ssh, has_admin_key, login_key, plan_ssh, ssh_ports, who_gets_in_by_password
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.env.model import Env
 
@@ -69,32 +69,32 @@ def test_a_line_is_a_login_or_it_is_none(line: str, key: str | None) -> None:
 
 
 def test_without_any_key_nobody_gets_in(paths: Paths) -> None:
-    assert not keys_let_in(paths, None)
-    assert not keys_let_in(paths, env())
+    assert not has_admin_key(paths, None)
+    assert not has_admin_key(paths, env())
 
 
 def test_a_key_of_the_environment_will_do_before_it_is_deployed(paths: Paths) -> None:
-    assert keys_let_in(paths, env(added=(KEY,)))
+    assert has_admin_key(paths, env(added=(KEY,)))
 
 
 @pytest.mark.parametrize("home", ["/root", "/home/anna", "/home/otto"])
 @pytest.mark.parametrize("name", ["authorized_keys", "authorized_keys2"])
 def test_a_key_of_somebody_who_may_become_root_will_do(paths: Paths, home: str, name: str) -> None:
     give(paths, home, "# mine", "", f"{KEY} desk", name=name)
-    assert keys_let_in(paths, None)
+    assert has_admin_key(paths, None)
 
 
 @pytest.mark.parametrize("home", ["/app", "/home/robot", "/bin"])
 def test_a_key_of_anybody_else_will_not(paths: Paths, home: str) -> None:
     give(paths, home, KEY)
-    assert not keys_let_in(paths, None)
+    assert not has_admin_key(paths, None)
 
 
 def test_a_key_that_is_about_to_be_removed_does_not_count(paths: Paths) -> None:
     give(paths, "/root", f"{KEY} old desk")
-    assert not keys_let_in(paths, env(removed=(f"{KEY} the same",)))
-    assert not keys_let_in(paths, env(added=(KEY,), removed=(KEY,)))
-    assert keys_let_in(paths, env(added=(f"ssh-ed25519 {OTHER}",), removed=(KEY,)))
+    assert not has_admin_key(paths, env(removed=(f"{KEY} the same",)))
+    assert not has_admin_key(paths, env(added=(KEY,), removed=(KEY,)))
+    assert has_admin_key(paths, env(added=(f"ssh-ed25519 {OTHER}",), removed=(KEY,)))
 
 
 def test_a_file_that_is_no_text_is_no_obstacle(paths: Paths) -> None:
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_text_is_no_obstacle(paths: Paths) -> None:
     folder.mkdir(parents=True)
     (folder / "authorized_keys").write_bytes(b"\xff\xfe\n" + KEY.encode())
     (folder / "authorized_keys2").mkdir()
-    assert keys_let_in(paths, None)
+    assert has_admin_key(paths, None)
 
 
 @pytest.mark.parametrize(

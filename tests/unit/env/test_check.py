@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.env.check import check, load
-from ecs_appliance.env.document import LARGEST
-from ecs_appliance.env.problem import report
+from ecs_appliance.env.decoding import LARGEST
+from ecs_appliance.env.diagnostics import report
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/env"
 BROKEN = sorted(FIXTURES.glob("broken/*.yml"))

@@ -8,7 +8,7 @@ import pytest
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.env.check import check
 from ecs_appliance.env.create import TEMPLATE, Secrets, dns_records, fill
-from ecs_appliance.env.layout import keys
+from ecs_appliance.env.schema_walk import keys
 from ecs_appliance.env.tree import Scalar, parse, scalar
 
 ACCEPTED = Path(__file__).parents[2] / "fixtures/env/accepted"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.env.check import load
+from ecs_appliance.env.decoding import decode
 from ecs_appliance.env.diff import as_json, diff, told
-from ecs_appliance.env.document import decode
-from ecs_appliance.env.layout import secrets
+from ecs_appliance.env.schema_walk import secrets
 from ecs_appliance.env.tree import TreeError, parse
 
 FIXTURES = Path(__file__).parents[2] / "fixtures/env"

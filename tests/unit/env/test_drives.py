@@ -10,10 +10,10 @@ from pycdlib import PyCdlib
 
 from ecs_appliance.core.errors import InvalidEnvError
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.env.activate import activate_found
+from ecs_appliance.env.activation import activate_found
+from ecs_appliance.env.discovery import find_env
 from ecs_appliance.env.drives import DriveSource, SystemDrives
-from ecs_appliance.env.source import Found, Kind, SourceError
-from ecs_appliance.env.sources import find
+from ecs_appliance.env.source import FoundEnv, SourceError, SourceKind
 from ecs_appliance.paper.disc import make_disc
 from tests.bay import Bay
 from tests.fakes import AnsweringRunner
@@ -49,12 +49,12 @@ class Elsewhere:
         self.asked = True
         return True
 
-    def get(self) -> Found | None:
-        return Found(b"from elsewhere", "elsewhere")
+    def get(self) -> FoundEnv | None:
+        return FoundEnv(b"from elsewhere", "elsewhere")
 
 
-def search(paths: Paths, bay: Bay, source: DriveSource, behind: Elsewhere) -> Found:
-    return find(paths, AnsweringRunner(bay.answer), sources=[source, behind])
+def search(paths: Paths, bay: Bay, source: DriveSource, behind: Elsewhere) -> FoundEnv:
+    return find_env(paths, AnsweringRunner(bay.answer), sources=[source, behind])
 
 
 def burn(
@@ -82,7 +82,7 @@ def untouched(bay: Bay, paths: Paths) -> bool:
 def test_the_very_bytes_are_found_and_the_drive_is_unmounted(bay: Bay, source: DriveSource, paths: Paths) -> None:
     device = bay.insert(make_disc(SEED))
     assert source.detect()
-    assert source.get() == Found(DATA, f"drive cidata ({device}, user-data)", Kind.DRIVE)
+    assert source.get() == FoundEnv(DATA, f"drive cidata ({device}, user-data)", SourceKind.DRIVE)
     assert untouched(bay, paths)
 
 

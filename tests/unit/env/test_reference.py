@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from ecs_appliance.env.layout import keys, nearest
 from ecs_appliance.env.model import Appliance, Env
 from ecs_appliance.env.reference import as_markdown, as_schema
+from ecs_appliance.env.schema_walk import keys, suggest_key
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -38,6 +38,6 @@ def test_what_a_machine_can_not_start_without_is_needed() -> None:
 
 
 def test_the_nearest_key_is_looked_for_beside_and_then_elsewhere() -> None:
-    assert nearest("domian", "appliance", Appliance) == "appliance.domain"
-    assert nearest("vault_sign", "appliance", Appliance) == "ecs.vault_sign"
-    assert nearest("xyzzy", "", Env) == ""
+    assert suggest_key("domian", "appliance", Appliance) == "appliance.domain"
+    assert suggest_key("vault_sign", "appliance", Appliance) == "ecs.vault_sign"
+    assert suggest_key("xyzzy", "", Env) == ""

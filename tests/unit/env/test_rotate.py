@@ -17,9 +17,9 @@ from ecs_appliance.env.check import load
 from ecs_appliance.env.create import TEMPLATE, Secrets, fill
 from ecs_appliance.env.diff import diff
 from ecs_appliance.env.edit import scalar_at
-from ecs_appliance.env.layout import secrets
 from ecs_appliance.env.pysettings import NEEDED
 from ecs_appliance.env.rotate import LOST, ROTATABLE, rotate
+from ecs_appliance.env.schema_walk import secrets
 from ecs_appliance.env.tree import parse
 from tests.fakes import AnsweringRunner
 

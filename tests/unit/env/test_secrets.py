@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ecs_appliance.core.log import MaskingFormatter
-from ecs_appliance.env.activate import protect
+from ecs_appliance.env.activation import protect
 from ecs_appliance.env.check import load
-from ecs_appliance.env.layout import secrets
 from ecs_appliance.env.model import Env
+from ecs_appliance.env.schema_walk import secrets
 from ecs_appliance.env.show import MASK, show
 
 ACCEPTED = Path(__file__).parents[2] / "fixtures/env/accepted"

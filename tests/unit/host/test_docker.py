@@ -11,7 +11,7 @@ import pytest
 from ecs_appliance.core.errors import ApplianceError
 from ecs_appliance.core.runner import CommandError
 from ecs_appliance.host import docker
-from ecs_appliance.host.docker import Build, Mount, Task
+from ecs_appliance.host.docker import Build, ContainerMount, Task
 from tests.fakes import AnsweringRunner
 
 TASK = Task(
@@ -46,7 +46,10 @@ def test_a_container_gets_folders_by_names_that_docker_does_not_misread(tmp_path
     runner = Docker()
     for name in ("ecs-ca", "with, comma"):
         (tmp_path / name).mkdir()
-    mounts = (Mount(tmp_path / "ecs-ca", "/app/ecs-ca"), Mount(tmp_path / "with, comma", "/app/x", read_only=True))
+    mounts = (
+        ContainerMount(tmp_path / "ecs-ca", "/app/ecs-ca"),
+        ContainerMount(tmp_path / "with, comma", "/app/x", read_only=True),
+    )
     docker.run_once(runner, replace(TASK, mounts=mounts), timeout=10)
     assert f"--mount=type=bind,source={tmp_path}/ecs-ca,target=/app/ecs-ca" in runner.asked[1]
     assert f'--mount=type=bind,"source={tmp_path}/with, comma",target=/app/x,readonly' in runner.asked[1]
@@ -57,7 +60,7 @@ def test_a_container_gets_nothing_that_is_neither_folder_nor_file(tmp_path: Path
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/etc")
     with pytest.raises(ApplianceError, match="is neither a folder nor a file, so it is not mounted"):
-        docker.run_once(Docker(), replace(TASK, mounts=(Mount(tmp_path / what, "/app/ecs-ca"),)), timeout=10)
+        docker.run_once(Docker(), replace(TASK, mounts=(ContainerMount(tmp_path / what, "/app/ecs-ca"),)), timeout=10)
 
 
 def test_a_task_has_the_capabilities_it_names_and_can_gain_none() -> None:

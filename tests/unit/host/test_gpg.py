@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecs_appliance.host.gpg import Key, parse
+from ecs_appliance.host.gpg import ListedKey, parse
 
 FIRST, SECOND = "A" * 40, "B" * 40
 
@@ -21,8 +21,8 @@ def test_keys_are_what_the_listing_has() -> None:
         *(record("sec"), record("fpr", SECOND), record("uid", "one"), record("uid", "two")),
     )
     assert parse(text) == [
-        Key(FIRST, False, ("ecs_mediaserver",), ("1" * 16, "2" * 16)),
-        Key(SECOND, True, ("one", "two"), ("1" * 16,)),
+        ListedKey(FIRST, False, ("ecs_mediaserver",), ("1" * 16, "2" * 16)),
+        ListedKey(SECOND, True, ("one", "two"), ("1" * 16,)),
     ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecs_appliance.host.pgbackrest import Archive, archived, missing_segments, read_backups
+from ecs_appliance.host.pgbackrest import WalArchive, archived, missing_segments, read_backups
 from tests.fakes import Answer, AnsweringRunner
 
 
@@ -66,13 +66,13 @@ def test_a_stanza_is_only_made_where_there_is_a_need(
         return (0, json.dumps([{"db": known}]), "") if "info" in argv else (next(codes), "", "")
 
     runner = AnsweringRunner(answer)
-    Archive(runner).ensure(8)
+    WalArchive(runner).ensure(8)
     assert [words[-1] for words in runner.asked[1:]] == ([command] * 3 if command else [])
 
 
 def test_a_restore_is_fenced_in_and_ends_what_a_killed_one_left() -> None:
     runner = AnsweringRunner(lambda _: (0, "", ""))
-    Archive(runner).restore("20300517-120000F", ("--type=name", "--target=point"))
+    WalArchive(runner).restore("20300517-120000F", ("--type=name", "--target=point"))
     before, restore, after = runner.asked
     assert before == after == ["systemctl", "stop", "appliance-restore.service"]
     assert {"--uid=postgres", "--property=PrivateNetwork=yes", "--target=point"} <= set(restore)
@@ -83,4 +83,4 @@ def test_a_restore_is_fenced_in_and_ends_what_a_killed_one_left() -> None:
 def test_a_backup_says_what_it_would_put_elsewhere() -> None:
     told = [{"backup": [{"tablespace": [{"destination": "/root", "name": "x"}], "link": None}]}]
     runner = AnsweringRunner(lambda _: (0, json.dumps(told), ""))
-    assert Archive(runner).other_places("20300517-120000F") == ["/root"]
+    assert WalArchive(runner).other_places("20300517-120000F") == ["/root"]

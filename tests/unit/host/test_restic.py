@@ -37,7 +37,7 @@ def repository(runner: AnsweringRunner) -> Repository:
 
 
 def save(runner: AnsweringRunner, heard: list[object]) -> object:
-    return repository(runner).save([Path("/data")], host="h", tags=["t"], excludes=["*.tmp"], note=heard.append)
+    return repository(runner).save([Path("/data")], host="h", tags=["t"], excludes=["*.tmp"], on_progress=heard.append)
 
 
 def test_a_snapshot_says_what_it_holds_and_what_it_lacks() -> None:

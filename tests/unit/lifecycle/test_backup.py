@@ -15,7 +15,7 @@ HOUR = 3600
 
 
 def fail(context: Context, began: float) -> None:
-    with pytest.raises(ApplianceError), backup.told(context, backup.TOPIC, began):
+    with pytest.raises(ApplianceError), backup.alerting_on_failure(context, backup.TOPIC, began):
         raise RefusedError("the target is away", "bring it back")
 
 

@@ -13,8 +13,8 @@ from ecs_appliance.lifecycle import certificate
 from ecs_appliance.lifecycle.context import Context
 from ecs_appliance.lifecycle.converging import CONVERGED
 from ecs_appliance.lifecycle.prepare_env import env_digest
-from ecs_appliance.tls import acme, served
-from ecs_appliance.tls.acme import Record
+from ecs_appliance.tls import acme, probe
+from ecs_appliance.tls.acme import IssuanceState
 from tests.fakes import Answer, AnsweringRunner
 
 SMALLEST = (Path(__file__).parents[2] / "fixtures/env/accepted/smallest.yml").read_text()
@@ -24,7 +24,7 @@ ACTIVE = "ActiveState=active\n"
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     """Return a machine with an active environment, whose nginx does what it is told."""
-    monkeypatch.setattr(served, "look", lambda selections: [])
+    monkeypatch.setattr(probe, "probe", lambda selections: [])
     paths = Paths(tmp_path)
     paths.active_env.parent.mkdir(parents=True)
     paths.active_env.write_text(SMALLEST)
@@ -40,9 +40,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], bool]]
 
     def request(
         _paths: Paths, _client: object, names: tuple[str, ...], *_: object, **more: object
-    ) -> dict[str, Record]:
+    ) -> dict[str, IssuanceState]:
         seen.append((names, bool(more["forced"])))
-        return {name: Record() for name in names}
+        return {name: IssuanceState() for name in names}
 
     monkeypatch.setattr(acme, "request", request)
     return seen
@@ -84,7 +84,7 @@ def test_nothing_is_asked_for_before_the_client_is_configured(machine: Context, 
 
 
 def test_what_became_active_meanwhile_counts(machine: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    def request(*_: object, **__: object) -> dict[str, Record]:
+    def request(*_: object, **__: object) -> dict[str, IssuanceState]:
         edit(machine, "domain: ecs.example.org", "domain: new.example.org")
         (machine.paths.certificates).mkdir(parents=True)
         (machine.paths.certificates / "new.example.org.pem").write_text("by Salt")
@@ -127,7 +127,7 @@ def test_a_flag_counts_once_and_one_set_meanwhile_too(
     assert [forced for _, forced in asked] == [True, False]
     requested = acme.request
 
-    def slow(*words: object, **more: object) -> dict[str, Record]:
+    def slow(*words: object, **more: object) -> dict[str, IssuanceState]:
         monkeypatch.setattr(acme, "request", requested)
         machine.flags.set(certificate.FORCE)
         return requested(*words, **more)  # type: ignore[arg-type]

@@ -7,10 +7,10 @@ import pytest
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.lifecycle.certificate_report import judge, judge_served, report_certificates
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.tls.acme import Record
+from ecs_appliance.tls.acme import IssuanceState
 from ecs_appliance.tls.credentials import read_credentials
+from ecs_appliance.tls.probe import ProbeResult
 from ecs_appliance.tls.selection import Selection, Source, Wanted
-from ecs_appliance.tls.served import Served
 from tests.authorities import Authority
 
 NAME = "www.example.org"
@@ -18,7 +18,7 @@ ISSUER = Authority()
 ACME = Wanted((NAME,), acme=True)
 GIVEN = Wanted((NAME,), read_credentials(*ISSUER.server(NAME)))
 REFUSED = Wanted((NAME,), refused="the certificate in env.yml is not used: expired", acme=True)
-FAILED = Record(failures=2, error="the connection was refused")
+FAILED = IssuanceState(failures=2, error="the connection was refused")
 
 
 def selection(source: Source, days: float, name: str = NAME, refused: str = "") -> Selection:
@@ -28,7 +28,7 @@ def selection(source: Source, days: float, name: str = NAME, refused: str = "") 
 @pytest.mark.parametrize(
     ("want", "chosen", "record", "told"),
     [
-        (ACME, selection("acme", 60), Record(renewed=1), None),
+        (ACME, selection("acme", 60), IssuanceState(renewed=1), None),
         (ACME, selection("acme", 20), FAILED, ("warning", "was not renewed and expires on")),
         (ACME, selection("acme", 2), FAILED, ("critical", "the connection was refused")),
         (ACME, selection("snakeoil", 900, refused="none yet"), None, ("critical", "self-signed certificate: none yet")),
@@ -46,7 +46,7 @@ def selection(source: Source, days: float, name: str = NAME, refused: str = "") 
     ],
 )
 def test_each_state_is_told_as_what_it_is(
-    want: Wanted, chosen: Selection, record: Record | None, told: tuple[str, str] | None
+    want: Wanted, chosen: Selection, record: IssuanceState | None, told: tuple[str, str] | None
 ) -> None:
     concern = judge(want, chosen, record)
     if told is None:
@@ -58,10 +58,10 @@ def test_each_state_is_told_as_what_it_is(
 
 
 def test_a_mismatch_names_port_and_remedy() -> None:
-    assert judge_served(Served(NAME, 443)) is None
-    concern = judge_served(Served(NAME, 443, "another"))
+    assert judge_served(ProbeResult(NAME, 443)) is None
+    concern = judge_served(ProbeResult(NAME, 443, "another"))
     assert concern is not None and "nginx" in concern.hint
-    mail = judge_served(Served(NAME, 465, "another"))
+    mail = judge_served(ProbeResult(NAME, 465, "another"))
     assert mail is not None and "465" in mail.hint
 
 
@@ -69,7 +69,7 @@ def test_alerts_of_names_that_are_no_more_go_and_metrics_name_everything(tmp_pat
     context = Context(Paths(tmp_path))
     context.alerts.put("certificate:gone.example.org", "critical", "x")
     context.alerts.put("clock", "warning", "not ours")
-    served = [Served(NAME, 443), Served(NAME, 25, "another")]
+    served = [ProbeResult(NAME, 443), ProbeResult(NAME, 25, "another")]
     report_certificates(context, ACME, [selection("acme", 20)], {NAME: FAILED}, served)
     assert {alert.topic for alert in context.alerts.standing()} == {"clock", f"certificate:{NAME}", f"served:{NAME}:25"}
     text = (context.paths.metrics / "appliance-certificate.prom").read_text()
@@ -80,5 +80,7 @@ def test_alerts_of_names_that_are_no_more_go_and_metrics_name_everything(tmp_pat
         f'appliance_certificate_mismatch{{name="{NAME}",port="25"}} 1',
     ):
         assert line in text.splitlines()
-    report_certificates(context, ACME, [selection("acme", 60)], {NAME: Record(renewed=1.0)}, [Served(NAME, 443)])
+    report_certificates(
+        context, ACME, [selection("acme", 60)], {NAME: IssuanceState(renewed=1.0)}, [ProbeResult(NAME, 443)]
+    )
     assert [alert.topic for alert in context.alerts.standing()] == ["clock"]

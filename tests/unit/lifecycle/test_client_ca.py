@@ -15,8 +15,8 @@ def pair(days: tuple[float, float] = (-1, 365), authority: Authority = OURS) -> 
     return ClientCA(authority.certificate, x509.load_pem_x509_crl(authority.revocation_list(days=days).encode()))
 
 
-def told(given: ClientCA | ClientCAError, held: ClientCA) -> list[tuple[str, str]]:
-    return [(finding.topic, finding.severity) for finding in plan_findings(given, held, moment())]
+def told(given: ClientCA | ClientCAError, current: ClientCA) -> list[tuple[str, str]]:
+    return [(finding.topic, finding.severity) for finding in plan_findings(given, current, moment())]
 
 
 def test_what_is_well_is_not_told() -> None:

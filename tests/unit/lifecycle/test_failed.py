@@ -8,7 +8,7 @@ from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.runner import SystemRunner
 from ecs_appliance.host import systemd as systemd_module
 from ecs_appliance.lifecycle.context import Context
-from ecs_appliance.lifecycle.crashes import LIMIT, too_many_crashes
+from ecs_appliance.lifecycle.crash_count import LIMIT, too_many_crashes
 from ecs_appliance.lifecycle.failed import RESTART, UNLATCH, tell_appliance_failed, tell_service_failed, tell_stopped
 from ecs_appliance.lifecycle.latch import latch
 from ecs_appliance.lifecycle.standby import stand_by

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ecs_appliance.core.errors import ExitCode, RefusedError
-from ecs_appliance.lifecycle.preflight import Machine, check_machine, judge
+from ecs_appliance.lifecycle.preflight import HostFacts, check_machine, find_blockers
 
-GOOD = Machine(
+GOOD = HostFacts(
     "debian 13", root=True, memory_mb=4096, free_bytes=20 * 10**9, strangers=(), uid_owner=None, systemd=True
 )
 
@@ -17,7 +17,7 @@ def test_a_fresh_machine_is_taken() -> None:
 
 
 def test_all_objections_at_once() -> None:
-    bad = Machine(
+    bad = HostFacts(
         "ubuntu 16.04",
         root=False,
         memory_mb=512,
@@ -31,7 +31,7 @@ def test_all_objections_at_once() -> None:
     assert caught.value.exit_code == ExitCode.REFUSED
     for word in ("ubuntu 16.04", "root", "80", "443", "debian", "systemd"):
         assert word in caught.value.message
-    assert len(judge(bad)) == 8
+    assert len(find_blockers(bad)) == 8
 
 
 def test_force_overrules_only_the_soft_ones() -> None:

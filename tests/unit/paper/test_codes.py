@@ -9,8 +9,8 @@ from ecs_appliance.core.errors import RefusedError
 from ecs_appliance.paper.codes import (
     CHARACTERS,
     MOST_BYTES,
-    DamagedError,
-    Kind,
+    CodeKind,
+    DamagedCodeError,
     join,
     pack,
     read_label,
@@ -92,21 +92,21 @@ def test_a_number_beyond_the_count_is_none_of_ours() -> None:
 
 @pytest.mark.parametrize("cut", [1, 8, 20])
 def test_an_end_that_is_missing_is_noticed(cut: int) -> None:
-    with pytest.raises(DamagedError):
+    with pytest.raises(DamagedCodeError):
         unpack(pack(noise(300), LABEL)[:-cut])
 
 
 def test_more_behind_the_end_is_noticed() -> None:
-    with pytest.raises(DamagedError, match="incomplete, or has data after its end"):
+    with pytest.raises(DamagedCodeError, match="incomplete, or has data after its end"):
         unpack(pack(noise(300), LABEL) * 2)
 
 
 def test_a_flipped_bit_is_noticed() -> None:
     packed = bytearray(pack(noise(300), LABEL))
     packed[100] ^= 1
-    with pytest.raises(DamagedError):
+    with pytest.raises(DamagedCodeError):
         unpack(bytes(packed))
 
 
 def test_kinds_are_told_apart_by_the_first_digit() -> None:
-    assert (Kind.PLAIN.value, Kind.SPLIT.value) == ("0", "1")
+    assert (CodeKind.PLAIN.value, CodeKind.SPLIT.value) == ("0", "1")

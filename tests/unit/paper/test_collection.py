@@ -7,7 +7,7 @@ import pytest
 
 from ecs_appliance.core.errors import ExitCode
 from ecs_appliance.paper import split
-from ecs_appliance.paper.codes import DamagedError, Kind, pack, parts
+from ecs_appliance.paper.codes import CodeKind, DamagedCodeError, pack, parts
 from ecs_appliance.paper.collection import Collection, IncompleteError, MixedError, Seen, recover, sort_out
 from tests.papers import LABEL, OTHER_LABEL, codes_of, noise, old_codes_of
 
@@ -74,7 +74,7 @@ def test_of_two_readings_of_a_code_the_right_one_is_found() -> None:
 
 def test_a_code_that_was_misread_is_noticed_and_named() -> None:
     wrong = [TEXTS[1][:-1] + letter for letter in "ABCD" if letter != TEXTS[1][-1]]
-    with pytest.raises(DamagedError, match="does not have the SHA-256") as caught:
+    with pytest.raises(DamagedCodeError, match="does not have the SHA-256") as caught:
         recover(collected([TEXTS[0], *wrong, *TEXTS[2:]]))
     assert caught.value.hint == "scan code 2 again"
 
@@ -83,7 +83,7 @@ def shares_of(data: bytes, scheme: split.Scheme) -> tuple[list[str], list[str]]:
     encrypted, key = split.encrypt(pack(data, LABEL))
 
     digest = hashlib.sha256(encrypted).digest()
-    codes = [part.text for part in parts(encrypted, digest, Kind.SPLIT)]
+    codes = [part.text for part in parts(encrypted, digest, CodeKind.SPLIT)]
     return codes, [share.text for share in split.make_shares(key, scheme, digest)]
 
 
@@ -153,7 +153,7 @@ def test_the_predecessors_paper_says_nothing_of_itself() -> None:
 
 def test_the_predecessors_paper_without_its_end() -> None:
     texts = old_codes_of(gzip.compress(DATA))
-    with pytest.raises(DamagedError, match="more follow, or they belong to two files") as caught:
+    with pytest.raises(DamagedCodeError, match="more follow, or they belong to two files") as caught:
         recover(collected(texts[:-1]))
     assert f"code {len(texts) - 1:02}" in caught.value.hint
 
@@ -162,7 +162,7 @@ def test_the_predecessors_paper_of_two_files() -> None:
     one, two = (old_codes_of(gzip.compress(noise(6_000, seed))) for seed in (1, 2))
     with pytest.raises(MixedError, match=r"code 01 differs between a\.png and b\.png"):
         recover(sort_out([*seen(one, "a.png"), *seen(two[1:], "b.png")]))
-    with pytest.raises(DamagedError, match="two files"):
+    with pytest.raises(DamagedCodeError, match="two files"):
         recover(collected([*one[:2], *two[2:]]))
 
 

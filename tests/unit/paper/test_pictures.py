@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from ecs_appliance.paper.pictures import MOST_DRAWN_PIXELS, Document, UnreadableError, on_disk, pages
-from ecs_appliance.paper.reader import read_codes
-from ecs_appliance.paper.sheets import make_pdf
+from ecs_appliance.paper.scan_reader import read_codes
+from ecs_appliance.paper.sheet_layout import make_pdf
 from tests.papers import codes_of
-from tests.unit.paper.test_sheets import plain
+from tests.unit.paper.test_sheet_layout import plain
 
 TEXT = codes_of(plain().text.encode())[0].text
 MUTATIONS, SECONDS = 60, 1.2

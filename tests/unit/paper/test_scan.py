@@ -10,7 +10,7 @@ import segno
 from PIL import Image, ImageFilter
 
 from ecs_appliance.core.errors import ApplianceError, RefusedError
-from ecs_appliance.paper.codes import DamagedError
+from ecs_appliance.paper.codes import DamagedCodeError
 from ecs_appliance.paper.collection import IncompleteError, MixedError
 from ecs_appliance.paper.pictures import UnreadableError, on_disk, pages
 from ecs_appliance.paper.scan import scan
@@ -142,7 +142,7 @@ def test_what_the_paper_itself_advises_is_not_forgotten(tmp_path: Path) -> None:
     for number, text in enumerate(texts):
         code = segno.make(text, error="m", mask=0, boost_error=False, micro=False)
         code.save(str(tmp_path / f"{number}.png"), scale=3, border=4)
-    with pytest.raises(DamagedError) as caught:
+    with pytest.raises(DamagedCodeError) as caught:
         scan([on_disk(tmp_path / f"{number}.png") for number in range(len(texts))], tmp_path / "env.yml")
     assert f"scan the page with code {len(texts):02}" in caught.value.hint
     assert "env.yml.partial" in caught.value.hint

@@ -10,7 +10,7 @@ from ecs_appliance.core.log import register_secret
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.core.steps import StepEvent
 from ecs_appliance.reporting.status import HEADLINES, STEPS, StatusPage
-from ecs_appliance.reporting.visitors import TEXTS, Site
+from ecs_appliance.reporting.visitor_page import TEXTS, SiteNotice
 from tests.pages import Page
 
 
@@ -77,7 +77,7 @@ def test_visitors_are_told_nothing_of_the_machine(page: StatusPage) -> None:
 
 def test_every_state_is_told_in_both_languages_with_the_site_and_whom_to_ask(page: StatusPage) -> None:
     assert TEXTS.keys() == HEADLINES.keys()
-    page.hold(Site("ecs.example.org", "<Frau> & Büro, +43 1 23"))
+    page.hold(SiteNotice("ecs.example.org", "<Frau> & Büro, +43 1 23"))
     for kind in HEADLINES:
         page.show(kind)
         for text in (*TEXTS[kind][0], *TEXTS[kind][1], "ecs.example.org", "&lt;Frau&gt; &amp; Büro, +43 1 23"):
@@ -86,7 +86,7 @@ def test_every_state_is_told_in_both_languages_with_the_site_and_whom_to_ask(pag
 
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_each_language_is_marked_as_such(page: StatusPage, language: str) -> None:
-    page.hold(Site("ecs.example.org"))
+    page.hold(SiteNotice("ecs.example.org"))
     for name, seconds in (("environment", 7.0), ("images", 41.0)):
         page(StepEvent(name, name, "done", seconds=seconds))
     page(StepEvent("images", "images", "running"))
@@ -108,7 +108,7 @@ def test_operators_read_it_in_both_languages(page: StatusPage) -> None:
 
 
 def test_a_contact_cannot_speak_to_nginx(page: StatusPage) -> None:
-    page.hold(Site('<!--# include file="/etc/passwd" -->', '"><!--# echo var="ssl_client_serial" -->'))
+    page.hold(SiteNotice('<!--# include file="/etc/passwd" -->', '"><!--# echo var="ssl_client_serial" -->'))
     page.show("failed")
     assert re.findall(r"<!--#.*?-->", html(page)) == ['<!--# echo var="visitor_language" -->']
 
@@ -116,9 +116,9 @@ def test_a_contact_cannot_speak_to_nginx(page: StatusPage) -> None:
 def test_what_the_release_before_showed_is_written_anew(page: StatusPage) -> None:
     page.show("failed", error="secret path")
     (page.paths.www / "503.html").write_text("secret path")
-    assert not page.holds(Site("ecs.example.org"))
-    page.hold(Site("ecs.example.org"))
-    assert page.holds(Site("ecs.example.org"))
+    assert not page.holds(SiteNotice("ecs.example.org"))
+    page.hold(SiteNotice("ecs.example.org"))
+    assert page.holds(SiteNotice("ecs.example.org"))
     assert "secret path" not in told(page)
     assert "ecs.example.org" in html(page)
 
@@ -126,7 +126,7 @@ def test_what_the_release_before_showed_is_written_anew(page: StatusPage) -> Non
 def test_a_site_that_is_up_is_not_taken_away_by_a_new_name(page: StatusPage) -> None:
     page.show("failed")
     (page.paths.www / "503.html").unlink()
-    page.hold(Site("ecs.example.org"))
+    page.hold(SiteNotice("ecs.example.org"))
     assert not (page.paths.www / "503.html").exists()
 
 
@@ -166,7 +166,7 @@ def test_it_asks_nothing_of_others(page: StatusPage) -> None:
 
 
 def test_hidden_is_gone_and_the_held_page_stays(page: StatusPage) -> None:
-    page.hold(Site())
+    page.hold(SiteNotice())
     page.show("starting")
     page.hide()
     assert page.shown() is None

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from ecs_appliance.checks.checks import CHECKS
+from ecs_appliance.checks.run import CHECKS
 from ecs_appliance.reporting import topics
 from ecs_appliance.reporting.topics import Severity, read_topics, render_reference, topic_of
 

@@ -10,7 +10,7 @@ import pytest
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host.dehydrated import UNREACHED, AcmeError, Client
 from ecs_appliance.tls import acme
-from ecs_appliance.tls.acme import Authority, Record, plan
+from ecs_appliance.tls.acme import Authority, IssuanceState, plan
 from ecs_appliance.tls.credentials import Credentials, read_credentials
 from ecs_appliance.tls.deployment import read_issued
 from tests.authorities import Authority as Issuer
@@ -30,48 +30,48 @@ def issued(begin: float, end: float, name: str = NAME) -> Credentials:
 @pytest.mark.parametrize(
     ("held", "record", "reason"),
     [
-        (issued(-50, 40), Record(), ""),
-        (issued(-61, 29), Record(), "it ends on"),
-        (issued(-4, 2.1), Record(), ""),
-        (issued(-4, 1.9), Record(), "it ends on"),
-        ("there is none", Record(), "there is none"),
-        (issued(-1, 89, "other.example.org"), Record(), "it is for a different name"),
-        (issued(-1, 89), Record(directory="https://old.example.org/dir"), "a different authority"),
-        (issued(-1, 89), Record(directory=WANTED.directory), ""),
+        (issued(-50, 40), IssuanceState(), ""),
+        (issued(-61, 29), IssuanceState(), "it ends on"),
+        (issued(-4, 2.1), IssuanceState(), ""),
+        (issued(-4, 1.9), IssuanceState(), "it ends on"),
+        ("there is none", IssuanceState(), "there is none"),
+        (issued(-1, 89, "other.example.org"), IssuanceState(), "it is for a different name"),
+        (issued(-1, 89), IssuanceState(directory="https://old.example.org/dir"), "a different authority"),
+        (issued(-1, 89), IssuanceState(directory=WANTED.directory), ""),
     ],
 )
-def test_a_certificate_is_due_for_a_reason(held: Credentials | str, record: Record, reason: str) -> None:
+def test_a_certificate_is_due_for_a_reason(held: Credentials | str, record: IssuanceState, reason: str) -> None:
     planned = plan(NAME, held, record, WANTED, now=NOW)
     assert planned.reason.startswith(reason) and bool(planned.reason) == bool(reason)
     assert planned.due == bool(reason)
 
 
 def test_another_kind_of_key_is_a_reason() -> None:
-    assert plan(NAME, issued(-1, 89), Record(), Authority(WANTED.directory, "rsa"), now=NOW).due
+    assert plan(NAME, issued(-1, 89), IssuanceState(), Authority(WANTED.directory, "rsa"), now=NOW).due
 
 
 @pytest.mark.parametrize(("failures", "wait"), [(1, HOUR), (2, 2 * HOUR), (4, 8 * HOUR), (6, DAY), (99, DAY)])
 def test_each_failure_doubles_the_wait_up_to_a_day(failures: int, wait: float) -> None:
-    record = Record(asked=WANTED.directory, attempted=NOW, failures=failures)
+    record = IssuanceState(asked=WANTED.directory, attempted=NOW, failures=failures)
     assert plan(NAME, "none", record, WANTED, now=NOW).waits_until == NOW + wait
     assert not plan(NAME, "none", record, WANTED, now=NOW + wait - 1).due
     assert plan(NAME, "none", record, WANTED, now=NOW + wait).due
 
 
 def test_the_server_may_ask_for_a_longer_wait_and_an_operator_for_none() -> None:
-    record = Record(asked=WANTED.directory, attempted=NOW, failures=1, retry_at=NOW + 30 * HOUR)
+    record = IssuanceState(asked=WANTED.directory, attempted=NOW, failures=1, retry_at=NOW + 30 * HOUR)
     assert plan(NAME, "none", record, WANTED, now=NOW + 2 * HOUR).waits_until == NOW + 30 * HOUR
     assert plan(NAME, "none", record, WANTED, now=NOW, forced=True).due
-    assert plan(NAME, issued(-1, 89), Record(), WANTED, now=NOW, forced=True).due
+    assert plan(NAME, issued(-1, 89), IssuanceState(), WANTED, now=NOW, forced=True).due
 
 
 def test_what_lives_for_a_day_is_not_waited_for_as_long() -> None:
-    record = Record(asked=WANTED.directory, attempted=NOW, failures=9)
+    record = IssuanceState(asked=WANTED.directory, attempted=NOW, failures=9)
     assert plan(NAME, issued(-0.9, 0.1), record, WANTED, now=NOW).waits_until == pytest.approx(NOW + 3 * HOUR)
 
 
 def test_a_clock_that_was_ahead_holds_nothing_back() -> None:
-    ahead = Record(asked=WANTED.directory, attempted=NOW + 365 * DAY, failures=1)
+    ahead = IssuanceState(asked=WANTED.directory, attempted=NOW + 365 * DAY, failures=1)
     assert plan(NAME, "none", ahead, WANTED, now=NOW).due
 
 
@@ -113,7 +113,7 @@ class FakeClient:
         (folder / f"fullchain-{len(self.calls)}.pem").write_text(chain)
 
 
-def request(paths: Paths, client: FakeClient, *names: str, forced: bool = False) -> dict[str, Record]:
+def request(paths: Paths, client: FakeClient, *names: str, forced: bool = False) -> dict[str, IssuanceState]:
     return acme.request(paths, cast(Client, client), names, WANTED, now=lambda: NOW, forced=forced)
 
 
@@ -122,12 +122,12 @@ def test_a_name_that_fails_holds_no_other_up_and_waits(paths: Paths) -> None:
     records = request(paths, client, "a", "b")
     assert client.calls == ["register", "a", "register", "b"]
     assert (records["a"].failures, records["a"].retry_at) == (1, NOW + DAY)
-    assert records["b"] == Record(WANTED.directory, WANTED.directory, renewed=NOW, attempted=NOW)
+    assert records["b"] == IssuanceState(WANTED.directory, WANTED.directory, renewed=NOW, attempted=NOW)
     client.calls.clear()
     request(paths, client, "a", "b")
     assert client.calls == []
     assert request(paths, client, "a", forced=True)["a"].failures == 2
-    assert set(acme.read_records(paths)) == {"a"}
+    assert set(acme.read_issuance(paths)) == {"a"}
 
 
 def test_an_authority_that_is_not_reached_is_asked_once_a_round(paths: Paths) -> None:
@@ -163,7 +163,7 @@ def test_a_certificate_that_is_of_no_use_is_a_failure_and_waited_for(paths: Path
 
 
 def test_another_authority_does_not_wait_for_the_first_one_and_nobody_for_ever(paths: Paths) -> None:
-    record = Record(asked="https://old.example.org/dir", attempted=NOW, failures=3, retry_at=NOW + 7 * DAY)
+    record = IssuanceState(asked="https://old.example.org/dir", attempted=NOW, failures=3, retry_at=NOW + 7 * DAY)
     assert plan(NAME, "none", record, WANTED, now=NOW).due
     client = FakeClient(paths.acme, ("a",))
     client.far = NOW + 9999 * DAY
@@ -187,5 +187,5 @@ def test_the_last_good_certificate_outlives_the_clients(paths: Paths) -> None:
 def test_damaged_records_are_none(paths: Paths, damage: str) -> None:
     paths.state.mkdir(parents=True)
     (paths.state / "acme.json").write_text(damage)
-    assert acme.read_records(paths) == {}
+    assert acme.read_issuance(paths) == {}
     assert request(paths, FakeClient(paths.acme), "a")["a"].renewed == NOW

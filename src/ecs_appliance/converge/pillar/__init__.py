@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ecs_appliance.converge import packages
+from ecs_appliance.converge import package_lists
 from ecs_appliance.converge.installed import commands_of
 from ecs_appliance.converge.pillar import frontend, network, site
 from ecs_appliance.converge.ssh import Ssh, plan_ssh
 from ecs_appliance.core.facts import Facts, read_facts
 from ecs_appliance.core.paths import Paths
-from ecs_appliance.env.activate import load_active
-from ecs_appliance.env.plain import public
+from ecs_appliance.env.activation import load_active
+from ecs_appliance.env.dump import dump_public
 from ecs_appliance.host import networks
 
 if TYPE_CHECKING:
@@ -47,18 +47,18 @@ def build_pillar(
     proxy_cache = bool(env and env.appliance.storage.proxy_cache)
     return {
         # The operator's own states may use any of it.
-        **(public(env) if env and env.appliance.extra.states.get_secret_value() else {}),
+        **(dump_public(env) if env and env.appliance.extra.states.get_secret_value() else {}),
         "machine": {
             "configured": env is not None,
             "hostname": env.appliance.domain if env and env.appliance.domain != "localhost" else "",
             "timezone": TIMEZONE,
             "locales": list(LOCALES),
-            "packages": list(packages.COMMON),
+            "packages": list(package_lists.COMMON),
             "commands": list(commands),
             "ssh": _ssh(env, ssh),
             "firewall": network.firewall(env, ssh),
             "apparmor": site.APPARMOR_PROFILE if facts.apparmor else "",
-            "docker": {"packages": list(packages.DOCKER), "bridge": networks.BRIDGE, "bip": networks.BIP},
+            "docker": {"packages": list(package_lists.DOCKER), "bridge": networks.BRIDGE, "bip": networks.BIP},
             "proxy_cache": proxy_cache,
             "postgresql": site.postgresql(env, facts),
             "nginx": frontend.nginx(env, paths),

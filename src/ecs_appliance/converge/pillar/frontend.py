@@ -5,7 +5,7 @@ import shlex
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ecs_appliance.converge import packages
+from ecs_appliance.converge import package_lists
 from ecs_appliance.core.paths import Paths
 from ecs_appliance.host import networks
 from ecs_appliance.tls.deployment import certificate_path
@@ -21,7 +21,7 @@ def nginx(env: "Env | None", paths: Paths) -> dict[str, Any]:
     """Return the sites that nginx serves, its security.txt, and what its pages show to visitors."""
     names = list(env.appliance.server_names) if env else ["localhost"]
     return {
-        "packages": list(packages.NGINX),
+        "packages": list(package_lists.NGINX),
         "sites": list(
             {site["server_name"]: site for site in (_site(name, paths) for name in reversed(names))}.values()
         )[::-1],
@@ -61,7 +61,7 @@ def acme(env: "Env") -> dict[str, Any]:
     """Return the ACME client's configuration, quoted for the shell that reads it."""
     settings = env.appliance.ssl.letsencrypt
     return {
-        "packages": list(packages.ACME),
+        "packages": list(package_lists.ACME),
         "directory": shlex.quote(settings.directory),
         "authority": settings.authority,
         "key_algorithm": {"ecdsa": "prime256v1", "rsa": "rsa"}[settings.key_type],

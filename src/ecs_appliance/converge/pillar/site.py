@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ecs_appliance.converge import packages
+from ecs_appliance.converge import package_lists
 from ecs_appliance.converge.pillar.network import site_subnets
 from ecs_appliance.converge.tuning import limit_containers, tune_postgresql
 from ecs_appliance.core.facts import Facts
-from ecs_appliance.env.plain import plain
+from ecs_appliance.env.dump import dump_revealed
 from ecs_appliance.host import cluster, networks
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def compose(env: "Env | None", facts: Facts) -> dict[str, Any]:
 def postgresql(env: "Env | None", facts: Facts) -> dict[str, Any]:
     """Return packages and settings of the database server, and the networks that may connect to it."""
     return {
-        "packages": list(packages.POSTGRESQL),
+        "packages": list(package_lists.POSTGRESQL),
         "version": cluster.VERSION,
         "cluster": cluster.NAME,
         "unit": cluster.UNIT,
@@ -56,7 +56,7 @@ def backups(env: "Env | None") -> dict[str, Any]:
     """Return when backups and rehearsals run, and the packages they need."""
     by_rclone = bool(env and env.appliance.backup.by_rclone)
     return {
-        "packages": [*packages.BACKUP, *(packages.RCLONE if by_rclone else ())],
+        "packages": [*package_lists.BACKUP, *(package_lists.RCLONE if by_rclone else ())],
         "interval": env.appliance.backup.interval if env else "15min",
         "oncalendar": env.appliance.backup.oncalendar if env else "*-*-* 22:30:00",
         "rehearsal": env.appliance.backup.rehearsal if env else "Sat *-*-* 10:00:00",
@@ -74,10 +74,10 @@ def additions(env: "Env | None") -> dict[str, Any]:
         files.append(
             {
                 "path": file.path,
-                "contents": plain(file.contents),
+                "contents": dump_revealed(file.contents),
                 "user": user,
                 "group": group or user,
                 "permissions": file.permissions,
             }
         )
-    return {"packages": list(added.packages), "files": files, "states": plain(added.states)}
+    return {"packages": list(added.packages), "files": files, "states": dump_revealed(added.states)}

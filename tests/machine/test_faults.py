@@ -102,7 +102,7 @@ def test_a_broken_env_changes_nothing_on_a_running_appliance(demo: "Demo", env_f
 def test_a_restart_with_a_broken_env_comes_up_with_the_active_one(demo: "Demo", env_kept: None) -> None:
     demo.sh("echo '  broken: [' >> /app/env.yml; systemctl restart appliance", timeout=300)
     assert demo.answers()
-    assert "stays in force" in demo.sh("journalctl -u prepare-env -n 30 -o cat")
+    assert "stays active" in demo.sh("journalctl -u prepare-env -n 30 -o cat")
 
 
 def test_a_build_that_fails_keeps_the_running_version(demo: "Demo", source: Callable[[str], str]) -> None:

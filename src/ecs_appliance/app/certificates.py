@@ -151,7 +151,7 @@ def create_client_certificate(
 def list_certificates(send: Send, email: str | None = None) -> list[Certificate]:
     """Return the certificates of all users or of `email`, by name. Raise as `create_client_certificate` does."""
     data = {"email": None if email is None else checked_known_address(email)}
-    return [_read(told) for told in run_script(send, LIST_CERTIFICATES, data)["certificates"]]
+    return [_read(row) for row in run_script(send, LIST_CERTIFICATES, data)["certificates"]]
 
 
 def revoke_certificates(send: Send, names: Sequence[str]) -> list[Revoked]:
@@ -160,9 +160,9 @@ def revoke_certificates(send: Send, names: Sequence[str]) -> list[Revoked]:
     Those already revoked stay unchanged. nginx follows shortly afterwards, see `app.revocation`.
     """
     answer = run_script(send, REVOKE_CERTIFICATES, {"names": [checked_known_certificate_name(name) for name in names]})
-    return [Revoked(_read(told), new=told["name"] in answer["new"]) for told in answer["certificates"]]
+    return [Revoked(_read(row), new=row["name"] in answer["new"]) for row in answer["certificates"]]
 
 
-def _read(told: dict[str, Any]) -> Certificate:
-    times = {name: told[name] and datetime.fromisoformat(told[name]) for name in ("created", "expires", "revoked")}
-    return Certificate(**{**told, **times})
+def _read(row: dict[str, Any]) -> Certificate:
+    times = {name: row[name] and datetime.fromisoformat(row[name]) for name in ("created", "expires", "revoked")}
+    return Certificate(**{**row, **times})

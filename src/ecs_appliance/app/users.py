@@ -166,8 +166,8 @@ def create_internal_user(send: Send, email: str, first: str, last: str, gender: 
 
 def list_users(send: Send) -> list[User]:
     """Return all users by address, internal ones first, test users last. Raise NotRunningError or ApplianceError."""
-    told = run_script(send, LIST_USERS, {})["users"]
-    users = [User(**{**user, "last_login": _time(user["last_login"])}) for user in told]
+    rows = run_script(send, LIST_USERS, {})["users"]
+    users = [User(**{**user, "last_login": _time(user["last_login"])}) for user in rows]
     return sorted(users, key=lambda user: (user.test, not user.internal, user.email.lower()))
 
 

@@ -1,6 +1,6 @@
 """The documents in the vault, and the ledger of their recorded SHA-256.
 
-The vault writes a document once: a file that differs from the ledger is damaged, whoever changed it. The ledger is in
+The vault writes a document once: a file that differs from the ledger is damaged, whatever changed it. The ledger is in
 each backup, in the format of `sha256sum --check`. What is known of files that have not changed since is kept in a
 cache, which may be lost.
 """

@@ -1,4 +1,4 @@
-"""Checks that the services the site depends on are running, whoever stopped them."""
+"""Checks that the services the site depends on are running."""
 
 from collections.abc import Iterable
 

@@ -153,8 +153,8 @@ def show_revoked(done: "tuple[list[Revoked], float]") -> None:
     revoked, seconds = done
     for one in revoked:
         already = "" if one.new else f", already since {display.local(one.certificate.revoked)}"
-        told = f"{one.certificate.name} of {one.certificate.user} (serial {one.certificate.serial_text}){already}"
-        display.show({"revoked": printable(told)})
+        shown = f"{one.certificate.name} of {one.certificate.user} (serial {one.certificate.serial_text}){already}"
+        display.show({"revoked": printable(shown)})
     after = f" after {seconds:.1f} s; refused from the next handshake on" if any(one.new for one in revoked) else ""
     display.show({"nginx": f"has it on its revocation list{after}"})
 

@@ -92,7 +92,7 @@ def diff_files(
     if old == new == STDIN:
         raise typer.BadParameter("only one of the two can be standard input")
     found = diff.diff(_read(old), _read(new), names=(old, new))
-    typer.echo(diff.as_json(found) if as_json else diff.told(found))
+    typer.echo(diff.as_json(found) if as_json else diff.format_differences(found))
 
 
 @app.command("rotate", example="appliance env rotate /app/env.yml ecs.settings.SECRET_KEY")
@@ -127,7 +127,7 @@ def rotate_secret(
         )
     rotated = rotate(file, key, SystemRunner(), keep_old=keep_old)
     typer.echo(f"rotated: {key} in {rotated.file}")
-    for line in rotated.told:
+    for line in rotated.notices:
         typer.echo(f"  {line}")
     typer.echo(f"  → print it again: appliance env package {rotated.file}")
     typer.echo("  → activate it: copy it to /app/env.yml on the machine, then: systemctl start appliance-update")

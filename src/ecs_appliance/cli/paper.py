@@ -168,8 +168,8 @@ def _package_told(made: "Package") -> list[str]:
     lines = [f"printable  {paper}" for paper in made.papers]
     lines[0] += f"  ({made.codes} codes, read back and compared)"
     lines.append(f"disc       {made.disc}")
-    if made.sealed:
-        lines += [f"encrypted  {made.sealed}", *(f"           for {recipient}" for recipient in made.recipients)]
+    if made.encrypted:
+        lines += [f"encrypted  {made.encrypted}", *(f"           for {recipient}" for recipient in made.recipients)]
     return lines + [f"outdated   {paper}: from an earlier package; destroy it and its prints" for paper in made.stale]
 
 
@@ -201,7 +201,7 @@ def _package_as_json(made: "Package", mailed: "tuple[str, ...]") -> dict[str, ob
         "papers": [str(paper) for paper in made.papers],
         "codes": made.codes,
         "disc": str(made.disc),
-        "encrypted": str(made.sealed) if made.sealed else None,
+        "encrypted": str(made.encrypted) if made.encrypted else None,
         "recipients": [recipient.fingerprint for recipient in made.recipients],
         "mailed": list(mailed),
         "outdated": [str(paper) for paper in made.stale],

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def transcript(file: Path, on_line: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
     """Yield a function that passes each line to `on_line` and appends it, with secrets masked, to `file`.
 
-    The previous file is kept as NAME.1. If the file cannot be written, lines are lost but the command goes on.
+    The previous file is kept as NAME.1. If the file cannot be written, lines are lost but the command continues.
     """
     try:
         descriptor = _open(file)

@@ -19,7 +19,7 @@ class Diagnostic:
     severity: Severity
     message: str
 
-    def told(self, name: str) -> str:
+    def format(self, name: str) -> str:
         """Return one line that starts with the location, as compilers print it."""
         where = f"{self.path}: " if self.path else ""
         return f"{name}:{self.line}:{self.column}: {self.severity}: {where}{self.message}"
@@ -39,7 +39,7 @@ def report(problems: Iterable[Diagnostic], name: str) -> str:
     errors = sum(problem.severity == "error" for problem in found)
     counts = (_counted(errors, "error"), _counted(len(found) - errors, "warning"))
     total = ", ".join(count for count in counts if count)
-    return "\n".join([*(problem.told(name) for problem in found), f"{name}: {total}"])
+    return "\n".join([*(problem.format(name) for problem in found), f"{name}: {total}"])
 
 
 def as_json(problems: Iterable[Diagnostic]) -> str:

@@ -70,7 +70,7 @@ def diff(old: bytes, new: bytes, *, names: tuple[str, str] = ("old", "new")) -> 
     return [_difference(*pair) for pair in pairs if pair[0].content != pair[1].content]
 
 
-def told(differences: Iterable[Difference]) -> str:
+def format_differences(differences: Iterable[Difference]) -> str:
     """Return one line per difference; multi-line values, or their differing lines, follow below it."""
     return "\n".join(line for difference in differences for line in _lines(difference)) or "no differences"
 

@@ -44,16 +44,16 @@ HEAD = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*")
 
 @dataclass(frozen=True)
 class Rotated:
-    """`file` is the file written, with symlinks resolved; `told` are lines for the operator."""
+    """`file` is the file written, with symlinks resolved; `notices` are lines for the operator."""
 
     file: Path
-    told: tuple[str, ...]
+    notices: tuple[str, ...]
 
 
 @dataclass(frozen=True, repr=False)
 class _Edited:
     text: str
-    told: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def rotate(file: Path, key: str, runner: Runner, *, keep_old: Path | None = None) -> Rotated:
@@ -75,7 +75,7 @@ def rotate(file: Path, key: str, runner: Runner, *, keep_old: Path | None = None
         _check(edited.text.encode(), path)
         kept = _keep(key, old, keep_old) if keep_old and old else ()
         _replace(path, data, edited.text)
-    return Rotated(path, (*kept, *edited.told))
+    return Rotated(path, (*kept, *edited.notices))
 
 
 def _check_key(key: str) -> None:
@@ -163,8 +163,8 @@ def _edit_backup(text: str, old: str, runner: Runner) -> _Edited:
     derived = "" if password and password.text.strip() else derived_password(old)
     if not derived:
         return _Edited(set_values(text, fresh))
-    told = f"{BACKUP_PASSWORD} was added: it decrypts the existing backups and is used for new ones"
-    return _Edited(set_values(text, {BACKUP_PASSWORD: derived, **fresh}), (told,))
+    notices = f"{BACKUP_PASSWORD} was added: it decrypts the existing backups and is used for new ones"
+    return _Edited(set_values(text, {BACKUP_PASSWORD: derived, **fresh}), (notices,))
 
 
 def _edit_dkim(text: str, old: str) -> _Edited:
@@ -204,14 +204,14 @@ def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
             raise RefusedError(f"{file} already exists: it is not overwritten", "choose a new file")
     except OSError as error:
         raise ApplianceError(f"cannot write {file}: {error.strerror}", "nothing was changed") from None
-    told = (
+    notices = (
         f"the old key was saved to {file}: without it, nobody can {LOST[key]}",
         "keep it as safe as env.yml, also outside this machine, for as long as any of them exist",
     )
     if key == BACKUP_KEY:
-        return (*told, f"to restore one of them, use it as {key} in a copy of env.yml")
+        return (*notices, f"to restore one of them, use it as {key} in a copy of env.yml")
     return (
-        *told,
+        *notices,
         "an existing machine has it in its keyring, one rebuilt from env.yml does not: once it is up, run as root",
         f"  gpg1 --batch --homedir /data/ecs-gpg --import <{file.name}",
         "and restart the machine: the application uses the key from the next start on",

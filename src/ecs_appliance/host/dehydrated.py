@@ -138,10 +138,10 @@ def _short(text: str) -> str:
 
 
 def _retry_at(output: str, detail: str) -> float:
-    told, header = RETRY_AT.search(detail), RETRY_AFTER.search(output)
+    stated, header = RETRY_AT.search(detail), RETRY_AFTER.search(output)
     try:
-        if told:
-            return datetime.datetime.fromisoformat(f"{told.group(1)}T{told.group(2)}+00:00").timestamp()
+        if stated:
+            return datetime.datetime.fromisoformat(f"{stated.group(1)}T{stated.group(2)}+00:00").timestamp()
         if header is None:
             return 0.0
         if SECONDS.fullmatch(header.group(1)):

@@ -80,7 +80,7 @@ class Fence:
         return systemd.is_active(runner, self.unit)
 
     def stop(self, runner: Runner) -> None:
-        """Stop the service if it is running, whoever started it."""
+        """Stop the service if it is running, also if another process started it."""
         # The unit does not exist once its process has exited, so any exit code is fine.
         runner.run(["systemctl", "stop", self.unit], timeout=STOP_SECONDS, ok=range(256))
 

@@ -58,8 +58,8 @@ done <behind
 cp new/pubring.gpg new/secring.gpg .
 list new >keys.new
 touch opened status
-if gpg new --recipient="$(cat recipient)" --local-user="$(cat signer)" --output=sealed --sign --encrypt <probe 2>said
-then gpg new --status-fd=3 --decrypt sealed 3>status >opened 2>>said || :; fi
+if gpg new --recipient="$(cat recipient)" --local-user="$(cat signer)" --output=encrypted --sign --encrypt <probe 2>said
+then gpg new --status-fd=3 --decrypt encrypted 3>status >opened 2>>said || :; fi
 """
 
 
@@ -96,8 +96,8 @@ def inspect(runner: Runner, blocks: Sequence[bytes], ring: Ring) -> Sight:
     names = [f"block.{number}" for number in range(len(blocks))]
     results = [*(f"keys.{name}" for name in names), "keys.seen", "keys.kept"]
     files = {**dict(zip(names, blocks, strict=True)), **_files(ring)}
-    told = sandbox.run(runner, LOOK, files, results=results, timeout=SECONDS)
-    lists = [tuple(parse(told[name].decode(errors="replace"))) for name in results]
+    files_out = sandbox.run(runner, LOOK, files, results=results, timeout=SECONDS)
+    lists = [tuple(parse(files_out[name].decode(errors="replace"))) for name in results]
     return Sight(tuple(lists[:-2]), lists[-2], lists[-1])
 
 
@@ -118,25 +118,25 @@ def build_ring(
     asked = {"behind": "".join(f"{each}\n" for each in behind).encode(), "probe": PROBE}
     files = {**names, **_files(ring), **asked, "recipient": recipient.encode(), "signer": signer.encode()}
     results = ("pubring.gpg", "secring.gpg", "keys.new", "opened", "status", "said")
-    told = sandbox.run(runner, BUILD, files, results=results, timeout=SECONDS)
-    keys = tuple(parse(told["keys.new"].decode(errors="replace")))
-    _check_round_trip(told, keys, signer, recipient)
-    return Ring(told["pubring.gpg"], told["secring.gpg"]), keys
+    files_out = sandbox.run(runner, BUILD, files, results=results, timeout=SECONDS)
+    keys = tuple(parse(files_out["keys.new"].decode(errors="replace")))
+    _check_round_trip(files_out, keys, signer, recipient)
+    return Ring(files_out["pubring.gpg"], files_out["secring.gpg"]), keys
 
 
 def _files(ring: Ring) -> dict[str, bytes]:
     return {"pubring.gpg": ring.public, "secring.gpg": ring.secret}
 
 
-def _check_round_trip(told: dict[str, bytes], keys: Sequence[ListedKey], signer: str, recipient: str) -> None:
+def _check_round_trip(files_out: dict[str, bytes], keys: Sequence[ListedKey], signer: str, recipient: str) -> None:
     """Raise ApplianceError unless the probe was encrypted to the first key, signed by the second, and decrypted."""
-    said = told["said"].decode(errors="replace").strip()
-    words = [line.split(" ") for line in told["status"].decode(errors="replace").split("\n")]
+    said = files_out["said"].decode(errors="replace").strip()
+    words = [line.split(" ") for line in files_out["status"].decode(errors="replace").split("\n")]
     sealed_to = [line[2] for line in words if line[1:2] == ["ENC_TO"]]
     signed_by = [line[-1] for line in words if line[1:2] == ["VALIDSIG"]]
     public = [key for key in keys if not key.secret]
     fits = bool(public[1:]) and sealed_to[:1] and sealed_to[0] in public[0].ids
-    if told["opened"] != PROBE or not fits or signed_by != [public[1].fingerprint]:
+    if files_out["opened"] != PROBE or not fits or signed_by != [public[1].fingerprint]:
         raise ApplianceError(
             f"a test document signed by {signer} and encrypted for {recipient} cannot be created and read: {said}",
             "both keys must have no passphrase, and be usable for signing and encryption",

@@ -124,8 +124,8 @@ def last_words(log: str) -> str:
     """Return the reason why a server exited, from the last FATAL line of its `log`."""
     fatal = [line.partition("FATAL:")[2].strip() for line in log.splitlines() if "FATAL:" in line]
     # These only answer clients that connect while it starts, recovers or shuts down.
-    told = [reason for reason in fatal if not reason.startswith("the database system is")]
-    return printable(told[-1]) if told else "no reason given"
+    reasons = [reason for reason in fatal if not reason.startswith("the database system is")]
+    return printable(reasons[-1]) if reasons else "no reason given"
 
 
 def database_exists(server: Server, name: str) -> bool:

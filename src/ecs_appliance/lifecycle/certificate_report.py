@@ -21,8 +21,8 @@ RETRY = (
     "appliance-certificate"
 )
 SOURCES = {"acme": "an ACME certificate", "snakeoil": "a self-signed certificate"}
-MEND_NGINX = "nginx -t; systemctl restart nginx; systemctl start appliance-certificate"
-MEND = "correct appliance.ssl in env.yml, then: systemctl reload appliance"
+FIX_NGINX = "nginx -t; systemctl restart nginx; systemctl start appliance-certificate"
+FIX = "correct appliance.ssl in env.yml, then: systemctl reload appliance"
 HELP = {
     "appliance_certificate_expiry_timestamp_seconds": "Expiry of the certificate deployed for a name.",
     "appliance_certificate_self_signed": "1 if a name has only a self-signed certificate.",
@@ -58,7 +58,7 @@ def judge(want: Wanted, selection: Selection, record: IssuanceState | None) -> F
     if want.refused and selection.name == want.names[0]:
         # There is one pair for all names; report its problem once, for the domain.
         return Finding(
-            _topic(selection), "critical", f"{want.refused}; {selection.name} uses {SOURCES[selection.source]}", MEND
+            _topic(selection), "critical", f"{want.refused}; {selection.name} uses {SOURCES[selection.source]}", FIX
         )
     failure = record.error if record is not None and record.failures else ""
     if selection.source == "acme":
@@ -73,13 +73,13 @@ def _judge_given(want: Wanted, selection: Selection) -> Finding | None:
     first = selection.name == want.names[0]
     if first and selection.credentials.expires - now() < WARN_BEFORE:
         return Finding(
-            _topic(selection), _severity(selection), f"the certificate in env.yml expires on {_end(selection)}", MEND
+            _topic(selection), _severity(selection), f"the certificate in env.yml expires on {_end(selection)}", FIX
         )
     # Nobody expects a certificate for an IP address.
     if selection.credentials.covers(selection.name) or not can_be_validated(selection.name):
         return None
     message = f"the certificate in env.yml is not valid for {selection.name}, so browsers reject it there"
-    return Finding(_topic(selection), "warning", message, MEND)
+    return Finding(_topic(selection), "warning", message, FIX)
 
 
 def _judge_issued(selection: Selection, failure: str) -> Finding | None:
@@ -105,7 +105,7 @@ def judge_served(seen: ProbeResult) -> Finding | None:
     """Return what is wrong with the certificate that a port presents, or None."""
     if not seen.problem:
         return None
-    hint = MEND_NGINX if seen.port == SITE.port else f"restart the server that listens on port {seen.port}"
+    hint = FIX_NGINX if seen.port == SITE.port else f"restart the server that listens on port {seen.port}"
     topic = f"{SERVED}{seen.name}:{seen.port}"
     return Finding(topic, "critical", f"{seen.name}, port {seen.port}: {seen.problem}", hint)
 

@@ -137,8 +137,8 @@ def _rehearse(context: Context, machine: Installation, wanted: str, on_progress:
 def _compare(context: Context, machine: Installation, stage: RehearsalStage, record: SnapshotManifest) -> Documents:
     """Have the application compare the restored documents, in a container without network access."""
     copy_keyring(stage.data)
-    told = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
-    task = app_task(CONTAINER, _image(context, record), stage.data, told, shell.ARGV)
+    settings = replace(site(context, machine.env), database_url=f"postgres://{ROLE}@/{record.database}")
+    task = app_task(CONTAINER, _image(context, record), stage.data, settings, shell.ARGV)
     task = replace(
         task,
         network=None,

@@ -44,15 +44,15 @@ def recipients_of(file: Path) -> tuple[str, ...]:
 
 def deliver(made: Package, recipients: tuple[str, ...], post: SmtpOptions) -> Delivery:
     """Mail the archive of the written package `made` to `recipients`. Raise as `send` does, or ApplianceError."""
-    if made.sealed is None:
+    if made.encrypted is None:
         raise ApplianceError("there is no encrypted archive to mail")
     try:
-        sealed = made.sealed.read_bytes()
+        encrypted = made.encrypted.read_bytes()
     except OSError as error:
-        raise ApplianceError(f"cannot read {made.sealed}: {error.strerror}") from None
+        raise ApplianceError(f"cannot read {made.encrypted}: {error.strerror}") from None
     message = mail.compose(
-        sealed,
-        made.sealed.name,
+        encrypted,
+        made.encrypted.name,
         domain=made.domain,
         modified=made.modified,
         sender=post.sender or mail.default_sender(post.server.user, made.domain),

@@ -103,9 +103,9 @@ def encrypt(data: bytes, keys: bytes, runner: Runner) -> EncryptedArchive:
     """
     with _keyring(keys, runner) as ring:
         names = [f"--recipient={recipient.fingerprint}" for recipient in ring.keys]
-        sealed = _gpg(runner, f"--homedir={ring.home}", *names, *ENCRYPT, data=data).raw
-        _check_addresses(sealed, ring)
-        return EncryptedArchive(sealed, tuple(ring.keys))
+        encrypted = _gpg(runner, f"--homedir={ring.home}", *names, *ENCRYPT, data=data).raw
+        _check_addresses(encrypted, ring)
+        return EncryptedArchive(encrypted, tuple(ring.keys))
 
 
 @contextmanager
@@ -179,12 +179,12 @@ def _fault(key: _Key) -> str:
     return f"its encryption key {ended[-1]}" if ended else "this key can only sign"
 
 
-def _check_addresses(sealed: bytes, ring: _Keyring) -> None:
+def _check_addresses(encrypted: bytes, ring: _Keyring) -> None:
     """Raise ApplianceError unless the message is encrypted to each key of the ring and to no other."""
     addressed: set[str] = set()
     # The recipients come first. The encrypted data that follows has partial lengths, which `packets` rejects.
     with suppress(ValueError):
-        addressed.update(body[1:9].hex().upper() for tag, body in packets(sealed) if tag == SESSION_KEY)
+        addressed.update(body[1:9].hex().upper() for tag, body in packets(encrypted) if tag == SESSION_KEY)
     parts = {recipient: {part.identity for part in key} for recipient, key in ring.keys.items()}
     missed = [str(recipient) for recipient, own in parts.items() if not addressed & own]
     strange = sorted(addressed.difference(*parts.values()))

@@ -53,9 +53,9 @@ def default_sender(user: str, domain: str) -> str:
 
 
 def compose(
-    sealed: bytes, name: str, *, domain: str, modified: datetime, sender: str, recipients: Sequence[str]
+    encrypted: bytes, name: str, *, domain: str, modified: datetime, sender: str, recipients: Sequence[str]
 ) -> EmailMessage:
-    """Return one mail to all `recipients` with the encrypted archive `sealed` attached as the file `name`.
+    """Return one mail to all `recipients` with the encrypted archive `encrypted` attached as the file `name`.
 
     Raise RefusedError if `sender` is no address.
     """
@@ -68,7 +68,7 @@ def compose(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(BODY.format(domain=domain, modified=modified, name=name))
     # Not application/pgp-encrypted: mail programs treat that as part of an encrypted mail (RFC 3156) and hide it.
-    message.add_attachment(sealed, maintype="application", subtype="octet-stream", filename=name)
+    message.add_attachment(encrypted, maintype="application", subtype="octet-stream", filename=name)
     return message
 
 

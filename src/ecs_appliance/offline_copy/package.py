@@ -44,7 +44,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class Package:
-    """The files written next to env.yml: `papers` (one, or one per share), `disc`, and `sealed` for `recipients`.
+    """The files written next to env.yml: `papers` (one, or one per share), `disc`, and `encrypted` for `recipients`.
 
     `codes` is the number of QR codes of the file. `stale` are papers of an earlier package, which are outdated now.
     """
@@ -54,7 +54,7 @@ class Package:
     papers: tuple[Path, ...]
     codes: int
     disc: Path
-    sealed: Path | None
+    encrypted: Path | None
     recipients: tuple[Recipient, ...]
     stale: tuple[Path, ...]
 
@@ -75,8 +75,8 @@ def package(
     """
     data = read(file)
     label = Label(_domain(data, file, unchecked=unchecked), _modified(file))
-    sealed_name = file_name(label.name, datetime.now())
-    _refuse_overwrite(file, sealed_name)
+    archive_name = file_name(label.name, datetime.now())
+    _refuse_overwrite(file, archive_name)
     keys, custom = read_companion(file, recipient_keys.FILE_NAME), read_companion(file, CUSTOM_META_DATA)
     progress("creating the codes")
     papers = make_papers(data, label, file.name, scheme)
@@ -89,9 +89,9 @@ def package(
     recipients: tuple[Recipient, ...] = ()
     if keys is not None:
         progress(f"encrypting for the keys of {recipient_keys.FILE_NAME}")
-        sealed = encrypt(archive({file.name: data, **products}, label.modified), keys, runner)
-        recipients = sealed.recipients
-        products[sealed_name] = sealed.data
+        encrypted = encrypt(archive({file.name: data, **products}, label.modified), keys, runner)
+        recipients = encrypted.recipients
+        products[archive_name] = encrypted.data
     _write(file.parent, products)
     return Package(
         label.name,
@@ -99,7 +99,7 @@ def package(
         tuple(file.parent / name for name in papers),
         codes,
         file.parent / DISC,
-        file.parent / sealed_name if keys is not None else None,
+        file.parent / archive_name if keys is not None else None,
         recipients,
         tuple(paper for paper in _printed(file) if paper.name not in papers),
     )
@@ -150,9 +150,9 @@ def _modified(file: Path) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _refuse_overwrite(file: Path, sealed_name: str) -> None:
+def _refuse_overwrite(file: Path, archive_name: str) -> None:
     """Raise RefusedError if `file` is one of the files to write, or one of the optional files next to it."""
-    names = (f"{file.name}.pdf", DISC, sealed_name, recipient_keys.FILE_NAME, mail.FILE_NAME, CUSTOM_META_DATA)
+    names = (f"{file.name}.pdf", DISC, archive_name, recipient_keys.FILE_NAME, mail.FILE_NAME, CUSTOM_META_DATA)
     for path in (file.parent / name for name in names):
         try:
             same = path.samefile(file)

@@ -1,4 +1,4 @@
-"""The dead man's switch: reports each backup to a service outside, which raises an alarm if it hears nothing."""
+"""The dead man's switch: reports each backup to a service outside, which raises an alarm if no report arrives."""
 
 import logging
 import ssl

@@ -153,12 +153,12 @@ class StatusPage:
     def _write(self, status: Status) -> None:
         shown = self.shown()
         status = replace(status, began=(shown.began or shown.since if shown else 0) or status.since)
-        told = public(status.kind, since=status.began, until=status.until)
+        public_part = public(status.kind, since=status.began, until=status.until)
         page = render(status.kind, self.site(), since=status.began, until=status.until)
         write_together(
             {
                 self._status_file.path: self._status_file.dump(status),
-                self.paths.www / "visitors.json": json.dumps(told, ensure_ascii=False),
+                self.paths.www / "visitors.json": json.dumps(public_part, ensure_ascii=False),
                 self.paths.www / "503.html": page,
             },
             mode=PUBLIC,

@@ -57,10 +57,10 @@ def opened(sealed: bytes) -> dict[str, bytes]:
 
 def test_everybody_can_open_the_archive_and_finds_everything_in_it(file: Path, people: list[Person]) -> None:
     made = package(file, RUNNER)
-    assert made.sealed
+    assert made.encrypted
     assert {recipient.fingerprint for recipient in made.recipients} == {each.fingerprint for each in people}
     for each in people:
-        files = opened(each.open(made.sealed.read_bytes()))
+        files = opened(each.open(made.encrypted.read_bytes()))
         assert sorted(files) == ["env-cidata.iso", "env.yml", "env.yml.pdf"]
         assert all(files[name] == file.with_name(name).read_bytes() for name in files)
 
@@ -95,7 +95,7 @@ def test_whoever_kills_it_finds_whole_files_or_none(file: Path, people: list[Per
     assert killed
     assert not any(secret in content for content in left_in(temporary))
     made = package(file, RUNNER)
-    assert made.sealed
+    assert made.encrypted
     check_products(file, people[0])
 
 

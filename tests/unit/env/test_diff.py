@@ -7,7 +7,7 @@ import pytest
 
 from ecs_appliance.env.check import load
 from ecs_appliance.env.decoding import decode
-from ecs_appliance.env.diff import as_json, diff, told
+from ecs_appliance.env.diff import as_json, diff, format_differences
 from ecs_appliance.env.schema_walk import secrets
 from ecs_appliance.env.tree import TreeError, parse
 
@@ -17,7 +17,7 @@ EVERY_FILE = sorted(FIXTURES.glob("*/*.yml"))
 
 
 def lines(old: str, new: str) -> list[str]:
-    return told(diff(old.encode(), new.encode())).splitlines()
+    return format_differences(diff(old.encode(), new.encode())).splitlines()
 
 
 def parses(file: Path) -> bool:
@@ -173,7 +173,7 @@ def test_no_file_betrays_a_secret(file: Path) -> None:
     known = [*secrets(load(EVERYTHING)), "PRIVATE KEY", "protects-nothing", "correct-horse", "BEGIN PGP"]
     for other in (b"other: 1\n", EVERYTHING) if file.parent.name == "accepted" else (b"other: 1\n",):
         found = diff(other, data)
-        text = told(found) + as_json(found)
+        text = format_differences(found) + as_json(found)
         assert [secret for secret in known if secret in text] == []
 
 

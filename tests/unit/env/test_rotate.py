@@ -80,11 +80,11 @@ def changed_lines(before: str, after: str) -> list[str]:
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_password_of_the_application_changes_alone(file: Path, name: str) -> None:
     before = file.read_text()
-    told = rotate(file, f"ecs.settings.{name}", NOBODY).told
+    notices = rotate(file, f"ecs.settings.{name}", NOBODY).notices
     (line,) = changed_lines(before, file.read_text())
     assert re.fullmatch(rf"    {name} = '[A-Za-z0-9+/]{{52}}'", line)
-    assert len(told) == 1
-    assert told[0].startswith("once the file is active, ")
+    assert len(notices) == 1
+    assert notices[0].startswith("once the file is active, ")
 
 
 @pytest.mark.parametrize("fixture", ["predecessor.yml", "everything.yml", "own-certificate.yml"])
@@ -146,23 +146,23 @@ def without(text: str, record: str) -> str:
 
 def test_a_dkim_key_changes_together_with_its_record(file: Path) -> None:
     before, old = file.read_text(), dkim.record(text_at(DKIM))
-    told = rotate(file, DKIM, NOBODY).told
+    notices = rotate(file, DKIM, NOBODY).notices
     after = file.read_text()
     new = dkim.record(text_at(DKIM, after))
     assert new != old
     assert old not in after
     assert without(after, new) == without(before, old)
     assert after.count(new) == 1
-    assert told[0] == "the DNS record in the comments at its top was updated"
-    assert f"  default._domainkey.ecs.example.org. IN TXT ( {new} )" in told
+    assert notices[0] == "the DNS record in the comments at its top was updated"
+    assert f"  default._domainkey.ecs.example.org. IN TXT ( {new} )" in notices
     assert [difference.path for difference in diff(before.encode(), after.encode())] == [DKIM]
 
 
 def test_a_record_that_is_elsewhere_is_not_touched(tmp_path: Path) -> None:
     record = dkim.record(text_at(DKIM))
     path = rewritten(tmp_path, ("\nappliance:", f"\nappliance:\n  # {record}"))
-    told = rotate(path, DKIM, NOBODY).told
-    assert told[0] == "the comments at its top have no such DNS record to update"
+    notices = rotate(path, DKIM, NOBODY).notices
+    assert notices[0] == "the comments at its top have no such DNS record to update"
     assert path.read_text().count(record) == 1
 
 
@@ -179,8 +179,8 @@ def test_a_key_that_is_not_there_is_not_made(key: str, tmp_path: Path) -> None:
 def test_an_empty_or_damaged_key_is_made(value: str, tmp_path: Path) -> None:
     path = tmp_path / "env.yml"
     path.write_text(f"#cloud-config\nappliance:\n  standby: true\n  dkim:\n    key: {value}\n  domain: a.example.org\n")
-    told = rotate(path, DKIM, NOBODY).told
-    assert "default._domainkey.a.example.org. IN TXT" in told[2]
+    notices = rotate(path, DKIM, NOBODY).notices
+    assert "default._domainkey.a.example.org. IN TXT" in notices[2]
     assert load(path).appliance.dkim.key.get_secret_value().startswith("-----BEGIN RSA PRIVATE KEY-----\n")
 
 
@@ -202,11 +202,11 @@ def test_what_nobody_needs_is_not_kept(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", LOST)
 def test_the_old_key_is_kept(key: str, file: Path, tmp_path: Path) -> None:
     old, kept = text_at(key, file.read_text()), tmp_path / "old.asc"
-    told = rotate(file, key, gpg(), keep_old=kept).told
+    notices = rotate(file, key, gpg(), keep_old=kept).notices
     assert kept.read_text() == old
     assert kept.stat().st_mode & 0o7777 == 0o600
     assert text_at(key, file.read_text()) == text_at("ecs.vault_sign")
-    assert LOST[key] in told[0] and str(kept) in told[0]
+    assert LOST[key] in notices[0] and str(kept) in notices[0]
 
 
 def test_a_run_that_was_cut_off_is_done_again(file: Path, tmp_path: Path) -> None:
@@ -326,10 +326,10 @@ def test_two_rotations_do_not_run_into_each_other(file: Path) -> None:
 @pytest.mark.parametrize("key", ROTATABLE)
 def test_no_secret_is_told(key: str, file: Path, tmp_path: Path) -> None:
     known = list(secrets(load(file)))
-    told = "\n".join(rotate(file, key, gpg(), keep_old=tmp_path / "old.asc" if key in LOST else None).told)
+    notices = "\n".join(rotate(file, key, gpg(), keep_old=tmp_path / "old.asc" if key in LOST else None).notices)
     words = [line for secret in (*known, *secrets(load(file))) for line in secret.splitlines() if len(line) > 20]
     public = dkim.record(text_at(DKIM, file.read_text()))
-    assert [word for word in words if word in told and word not in public] == []
+    assert [word for word in words if word in notices and word not in public] == []
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -344,11 +344,11 @@ def test_backups_without_a_password_go_on_with_the_one_of_the_old_key(tmp_path: 
     before = backup_password(load(file).appliance.backup)
     rotated = rotate(file, "appliance.backup.encrypt", gpg(), keep_old=tmp_path / "old.asc")
     assert load(file).appliance.backup.password.get_secret_value() == before
-    assert any("appliance.backup.password was added" in line for line in rotated.told)
-    assert before not in "".join(rotated.told)
+    assert any("appliance.backup.password was added" in line for line in rotated.notices)
+    assert before not in "".join(rotated.notices)
 
 
 def test_a_given_password_of_backups_stays(file: Path, tmp_path: Path) -> None:
     rotated = rotate(file, "appliance.backup.encrypt", gpg(), keep_old=tmp_path / "old.asc")
     assert load(file).appliance.backup.password.get_secret_value() == "a password"
-    assert not any("appliance.backup.password" in line for line in rotated.told)
+    assert not any("appliance.backup.password" in line for line in rotated.notices)

@@ -13,7 +13,7 @@ def problems(appliance: str, settings: str = "", *, keys: str = f"[{KEY}]") -> l
     """Return the problems of a site with these keys, except for those about missing ones."""
     text = f"#cloud-config\nssh_authorized_keys: {keys}\nappliance:\n{appliance}\necs:\n  settings: |\n"
     text += "".join(f"    {line}\n" for line in f"{settings}\n{SECRETS}".splitlines() if line)
-    return [problem.told("env.yml") for problem in check(text.encode()).problems if problem.path not in NEEDED]
+    return [problem.format("env.yml") for problem in check(text.encode()).problems if problem.path not in NEEDED]
 
 
 def site(domain: str, hosts: str = "") -> str:

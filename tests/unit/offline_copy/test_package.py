@@ -54,7 +54,7 @@ def on_disc(image: Path) -> dict[str, bytes]:
 
 def test_paper_and_disc_without_any_program(file: Path) -> None:
     made = package(file, nobody())
-    assert (made.domain, made.modified, made.sealed) == ("ecs.example.org", MODIFIED, None)
+    assert (made.domain, made.modified, made.encrypted) == ("ecs.example.org", MODIFIED, None)
     assert sorted(path.name for path in file.parent.iterdir()) == ["env-cidata.iso", "env.yml", "env.yml.pdf"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in (*made.papers, made.disc)} == {0o600}
     back = scan([on_disk(made.papers[0])], file.with_name("back.yml"))
@@ -177,7 +177,7 @@ def test_too_much_for_paper(file: Path) -> None:
     with file.open("ab") as handle:
         handle.write(b"# " + os.urandom(100_000).hex().encode() + b"\n")
         handle.write(b"# " + os.urandom(100_000).hex().encode() + b"\n")
-    with pytest.raises(RefusedError, match="it takes 131,200"):
+    with pytest.raises(RefusedError, match="the limit is 131,200"):
         package(file, nobody())
     assert list(file.parent.iterdir()) == [file]
 

@@ -59,7 +59,7 @@ def test_fetch_overwrites_nothing_and_says_what_is_not_there(demo: "Demo", targe
     told(demo, *BACKUP, "run", "--json")
     demo.sh("rm -f /root/fetched")
     refused(demo.exec([*BACKUP, "fetch", "ecs-ca/nothing", "/root/fetched"]), "has no file ecs-ca/nothing")
-    refused(demo.exec([*BACKUP, "fetch", "ecs-ca/crl.pem", "/app/env.yml"]), "is there already")
+    refused(demo.exec([*BACKUP, "fetch", "ecs-ca/crl.pem", "/app/env.yml"]), "already exists")
 
 
 def test_retention_keeps_what_is_younger_than_the_floor(demo: "Demo", target: str) -> None:

@@ -94,7 +94,7 @@ def test_a_unit_may_pipe_the_secret_elsewhere(demo: "Demo", person: Person) -> N
 def test_a_secret_that_nobody_saw_is_told_with_the_next_step(demo: "Demo", person: Person, stamp: str) -> None:
     address = shlex.quote(person.address)
     unseen = demo.exec(["sh", "-c", f"create-internal-user.sh {address} A B f --reset >/dev/full"])
-    assert (unseen.returncode, "run the command again, with --reset" in unseen.stderr) == (1, True)
+    assert (unseen.returncode, "run the command again with --reset" in unseen.stderr) == (1, True)
     script = f"create-client-cert.sh {address} 'unseen {stamp}' --output /run/unseen.p12 >/dev/full; rm /run/unseen.p12"
     unseen = demo.exec(["sh", "-c", script])
     assert f"appliance cert revoke 'unseen {stamp}'" in unseen.stderr

@@ -103,4 +103,4 @@ def test_the_file_that_fetch_writes_is_named_once(tmp_path: Path) -> None:
         assert (done.exit_code, "--output FILE" in done.stderr) == (2, True)
     (tmp_path / "there").touch()
     for words in ([str(tmp_path / "there")], ["--output", str(tmp_path / "there")]):
-        assert "is there already" in str(CLI.invoke(app, [*fetch, *words]).exception)
+        assert "already exists" in str(CLI.invoke(app, [*fetch, *words]).exception)

@@ -1,4 +1,4 @@
-"""Compares a converge without changes with a bare salt-call over as many states without changes.
+"""Compare a converge without changes with a bare salt-call over as many states without changes.
 
 Run it on an appliance, as root: cd /app/appliance; .venv/bin/python -m benchmarks.converge
 Goal: at most 3 s, and at most 1.5 times the bare salt-call.

@@ -1,7 +1,7 @@
-"""Compares `appliance env create` with the predecessor's way to the same secrets: gpg and openssl in sequence.
+"""Compare `appliance env create` with how the predecessor created the same secrets: gpg and openssl in sequence.
 
 Run it from the checkout: ./.venv/bin/python -m benchmarks.create
-Goal: at most 1.5 s. Finding primes takes varying time, so the median of 21 rounds counts.
+Goal: at most 1.5 s. The time to find primes varies, so the median of 21 rounds counts.
 """
 
 import shlex

@@ -1,7 +1,7 @@
-"""Simulates what happens to a sheet of paper between printer and reader, on its picture.
+"""Simulate what happens to a sheet of paper between printer and reader, on a picture of it.
 
-Each distortion takes a grey picture of a page (numpy, float32, 0 black to 255 white, `dpi` dots per inch) and a random
-generator that chooses position and degree within the limits of its name.
+Each distortion takes a greyscale picture of a page (numpy, float32, 0 black to 255 white, `dpi` dots per inch) and a
+random generator that chooses position and strength within the limits of the distortion.
 """
 
 import io

@@ -1,8 +1,8 @@
-"""Compares the frontend with a bare nginx that proxies to the same backend with the same certificate.
+"""Compare the frontend with a bare nginx that proxies to the same backend with the same certificate.
 
 Run it on an appliance, as root; the site is down meanwhile. Needs the Debian package wrk.
     cd /app/appliance; .venv/bin/python -m benchmarks.frontend
-Goal: at least 0.9 times the requests per second with kept connections, as medians of interleaved rounds.
+Goal: at least 0.9 times the requests per second with persistent connections, as medians of interleaved rounds.
 """
 
 import re

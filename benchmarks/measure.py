@@ -1,4 +1,4 @@
-"""Runs commands in turns, so that other load on the machine affects all of them alike."""
+"""Run commands in turns, so that other load on the machine affects all of them equally."""
 
 import statistics
 import time

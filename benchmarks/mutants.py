@@ -1,9 +1,9 @@
-"""Measures how many of N random defects in the product's source the unit and integration tests detect.
+"""Measure how many of N random defects in the product's source the unit and integration tests detect.
 
 Run it from a clean checkout: ./.venv-dev/bin/python -m benchmarks.mutants [N] [SEED]
 cosmic-ray makes the changes (another comparison, `and` for `or`, a negated condition, True for False), one at a time,
-in a clone; each place counts once. Tests of the changed package run first, then both tiers. It prints each change that
-survived, and the rate. The goal is 90 of 100; that takes some two hours.
+in a clone, and at each place at most once. Tests of the changed package run first, then both tiers. It prints each
+change that survived, and the rate. The goal is 90 of 100, which takes about two hours.
 """
 
 import json

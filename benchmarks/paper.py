@@ -1,4 +1,4 @@
-"""Compares `appliance env package` and `env scan` with the tools the predecessor used for the same.
+"""Compare `appliance env package` and `env scan` with the tools that the predecessor used for the same purpose.
 
 Run it from the checkout: ./.venv/bin/python -m benchmarks.paper
 Needs the Debian packages enscript, ghostscript, imagemagick, qrencode and zbar-tools. Goals: a package of 15 KB, with

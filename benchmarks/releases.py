@@ -1,8 +1,8 @@
-"""Compares two releases: the same commands in two demonstrations on this host, in turns.
+"""Compare two releases: the same commands in a demonstration of each on this host, in turns.
 
 Create both first (`appliance demo --name NAME` in a checkout of each release), with the same documents. As root:
 .venv/bin/python -m benchmarks.releases OLD NEW
-Goal: at most 1.1 times the old one.
+Goal: at most 1.1 times the seconds of the old one.
 """
 
 import sys

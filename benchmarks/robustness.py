@@ -1,8 +1,8 @@
-"""Measures how well damaged sheets are read, compared with zbarimg on the same pictures.
+"""Measure how well damaged sheets are read, compared with zbarimg on the same pictures.
 
 Run it from the checkout: ./.venv-dev/bin/python -m benchmarks.robustness
 A sheet is an A4 page with four codes of a new env.yml; it counts as read if all four are. Goals at 300 dpi: 100 %
-with any one of DISTORTIONS, 95 % with three at once. It takes some ten minutes and prints Markdown.
+with any one of DISTORTIONS, 95 % with three at once. It takes about ten minutes and prints Markdown.
 """
 
 import itertools

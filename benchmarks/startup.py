@@ -1,4 +1,4 @@
-"""Compares how long common commands take with the minimum for a Python program.
+"""Compare how long common commands take with the minimum for a Python program.
 
 Run it from the checkout: ./.venv/bin/python -m benchmarks.startup
 Goals: `appliance --help` at most 0.25 s, `env create` at most 1.5 s.

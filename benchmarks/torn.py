@@ -1,4 +1,4 @@
-"""Restores snapshots of a pgBackRest repository taken while it was written, and compares; see decision 0030.
+"""Restore snapshots of a pgBackRest repository taken while it was written, and compare; see docs/decisions/0030.
 
 Run it on an appliance, as root: cd /app/appliance; .venv/bin/python -m benchmarks.torn [ROUNDS]
 It creates its own PostgreSQL below FOLDER, with pgbench and a writer of documents running all the time. A round takes

@@ -1,3 +1,3 @@
 #!/bin/sh
-# flatyaml.py [--file FILE] [--prefix P] [--postfix P] [--assign A] [--combine C] KEYS: YAML as shell assignments.
+# flatyaml.py [--file FILE] [--prefix P] [--postfix P] [--assign A] [--combine C] KEYS: print YAML as shell assignments.
 exec "${APPLIANCE_COMMAND:-/usr/local/bin/appliance}" env flatten "$@"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# qrpdf2data.sh PDF|PICTURE... OUTPUT: read the codes of the sheets and write what they hold; gzipped for OUTPUT.gz.
+# qrpdf2data.sh PDF|PICTURE... OUTPUT: read the codes on the sheets and write their data, gzipped if OUTPUT ends in .gz.
 if [ $# -lt 2 ]; then
     printf 'usage: %s PDF|PICTURE... OUTPUT\n' "${0##*/}" >&2
     exit 2
 fi
-# The last argument goes to the front as the option, the others stay as they are.
+# Move the last argument to the front, where it becomes the value of --output.
 count=$#
 while [ "$count" -gt 1 ]; do
     set -- "$@" "$1"

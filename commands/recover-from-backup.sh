@@ -1,3 +1,3 @@
 #!/bin/sh
-# recover-from-backup.sh --yes [--only-restore]: from env.yml and the backup to a running site.
+# recover-from-backup.sh --yes [--only-restore]: recover the site from env.yml and the backup.
 exec /usr/local/bin/appliance recover "$@"

@@ -1,4 +1,4 @@
-"""Defaults. What differs between sites comes from the environment; ECS_SETTINGS has the last word."""
+"""Default settings. What differs between sites comes from environment variables; ECS_SETTINGS overrides everything."""
 import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,7 @@ def database(url: str) -> dict:
 
 
 DEBUG = False
-SECRET_KEY = ""  # no default: a site without its own refuses to start
+SECRET_KEY = ""  # no default, so that a site without its own does not start
 DOMAIN = "localhost"
 ABSOLUTE_URL_PREFIX = "https://localhost"
 ALLOWED_HOSTS = [DOMAIN]
@@ -38,11 +38,11 @@ STORAGE_VAULT = {
 }
 PKI_DIR = "/app/ecs-ca"
 CACHE_DIR = "/app/ecs-cache"
-COMPRESSED_DIR = "/tmp/ecs-static"  # lives as long as the container, its name in memcached lives longer
+COMPRESSED_DIR = "/tmp/ecs-static"  # lost with the container, unlike the names of its files in memcached
 
-# an internal user is let in with a client certificate only
+# internal users need a client certificate
 ECS_REQUIRE_CLIENT_CERTS = True
-# anything but "false" is on, even nothing at all
+# anything but "false" means on, even if it is not set
 ECS_USERSWITCHER_ENABLED = os.environ.get("ECS_USERSWITCHER_ENABLED", "").strip().lower() != "false"
 ECS_USERSWITCHER_PARAMETER = os.environ.get("ECS_USERSWITCHER_PARAMETER", "")
 GIT_REV = os.environ.get("ECS_GIT_REV", "unknown")
@@ -90,7 +90,7 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = LOGIN_URL
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# the frontend ends TLS and overwrites every header trusted here
+# the frontend terminates TLS and overwrites every header that is trusted here
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = True
 SESSION_COOKIE_SECURE = True
@@ -120,7 +120,7 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_ALWAYS_EAGER = not REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True  # a killed worker's task is done again
+CELERY_TASK_ACKS_LATE = True  # the task of a killed worker runs again
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

@@ -1,6 +1,6 @@
 #!/bin/sh
-# First process of every container, and /start for `docker exec`. Root only until the mount roots are in order:
-# a fresh volume belongs to root, a restored one to whoever restored it.
+# First process of every container, and /start for `docker exec`. Runs as root only to reset the mount roots: a new
+# volume belongs to root, a restored one to the account that restored it.
 set -eu
 cd /app/ecs
 
@@ -10,7 +10,7 @@ own_mount_roots() {
     chmod 0700 /app/ecs-gpg
 }
 
-bootstrap() { # $1: true migrates first
+bootstrap() { # $1: true to migrate first
     if [ "$1" = true ]; then gosu app ./manage.py migrate --noinput || exit 1; fi
     gosu app ./manage.py bootstrap || exit 1
 }
@@ -36,7 +36,7 @@ worker)
     exec gosu app "$0" worker-as-app ;;
 beat)
     exec gosu app "$0" beat-as-app ;;
-worker-as-app) # solo: one process, a small site's work comes one after the other anyway
+worker-as-app) # solo: a single process is enough for a small site, whose tasks rarely overlap
     exec /app/env/bin/celery -A ecs worker -l info --pool solo --without-gossip --without-mingle ;;
 beat-as-app)
     exec /app/env/bin/celery -A ecs beat -l info ;;

@@ -1,4 +1,4 @@
-"""Settings of the tests: an own database in memory, own folders, tasks inline."""
+"""Settings for tests: a database in memory, temporary folders, tasks run inline."""
 import tempfile
 from pathlib import Path
 

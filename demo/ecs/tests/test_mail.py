@@ -18,7 +18,7 @@ RECIPIENT = f"ecs-{THREAD.hex}@{settings.DOMAIN}"
 
 
 class SmtpdTest(TestCase):
-    """Only what needs no database: it is in memory, smtpd's threads do not see it."""
+    """Only tests that need no database: it is in memory, and smtpd's threads cannot see it."""
 
     def setUp(self):
         with socket.create_server(("127.0.0.1", 0)) as free:

@@ -11,7 +11,7 @@ SHOW = "import json; from ecs import settings as s; print(json.dumps([getattr(s,
 
 
 def setting(*names, **environment):
-    """The settings a process sees that starts with this environment."""
+    """Return the settings of a process that starts with this environment."""
     answer = subprocess.run([sys.executable, "-c", SHOW.format(names=names)], capture_output=True, check=True,
                             env={"PATH": os.environ["PATH"], **environment})
     values = json.loads(answer.stdout)

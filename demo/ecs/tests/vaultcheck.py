@@ -1,6 +1,6 @@
-"""Compares the records with the vault: for tests, which want to know it from somebody else than the appliance.
+"""Compare the records with the vault, so that tests do not rely on the appliance's own check.
 
-The application itself has no such command, as ECS has none: `run python3 -m tests.vaultcheck`.
+This is not a command of the application, because ECS has none either: `run python3 -m tests.vaultcheck`.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ class Report:
 
 
 def check(decrypt: bool = False) -> Report:
-    """Compares every row with its file, and every file with the rows."""
+    """Compare every row with its file, and every file with the rows."""
     from django.conf import settings
 
     from ecs.documents.models import Document

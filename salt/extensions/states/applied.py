@@ -1,4 +1,4 @@
-"""State of commands that must follow a change of files; see ecs_appliance.core.content_stamps."""
+"""State that runs commands after files have changed; see ecs_appliance.core.content_stamps."""
 
 import shlex
 from typing import Any

@@ -1,4 +1,4 @@
-"""State of PostgreSQL's cluster; see ecs_appliance.host.cluster."""
+"""State of the PostgreSQL cluster; see ecs_appliance.host.cluster."""
 
 from typing import Any
 
@@ -14,7 +14,8 @@ __opts__: dict[str, Any]  # injected by Salt: the minion's options
 def present(name: str) -> dict[str, Any]:
     """Ensure the database server has its cluster, and that root owns the folders around it."""
     paths, dry = Paths(), __opts__["test"]
-    # Before looking for the cluster, as links could redirect that; and after, as Debian gives them to postgres.
+    # Before checking for the cluster, because links could redirect that; again after creating it, because Debian's
+    # tools give the folders to postgres.
     changes = reclaim_folders(paths, dry=dry)
     if not has_cluster(paths):
         changes["cluster"] = name

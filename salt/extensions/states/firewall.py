@@ -15,11 +15,11 @@ __opts__: dict[str, Any]  # injected by Salt: the minion's options
 def loaded(name: str) -> dict[str, Any]:
     """Ensure the appliance's and the operator's rules are active now and at the next boot.
 
-    Always refreshes the addresses of the names in them.
+    Always refreshes the addresses of the host names in the rules.
     """
     paths, runner = Paths(), SystemRunner()
     changes = {"firewall": OURS}
-    # In a dry run on a new machine, our rules are not written yet.
+    # A dry run on a new machine has not written our rules.
     is_current = paths.at(OURS).exists() and firewall_is_current(paths, runner)
     if __opts__["test"]:
         comment = "active" if is_current else "would be loaded"

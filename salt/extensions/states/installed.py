@@ -26,7 +26,7 @@ def current(name: str) -> dict[str, Any]:
 
 @guarded
 def shared(name: str) -> dict[str, Any]:
-    """Manual pages and completion are those of the active release. Salt's own states take a second for them."""
+    """Ensure manual pages and completion are those of the active release. Salt's own states would take a second."""
     files = plan_shared(Paths())
     if not files:
         return {"name": name, "result": True, "changes": {}, "comment": "current"}

@@ -1,4 +1,4 @@
-"""State of the files with the containers' access to each other; see ecs_appliance.app.settings for their contents."""
+"""State of the files with the containers' addresses and passwords; see ecs_appliance.app.settings."""
 
 from pathlib import Path
 from typing import Any

@@ -15,7 +15,7 @@ __pillar__: dict[str, Any]  # injected by Salt: the pillar
 
 @guarded
 def served(name: str, hosts: list[str]) -> dict[str, Any]:
-    """Ensure each of `hosts` has the certificate that env.yml specifies, as far as it is available."""
+    """Ensure each of `hosts` has the certificate that env.yml specifies, or a replacement until it is available."""
     paths = Paths()
     want = wanted(tuple(hosts), **__pillar__["machine"]["certificates"])
     snakeoil = held_snakeoil(paths, want.names)
@@ -32,7 +32,7 @@ def served(name: str, hosts: list[str]) -> dict[str, Any]:
 
 @guarded
 def only(name: str, hosts: list[str]) -> dict[str, Any]:
-    """Ensure there are no certificates of names other than `hosts`; must run after nginx stopped using them."""
+    """Ensure only `hosts` have certificates; must run after nginx has stopped using the others."""
     stale = stale_certificates(Paths(), hosts)
     changes = {str(path): "removed" for path in stale}
     if __opts__["test"] and stale:

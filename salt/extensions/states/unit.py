@@ -1,4 +1,4 @@
-"""States of systemd units, which query all units in one call; Salt's service states need several calls for each."""
+"""States of systemd units. All units are queried in one call; Salt's service states need several calls per unit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ def _read(runner: SystemRunner, name: str) -> systemd.UnitState:
     if any(result.get("changes") for result in __running__.values()):
         return systemd.read_units(runner, [name])[name]
     if name not in __context__.get(ASKED, ()):
-        # A state that is called on its own is not in the run's list.
+        # A state that is called individually is not in the list of the run.
         units = {name, *(low["name"] for low in __lowstate__ if low["state"] == "unit")}
         __context__[ASKED] = systemd.read_units(runner, sorted(units))
     state: systemd.UnitState = __context__[ASKED][name]

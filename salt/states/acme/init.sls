@@ -4,7 +4,7 @@ acme packages:
     - pkgs: {{ acme['packages'] | tojson }}
     - install_recommends: false
 
-# The client runs as app: nginx reads what it puts there, nothing else of the machine does.
+# Owned by app, because the ACME client runs as app. Only nginx reads this folder.
 /var/lib/dehydrated/acme-challenges:
   file.directory:
     - user: app

@@ -1,4 +1,4 @@
-# Before the file that names them: docker compose looks for them whatever it is asked to do.
+# Before the file that names them: every docker compose command fails if one is missing.
 service files:
   service_files.present:
     - name: /app/etc/ecs

@@ -19,7 +19,7 @@ backup interval:
     - makedirs: true
     - contents: |
         [Timer]
-        # Empties the list of all of them.
+        # An empty value resets all triggers of the timer.
         OnUnitActiveSec=
         OnActiveSec=5min
         OnUnitActiveSec={{ pillar['machine']['backup']['interval'] }}

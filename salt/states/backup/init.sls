@@ -3,7 +3,8 @@ backup packages:
     - pkgs: {{ pillar['machine']['backup']['packages'] | tojson }}
     - install_recommends: false
 
-# Database servers that play backups run as it, in a fence (src/ecs_appliance/host/fence.py): it owns nothing else.
+# The account of temporary database servers that restore backups, in a sandbox (src/ecs_appliance/host/fence.py). It
+# owns nothing else.
 appliance-scratch:
   group.present:
     - system: true

@@ -9,7 +9,7 @@ app:
     - shell: /bin/bash
 
 {% for user, home in (('root', '/root'), ('app', '/app')) %}
-# Root's, whoever's keys lie there: what root writes must not be led elsewhere by a link that the account put there.
+# Both belong to root, because root writes the keys: a symlink created by the account must not redirect them.
 {{ home }}/.ssh:
   file.directory:
     - user: root

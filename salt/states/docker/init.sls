@@ -29,7 +29,7 @@ docker configuration:
       - unit: docker
 
 {% if pillar['machine']['proxy_cache'] %}
-# Before its package: that starts the server, which ends where it cannot write its cache.
+# Before the package, which starts the server: it exits if it cannot write its cache.
 apt-cacher-ng account:
   group.present:
     - name: apt-cacher-ng
@@ -54,7 +54,8 @@ apt-cacher-ng account:
     - template: jinja
     - makedirs: true
 
-# Its pages of maintenance are its own job's, by a name and a password that are made once and nobody has to know.
+# Only its own maintenance job uses the maintenance pages. Their name and password are generated once; nobody else needs
+# to know them.
 /etc/apt-cacher-ng/zz-appliance-admin.conf:
   file.managed:
     - contents:
@@ -77,7 +78,7 @@ proxy cache package:
       - file: /etc/apt-cacher-ng/appliance.conf
       - file: /etc/apt-cacher-ng/zz-appliance-admin.conf
 
-# At boot too the bridge has to be there first: it listens on its address.
+# It listens on the docker bridge's address, so at boot, too, docker must start first.
 /etc/systemd/system/apt-cacher-ng.service.d/appliance.conf:
   file.managed:
     - source: salt://docker/files/apt-cacher-ng.service.conf

@@ -4,7 +4,7 @@
     - makedirs: true
 
 {% if pillar['machine']['apparmor'] %}
-# Loads them all at boot.
+# The service loads all profiles at boot.
 apparmor:
   unit.running: []
 

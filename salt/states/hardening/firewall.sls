@@ -7,7 +7,7 @@
 /etc/nftables/appliance.d:
   file.directory: []
 
-# Debian's own unit flushes every rule of the machine, docker's too.
+# Debian's own unit flushes all rules, including docker's.
 nftables:
   unit.masked: []
 

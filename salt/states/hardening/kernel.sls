@@ -3,7 +3,7 @@
     - source: salt://hardening/files/sysctl.conf
     - makedirs: true
 
-# Last, as all of these: what env.yml and the operator's states add to the folder counts too.
+# Last, so that files which env.yml and the operator's states add to the folder are applied too.
 kernel settings:
   applied.since_change:
     - files: [/etc/sysctl.d/*.conf]
@@ -15,7 +15,7 @@ kernel settings:
     - source: salt://hardening/files/cores.conf
     - makedirs: true
 
-# It counts for what is started from then on.
+# Applies to services that start afterwards.
 default limits of services:
   applied.since_change:
     - files: [/etc/systemd/system.conf.d/appliance.conf]

@@ -5,7 +5,7 @@
     - template: jinja
     - makedirs: true
 
-# It takes effect when the service starts. Last, when its package is there.
+# Takes effect when the service starts. Last, because its package must be installed first.
 {{ unit }} hardening:
   applied.since_change:
     - files: [/etc/systemd/system/{{ unit }}.d/hardening.conf]

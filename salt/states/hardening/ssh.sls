@@ -2,16 +2,16 @@ ssh-login:
   group.present:
     - system: true
     - addusers: {{ pillar['machine']['ssh']['people'] | tojson }}
-    # The account app is none of them, whoever put it there.
+    # Service accounts must not be able to log in, even if someone has added them.
     - delusers: [app, postgres]
 
-# A file that sshd would not take never gets to its place.
+# check_cmd: a file that sshd rejects is not installed.
 /etc/ssh/sshd_config.d/10-appliance.conf:
   file.managed:
     - source: salt://hardening/files/sshd.conf
     - template: jinja
     - check_cmd: /usr/sbin/sshd -t -f
-    # Passwords are refused once the keys are in their place.
+    # Passwords are disabled only after the keys are installed.
     - require:
       - sls: common.user
       - group: ssh-login

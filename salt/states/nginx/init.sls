@@ -79,14 +79,15 @@ nginx configuration:
       - nginx -t -q
       - systemctl reload nginx
 
-# Only now: what nginx still names must be there.
+# After the reload: until then, nginx still needs the former certificates.
 former server certificates:
   tls.only:
     - hosts: {{ names | tojson }}
     - require:
       - applied: nginx configuration
 
-# By the same names as the units that follow certificates do it, so that what one has done the other does not do again.
+# These have the same names as in the units that deploy certificates (src/ecs_appliance/host/nginx.py), so that neither
+# repeats a reload that the other has done.
 nginx server certificates:
   applied.since_change:
     - files: [/etc/nginx/appliance/certificates/*]

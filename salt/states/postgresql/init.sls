@@ -2,7 +2,7 @@
 {% set cluster = database['version'] ~ '/' ~ database['cluster'] %}
 {% set folder = '/etc/postgresql/' ~ cluster %}
 {% set unit = database['unit'] %}
-# Before the packages: theirs would be of the machine's locale, and none at all where that is not there yet.
+# Before the packages: they would create a cluster with the machine's locale, or none if that is not generated yet.
 /etc/postgresql-common/createcluster.d/appliance.conf:
   file.managed:
     - source: salt://postgresql/files/createcluster.conf
@@ -20,7 +20,7 @@ postgresql packages:
     - require:
       - pkg: postgresql packages
 
-# Nobody's keys open the account of the database: its home is root's, and what it had put there goes.
+# No key may log in as the database's account: its home belongs to root, and this removes what the account put there.
 /var/lib/postgresql/.ssh:
   file.absent:
     - require:

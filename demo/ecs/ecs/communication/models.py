@@ -2,7 +2,7 @@ from django.db import models
 
 
 class SentMail(models.Model):
-    """What went out, without its attachments."""
+    """A sent mail, without its attachments."""
 
     message_id = models.CharField(max_length=250)
     recipient = models.CharField(max_length=250)
@@ -13,7 +13,7 @@ class SentMail(models.Model):
 
 
 class ReceivedMail(models.Model):
-    """What smtpd took in: raw at first, then read by the worker."""
+    """A mail received by smtpd: raw at first, parsed by the worker later."""
 
     thread = models.UUIDField(db_index=True)
     sender = models.CharField(max_length=250)

@@ -1,4 +1,4 @@
-"""Takes in answers to mails of the application: one recipient, ecs-<thread>@domain, each message a record."""
+"""Receive replies to the application's mails, to one recipient ecs-<thread>@domain, and store each as a record."""
 import asyncio
 import logging
 import re
@@ -34,7 +34,7 @@ class Handler:
 
 
 def store_and_disconnect(envelope) -> None:
-    """Mail is rare: no thread keeps a connection for it."""
+    """Store a mail, and close the thread's database connection: mail is rare, so none needs to stay open."""
     try:
         store(envelope)
     finally:

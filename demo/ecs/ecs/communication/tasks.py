@@ -8,7 +8,7 @@ from ecs.communication.models import ReceivedMail
 
 @shared_task
 def file_received_mail():
-    """Reads what smtpd took in; a mail that makes no sense is filed without text."""
+    """Parse the mails that smtpd received; a mail that cannot be parsed is filed without text."""
     for mail in ReceivedMail.objects.filter(filed_at=None).order_by("pk"):
         message = message_from_bytes(bytes(mail.raw), policy=policy.default)
         body = message.get_body(("plain", "html"))
@@ -19,5 +19,5 @@ def file_received_mail():
 
 
 def clean(text: str) -> str:
-    """PostgreSQL takes no NUL in a text."""
+    """Return the text without NUL characters, which PostgreSQL does not accept."""
     return text.replace("\0", "").strip()

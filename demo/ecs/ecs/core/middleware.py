@@ -7,7 +7,7 @@ logger = logging.getLogger(__name__)
 
 
 class DatabaseGone:
-    """Answers 503 instead of 500 where a view finds no database."""
+    """Answer 503 instead of 500 if a view cannot reach the database."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -1,6 +1,6 @@
-"""The stylesheet is compressed at first use into the container; its name is kept in memcached.
+"""The stylesheet is compressed into the container at first use; its name is kept in memcached.
 
-So the name outlives the file when web is recreated: whoever recreates it has to flush memcached.
+The name outlives the file when web is recreated, so memcached must be flushed then.
 """
 import hashlib
 import re
@@ -18,7 +18,7 @@ def compress(css: str) -> str:
 
 def write_compressed() -> str:
     css = compress(SOURCE.read_text())
-    # the container's start is part of the name, as its files are part of the container
+    # the file is lost with the container, so its name must differ after each start
     started = str(Path("/proc/1").stat().st_ctime)
     name = hashlib.sha256((started + css).encode()).hexdigest()[:12] + ".css"
     folder = Path(settings.COMPRESSED_DIR)
@@ -28,7 +28,7 @@ def write_compressed() -> str:
 
 
 def page(request) -> dict:
-    """What every page needs, for the templates."""
+    """Return the template context that every page needs."""
     name = cache.get_or_set("stylesheet", write_compressed, timeout=None)
     context = {"stylesheet": f"{settings.STATIC_URL}CACHE/{name}", "revision": settings.GIT_REV[:10]}
     if settings.ECS_USERSWITCHER_ENABLED and request.user.is_authenticated:

@@ -1,4 +1,4 @@
-"""Encryption with the keyring in the vault's gpghome; gpg 1.4, as its keyrings have always been."""
+"""Encryption with the keyring in the vault's gpghome, by gpg 1.4, which matches the format of the keyrings."""
 import subprocess
 from pathlib import Path
 
@@ -8,7 +8,7 @@ DEFAULT_KEYS = Path(__file__).parent / "default-keys"
 
 
 class GpgError(Exception):
-    """gpg refused; the message is its own last line."""
+    """gpg failed; the message is the last line of its output."""
 
 
 def command(*arguments: str) -> list[str]:
@@ -21,7 +21,7 @@ def has_secret_key(uid: str) -> bool:
 
 
 def import_default_keys() -> None:
-    """For trials: takes the keys in this repository, known to everyone, where the keyring lacks its own."""
+    """Import the publicly known keys in this repository if the keyring has none; only for trials."""
     for setting in ("encryption_uid", "signature_uid"):
         uid = settings.STORAGE_VAULT[setting]
         if not has_secret_key(uid):
@@ -30,7 +30,7 @@ def import_default_keys() -> None:
 
 
 def encrypt(chunks, target: int) -> None:
-    """Signs and encrypts the chunks to the open file `target`."""
+    """Sign and encrypt the chunks to the open file `target`."""
     vault = settings.STORAGE_VAULT
     people = ("--local-user", vault["signature_uid"], "--recipient", vault["encryption_uid"])
     algorithms = ("--digest-algo", "SHA256", "--cipher-algo", "AES256", "--compress-algo", "none")
@@ -38,7 +38,7 @@ def encrypt(chunks, target: int) -> None:
 
 
 def decrypt(source: Path, target: int) -> None:
-    """Decrypts to the open file `target`; refuses what is not signed by a key of the keyring."""
+    """Decrypt to the open file `target`; raise GpgError if there is no signature by a key in the keyring."""
     status = run(command("--status-fd", "2", "--decrypt", str(source)), (), target)
     if b"[GNUPG:] VALIDSIG " not in status:
         raise GpgError(f"{source.name}: no valid signature")
@@ -51,7 +51,7 @@ def run(argv: list[str], chunks, target: int) -> bytes:
                 process.stdin.write(chunk)
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it ended early: its exit code and message tell why
+            pass  # gpg exited early; its exit code and message say why
         status = process.stderr.read()
     if process.returncode:
         lines = status.decode(errors="replace").strip().splitlines() or ["no message"]

@@ -7,7 +7,7 @@ from django.dispatch import receiver
 
 
 class Document(models.Model):
-    """One file in the vault. The row comes last: what it names is on the disk."""
+    """One file in the vault. The row is written last, so that the file it names is on the disk."""
 
     uuid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=250)
@@ -21,7 +21,7 @@ class Document(models.Model):
         ordering = ["-uploaded_at"]
 
     def retrieve_raw(self):
-        """The content as an open file, decrypted, its signature verified; leaves no record of a download."""
+        """Return the decrypted and verified content as an open file, without recording a download."""
         from ecs.documents import vault
 
         return vault.open_document(self)

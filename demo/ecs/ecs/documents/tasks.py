@@ -9,7 +9,7 @@ MAX_AGE = 24 * 3600
 
 @shared_task
 def expire_cache():
-    """Removes temporary files a day old: those of killed processes."""
+    """Remove temporary files older than a day, which killed processes left."""
     for path in Path(settings.CACHE_DIR).iterdir():
         if path.is_file() and path.stat().st_mtime < time.time() - MAX_AGE:
             path.unlink(missing_ok=True)

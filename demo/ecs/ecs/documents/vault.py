@@ -1,4 +1,4 @@
-"""The vault: encrypted files by uuid, each written once and never changed."""
+"""The vault: encrypted files named by UUID, each written once and never changed."""
 import hashlib
 import os
 import tempfile
@@ -12,7 +12,7 @@ from ecs.documents.models import Document
 
 
 class Altered(Exception):
-    """What came out of the vault is not what went in."""
+    """The content of a file in the vault has changed since it was stored."""
 
 
 def path_of(identifier: UUID) -> Path:
@@ -32,7 +32,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_once(path: Path, write) -> None:
-    """`write(fd)` fills the file, which appears complete, durable and read-only, or not at all."""
+    """Create the file with `write(fd)`; it appears complete, durable and read-only, or not at all."""
     top = Path(settings.STORAGE_VAULT["dir"])
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -40,7 +40,7 @@ def write_once(path: Path, write) -> None:
     try:
         write(fd)
         os.fsync(fd)
-        os.link(part, path)  # unlike a rename it never replaces
+        os.link(part, path)  # unlike a rename, it never replaces a file
     finally:
         os.close(fd)
         part.unlink()
@@ -51,7 +51,7 @@ def write_once(path: Path, write) -> None:
 
 
 def store(name: str, chunks, user) -> Document:
-    """Encrypts the chunks into the vault, then records them."""
+    """Encrypt the chunks into the vault, then record them."""
     plain, size = hashlib.sha256(), 0
 
     def counted():
@@ -70,7 +70,7 @@ def store(name: str, chunks, user) -> Document:
 
 
 def open_document(document: Document):
-    """The decrypted document as an open temporary file, compared with its record; raises Altered, GpgError, OSError."""
+    """Return the decrypted document, compared with its record, as an open file. Raise Altered, GpgError, OSError."""
     file = tempfile.TemporaryFile(dir=settings.CACHE_DIR)
     try:
         gpg.decrypt(path_of(document.uuid), file.fileno())

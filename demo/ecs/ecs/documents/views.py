@@ -14,7 +14,7 @@ class UploadForm(forms.Form):
 
 
 def visible(user):
-    """Internal users see everything, the others what is their own."""
+    """Return the documents that the user may see: internal users all, others their own."""
     return Document.objects.all() if user.profile.is_internal else Document.objects.filter(uploaded_by=user)
 
 

@@ -2,7 +2,7 @@ from django.db import models
 
 
 class TaskTrace(models.Model):
-    """A task that ran: beat, queue and worker are alive."""
+    """A task that ran, which proves that beat, queue and worker work."""
 
     name = models.CharField(max_length=200)
     state = models.CharField(max_length=20)

@@ -1,4 +1,4 @@
-"""The authority of the client certificates: its key in the database, certificate and revocation list in files."""
+"""The CA of the client certificates: key and certificate in the database; certificate and revocation list in files."""
 import os
 import subprocess
 import tempfile
@@ -51,7 +51,7 @@ def create() -> CertificateAuthority:
 
 
 def load():
-    """The key and certificate of the authority, made at first use."""
+    """Return the key and certificate of the CA, which is created at first use."""
     with transaction.atomic():
         stored = CertificateAuthority.objects.select_for_update().order_by("pk").first() or create()
     key = serialization.load_pem_private_key(stored.key.encode(), None)
@@ -65,7 +65,7 @@ def write_files() -> None:
 
 
 def write_crl() -> None:
-    """Writes the list in place: whoever watches the file sees it change."""
+    """Write the list in place, so that a watch on the file notices the change."""
     key, cert = load()
     now = timezone.now()
     revoked = Certificate.objects.exclude(revoked_at=None).order_by("serial")
@@ -88,7 +88,7 @@ class Issued:
     expires_at: datetime
 
     def write_pkcs12(self, path, passphrase: str) -> None:
-        """In the old ciphers (RC2-40, 3DES) that every browser's import understands."""
+        """Write a PKCS #12 file with the old ciphers (RC2-40, 3DES) that every browser can import."""
         with tempfile.TemporaryDirectory() as folder:
             pem = Path(folder, "pem")
             pem.touch(mode=0o600)
@@ -101,7 +101,7 @@ class Issued:
 
 
 def issue(cn: str, email: str, serial: int, days: int) -> Issued:
-    """A new key with a certificate for client authentication; nothing is stored."""
+    """Return a new key and a certificate for client authentication; nothing is stored."""
     ca_key, ca = load()
     key = rsa.generate_private_key(65537, 2048)
     cert = (

@@ -3,7 +3,7 @@ from django.shortcuts import render
 
 
 class ClientCertificate:
-    """Internal users work with a client certificate, whose verdict the frontend passes on."""
+    """Require a client certificate from internal users; the frontend passes on the result of its verification."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -10,7 +10,7 @@ PASSPHRASE_LENGTH = 16  # 82 bits
 
 
 class CertificateAuthority(models.Model):
-    """There is one; whoever has the database can issue certificates."""
+    """The only CA. Anyone who can read the database can issue certificates."""
 
     key = models.TextField()
     cert = models.TextField()
@@ -27,14 +27,14 @@ class Certificate(models.Model):
 
     @classmethod
     def create_for_user(cls, pkcs12, user, cn=None, days=None):
-        """Writes the file at path `pkcs12`; returns (certificate, passphrase of that file)."""
+        """Write the file at path `pkcs12`; return (certificate, passphrase of that file)."""
         from ecs.pki import authority
 
         passphrase = "".join(secrets.choice(PASSPHRASE_CHARS) for _ in range(PASSPHRASE_LENGTH))
         cn = cn or user.get_full_name() or user.email
         serial = (cls.objects.aggregate(last=models.Max("serial"))["last"] or 0) + 1
         issued = authority.issue(cn, user.email, serial, days or 365)
-        # the row first: a name taken twice must leave no file
+        # the row first, so that a name that is already taken leaves no file
         certificate = cls.objects.create(
             user=user, cn=cn, serial=serial, subject=issued.subject, expires_at=issued.expires_at
         )

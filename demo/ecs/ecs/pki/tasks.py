@@ -5,5 +5,5 @@ from ecs.pki import authority
 
 @shared_task
 def write_crl():
-    """A list has an end of validity: long before it comes, there is a new one."""
+    """Renew the revocation list long before it expires."""
     authority.write_crl()

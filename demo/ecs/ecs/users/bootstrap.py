@@ -1,4 +1,4 @@
-"""Groups, and the users that training and tests log in as."""
+"""Groups, and the users for training and tests."""
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
 
@@ -15,7 +15,7 @@ ROLES = {
 }
 INTERNAL = {"EC-Office", "EC-Executive", "EC-Signing"}
 USERS_PER_ROLE = 6
-PASSWORD = "test"  # everybody knows it: a production site deactivates these users
+PASSWORD = "test"  # publicly known, so a production site deactivates these users
 
 
 def create_groups() -> int:
@@ -23,7 +23,7 @@ def create_groups() -> int:
 
 
 def create_testusers() -> int:
-    """Makes the missing ones and leaves those that are there, deactivated or not, as they are."""
+    """Create missing test users, and return how many; existing ones stay unchanged, even deactivated ones."""
     wanted = {f"{role}{n}@example.org": group for role, group in ROLES.items() for n in range(1, USERS_PER_ROLE + 1)}
     present = set(User.objects.filter(email__in=wanted).values_list("email", flat=True))
     missing = {email: group for email, group in wanted.items() if email not in present}

@@ -26,5 +26,5 @@ def create_profile(instance, created, raw, **_):
 
 @receiver(user_logged_in)
 def record_login(request, user, **_):
-    # a frontend that does not say who calls is misconfigured: fail loudly
+    # fail if the header is missing, because the frontend is misconfigured then
     LoginHistory.objects.create(user=user, ip=request.META["HTTP_X_REAL_IP"])

@@ -8,7 +8,7 @@ def hash_email(email: str) -> str:
 
 
 def create_user(email: str, **fields) -> User:
-    """A new user with an empty profile; IntegrityError if there is one already."""
+    """Return a new user with an empty profile. Raise IntegrityError if the user exists."""
     return User.objects.create(username=hash_email(email), email=email, **fields)
 
 

@@ -25,7 +25,7 @@ class LoginForm(forms.Form):
 
 
 def login(request):
-    """Also what health checks ask for: it touches the database even for a stranger."""
+    """Log in. Health checks request this page too, because it uses the database even for unknown users."""
     User.objects.exists()
     form = LoginForm(request.POST or None)
     if form.is_valid():

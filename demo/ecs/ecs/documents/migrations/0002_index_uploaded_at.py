@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """The list shows the newest first."""
+    """An index for the list, which shows the newest documents first."""
 
     dependencies = [("documents", "0001_initial")]
 

@@ -327,7 +327,7 @@ def test_a_given_certificate_comes_before_acme(demo: "Demo", authority: AcmeServ
     for name in (DOMAIN, SECOND):
         assert served(demo, name) == x509.load_pem_x509_certificate(chain.encode())
     severity, message = alerts(demo)[f"certificate:{SECOND}"]
-    assert severity == "warning" and "is not for second.demo.internal" in message
+    assert severity == "warning" and "is not valid for second.demo.internal" in message
     assert f"certificate:{DOMAIN}" not in alerts(demo)
     expired = authority.tls.server(DOMAIN, days=(-90, -1))
 

@@ -121,7 +121,7 @@ def test_an_empty_vault_of_a_database_with_documents_is_not_backed_up(demo: "Dem
     demo.sh("docker exec ecs_ecs.web_1 /start run ./manage.py makedocs 1 --kilobytes 1")
     demo.sh("mkdir /root/empty; mount --bind /root/empty /data/ecs-storage-vault")
     try:
-        refused(demo.exec([*BACKUP, "run"]), "/data/ecs-storage-vault is empty, and the database has documents")
+        refused(demo.exec([*BACKUP, "run"]), "/data/ecs-storage-vault is empty, but the database has documents")
     finally:
         demo.sh("umount /data/ecs-storage-vault; rmdir /root/empty")
     told(demo, *BACKUP, "run", "--json")
@@ -225,7 +225,7 @@ def test_a_target_that_is_nearly_full_or_read_only(demo: "Demo", target: str) ->
     try:
         told(demo, *BACKUP, "run", "--json")
         demo.sh(f"head -c 300M /dev/zero > {target}/of-others")
-        refused(demo.exec([*BACKUP, "run"]), "and 1.0 GB are kept in reserve")
+        refused(demo.exec([*BACKUP, "run"]), "plus 1.0 GB in reserve")
         demo.sh(f"rm {target}/of-others; mount -o remount,ro {target}")
         refused(demo.exec([*BACKUP, "run"]), f"{target} is read-only")
         assert demo.exec(["appliance", "recover", "--plan"]).returncode == 0

@@ -129,7 +129,7 @@ def test_a_loop_of_web_ends_the_site_and_says_where_to_look(demo: "Demo", until:
     demo.sh(f"cp -p {COMPOSE} /root/compose.kept; sed -i 's/command: .simple.$/command: [run, \"false\"]/' {COMPOSE}")
     try:
         demo.sh(f"docker kill {WEB}")
-        until(lambda: f"{WEB} ended 6 times in a row" in demo.sh(journal), 2 * BACK_SECONDS)
+        until(lambda: f"{WEB} exited 6 times in a row" in demo.sh(journal), 2 * BACK_SECONDS)
         assert "journalctl -u appliance shows why" in demo.sh(journal)
     finally:
         demo.sh(f"cp -p /root/compose.kept {COMPOSE}; rm /root/compose.kept")

@@ -109,8 +109,8 @@ systemctl restart appliance
         assert recipients(demo) == genuine
         told = demo.exec(["appliance", "alerts"])
         assert told.returncode == 1
-        assert "pubring.gpg did not have the keys of env.yml first" in told.stdout
-        assert "gpg.conf lay beside it" in told.stdout
+        assert "pubring.gpg did not begin with the keys of env.yml" in told.stdout
+        assert "unexpected file gpg.conf" in told.stdout
         # The first stage to look logs it; that may be the certificate unit, which the start runs in the background.
         logged = demo.sh("journalctl --unit=prepare-appliance --unit=appliance-certificate --boot --output=cat")
         assert "keyring had been tampered with" in logged

@@ -196,7 +196,7 @@ def test_rows_that_are_not_those_of_the_backup_are_found(demo: "Demo", documents
     folders = "ecs-acme ecs-ca ecs-gpg ecs-pgdump ecs-storage-vault etc pgbackrest"
     demo.sh(restic(f"backup --quiet --host ecs $(cd /data; ls -d {folders} | sed s:^:/data/:)"))
     wrong = rehearsed(demo)["wrong"]
-    assert any("documents_document is not as it was" in line and "4711 then" in line for line in wrong)
+    assert any("documents_document differs from the backup's record" in line and "4711 then" in line for line in wrong)
     told(demo, *BACKUP, "run", "--json")
     assert rehearsed(demo)["wrong"] == []
 
@@ -227,7 +227,7 @@ def test_who_watches_outside_hears_of_each_backup(demo: "Demo", documents: int) 
         assert 0 <= float(values["verified_age_seconds"]) < 300
         set_backup(demo, ping_url=f"http://127.0.0.1:8099/{secret}")
         told(demo, *BACKUP, "run", "--json")
-        assert "takes no ping: status 500" in alerts(demo)
+        assert "does not accept the ping: status 500" in alerts(demo)
         assert secret not in demo.sh("journalctl -b -o cat --no-pager", timeout=60)
     finally:
         demo.sh("systemctl stop listener; rm -f /root/listener.py /run/pings")

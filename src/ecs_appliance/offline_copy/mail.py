@@ -19,7 +19,8 @@ It is encrypted for its recipients. To decrypt it with the private key of one of
 
     gpg --decrypt {name} | tar xz
 
-Store it where it survives the loss of the machine: this file and a backup are all that is needed to rebuild {domain}.
+Store it where it survives the loss of the machine. With a backup, it is all that is needed to rebuild
+{domain}.
 """
 
 

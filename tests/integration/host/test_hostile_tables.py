@@ -76,7 +76,7 @@ def test_a_recovery_takes_what_the_role_may_make_and_no_code_of_the_server(serve
     with psycopg.connect(host=server.host, port=server.port, user="postgres", dbname=database) as admin:
         admin.execute("create function public.sum_up(int, int) returns int language internal as 'int4pl'")
     with pytest.raises(
-        ApplianceError, match=r"functions with the server's rights: (public\.)?sum_up\(integer,integer\)$"
+        ApplianceError, match=r"functions that run with the server's rights: (public\.)?sum_up\(integer,integer\)$"
     ):
         disarm_roles(server)
 

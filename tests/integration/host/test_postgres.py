@@ -178,7 +178,7 @@ def test_shut_database_is_opened(server: Server, database: str) -> None:
     with postgres.application(server, database) as connection:
         connection.execute("revoke connect on database ecs from public, app")
         connection.execute("alter database ecs with connection limit 0")
-    with pytest.raises(ApplianceError, match="lets app not in"):
+    with pytest.raises(ApplianceError, match="does not let app connect"):
         tables.has_rows(server, database, "auth_user")
     assert not postgres.is_empty(server, database)
     assert roles.ensure_open(server, database, "app")

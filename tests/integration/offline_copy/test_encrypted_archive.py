@@ -156,7 +156,7 @@ def broken_at(key: bytes, index: int) -> bytes:
         ("Halfold", Person.public, "its encryption key expired on 2020-01-02"),
         ("Lost", Person.public, "this key is revoked"),
         ("Future", Person.public, "was created "),
-        ("Safe", lambda safe: broken_at(safe.public(), 0), "gpg does not take it: 1 bad signature; "),
+        ("Safe", lambda safe: broken_at(safe.public(), 0), "gpg does not accept it: 1 bad signature; "),
         ("Office", lambda office: broken_at(office.public(), 1), "this key can only sign"),
         ("Office", Person.private, "this is the private key "),
     ],
@@ -240,9 +240,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from ecs_appliance.core.runner import BASE_ENVIRONMENT, SystemRunner
-from ecs_appliance.offline_copy.encrypted_archive import seal
+from ecs_appliance.offline_copy.encrypted_archive import encrypt
 BASE_ENVIRONMENT["PATH"] = f"{sys.argv[2]}:{BASE_ENVIRONMENT['PATH']}"
-seal(b"the-root-of-trust" * 4_000_000, Path(sys.argv[1]).read_bytes(), SystemRunner())
+encrypt(b"the-root-of-trust" * 4_000_000, Path(sys.argv[1]).read_bytes(), SystemRunner())
 """
 # Sleeps after its work, so that a test can catch it in time.
 SLOW_GPG = """#!/bin/sh

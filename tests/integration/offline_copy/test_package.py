@@ -141,7 +141,7 @@ def test_on_a_full_disk_nothing_is_written(file: Path, small_disk: Path) -> None
         shutil.copy(path, small_disk)
     with pytest.raises(ApplianceError, match="No space left") as caught:
         package(small_disk / "env.yml", RUNNER)
-    assert caught.value.hint == "make room, then run it again"
+    assert caught.value.hint == "free up space, then run it again"
     assert sorted(path.name for path in small_disk.iterdir()) == ["env.yml", "gpgkeys.txt"]
 
 

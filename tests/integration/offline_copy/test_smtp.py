@@ -115,7 +115,7 @@ def test_a_wrong_password_is_told_without_it(message: EmailMessage, authority: A
     office = PostOffice(users={USER: PASSWORD})
     with office.open(starttls=authority.context) as port, pytest.raises(ApplianceError) as caught:
         send(message, at(port, user=USER), "wrong password", authorities=authority.file)
-    assert f"does not let {USER} in: 535" in caught.value.message
+    assert f"rejected the login of {USER}: 535" in caught.value.message
     assert "wrong password" not in repr(caught.value) + caught.value.hint
 
 
@@ -131,7 +131,7 @@ def test_no_part_of_a_secret_is_told_that_an_answer_is_cut_in(message: EmailMess
 def test_a_server_without_users_is_told(message: EmailMessage, authority: Authority) -> None:
     with PostOffice().open(tls=authority.context) as port, pytest.raises(ApplianceError) as caught:
         send(message, at(port, "smtps", USER), PASSWORD, authorities=authority.file)
-    assert f"does not let {USER} in" in caught.value.message
+    assert f"rejected the login of {USER}" in caught.value.message
 
 
 def test_who_got_it_and_who_did_not_is_told(message: EmailMessage) -> None:
@@ -149,7 +149,7 @@ def test_who_got_it_and_who_did_not_is_told(message: EmailMessage) -> None:
 
 def test_nobody_accepted_means_nothing_sent(message: EmailMessage) -> None:
     office = PostOffice(answers=dict.fromkeys(ALL, "550 no"))
-    with office.open() as port, pytest.raises(NotDeliveredError, match="sends the mail to nobody"):
+    with office.open() as port, pytest.raises(NotDeliveredError, match="accepted the mail for nobody"):
         send(message, at(port))
     assert office.received == []
 
@@ -157,10 +157,10 @@ def test_nobody_accepted_means_nothing_sent(message: EmailMessage) -> None:
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ({"MAIL": "550 5.7.1 not you"}, "does not take the mail: 550 5.7.1 not you"),
-        ({"MAIL": "421 4.3.2 closing"}, "does not take the mail: 421 4.3.2 closing"),
-        ({"DATA": "451 4.3.0 \x1b[31m try later"}, r"does not take the mail: 451 4.3.0 \[31m try later"),
-        ({"DATA": "552 5.3.4 too big"}, "does not take the mail: 552 5.3.4 too big"),
+        ({"MAIL": "550 5.7.1 not you"}, "does not accept the mail: 550 5.7.1 not you"),
+        ({"MAIL": "421 4.3.2 closing"}, "does not accept the mail: 421 4.3.2 closing"),
+        ({"DATA": "451 4.3.0 \x1b[31m try later"}, r"does not accept the mail: 451 4.3.0 \[31m try later"),
+        ({"DATA": "552 5.3.4 too big"}, "does not accept the mail: 552 5.3.4 too big"),
         ({"MAIL": HANG_UP}, "closed the connection before accepting the mail"),
         ({SAFE: HANG_UP}, "closed the connection before accepting the mail"),
         ({"DATA": HANG_UP}, "broke off while accepting the mail, so it may or may not be delivered"),
@@ -189,8 +189,8 @@ def test_a_server_that_falls_silent_does_not_hold_us(message: EmailMessage, step
         (b"220 " + b"x" * 1000, 0.05, "did not answer in time"),
         (b"220-a\r\n" * 1000, 0.05, "did not answer in time"),
         (b"220 \r\n" + b"250-a\r\n" * 1000, 0.01, "did not answer in time"),
-        (b"554 5.7.1 not from here\r\n", 0, "does not take the mail: 554 5.7.1 not from here"),
-        (b"SSH-2.0-server\r\n", 0, "does not take the mail: it is not an SMTP server"),
+        (b"554 5.7.1 not from here\r\n", 0, "does not accept the mail: 554 5.7.1 not from here"),
+        (b"SSH-2.0-server\r\n", 0, "does not accept the mail: it is not an SMTP server"),
     ],
 )
 def test_a_slow_or_strange_server_does_not_hold_us(
@@ -203,7 +203,7 @@ def test_a_slow_or_strange_server_does_not_hold_us(
 
 
 def test_silence_at_the_greeting_is_a_deadline(message: EmailMessage) -> None:
-    with listening(lambda: Recitation(b"2", 60)) as port, pytest.raises(DeadlineError, match="is not sent") as caught:
+    with listening(lambda: Recitation(b"2", 60)) as port, pytest.raises(DeadlineError, match="was not sent") as caught:
         send(message, at(port), seconds=0.3)
     assert "smtps://" in caught.value.hint
 

@@ -49,7 +49,7 @@ def test_a_ping_trusts_the_systems_authorities_and_no_others(tmp_path: Path) -> 
 
         try:
             ping(trusted)
-            with pytest.raises(CommandError, match="takes no ping: ConnectError"):
+            with pytest.raises(CommandError, match="does not accept the ping: ConnectError"):
                 ping(empty)
         finally:
             server.shutdown()

@@ -51,7 +51,7 @@ def test_an_address_is_not_pasted_into_a_subject() -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "A\nB", "A" * 65, LONG, *UNSEEN])
 def test_bad_names_are_refused(name: str) -> None:
-    with pytest.raises(ArgumentError, match="is no first name") as caught:
+    with pytest.raises(ArgumentError, match="is not a valid first name") as caught:
         arguments.checked_name("first name", name)
     assert caught.value.message.isprintable()
 

@@ -91,16 +91,16 @@ def test_a_moment_is_known_to_the_first_backup_after_it() -> None:
 def test_what_is_not_there_or_not_one_is_refused() -> None:
     with pytest.raises(RefusedError, match="no backup"):
         choose_snapshot([])
-    with pytest.raises(RefusedError, match="names 0 backups"):
+    with pytest.raises(RefusedError, match="matches 0 backups"):
         choose_snapshot(SNAPSHOTS, wanted="ffff")
     twins = [SNAPSHOTS[0], SNAPSHOTS[0]]
-    with pytest.raises(RefusedError, match="names 2 backups"):
+    with pytest.raises(RefusedError, match="matches 2 backups"):
         choose_snapshot(twins, wanted="0a")
 
 
 def test_the_reserve_is_never_used() -> None:
     check_room(5, RESERVE + 5, "/data")
-    with pytest.raises(RefusedError, match=r"/data has 1\.0 GB free; 2\.0 GB are needed, and 1\.0 GB"):
+    with pytest.raises(RefusedError, match=r"/data has 1\.0 GB free; 2\.0 GB are needed, plus 1\.0 GB"):
         check_room(2 * 10**9, RESERVE, "/data")
 
 

@@ -159,7 +159,7 @@ def test_a_moment_is_chosen_by_its_name_or_by_a_time(machine: Installation) -> N
     assert old.choose("20161201", None).id == MOMENT
     assert old.choose("", Moment(LATER, 0).time).id == LATER
     assert old.choose("", Moment("20161202T222959Z", 0).time).id == MOMENT
-    with pytest.raises(RefusedError, match="names 2 backups") as caught:
+    with pytest.raises(RefusedError, match="matches 2 backups") as caught:
         old.choose("2016", None)
     assert MOMENT in caught.value.hint
     with pytest.raises(RefusedError, match="the first backup was made at"):

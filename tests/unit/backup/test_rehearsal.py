@@ -154,7 +154,15 @@ def test_the_page_says_what_was_proven() -> None:
     said = (
         "9 compared: 8 match the recorded SHA-256, 1 of them without a recorded SHA-256, 3 decrypted and verified now"
     )
-    for words in (said, "6 proven before", "1 of them without a row", "20 min", "SHA-256 aa", "ef" * 32, "2.0 GB"):
+    for words in (
+        said,
+        "6 verified earlier",
+        "1 of them without a database row",
+        "20 min",
+        "SHA-256 aa",
+        "ef" * 32,
+        "2.0 GB",
+    ):
         assert words in page
     facts = good.facts()
     assert (facts["ok"], facts["documents"], facts["decrypted"], facts["proven_before"]) == (True, 9, 3, 6)

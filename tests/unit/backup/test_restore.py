@@ -47,7 +47,7 @@ def test_one_that_has_ended_is_told_of_in_its_own_words(
     monkeypatch.setattr(postgres, "connected", nobody)
     monkeypatch.setattr("time.sleep", lambda _: None)
     runner = AnsweringRunner(answer)
-    with pytest.raises(ApplianceError, match=r"does not come up from its backup: the log has a gap"):
+    with pytest.raises(ApplianceError, match=r"does not start from its backup: the log has a gap"):
         restore.replay(Installation(Paths(tmp_path), runner, Env.model_construct()))
     assert next(seen, None) is None
     assert runner.asked[-1] == ["systemctl", "stop", UNIT]

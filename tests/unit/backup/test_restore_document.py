@@ -79,7 +79,7 @@ def test_an_altered_one_is_replaced_and_a_good_one_is_not(tmp_path: Path) -> Non
     with pytest.raises(RefusedError, match="exists and is intact"):
         backups.restore(ledger={NAME: DIGEST})
     backups.place.write_bytes(BAD)
-    with pytest.raises(RefusedError, match="nothing is recorded"):
+    with pytest.raises(RefusedError, match="there is no recorded SHA-256"):
         backups.restore(ledger={})
     assert backups.place.read_bytes() == BAD
 
@@ -111,7 +111,7 @@ def test_a_link_on_the_way_leads_nowhere(tmp_path: Path, depth: int) -> None:
     link = backups.paths.vault.joinpath(*NAME[:depth])
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(outside)
-    with pytest.raises(UntrustedError, match="is no folder"):
+    with pytest.raises(UntrustedError, match="is not a folder"):
         backups.restore(ledger={NAME: DIGEST})
     assert list(outside.iterdir()) == []
 

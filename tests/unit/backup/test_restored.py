@@ -35,8 +35,8 @@ def test_what_leads_out_is_set_aside_and_named(data: Path) -> None:
     os.mkfifo(data / "ecs-ca" / "pipe")
     lines = found(data, "ecs-ca", "ecs-gpg")
     assert len(lines) == len(list((data / ".aside").iterdir())) == 4
-    assert any("ecs-ca/deep/bad: a link to /etc, set aside as" in line for line in lines)
-    assert any("ecs-gpg: no folder but a link" in line for line in lines)
+    assert any("ecs-ca/deep/bad: a link to /etc, moved aside to" in line for line in lines)
+    assert any("ecs-gpg: not a folder but a link" in line for line in lines)
     assert not os.path.lexists(data / "ecs-gpg")
     assert stat.S_IMODE((data / ".aside").stat().st_mode) == 0o700
     assert found(data, "ecs-ca", "ecs-gpg") == ()

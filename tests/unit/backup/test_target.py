@@ -106,7 +106,7 @@ def test_backups_that_are_gone_or_others_are_noticed(make: Callable[..., Place],
 
 def test_backups_of_another_machine_are_not_added_to(make: Callable[..., Place], tmp_path: Path) -> None:
     paths = Paths(tmp_path)
-    with pytest.raises(RefusedError, match="has not made, the last of 2030-05-17"):
+    with pytest.raises(RefusedError, match="did not make, the last from 2030-05-17"):
         claim(paths, make(id="found", snapshots=SNAPSHOT).repository)
     assert not paths.backup_repository.exists()
     assert not claim(paths, make(id="found").repository)

@@ -70,7 +70,7 @@ def test_a_site_that_does_not_answer_is_down_with_what_its_page_says(
     assert list(site.find(seen)) == []
     monkeypatch.setattr(check, "ask_as_visitor", lambda env: "no answer on port 443")
     seen = machine(tmp_path)
-    assert "nobody answers" in next(iter(site.find(seen))).message
+    assert "no answer" in next(iter(site.find(seen))).message
     seen = machine(tmp_path)
     seen.context.page.fail("migration failed:\nIntegrityError: x", "go back")
     found = next(iter(site.find(seen)))
@@ -95,7 +95,7 @@ def test_a_service_that_does_not_run_is_named_by_what_people_call_it(tmp_path: P
     stopped = "ActiveState=inactive\nResult=success\n"
     answers = "\n".join([HEALTHY, stopped, HEALTHY])
     found = list(services.find(machine(tmp_path, answer=lambda argv: (0, answers, ""))))
-    assert [each.message for each in found] == ["PostgreSQL does not run"]
+    assert [each.message for each in found] == ["PostgreSQL is not running"]
     assert "systemctl start postgresql@17-main.service" in found[0].hint
 
 

@@ -10,7 +10,7 @@ from ecs_appliance.core.locks import locked
 
 def test_a_held_lock_names_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with locked(path, "backup"), pytest.raises(BusyError, match="busy with backup") as caught, locked(path, "update"):
+    with locked(path, "backup"), pytest.raises(BusyError, match="is running: backup") as caught, locked(path, "update"):
         pass
     assert caught.value.exit_code == ExitCode.BUSY
 

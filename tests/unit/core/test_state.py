@@ -127,7 +127,7 @@ def test_one_that_must_not_be_taken_for_none_stays_and_says_what_to_do(file: Sta
 
 def test_what_is_damaged_is_named_but_not_shown(file: StateFile[Whole]) -> None:
     file.path.write_text(json.dumps({**KEPT, "kind": "a secret"}))
-    with pytest.raises(ApplianceError, match="is damaged: kind is no ") as caught:
+    with pytest.raises(ApplianceError, match="is damaged: kind is not of type ") as caught:
         StateFile(file.path, Whole, remedy="begin anew").read()
     assert "a secret" not in str(caught.value)
 

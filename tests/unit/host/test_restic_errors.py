@@ -21,15 +21,18 @@ RCLONE = 'rclone: 2026/11/26 10:42:12 Failed to create file system for "target:e
         (
             HEAD + "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: "
             "current time 2036-11-26T10:41:12Z is after 2026-11-25T10:40:15Z",
-            "out of date: current time 2036-11-26T10:41:12Z is after",
+            "expired or not yet valid: current time 2036-11-26T10:41:12Z is after",
         ),
-        (HEAD + "x509: certificate is valid for other.example, not host", "is another's: certificate is valid for"),
+        (
+            HEAD + "x509: certificate is valid for other.example, not host",
+            "is for a different host: certificate is valid for",
+        ),
         (HEAD + "http: server gave HTTP response to HTTPS client", "does not speak TLS"),
         ("Fatal: unable to open config file: unexpected HTTP response (401): 401 Unauthorized", "does not accept"),
         (RCLONE + "Unauthorized: 401 Unauthorized", "does not accept"),
         (
             RCLONE + 'Propfind "https://host/ecs": dial tcp 192.0.2.1:443: connect: connection refused',
-            "nothing answers",
+            "nothing is listening",
         ),
         ("Stat: The specified bucket does not exist", "no such bucket"),
         ("Stat: The AWS Access Key Id you provided does not exist in our records.", "does not accept"),
@@ -44,7 +47,7 @@ RCLONE = 'rclone: 2026/11/26 10:42:12 Failed to create file system for "target:e
         ),
         ("subprocess ssh: Host key verification failed.", "is not among"),
         ("subprocess ssh: ecs@host: Permission denied (publickey).", "does not accept"),
-        ("subprocess ssh: ssh: connect to host host port 22: Connection refused", "nothing answers"),
+        ("subprocess ssh: ssh: connect to host host port 22: Connection refused", "nothing is listening"),
         ('error talking HTTP to rclone: exec: "rclone": executable file not found in $PATH', "needs rclone"),
     ],
 )

@@ -37,12 +37,12 @@ def selection(source: Source, days: float, name: str = NAME, refused: str = "") 
         (GIVEN, selection("given", 60), None, None),
         (GIVEN, selection("given", 20), None, ("warning", "in env.yml expires on")),
         (GIVEN, selection("given", 1), None, ("critical", "in env.yml expires on")),
-        (GIVEN, selection("given", 60, "docs.example.org"), None, ("warning", "is not for docs.example.org")),
-        (GIVEN, selection("given", 1, "docs.example.org"), None, ("warning", "is not for docs.example.org")),
+        (GIVEN, selection("given", 60, "docs.example.org"), None, ("warning", "is not valid for docs.example.org")),
+        (GIVEN, selection("given", 1, "docs.example.org"), None, ("warning", "is not valid for docs.example.org")),
         (GIVEN, selection("given", 60, "192.0.2.1"), None, None),
         (REFUSED, selection("acme", 60, "docs.example.org"), None, None),
         (REFUSED, selection("acme", 60), None, ("critical", "expired; www.example.org uses an ACME certificate")),
-        (REFUSED, selection("snakeoil", 900), None, ("critical", "expired; www.example.org has a self-signed")),
+        (REFUSED, selection("snakeoil", 900), None, ("critical", "expired; www.example.org uses a self-signed")),
     ],
 )
 def test_each_state_is_told_as_what_it_is(

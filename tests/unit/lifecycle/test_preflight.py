@@ -36,7 +36,7 @@ def test_all_objections_at_once() -> None:
 
 def test_force_overrules_only_the_soft_ones() -> None:
     small = replace(GOOD, memory_mb=1000, free_bytes=10**9)
-    with pytest.raises(RefusedError, match="--force overrules"):
+    with pytest.raises(RefusedError, match="--force overrides"):
         check_machine(small, force=False)
     check_machine(small, force=True)
     with pytest.raises(RefusedError, match="root is needed"):

@@ -235,7 +235,7 @@ def test_on_a_full_disk_nothing_is_replaced(file: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "fsync", full_in_the_second)
     with pytest.raises(ApplianceError, match=r"cannot write .*env-cidata\.iso: No space") as caught:
         package(file, nobody())
-    assert caught.value.hint == "make room, then run it again"
+    assert caught.value.hint == "free up space, then run it again"
     before["env.yml"] += b"# newer\n"
     assert {path.name: path.read_bytes() for path in file.parent.iterdir()} == before
 

@@ -28,7 +28,7 @@ def test_an_alert_is_told_once_and_ends_with_a_word(alerts: Alerts, caplog: pyte
     assert 'appliance_alert{topic="space:/",severity="warning"} 1' in metrics(alerts)
     alerts.clear("space:/")
     alerts.clear("space:/")
-    assert [record.message for record in caplog.records[1:]] == ["no longer: the disk is full"]
+    assert [record.message for record in caplog.records[1:]] == ["resolved: the disk is full"]
     assert "appliance_alert" not in metrics(alerts)
 
 

@@ -131,7 +131,7 @@ def _check(result: Result, timeout: float, ok: Sequence[int]) -> None:
     if result.returncode in ok:
         return
     if result.returncode in TIMED_OUT and result.seconds >= timeout:
-        raise DeadlineError(f"in the machine: {name} did not end within {timeout:g} s")
+        raise DeadlineError(f"in the machine: {name} did not finish within {timeout:g} s")
     output = (result.stderr or result.stdout).strip()
     raise CommandError(
         f"in the machine: {name} failed with exit code {result.returncode}" + (f":\n{output}" if output else ""),

@@ -69,7 +69,7 @@ def test_a_failed_command_is_told(machine: VirtualMachine) -> None:
 
 
 def test_after_a_command_that_does_not_end_the_next_one_is_heard(machine: VirtualMachine) -> None:
-    with pytest.raises(DeadlineError, match="sleep 4711 did not end within 1 s"):
+    with pytest.raises(DeadlineError, match="sleep 4711 did not finish within 1 s"):
         machine.guest.run(["sleep", "4711"], timeout=1)
     assert machine.guest.sh("pgrep -f '^sleep 4711' || echo ended") == "ended\n"
 

@@ -19,9 +19,10 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, whole:
     is as wide as its content.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
-    widths = plan_widths([list(headings), *cells], _terminal_width(), whole=whole)
+    width = _terminal_width()
+    widths = plan_widths([list(headings), *cells], width, whole=whole)
     if widths is None:
-        lines = _blocks(headings, cells)
+        lines = _blocks(headings, cells, width or 0, whole=whole)
     else:
         lines = (line for row in [list(headings), *cells] for line in _lines(row, widths))
     for line in lines:
@@ -83,11 +84,13 @@ def _wrap(cell: str, width: int) -> list[str]:
     return wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
-def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a line for each cell, and an empty line between rows."""
-    width = max(map(cell_width, headings))
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, whole: int) -> Iterator[str]:
+    """Yield a line for each cell, several where it is wrapped to `width`, and an empty line between rows."""
+    left = max(map(cell_width, headings))
     for number, row in enumerate(rows):
         if number:
             yield ""
-        for heading, cell in zip(headings, row, strict=True):
-            yield f"{heading:<{width}}{GAP}{cell}".rstrip()
+        for column, (heading, cell) in enumerate(zip(headings, row, strict=True)):
+            first, *more = [cell] if column < whole else _wrap(cell, max(width - left - len(GAP), 1))
+            yield f"{heading:<{left}}{GAP}{first}".rstrip()
+            yield from (f"{'':<{left}}{GAP}{line}" for line in more)

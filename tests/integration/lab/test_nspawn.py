@@ -70,7 +70,7 @@ def test_a_failed_command_is_told_as_it_is_known_inside(machine: NspawnMachine) 
 
 
 def test_a_command_that_takes_too_long_ends_inside_too(machine: NspawnMachine) -> None:
-    with pytest.raises(Exception, match="did not end"):
+    with pytest.raises(Exception, match="did not finish"):
         machine.guest.run(["sleep", "4711"], timeout=0.5)
     assert machine.guest.run(["pgrep", "-f", "sleep 4711"], timeout=10, ok=(1,)).stdout == ""
 

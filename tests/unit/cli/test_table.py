@@ -57,6 +57,15 @@ def test_a_narrow_terminal_gets_a_block_for_each_row(
     ]
 
 
+def test_a_long_cell_of_a_block_is_wrapped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow(monkeypatch, 32)
+    lines = shown(
+        capsys, ("Office 2025", "some.body@example.org", "2999-01-08 01:00", "revoked as it was lost on a train")
+    )
+    assert lines[3:] == ["state    revoked as it was lost", "         on a train"]
+    assert max(map(len, lines)) <= 32
+
+
 def test_a_pipe_gets_all_in_a_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert shown(capsys, ROW)[1] == "  ".join(ROW)

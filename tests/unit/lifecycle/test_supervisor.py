@@ -234,7 +234,7 @@ def test_a_loop_of_web_alone_ends_the_site(site: Site) -> None:
         site.look_after(LONGEST_PAUSE)
     assert site.supervisor.look()
     site.states[WEB] = "exited"
-    with pytest.raises(ApplianceError, match=f"^{WEB} ended {LIMIT} times in a row \\(exit code 73\\)$"):
+    with pytest.raises(ApplianceError, match=f"^{WEB} exited {LIMIT} times in a row \\(exit code 73\\)$"):
         site.supervisor.watch()
     assert sum("ecs.web" in services for services in site.started) == LIMIT - 1
 

@@ -60,7 +60,7 @@ def test_a_command_that_was_ended_is_late_and_one_that_says_so_itself_is_not(
 ) -> None:
     guest, there = ends
     there.sendall(answer(1, 124) + answer(2, 124))
-    with pytest.raises(DeadlineError, match="did not end within 0 s"):
+    with pytest.raises(DeadlineError, match="did not finish within 0 s"):
         guest.run(["sleep"], timeout=0)
     assert guest.run(["timeout"], timeout=100, ok=(124,)).returncode == 124
 

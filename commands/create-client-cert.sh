@@ -1,3 +1,3 @@
 #!/bin/sh
-# create-client-cert.sh [--sendto ADDRESS] EMAIL NAME [DAYS]
+# create-client-cert.sh [--send-to EMAIL] EMAIL NAME [DAYS]
 exec /usr/local/bin/appliance cert create "$@"

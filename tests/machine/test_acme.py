@@ -253,7 +253,7 @@ def test_with_the_authority_down_the_last_certificate_stays_and_then_a_self_sign
     assert served(demo, DOMAIN) == short
     severity, message = alerts(demo)[f"certificate:{DOMAIN}"]
     # A certificate that is valid for a minute always has less than three days left.
-    assert (severity, "the connection was refused" in message) == ("critical", True)
+    assert (severity, "no connection could be made" in message) == ("critical", True)
 
     def gave_up() -> bool:
         demo.sh("systemctl start appliance-certificate")

@@ -75,7 +75,7 @@ def offered(demo: "Demo") -> str:
 def test_while_nobody_has_a_key_passwords_stay_and_the_journal_says_so(demo: "Demo") -> None:
     assert demo.sh("cat /root/.ssh/authorized_keys /root/.ssh/authorized_keys2 2>/dev/null || true") == ""
     assert offered(demo) == "publickey,password"
-    said = demo.sh("journalctl --boot --unit=prepare-env --output=cat --no-pager | grep 'takes passwords'")
+    said = demo.sh("journalctl --boot --unit=prepare-env --output=cat --no-pager | grep 'accepts passwords'")
     assert "add one to ssh_authorized_keys" in said
 
 

@@ -183,7 +183,7 @@ def test_from_a_server_documents_of_a_damaged_volume_are_named(
         lost = whole_seconds(archived.state.files) - whole_seconds(state_of(demo).files)
         names = {line.split()[0].rpartition("/")[2] for line in lost}
         assert 0 < len(names) < len(archived.state.files), done.stderr
-        assert f"documents are missing or damaged: {len(names)}" in done.stderr
+        assert f"documents are missing, damaged or unreadable: {len(names)}" in done.stderr
         assert all(name in done.stderr for name in names)
         volume.write_bytes(whole)
         demo.sh(f"{' '.join(RECOVER)} --move-aside", timeout=600)

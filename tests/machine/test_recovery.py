@@ -265,7 +265,7 @@ def test_a_document_that_the_backup_has_lost_is_named(rebuilt: Rebuilt) -> None:
     others = names(site) - {document}
     done = site.exec(["appliance", "recover", "--yes", "--move-aside"], timeout=900)
     assert done.returncode == 1
-    assert "documents are missing or damaged: 1" in done.stderr
+    assert "documents are missing, damaged or unreadable: 1" in done.stderr
     assert document in done.stderr
     assert site.answers()
     assert names(site) == {*others, document}

@@ -52,7 +52,7 @@ def checked_name(kind: str, name: str) -> str:
 def checked_gender(gender: str) -> str:
     """Return `gender` as the application's f or m."""
     if gender.lower() not in ("f", "m"):
-        raise ArgumentError(f"gender must be f or m, not {gender!r}", "f or m")
+        raise ArgumentError(f"{gender!r} is not a gender that the application knows", "use f or m")
     return gender.lower()
 
 

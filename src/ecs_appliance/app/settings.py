@@ -35,7 +35,7 @@ class AppSettings:
     userswitcher_parameter: str = ""
 
     def __repr__(self) -> str:
-        return "Site(…)"
+        return "AppSettings(…)"
 
 
 def ensure_database_url(folder: Path, database: str) -> str:

@@ -104,7 +104,7 @@ def ensure_vault_keys(runner: Runner, paths: Paths, keys: VaultKeys) -> bool:
 def copy_keyring(paths: Paths) -> None:
     """Copy the keyring of `paths` to the files that containers mount, which are new ones that no process has open.
 
-    Raise ApplianceError if a file of the keyring cannot be read or is no regular file.
+    Raise ApplianceError if a file of the keyring cannot be read or is not a regular file.
     """
     for name in (PUBLIC, SECRET):
         try:
@@ -220,7 +220,7 @@ def _is_usual(file: Path) -> bool:
 
 
 def _keep_aside(paths: Paths, found: FoundKeyring, odd: Sequence[str]) -> None:
-    """Set the keyring, other files and the reasons aside; move away what is in a ring's place but no regular file."""
+    """Move aside the keyring, other files and the reasons, and whatever in a ring's place is not a regular file."""
     folder = paths.vault_keys
     suspect = folder.with_name(f"{folder.name}.suspect-{time.strftime('%Y%m%d-%H%M%S')}")
     suspect.mkdir(mode=0o700, exist_ok=True)

@@ -27,7 +27,7 @@ class Backend:
     """Where a repository is: `location` as restic names it, without secrets.
 
     `opening` is the location with its secrets, if it has any. `files` (name to text) must be in the folder that the
-    store was planned for before restic runs with `options` and `environment`.
+    backend was planned for before restic runs with `options` and `environment`.
     """
 
     location: str
@@ -52,7 +52,7 @@ class _Web:
 
 
 def plan_backend(backup: Backup, folder: Path, obscure: Obscure) -> Backend:
-    """Return the store that `backup` names, with its files in `folder`. Raises RefusedError if it cannot be one."""
+    """Return the backend that `backup` names, with its files in `folder`. Raises RefusedError if it cannot be one."""
     url = backup.url.get_secret_value()
     match backup.scheme:
         case "file":

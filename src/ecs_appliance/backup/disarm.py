@@ -112,6 +112,6 @@ def _apply(connection: postgres.Connection, query: str) -> int:
     """Execute the statements that `query` returns, and return their number."""
     found = connection.execute(query.encode()).fetchall()
     for (statement,) in found:
-        log.warning("changed after the restore: %s", printable(statement))
+        log.warning("removing dangerous rights from the restored database: %s", printable(statement))
         connection.execute(sql.SQL(statement))
     return len(found)

@@ -47,7 +47,7 @@ ELSEWHERE = (
 
 @dataclass(frozen=True)
 class Predecessor:
-    """An archive of the predecessor at the target `shown`, for `machine` (see Source).
+    """An archive of the predecessor at the target `shown`, for `machine` (see RecoverySource).
 
     `gaps` are missing volumes; `commands` are the programs that read it, each from the Debian package of that name.
     """
@@ -62,7 +62,7 @@ class Predecessor:
     older: str = "an earlier backup in the old archive may contain them"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
-        """Return the last backup made at or before `until`: an archive has nothing between two backups (see Source)."""
+        """Return the last backup made at or before `until`; there is nothing between two (see RecoverySource)."""
         found = [Snapshot(moment.name, moment.time, "", (), ()) for moment in self.moments]
         if self.gaps:
             log.warning("the old archive lacks %s; backups that need them are skipped", ", ".join(self.gaps))
@@ -97,7 +97,7 @@ class Predecessor:
         return size
 
     def prepare(self, snapshot: Snapshot) -> None:
-        """Check that the archive opens and contains a dump (see Source)."""
+        """Check that the archive opens and contains a dump (see RecoverySource)."""
         if DUMPED not in self._listed(snapshot.id):
             raise RefusedError(
                 f"the old archive has no {DUMPED} from {snapshot.time.astimezone():%Y-%m-%d %H:%M:%S}",
@@ -105,7 +105,7 @@ class Predecessor:
             )
 
     def move_aside(self) -> list[str]:
-        """Rename the database; folders are moved when those of the archive are complete (see Source)."""
+        """Rename the database; folders are moved when those of the archive are complete (see RecoverySource)."""
         name = self.machine.env.ecs.database
         self._start_server()
         if not postgres.database_exists(self.machine.server, name):
@@ -144,7 +144,7 @@ class Predecessor:
         return tuple(name.removeprefix(vault) for name in lost)
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
-        """Load the dump under a temporary name and rename it when complete (see Source)."""
+        """Load the dump under a temporary name and rename it when complete (see RecoverySource)."""
         name, server = self.machine.env.ecs.database, self.machine.server
         self._start_server()
         # A non-empty one is ours: any other was renamed before.

@@ -19,7 +19,8 @@ LOST_REWIND = (
     "appliance"
 )
 LOST_ABANDONED = (
-    "move it away; times that earlier rewinds abandoned are then no longer refused: check with appliance rewind"
+    "move it away; rewinds into periods that earlier rewinds abandoned are then no longer refused, so compare first: "
+    "appliance rewind --to TIME"
 )
 
 

@@ -137,7 +137,7 @@ def _names_documents(machine: Installation, database: str) -> bool:
     try:
         return tables.has_rows(machine.server, database, DOCUMENTS)
     except ApplianceError as error:
-        log.error("cannot determine whether the database has documents: %s", error.message)
+        log.error("it is unknown whether the database has documents: %s", error.message)
         return False
 
 
@@ -146,7 +146,7 @@ def document_rows(machine: Installation) -> set[str] | None:
     try:
         rows = tables.named_rows(machine.server, machine.env.ecs.database, DOCUMENTS)
     except ApplianceError as error:
-        log.error("cannot determine which documents the database has: %s", error.message)
+        log.error("it is unknown which documents the database has: %s", error.message)
         return None
     return {name for uuid in rows if NAME.fullmatch(name := uuid.replace("-", ""))}
 
@@ -325,7 +325,7 @@ def _forget(machine: Installation, repository: Repository) -> tuple[str, ...]:
 
 
 def check_repository(repository: Repository, *, subset: str) -> None:
-    """Raise DamagedError if the repository or the verified `subset` of its data is damaged."""
+    """Raise DamagedBackupError if the repository or the verified `subset` of its data is damaged."""
     try:
         repository.check(subset=subset)
     except CommandError as error:

@@ -22,7 +22,7 @@ REPLACED = ("ecs-acme", "ecs-ca", "ecs-gpg", "ecs-pgdump", "ecs-storage-vault", 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """The snapshots in `repository`, for `machine` (see Source)."""
+    """The snapshots in `repository`, for `machine` (see RecoverySource)."""
 
     machine: Installation
     repository: Repository
@@ -30,23 +30,23 @@ class Snapshots:
     older: str = "an older backup may contain them: appliance backup restore-document ID"
 
     def choose(self, wanted: str, until: datetime | None) -> Snapshot:
-        """Return the first snapshot after `until`, from which the database can be recovered to it (see Source)."""
+        """Return the first snapshot after `until`, from which to recover the database to it (see RecoverySource)."""
         return choose_snapshot(self.repository.snapshots(), wanted=wanted, until=until)
 
     def check_space(self, snapshot: Snapshot) -> int:
-        """See Source."""
+        """See RecoverySource."""
         return restore.check_space(self.machine, self.repository, snapshot)
 
     def prepare(self, snapshot: Snapshot) -> None:
         """Do nothing: the repository is already open."""
 
     def move_aside(self) -> list[str]:
-        """Rename the folders and the database cluster (see Source)."""
+        """Rename the folders and the database cluster (see RecoverySource)."""
         systemd.stop(self.machine.runner, UNIT)
         return [str(moved) for moved in restore.move_aside(self.machine, REPLACED)]
 
     def restore_files(self, snapshot: str, on_progress: OnProgress) -> tuple[str, ...]:
-        """Restore the files, pgBackRest's repository among them (see Source)."""
+        """Restore the files, pgBackRest's repository among them (see RecoverySource)."""
         systemd.stop(self.machine.runner, UNIT)
         restored = restore.restore_files(self.machine, self.repository, snapshot, on_progress)
         for line in (*restored.odd, *restored.hooks):
@@ -54,7 +54,7 @@ class Snapshots:
         return restored.lost
 
     def restore_database(self, snapshot: str, until: datetime | None) -> None:
-        """Restore from the backups and WAL in /data/pgbackrest (see Source)."""
+        """Restore from the backups and WAL in /data/pgbackrest (see RecoverySource)."""
         systemd.stop(self.machine.runner, UNIT)
         record = read_manifest(self.machine.paths)
         moment = restore.earlier(until, record)

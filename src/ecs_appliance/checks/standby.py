@@ -14,4 +14,4 @@ def find(machine: Machine) -> Iterable[Finding]:
     """Read the status page."""
     page = machine.page
     if page is not None and page.kind in AWAY:
-        yield Finding(STANDBY, "warning", f"the site is down on purpose: {page.headline}", page.next)
+        yield Finding(STANDBY, "warning", f"the site is not in operation: {page.headline}", page.next)

@@ -19,7 +19,7 @@ def find(machine: Machine) -> Iterable[Finding]:
     paths = machine.paths
     for file in find_damaged((paths.state, paths.state / "alerts", paths.www, paths.run, paths.run / "alerts")):
         name = file.name.removesuffix(DAMAGED)
-        message = f"{file.with_name(name)} was damaged. Its contents are lost, and an empty one replaced it"
+        message = f"{file.with_name(name)} was damaged: its content is no longer used, and it was started afresh"
         yield Finding(f"{STATE}{name}", "warning", message, f"is a drive failing? journalctl -k; then: rm {file}")
     for name, read in STAYING.items():
         try:

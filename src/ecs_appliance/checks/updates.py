@@ -23,7 +23,7 @@ def find(machine: Machine) -> Iterable[Finding]:
     automatic = machine.env is not None and machine.env.appliance.update.automatic
     if automatic and last is not None and machine.now - last > LATE_SECONDS:
         days = (machine.now - last) / 86400
-        hint = "systemctl start appliance-update; journalctl -u appliance-update shows why it did not run"
+        hint = "systemctl start appliance-update; journalctl -u appliance-update shows why it did not succeed"
         yield Finding(UPDATES, "warning", f"the last update is {days:.0f} days old", hint)
     newer = waiting_kernel(machine.paths, os.uname().release)
     if newer:

@@ -20,7 +20,7 @@ app = Tree(
 )
 
 Snapshot = Annotated[
-    str, typer.Option("--snapshot", metavar="ID", help="Use this backup instead of the newest one; see backup list.")
+    str, typer.Option("--snapshot", metavar="ID", help="Use the backup with this ID; see backup list.")
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, which must not exist yet.")
@@ -39,7 +39,7 @@ def run(
     """Make a backup now.
 
     The timers make one every 15 minutes and, with --nightly, each night. If another backup is running, the command
-    waits for it.
+    waits for it, up to 15 minutes.
     """
     from ecs_appliance.cli.progress import restic_progress
     from ecs_appliance.lifecycle.backup import back_up, summary
@@ -101,7 +101,7 @@ def rehearse(
 ) -> None:
     """Restore a backup next to the running site and verify it.
 
-    Database, documents and keys are compared with what was recorded at the time of the backup. The result is stored as
+    Database and documents are compared with what was recorded at the time of the backup. The result is stored as
     a page of evidence. The exit code is 0 if the backup is reliable and 1 if not.
     """
     import sys

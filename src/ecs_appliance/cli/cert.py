@@ -29,7 +29,9 @@ HEADINGS = ("name", "user", "serial", "created", "expires", "state")
 @app.command("create", example="appliance cert create office@example.org 'Office 2025' 365 --output a.p12")
 def create_cert(  # noqa: PLR0917 # typer derives options from the parameters
     email: Email,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the certificate; each name is used only once.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the certificate; each name can be used only once.")
+    ],
     days: Annotated[int, typer.Argument(metavar="DAYS", help="Number of days it is valid, 1 to 3650.")] = 7,
     send_to: Annotated[
         str, typer.Option("--send-to", metavar="EMAIL", help="Mail it to this address instead of the user.")
@@ -42,7 +44,7 @@ def create_cert(  # noqa: PLR0917 # typer derives options from the parameters
 ) -> None:
     """Create a client certificate for a user and print its passphrase.
 
-    It is mailed to the user unless --output names a file. The passphrase is shown only once.
+    The certificate is mailed to the user unless --output names a file. The passphrase is shown only here, once.
     """
     import shlex
 
@@ -156,7 +158,7 @@ def show_revoked(done: "tuple[list[Revoked], float]") -> None:
         shown = f"{one.certificate.name} of {one.certificate.user} (serial {one.certificate.serial_text}){already}"
         display.show({"revoked": printable(shown)})
     after = f" after {seconds:.1f} s; refused from the next handshake on" if any(one.new for one in revoked) else ""
-    display.show({"nginx": f"has it on its revocation list{after}"})
+    display.show({"nginx": f"revocation list is up to date{after}"})
 
 
 def show_valid(names: Collection[str]) -> None:

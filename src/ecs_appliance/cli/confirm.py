@@ -30,15 +30,15 @@ def confirm(
 ) -> None:
     """Return if `what`, a sentence, is confirmed: by `yes`, or by the answer to a question on the terminal.
 
-    Before the question, `show` prints what would be done. Raise RefusedError with `hint` if the answer is no, if there
-    is no terminal, or if the output is for programs (`quiet`).
+    Before the question, `show` prints what would be done. Raise RefusedError if the answer is no or,
+    with `hint`, if there is no terminal or the output is for programs (`quiet`).
     """
     if yes:
         return
     if quiet or not can_ask():
-        raise RefusedError(what, hint)
+        raise RefusedError(f"not confirmed, so nothing was changed: {what}", hint)
     if show is not None:
         show()
     typer.echo(f"{what[0].upper()}{what[1:]}.", err=True)
     if not ask("Continue?"):
-        raise RefusedError("not confirmed: nothing was changed", hint)
+        raise RefusedError("not confirmed: nothing was changed")

@@ -108,23 +108,21 @@ def rotate_secret(
 ) -> None:
     """Replace a secret in an env.yml with a fresh one.
 
-    Comments, order and all other values are kept. Without --keep-old, the old value is lost, so the command asks for
-    confirmation unless --yes is given.
+    Comments, order and all other values are kept.
 
-    Keys: appliance.dkim.key, ecs.settings.SECRET_KEY, ecs.settings.REGISTRATION_SECRET and
-    ecs.settings.PASSWORD_RESET_SECRET. Only with --keep-old, since data depends on the old value:
-    appliance.backup.encrypt, ecs.vault_encrypt and ecs.vault_sign.
+    The old value of these keys is lost, so the command asks for confirmation unless --yes is given:
+    appliance.dkim.key, ecs.settings.SECRET_KEY, ecs.settings.REGISTRATION_SECRET and
+    ecs.settings.PASSWORD_RESET_SECRET.
+
+    These keys require --keep-old, since data depends on the old value: appliance.backup.encrypt, ecs.vault_encrypt and
+    ecs.vault_sign.
     """
     from ecs_appliance.core.runner import SystemRunner
     from ecs_appliance.env.rotate import LOST, ROTATABLE, rotate
 
     if keep_old is None and key in ROTATABLE and key not in LOST:
         # `rotate` refuses all other keys, whatever the answer would be.
-        confirm.confirm(
-            f"this replaces {key} in {file}, and the old value is lost",
-            yes=yes,
-            hint=f"{confirm.CONFIRM}, or keep the old value: --keep-old FILE",
-        )
+        confirm.confirm(f"this replaces {key} in {file}, and the old value is lost", yes=yes)
     rotated = rotate(file, key, SystemRunner(), keep_old=keep_old)
     typer.echo(f"rotated: {key} in {rotated.file}")
     for line in rotated.notices:

@@ -18,7 +18,7 @@ FOLDER = f"man/man{SECTION}"
 EXIT_STATUS = {
     ExitCode.OK: "The command succeeded.",
     ExitCode.FAILED: "The command failed, or found a problem.",
-    ExitCode.USAGE: "The command line is wrong.",
+    ExitCode.USAGE: "The command line is wrong. For status: the site is down.",
     ExitCode.INVALID_ENV: "The env.yml is invalid.",
     ExitCode.REFUSED: "A precondition is not met, or confirmation is missing; nothing was changed.",
     ExitCode.BUSY: "Another command holds the lock.",

@@ -49,9 +49,10 @@ def package_file(  # noqa: PLR0917 # typer derives options from the parameters
     requirements: Annotated[bool, typer.Option("--requirements", help="Only report missing programs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create a printable PDF, a boot disc and an encrypted archive.
+    """Create a printable PDF, a disc image and an encrypted archive.
 
-    They are written next to env.yml. The PDF is read back before success is reported.
+    They are written next to env.yml, the archive only if there is a gpgkeys.txt. A machine that boots with the disc
+    image attached finds its env.yml there. The PDF is read back before success is reported.
     """
     from ecs_appliance.cli.progress import progress as shown
     from ecs_appliance.core.runner import SystemRunner

@@ -66,7 +66,7 @@ def _show_plan(plan: "RecoveryPlan", *, as_json: bool) -> None:
         {
             "backup": describe(plan.snapshot),
             "size": in_gb(plan.size),
-            "conflicts": f"{found}: --move-aside keeps it under another name" if found else "none",
+            "conflicts": f"{found}; --move-aside keeps existing data under another name" if found else "none",
             "begun": "yes; resumes where it was interrupted" if plan.resumed else "no",
         }
     )

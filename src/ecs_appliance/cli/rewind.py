@@ -31,7 +31,10 @@ def rewind(to: To = None, yes: Yes = False, as_json: AsJson = False, sure: Sure 
     moment = to.astimezone().timestamp() if to else None
     if not (yes or sure):
         if moment is None:
-            raise RefusedError("no time given to go back to", "name the time: --to 'YYYY-MM-DD HH:MM'")
+            raise RefusedError(
+                "no time given to go back to",
+                "name the time: --to 'YYYY-MM-DD HH:MM'; to resume an interrupted rewind: --yes",
+            )
         _show_preview(work.look(Context(), moment), as_json=as_json)
         if as_json or not (confirm.can_ask() and confirm.ask("Reset the database now?")):
             _show_way(moment, as_json=as_json)

@@ -93,7 +93,7 @@ def failed(unit: Unit) -> None:
 
 @app.command("service-failed", example="appliance stage service-failed nginx")
 def service_failed(unit: Unit) -> None:
-    """Report the failure of a unit that the site does not need."""
+    """Report the failure of a unit without stopping the site."""
     from ecs_appliance.lifecycle.failed import tell_service_failed
 
     _run("service-failed", lambda context: tell_service_failed(context, unit))
@@ -117,7 +117,7 @@ def client_ca() -> None:
 
 @app.command("certificate", example="appliance stage certificate")
 def certificate() -> None:
-    """Renew, deploy and check server certificates."""
+    """Renew and check certificates; check CA, ssh and keyring."""
     from ecs_appliance.lifecycle.certificate import keep_certificates
     from ecs_appliance.lifecycle.client_ca import check_client_ca
     from ecs_appliance.lifecycle.machine_report import report_machine

@@ -34,7 +34,9 @@ def create_user(  # noqa: PLR0917 # typer derives options from the parameters
     ],
     reset: Annotated[
         bool,
-        typer.Option("--reset", help="If the user exists: set a new password and these names, and enable the user."),
+        typer.Option(
+            "--reset", help="If the user exists: set a new password and these names, and enable an internal user."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -94,8 +96,9 @@ def disable_user(
 ) -> None:
     """Disable a user and end the user's sessions.
 
-    To enable the user again, use appliance user create --reset. With --revoke-certs, which cannot be undone, the
-    command asks for confirmation unless --yes is given.
+    To enable an internal user again, use appliance user create --reset; enable others in the application's user
+    administration. With --revoke-certs, which cannot be undone, the command asks for confirmation unless --yes is
+    given.
     """
     from ecs_appliance.app import users
     from ecs_appliance.app.arguments import checked_known_address
@@ -123,7 +126,9 @@ def disable_user(
 def enable_user(email: Email) -> None:
     """Explain how to enable a user again: with appliance user create --reset."""
     raise RefusedError(
-        f"{email} can only be enabled with a new password", f"appliance user create {email} FIRST LAST f|m --reset"
+        "this command enables no users",
+        f"internal users: appliance user create {email} FIRST LAST f|m --reset; others: in the application's user "
+        "administration",
     )
 
 

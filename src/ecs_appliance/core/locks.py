@@ -39,7 +39,7 @@ def _acquire(descriptor: int, path: Path, purpose: str, *, deadline: float) -> N
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 raise BusyError(
-                    f"cannot {purpose} now: {_holder(path)}", "wait until it has finished, then try again"
+                    f"not possible now ({purpose}): {_holder(path)}", "wait until it has finished, then try again"
                 ) from None
             time.sleep(POLL_SECONDS)
 

@@ -11,7 +11,7 @@ LAST_UPDATE = "last_update"
 
 @dataclass(frozen=True)
 class MarkerFolder:
-    """A folder of one-line files: `Marks(paths.tags)` or `Marks(paths.flags)`."""
+    """A folder of one-line files: `MarkerFolder(paths.tags)` or `MarkerFolder(paths.flags)`."""
 
     folder: Path
 

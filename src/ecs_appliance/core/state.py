@@ -72,7 +72,7 @@ class StateFile(Generic[T]):
             log.error("%s is damaged (%s) and cannot be set aside: %s", self.path, reason, error.strerror)
             return
         log.error(
-            "%s was damaged (%s) and is replaced by an empty one; the damaged file is kept as %s",
+            "%s was damaged (%s), so its content is no longer used; the file was moved to %s",
             self.path,
             reason,
             aside,
@@ -84,7 +84,7 @@ def find_damaged(folders: Iterable[Path]) -> list[Path]:
     return sorted(file for folder in folders for file in folder.glob(f"*{DAMAGED}"))
 
 
-def _typed(kind: Any, value: Any, name: str = "the whole") -> Any:
+def _typed(kind: Any, value: Any, name: str = "the content") -> Any:
     """Convert the JSON value of the field `name` to `kind`. Raise ValueError or TypeError if it does not fit."""
     origin, args = get_origin(kind), get_args(kind)
     if origin is UnionType:  # only used as `X | None`

@@ -20,7 +20,7 @@ def transcript(file: Path, on_line: Callable[[str], None]) -> Iterator[Callable[
     try:
         descriptor = _open(file)
     except OSError as error:
-        log.warning("cannot write the output to %s: %s", file, error.strerror)
+        log.warning("the output is not saved in %s: %s", file, error.strerror)
         yield on_line
         return
     full = False

@@ -20,7 +20,7 @@ def dump_revealed(value: object) -> Any:
 
 
 def dump_public(value: object) -> Any:
-    """Convert `value` as `plain` does, but leave out secrets."""
+    """Convert `value` as `dump_revealed` does, but leave out secrets."""
     if isinstance(value, BaseModel):
         return {name: dump_public(item) for name, item in value if not isinstance(item, SecretStr)}
     if isinstance(value, Mapping):

@@ -41,7 +41,7 @@ def replace_within(text: str, path: str, place: slice, new: str) -> str:
     """
     node = scalar_at(parse(text), path)
     if node is None:
-        raise ApplianceError(f"{path} is not text")
+        raise ApplianceError(f"the value of {path} is not text")
     value = node.text[: place.start] + new + node.text[place.stop :]
     if node.literal:
         start = _in_file(text, node, place.start)

@@ -261,7 +261,7 @@ class Backup(Section):
     )
     encrypt: PgpKey = Field(
         NONE,
-        description="OpenPGP private key that decrypts backups made without `password`",
+        description="OpenPGP private key; decrypts the predecessor's backups; an empty `password` is derived from it",
         json_schema_extra=NEEDED,
     )
     interval: Interval = Field("15min", description="time between two backups, 5min to 24h")

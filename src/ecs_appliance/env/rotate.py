@@ -184,7 +184,8 @@ def _edit_dkim(text: str, old: str) -> _Edited:
             else "the comments at its top have no such DNS record to update",
             "before you activate the file, replace the old DNS record with this one:",
             f"  {name}. IN TXT ( {dkim.record(new)} )",
-            f"activate the file as soon as it is visible (dig +short TXT {name}): mail sent in between fails DKIM",
+            f"activate the file as soon as the new record is visible (dig +short TXT {name}): "
+            "mail sent in between fails DKIM",
         ),
     )
 
@@ -212,9 +213,9 @@ def _keep(key: str, old: str, file: Path) -> tuple[str, ...]:
         return (*notices, f"to restore one of them, use it as {key} in a copy of env.yml")
     return (
         *notices,
-        "an existing machine has it in its keyring, one rebuilt from env.yml does not: once it is up, run as root",
+        "an existing machine has the old key in its keyring, one rebuilt from env.yml does not; run there, as root,",
         f"  gpg1 --batch --homedir /data/ecs-gpg --import <{file.name}",
-        "and restart the machine: the application uses the key from the next start on",
+        "then: systemctl restart appliance; the application uses the key from then on",
     )
 
 

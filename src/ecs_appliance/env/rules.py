@@ -232,13 +232,13 @@ def _names(seen: _Seen) -> Iterator[Diagnostic]:
     own, allowed, debug = (pysettings.known(settings, name) for name in ("DOMAIN", "ALLOWED_HOSTS", "DEBUG"))
     if own and isinstance(own.value, str) and own.value.lower() != domain:
         message = (
-            f"DOMAIN is {quoted(own.value)}, but appliance.domain {quoted(domain)}: links in e-mails use the former"
+            f"DOMAIN is {quoted(own.value)}, but appliance.domain is {quoted(domain)}: links in e-mails use the former"
         )
         yield seen.inside(path, own.line, message)
     if allowed and isinstance(allowed.value, tuple) and not any(_lets_in(one.lower(), domain) for one in allowed.value):
         # Old versions of Django ignore ALLOWED_HOSTS if DEBUG is set.
         certain = debug is not None and debug.value is False
-        message = f"ALLOWED_HOSTS does not include {quoted(domain)}, appliance.domain: every page returns error 400"
+        message = f"ALLOWED_HOSTS does not include {quoted(domain)}, appliance.domain: every page would be error 400"
         yield seen.inside(path, allowed.line, message, "error" if certain else "warning")
 
 

@@ -33,7 +33,7 @@ SECONDS = re.compile(r"[0-9]{1,10}")
 # Limits: characters of a server's message, lines of the client's output that are logged.
 LONGEST_WORDS, TOLD_LINES = 300, 15
 FILE_TIMEOUT = 30
-CURL = {6: "its name cannot be resolved", 7: "the connection was refused", 28: "it did not answer in time"}
+CURL = {6: "its name cannot be resolved", 7: "no connection could be made", 28: "it did not answer in time"}
 CURL_TRUST = (35, 51, 60, 77)
 
 

@@ -72,7 +72,7 @@ def dump(
     """
     folder = target.parent
     folder.mkdir(parents=True, exist_ok=True)
-    with _staging_folder(folder.with_name(f".{folder.name}.new")) as (unfinished, descriptor):
+    with _staging_file(folder.with_name(f".{folder.name}.new")) as (unfinished, descriptor):
         shape = ("--format=custom", "--compress=0", "--encoding=UTF8", f"--file={unfinished}")
         dumping = ("pg_dump", *server.options, *shape, f"--lock-wait-timeout={LOCK_WAIT}", f"--dbname={database}")
         runner.run(dumping, timeout=timeout)
@@ -105,7 +105,7 @@ def describe(runner: Runner, server: Server, database: str, table: str) -> str:
 
 
 @contextmanager
-def _staging_folder(path: Path) -> Iterator[tuple[Path, int]]:
+def _staging_file(path: Path) -> Iterator[tuple[Path, int]]:
     """Create and open the file `path` (0600), replacing one of a killed run; remove it afterwards if still there."""
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

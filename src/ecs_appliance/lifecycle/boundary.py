@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Stage:
     """The work of `unit`. If `away`, a failure means that the site is down; systemd retries it at most `retries` times.
 
-    Without `retries`, the unit file alone decides about restarts; crashes of the site: lifecycle.crashes.
+    Without `retries`, the unit file alone decides about restarts; crashes of the site: lifecycle.crash_count.
     """
 
     unit: str
@@ -104,7 +104,7 @@ def _is_exhausted(context: Context, stage: Stage) -> bool:
         said = systemd.unit_properties(context.runner, stage.unit, "NRestarts").get("NRestarts")
         return int(said or 0) >= stage.retries
     except (ApplianceError, ValueError) as error:
-        log.error("cannot determine how often %s was retried: %s", stage.unit, error)
+        log.error("it is unknown how often %s was retried: %s", stage.unit, error)
         return True
 
 

@@ -44,7 +44,7 @@ def plan_converge(context: Context) -> tuple[str, ConvergeReport]:
     try:
         found = find_env(context.paths, context.runner)
     except NoEnvironmentError:
-        env, origin = None, "no active environment: applying the defaults"
+        env, origin = None, "no env.yml was found, so this is for a machine without one"
     else:
         env, origin = usable(found), found.origin
     report = converge(machine_pillar(context.paths, env), context.paths.appliance / "salt" / "minion", dry_run=True)

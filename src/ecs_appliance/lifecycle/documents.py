@@ -39,7 +39,7 @@ def compare_documents(context: Context, data: Paths, send: Send) -> Documents:
 def tell_of_documents(context: Context, stock: Stock) -> None:
     """Raise or clear the alert about documents that the site has lost."""
     found = {"missing": stock.missing, "altered": stock.altered}
-    found["gone, possibly removed by the application"] = stock.gone
+    found["gone, and it is unknown whether the application removed it"] = stock.gone
     lines = [f"{name} is {what}" for what, names in found.items() for name in names]
     if not lines:
         context.alerts.clear(TOPIC)

@@ -19,13 +19,13 @@ APP_UID = 1000
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What preflight inspects. `strangers` are those of our ports that another server listens on."""
+    """What preflight inspects. `port_conflicts` are those of our ports that another server listens on."""
 
     distribution: str
     root: bool
     memory_mb: int
     free_bytes: int
-    strangers: tuple[str, ...]
+    port_conflicts: tuple[str, ...]
     uid_owner: str | None
     systemd: bool
 
@@ -45,15 +45,15 @@ def inspect(paths: Paths) -> HostFacts:
         root=os.geteuid() == 0,
         memory_mb=read_facts(paths).memory_mb,
         free_bytes=shutil.disk_usage(paths.root).free,
-        strangers=tuple(_port_conflicts(paths)),
+        port_conflicts=tuple(_port_conflicts(paths)),
         uid_owner=_account(APP_UID),
         systemd=(paths.root / "run/systemd/system").is_dir(),
     )
 
 
 def find_blockers(machine: HostFacts) -> list[Blocker]:
-    """Return all objections to an installation."""
-    found = [Blocker(f"port already used by another server: {stranger}") for stranger in machine.strangers]
+    """Return all blockers to an installation."""
+    found = [Blocker(f"port already used by another server: {port}") for port in machine.port_conflicts]
     if machine.distribution != "debian 13":
         found.append(Blocker(f"Debian 13 is needed, this is {machine.distribution}"))
     if not machine.root:
@@ -70,11 +70,11 @@ def find_blockers(machine: HostFacts) -> list[Blocker]:
 
 
 def check_machine(machine: HostFacts, *, force: bool) -> None:
-    """Raise RefusedError with all objections; `force` overrules the soft ones."""
-    objections = [objection for objection in find_blockers(machine) if not (force and objection.soft)]
-    if not objections:
+    """Raise RefusedError with all blockers; `force` overrides the soft ones."""
+    blockers = [blocker for blocker in find_blockers(machine) if not (force and blocker.soft)]
+    if not blockers:
         return
-    lines = [f"  - {objection.message}{' (--force overrides)' if objection.soft else ''}" for objection in objections]
+    lines = [f"  - {blocker.message}{' (--force overrides)' if blocker.soft else ''}" for blocker in blockers]
     raise RefusedError("this machine cannot become an appliance:\n" + "\n".join(lines), "nothing was changed")
 
 

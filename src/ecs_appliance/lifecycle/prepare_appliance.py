@@ -112,9 +112,9 @@ def _restrict(context: Context) -> None:
     if not taken:
         context.alerts.clear(POWERS)
         return
-    said = f"the database role {ROLE} was {', '.join(taken)}; this was revoked"
+    said = f"the database role {ROLE} had too many privileges ({', '.join(taken)}); they were revoked"
     log.error("%s", said)
-    context.alerts.put(POWERS, "critical", said, "find out who granted it, and what the role did with it")
+    context.alerts.put(POWERS, "critical", said, "find out who granted them, and what the role did with them")
 
 
 def vault_keys(env: Env) -> VaultKeys:

@@ -235,5 +235,6 @@ def _check(report: RecoveryReport, hint: str) -> None:
     lines = [f"\n  {line}" for line in (*wrong, *lost)]
     if lines:
         raise ApplianceError(
-            f"the data are restored, but documents are missing or damaged: {len(lines)}{''.join(lines)}", hint
+            f"the data is restored, but documents are missing, damaged or unreadable: {len(lines)}{''.join(lines)}",
+            hint,
         )

@@ -1,4 +1,4 @@
-"""rewind: return only the database to an earlier time; documents stay, and the present database is kept aside."""
+"""rewind: return only the database to an earlier time; documents are kept, and the current database is moved aside."""
 
 import logging
 import time
@@ -68,7 +68,7 @@ def rewind(context: Context, moment: float | None) -> RewindReport:
     wrong = [f"\n  {line}" for line in documents.wrong()]
     if wrong:
         raise ApplianceError(
-            f"the database is restored, but some of its documents are missing or damaged:{''.join(wrong)}",
+            f"the database is restored, but some of its documents are missing, damaged or unreadable:{''.join(wrong)}",
             "restore those that a backup has: appliance backup restore-document ID",
         )
     return RewindReport(state.moment, state.kept, documents, time.monotonic() - began)

@@ -154,5 +154,5 @@ def _database_state(context: Context, env: Env) -> str | None:
     try:
         return dumps.describe(context.runner, Server(), env.ecs.database, APPLIED)
     except ApplianceError as error:
-        log.error("cannot determine whether the database has changed: %s", error.message)
+        log.error("it is unknown whether the database has changed: %s", error.message)
         return None

@@ -197,5 +197,7 @@ def _explain(error: smtplib.SMTPException | OSError, server: MailServer, *, late
         case smtplib.SMTPServerDisconnected():
             return NetworkError(f"{server} closed the connection before accepting the mail", "try again later")
         case smtplib.SMTPException():
-            return ApplianceError(f"{server} does not support a login: {error}", "leave the user out of the URL")
+            return ApplianceError(
+                f"cannot log in to {server} as {server.user}: {error}", "leave the user out of the URL"
+            )
     return NetworkError(f"{server} cannot be reached: {error.strerror or error}", "check host, port and network")

@@ -91,7 +91,7 @@ def read_part(text: str) -> Part | None:
 
 
 def join(texts: Sequence[str]) -> bytes:
-    """Decode the base32 in the concatenated `texts`. Raise DamagedError."""
+    """Decode the base32 in the concatenated `texts`. Raise DamagedCodeError."""
     text = "".join(texts).rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
@@ -118,7 +118,7 @@ def pack(data: bytes, label: Label) -> bytes:
 
 
 def unpack(packed: bytes) -> bytes:
-    """Return the file that was packed. Raise DamagedError, also if it is truncated."""
+    """Return the file that was packed. Raise DamagedCodeError, also if it is truncated."""
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         data = reader.decompress(packed, LARGEST_UNPACKED)

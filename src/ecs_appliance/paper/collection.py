@@ -157,7 +157,7 @@ def _joined(codes: Codes, shares: Sequence[tuple[Share, str]]) -> bytes:
 
 
 def _matching(codes: Codes) -> bytes:
-    """Return the combination of readings whose hash matches the paper. Raise DamagedError if none does."""
+    """Return the combination of readings whose hash matches the paper. Raise DamagedCodeError if none does."""
     readings = product(*(codes.read[number] for number in range(1, codes.total + 1)))
     for texts in islice(readings, MOST_COMBINATIONS):
         try:
@@ -179,7 +179,7 @@ def _enough(shares: Sequence[tuple[Share, str]]) -> list[Share]:
     numbers = sorted({share.number for share, _ in shares})
     if len(numbers) < needed:
         there = ", ".join(str(number) for number in numbers)
-        raise IncompleteError(f"{needed} shares are needed, but only number {there} was found")
+        raise IncompleteError(f"{needed} shares are needed, but only these were found: {there}")
     return [share for share, _ in shares]
 
 

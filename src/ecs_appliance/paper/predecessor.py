@@ -29,7 +29,7 @@ def missing(found: Collection[int]) -> list[int]:
 
 
 def join_old(found: dict[int, str]) -> bytes:
-    """Return the gzip in the codes `found`, which have no gaps. Raise DamagedError if it is damaged or incomplete."""
+    """Return the gzip in the codes `found`, which have no gaps. Raise DamagedCodeError if it is damaged or cut off."""
     packed = join([found[number] for number in sorted(found)])
     try:
         unpack(packed)

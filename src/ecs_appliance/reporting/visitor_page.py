@@ -30,7 +30,7 @@ TEXTS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "recovering": (
         (
             "The data of this site are being restored",
-            "They are being restored from the backup. This can take several hours.",
+            "They are copied back from the backup. This can take several hours.",
         ),
         (
             "Die Daten dieser Seite werden wiederhergestellt",

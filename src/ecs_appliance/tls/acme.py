@@ -164,7 +164,7 @@ def _reason(name: str, issued: Credentials | str, record: IssuanceState, authori
         "it is for a different name": not issued.covers(name),
         f"its key is {issued.key_type}, not {authority.key_type}": issued.key_type != authority.key_type,
         "a different authority is configured": bool(record.directory) and record.directory != authority.directory,
-        f"it ends on {issued.expires:%Y-%m-%d %H:%M} UTC": left < min(RENEW_BEFORE, issued.lifetime / RENEW_PART),
+        f"it expires on {issued.expires:%Y-%m-%d %H:%M} UTC": left < min(RENEW_BEFORE, issued.lifetime / RENEW_PART),
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 

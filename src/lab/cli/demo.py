@@ -24,7 +24,7 @@ stopped. It must be run as root, and is refused on a production machine.
 """
 EXAMPLE = "appliance demo\nappliance demo exec -- appliance status\nappliance demo destroy"
 
-Name = Annotated[str | None, typer.Option("--name", help="Use the machine of this name, not demo.", metavar="NAME")]
+Name = Annotated[str | None, typer.Option("--name", help="The machine's name, instead of demo.", metavar="NAME")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 DEFAULT = "demo"
 LOG_LINES = 200

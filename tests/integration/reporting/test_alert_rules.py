@@ -44,13 +44,13 @@ CASES = [
     Case("BackupMissed", STOPS, 24 + 31, ""),
     Case("BackupMissed", STOPS, 24 + 33, "The last backup is 1d 9h 0m 0s old"),
     Case("BackupUnknown", {"backup_interval_seconds": "900+0x400"}, 31, ""),
-    Case("BackupUnknown", {"up": "1+0x400"}, 33, "No backup is known of for 32 hours"),
+    Case("BackupUnknown", {"up": "1+0x400"}, 33, "No backup has been reported for 32 hours"),
     Case("BackupUnknown", STOPS, 33, ""),
     Case("BackupLate", STOPS, 24, ""),
     Case("BackupLate", STOPS, 24 + 1.25, ""),
     Case("BackupLate", STOPS, 24 + 2, "The last backup is 2h 0m 0s old, several were due since"),
     Case("BackupFailed", {"backup_last_failed": "0x9 1x4 0x20"}, 3.25, ""),
-    Case("BackupFailed", {"backup_last_failed": "0x9 1x40"}, 5, "No backup has ended well for two hours"),
+    Case("BackupFailed", {"backup_last_failed": "0x9 1x40"}, 5, "No backup has succeeded for two hours"),
     Case("BackupSlow", {"backup_last_duration": "20x5 1200x5 20x50", **INTERVAL}, 8, ""),
     Case(
         "BackupSlow",
@@ -63,11 +63,11 @@ CASES = [
         "BackupShrunk",
         {"backup_last_data_size": f"8589934592x{QUARTERS_A_DAY + 9} 4294967296x{QUARTERS_A_DAY}"},
         30,
-        "The last backup holds 4GiB, much less than a day before",
+        "The last backup contains 4GiB, much less than a day before",
     ),
     Case("BackupDamaged", {"backup_repository_errors": "0x9"}, 1, ""),
     Case(
-        "BackupDamaged", {"backup_repository_errors": "0x4 3x9"}, 2, "3 files of the backups are not what was written"
+        "BackupDamaged", {"backup_repository_errors": "0x4 3x9"}, 2, "3 files of the backups are damaged"
     ),
     Case("RehearsalFailed", {"backup_rehearsal_success": "1x9"}, 1, ""),
     Case(

@@ -20,7 +20,7 @@ def site(domain: str, hosts: str = "") -> str:
     return f"  domain: {domain}\n  allowed_hosts: {hosts}\n  backup: {{url: 's3://a.example.org/b'}}"
 
 
-REFUSED = "ALLOWED_HOSTS does not include {}, appliance.domain: every page returns error 400"
+REFUSED = "ALLOWED_HOSTS does not include {}, appliance.domain: every page would be error 400"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_domain_that_was_changed_in_one_place_is_told_with_the_others() -> Non
     assert problems(site("wwww.example.org", "www.example.org"), text) == [
         'env.yml:5:3: warning: appliance.allowed_hosts: does not include "wwww.example.org", the domain: is one of '
         "them mistyped?",
-        'env.yml:9:1: warning: ecs.settings: DOMAIN is "www.example.org", but appliance.domain "wwww.example.org": '
+        'env.yml:9:1: warning: ecs.settings: DOMAIN is "www.example.org", but appliance.domain is "wwww.example.org": '
         "links in e-mails use the former",
         "env.yml:10:1: error: ecs.settings: " + REFUSED.format('"wwww.example.org"'),
     ]

@@ -46,7 +46,7 @@ Details:
 
 def test_a_server_that_is_not_reached() -> None:
     assert (
-        "https://ca.example.org/dir cannot be reached: the connection was refused"
+        "https://ca.example.org/dir cannot be reached: no connection could be made"
         in read_failure(REFUSED_CONNECTION).message
     )
     assert read_failure(NOT_TRUSTED).message.endswith("its certificate is not trusted")

@@ -34,7 +34,7 @@ def test_many_are_counted_and_nobody_is_blamed_unheard(tmp_path: Path) -> None:
     assert "lost 20 documents" in context.alerts.standing()[0].message
     assert "and 15 more" in context.alerts.standing()[0].message
     tell_of_documents(context, Stock(3, gone=(ONE,)))
-    assert "possibly removed by the application" in context.alerts.standing()[0].message
+    assert "it is unknown whether the application removed it" in context.alerts.standing()[0].message
 
 
 class Site:

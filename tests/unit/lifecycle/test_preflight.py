@@ -8,7 +8,7 @@ from ecs_appliance.core.errors import ExitCode, RefusedError
 from ecs_appliance.lifecycle.preflight import HostFacts, check_machine, find_blockers
 
 GOOD = HostFacts(
-    "debian 13", root=True, memory_mb=4096, free_bytes=20 * 10**9, strangers=(), uid_owner=None, systemd=True
+    "debian 13", root=True, memory_mb=4096, free_bytes=20 * 10**9, port_conflicts=(), uid_owner=None, systemd=True
 )
 
 
@@ -22,7 +22,7 @@ def test_all_objections_at_once() -> None:
         root=False,
         memory_mb=512,
         free_bytes=10**9,
-        strangers=("80", "443"),
+        port_conflicts=("80", "443"),
         uid_owner="debian",
         systemd=False,
     )

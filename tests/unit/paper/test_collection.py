@@ -96,7 +96,7 @@ def test_any_two_of_three_shares_recover() -> None:
 
 def test_one_share_or_none_does_not() -> None:
     codes, shares = shares_of(DATA, split.Scheme(2, 3))
-    with pytest.raises(IncompleteError, match="2 shares are needed, but only number 3 was found"):
+    with pytest.raises(IncompleteError, match="2 shares are needed, but only these were found: 3"):
         recover(collected([shares[2], shares[2], *codes]))
     with pytest.raises(IncompleteError, match="no share"):
         recover(collected(codes))

@@ -31,9 +31,9 @@ def issued(begin: float, end: float, name: str = NAME) -> Credentials:
     ("held", "record", "reason"),
     [
         (issued(-50, 40), IssuanceState(), ""),
-        (issued(-61, 29), IssuanceState(), "it ends on"),
+        (issued(-61, 29), IssuanceState(), "it expires on"),
         (issued(-4, 2.1), IssuanceState(), ""),
-        (issued(-4, 1.9), IssuanceState(), "it ends on"),
+        (issued(-4, 1.9), IssuanceState(), "it expires on"),
         ("there is none", IssuanceState(), "there is none"),
         (issued(-1, 89, "other.example.org"), IssuanceState(), "it is for a different name"),
         (issued(-1, 89), IssuanceState(directory="https://old.example.org/dir"), "a different authority"),

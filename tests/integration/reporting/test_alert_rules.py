@@ -66,9 +66,7 @@ CASES = [
         "The last backup contains 4GiB, much less than a day before",
     ),
     Case("BackupDamaged", {"backup_repository_errors": "0x9"}, 1, ""),
-    Case(
-        "BackupDamaged", {"backup_repository_errors": "0x4 3x9"}, 2, "3 files of the backups are damaged"
-    ),
+    Case("BackupDamaged", {"backup_repository_errors": "0x4 3x9"}, 2, "3 files of the backups are damaged"),
     Case("RehearsalFailed", {"backup_rehearsal_success": "1x9"}, 1, ""),
     Case(
         "RehearsalFailed",

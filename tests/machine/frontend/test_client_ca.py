@@ -125,7 +125,7 @@ def test_the_end_of_a_list_is_told_before_and_refuses_everybody_after(
         soon(lambda: "client-ca:list" in alerts(site), 5)
         severity, message = alerts(site)["client-ca:list"]
         assert severity == "warning"
-        assert "ends on" in message
+        assert "expires on" in message
         assert recording.get_status(good) == 200
         time.sleep(max(0.0, ends - time.monotonic()) + 1)
         with recording.client(good) as client:

@@ -108,8 +108,8 @@ def test_a_machine_in_foreign_hands_cannot_take_back_what_is_kept(demo: "Demo", 
         ("webdav", {"secret": "another"}, "does not accept appliance.backup.user and secret"),
         ("rest", {"authority": ""}, "is not trusted"),
         ("webdav", {"authority": ""}, "is not trusted"),
-        ("rest", {"url": "rest://store.example.org:8999/ecs"}, "the connection is refused"),
-        ("rest", {"url": "rest://nowhere.invalid/ecs"}, "is not known"),
+        ("rest", {"url": "rest://store.example.org:8999/ecs"}, "the connection was refused"),
+        ("rest", {"url": "rest://nowhere.invalid/ecs"}, "cannot be resolved"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(

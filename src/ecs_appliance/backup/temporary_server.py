@@ -31,6 +31,8 @@ SETTINGS = {
     "fsync": "off",
     "hot_standby": "off",
     "jit": "off",
+    # Its log is read: by default, its messages are in the language of the machine.
+    "lc_messages": "C",
     "listen_addresses": "",
     "local_preload_libraries": "",
     "logging_collector": "off",

@@ -82,8 +82,8 @@ def test_two_revocations_at_once_are_both_seen(recording: Frontend, site: Site, 
 
 
 BAD_LISTS: dict[str, tuple[Callable[[Authority], str], str]] = {
-    "empty": (lambda _: "", "can be read"),
-    "half-written": (lambda ours: ours.revocation_list()[:300], "can be read"),
+    "empty": (lambda _: "", "contains no readable client CA"),
+    "half-written": (lambda ours: ours.revocation_list()[:300], "contains no readable client CA"),
     "expired": (lambda ours: ours.revocation_list(days=(-30, -1)), "has expired"),
     "of another CA": (lambda _: Authority("another").revocation_list(), "was not issued by this client CA"),
 }

@@ -19,6 +19,7 @@ WORDS = {
     r"sealed": "encrypted",
     r"by itself": "automatically",
     r"of whom": "whose",
+    r"of ours": "the appliance's",
     r"in no more": "disabled",
 }
 PATTERN = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)

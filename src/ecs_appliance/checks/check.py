@@ -1,4 +1,4 @@
-"""The interface of a check, and the machine it looks at."""
+"""The interface of a check, and the machine it inspects."""
 
 import time
 from collections.abc import Iterable

@@ -72,7 +72,7 @@ def package_file(  # noqa: PLR0917 # typer derives options from the parameters
     with shown("packaging") as progress:
         made = package(file, SystemRunner(), scheme=scheme, unchecked=unchecked, progress=progress)
     if not as_json:
-        typer.echo("\n".join(_package_told(made)))
+        typer.echo("\n".join(_package_lines(made)))
     mailed: tuple[str, ...] = ()
     try:
         if post:
@@ -83,7 +83,7 @@ def package_file(  # noqa: PLR0917 # typer derives options from the parameters
         if as_json:
             typer.echo(json.dumps(_package_as_json(made, mailed), indent=2))
     if not as_json:
-        typer.echo("\n".join(_mail_told(file, mailed) + _next_steps(made, file)))
+        typer.echo("\n".join(_mail_lines(file, mailed) + _next_steps(made, file)))
 
 
 def scan_files(
@@ -165,7 +165,7 @@ def _requirements() -> list[str]:
     return []
 
 
-def _package_told(made: "Package") -> list[str]:
+def _package_lines(made: "Package") -> list[str]:
     lines = [f"printable  {paper}" for paper in made.papers]
     lines[0] += f"  ({made.codes} codes, read back and compared)"
     lines.append(f"disc       {made.disc}")
@@ -174,7 +174,7 @@ def _package_told(made: "Package") -> list[str]:
     return lines + [f"outdated   {paper}: from an earlier package; destroy it and its prints" for paper in made.stale]
 
 
-def _mail_told(file: Path, recipients: "tuple[str, ...]") -> list[str]:
+def _mail_lines(file: Path, recipients: "tuple[str, ...]") -> list[str]:
     from ecs_appliance.offline_copy import mail
     from ecs_appliance.offline_copy.delivery import has_recipients
 

@@ -15,40 +15,36 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(`])")
 
 
-class Command(TyperCommand):
-    """A command whose help shows what to type, not Python types."""
+class _Layout:
+    """What commands and groups have in common: help that shows what to type, not Python types."""
 
-    def get_short_help_str(self, limit: int = 45) -> str:
+    def get_short_help_str(self: Any, limit: int = 45) -> str:
         """Return the complete first sentence of the help, which completion in zsh and fish shows."""
         return summary(self)
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return what follows the command's name in the usage line."""
+    def collect_usage_pieces(self: Any, ctx: Any) -> list[str]:
+        """Return what follows the name in the usage line."""
         return usage_pieces(self)
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self: Any, ctx: Any, formatter: Any) -> None:
         """Write the arguments and options with their help."""
         _write_parameters(self, ctx, formatter)
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+    def format_epilog(self: Any, ctx: Any, formatter: Any) -> None:
         """Write the example without wrapping it, so that it can be copied."""
         _write_example(self, formatter)
 
 
-class Group(TyperGroup):
+class Command(_Layout, TyperCommand):
+    """A command."""
+
+
+class Group(_Layout, TyperGroup):
     """A group of commands, which lists each command with the complete first sentence of its help."""
-
-    def get_short_help_str(self, limit: int = 45) -> str:
-        """Return the complete first sentence of the help, which completion in zsh and fish shows."""
-        return summary(self)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return what follows the group's name in the usage line."""
-        return usage_pieces(self)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write options, then commands."""
-        _write_parameters(self, ctx, formatter)
+        super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -56,10 +52,6 @@ class Group(TyperGroup):
         rows = [(name, summary(command)) for name, command in visible(self)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the example without wrapping it, so that it can be copied."""
-        _write_example(self, formatter)
 
 
 AnyCommand = TyperCommand | TyperGroup

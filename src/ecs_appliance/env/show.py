@@ -21,20 +21,20 @@ def show(env: Env) -> dict[str, str]:
 
 def _values(section: Section, path: str) -> Iterator[tuple[str, str]]:
     for name in type(section).model_fields:
-        yield from _told(getattr(section, name), f"{path}.{name}" if path else name)
+        yield from _shown(getattr(section, name), f"{path}.{name}" if path else name)
 
 
-def _told(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _shown(value: Any, path: str) -> Iterator[tuple[str, str]]:
     match value:
         case Section():
             yield from _values(value, path)
         case tuple() | list():
             for index, item in enumerate(value):
-                yield from _told(item, f"{path}[{index}]")
+                yield from _shown(item, f"{path}[{index}]")
         case dict():
             for key, item in value.items():
                 below = f"{path}.{key}"
-                yield from [(below, MASK)] if SECRET_WORDS.search(str(key)) else _told(item, below)
+                yield from [(below, MASK)] if SECRET_WORDS.search(str(key)) else _shown(item, below)
         case SecretStr():
             yield path, _masked(value.get_secret_value())
         case bool():

@@ -31,7 +31,7 @@ CLOSED = "Account has been deactivated"
 UNREACHED = "unreached"
 SECONDS = re.compile(r"[0-9]{1,10}")
 # Limits: characters of a server's message, lines of the client's output that are logged.
-LONGEST_WORDS, TOLD_LINES = 300, 15
+LONGEST_WORDS, LOGGED_LINES = 300, 15
 FILE_TIMEOUT = 30
 CURL = {6: "its name cannot be resolved", 7: "no connection could be made", 28: "it did not answer in time"}
 CURL_TRUST = (35, 51, 60, 77)
@@ -86,7 +86,7 @@ class Client:
         try:
             self.runner.run(argv, timeout=timeout, user=USER, cwd=Path("/"), env=environment, on_line=said.append)
         except CommandError as error:
-            log.info("%s", "\n".join(map(printable, said[-TOLD_LINES:])))
+            log.info("%s", "\n".join(map(printable, said[-LOGGED_LINES:])))
             raise read_failure("\n".join(said) or error.message) from None
         except DeadlineError:
             raise AcmeError(f"the ACME server did not finish within {timeout:g} s", kind=UNREACHED) from None

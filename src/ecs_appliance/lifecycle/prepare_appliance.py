@@ -78,16 +78,16 @@ def prepare_database(context: Context, env: Env) -> bool:
     set_password(context, roles.stored_method(server, ROLE) or "scram-sha-256")
     _restrict(context)
     roles.ensure_open(server, name, ROLE)
-    with alerting_on_failure(context, "database-owner"):
+    with failure_as_alert(context, "database-owner"):
         ownership.ensure_owner(server, name, ROLE)
         ownership.ensure_extension(server, name, EXTENSION)
-    with alerting_on_failure(context, "database-collation"):
+    with failure_as_alert(context, "database-collation"):
         postgres.refresh_collation(server, name)
     return True
 
 
 @contextmanager
-def alerting_on_failure(context: Context, topic: str) -> Iterator[None]:
+def failure_as_alert(context: Context, topic: str) -> Iterator[None]:
     """Turn a failure into an alert: it may be the doing of the application's role, and must not keep the site down."""
     try:
         yield

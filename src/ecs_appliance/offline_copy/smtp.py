@@ -140,7 +140,7 @@ def _deliver(client: smtplib.SMTP, server: MailServer, message: EmailMessage) ->
     if code != OK:
         raise smtplib.SMTPSenderRefused(code, answer, sender)
     answers = {each.addr_spec: client.rcpt(each.addr_spec) for each in message["To"].addresses}
-    refused = {to: _told(*answer) for to, answer in answers.items() if answer[0] not in (OK, FORWARDED)}
+    refused = {to: _reply(*answer) for to, answer in answers.items() if answer[0] not in (OK, FORWARDED)}
     accepted = tuple(to for to in answers if to not in refused)
     if accepted:
         _hand_over(client, server, content)
@@ -168,7 +168,7 @@ def _say_goodbye(client: smtplib.SMTP) -> None:
         client.quit()
 
 
-def _told(code: int, answer: bytes | str) -> str:
+def _reply(code: int, answer: bytes | str) -> str:
     """Return a server's reply, masked, shortened and printable."""
     text = masked(answer.decode(errors="replace") if isinstance(answer, bytes) else answer)
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -189,10 +189,10 @@ def _explain(error: smtplib.SMTPException | OSError, server: MailServer, *, late
             hint = "smtps:// uses TLS from the start, smtp:// starts without"
             return NetworkError(f"no TLS connection with {server}: {error.reason}", hint)
         case smtplib.SMTPAuthenticationError():
-            answer = _told(error.smtp_code, error.smtp_error)
+            answer = _reply(error.smtp_code, error.smtp_error)
             return ApplianceError(f"{server} rejected the login of {server.user}: {answer}", "check user and password")
         case smtplib.SMTPResponseException():
-            answer = _told(error.smtp_code, error.smtp_error)
+            answer = _reply(error.smtp_code, error.smtp_error)
             return NetworkError(f"{server} does not accept the mail: {answer}", "4…: try again later; 5… is permanent")
         case smtplib.SMTPServerDisconnected():
             return NetworkError(f"{server} closed the connection before accepting the mail", "try again later")

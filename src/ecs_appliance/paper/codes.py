@@ -81,7 +81,7 @@ def parts(packed: bytes, digest: bytes, kind: CodeKind) -> list[Part]:
 
 
 def read_part(text: str) -> Part | None:
-    """Parse the text of a QR code; None if it is not one of ours."""
+    """Parse the text of a QR code; None if it is not the appliance's."""
     found = TEXT.fullmatch(text)
     if not found:
         return None

@@ -14,13 +14,14 @@ from ecs_appliance.cli.completion import SCRIPTS
 from ecs_appliance.cli.main import app
 from ecs_appliance.cli.manual import EXIT_STATUS, FOLDER, escape, page_name, render_files, render_page
 from ecs_appliance.core.errors import ExitCode
+from tests.unit.test_language import PATTERN
 
 ROOT = cast("TyperGroup", typer.main.get_command(app))
 SHARE = Path(__file__).parents[3] / "salt/states/appliance/files/share"
 WIDTH = 80
 PLACEHOLDER = re.compile(r"\{[a-z]|<[a-z]|\[\[|%[YmdH]|…|\.\.\.$")
-# Project jargon and calques, which operators need not know.
-PRIVATE = re.compile(r"\b(told|hears?|mend|whoever|is well|of ours|held for|looks? at|goes on|as it was|fare)\b")
+# Project jargon and calques, which operators need not know; some of them are right elsewhere.
+PRIVATE = re.compile(rf"{PATTERN.pattern}|\b(hear|looks? at|as it was|fare)\b", re.IGNORECASE)
 
 
 def all_commands(command: tree.AnyCommand, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], tree.AnyCommand]]:
